@@ -11,13 +11,13 @@ pub fn frequencies(n: usize, pixel: f64) -> Vec<f64> {
 pub fn fast_size(n: usize) -> usize {
     let smooth = |mut m: usize| {
         for prime in [2, 3, 5] {
-            while m % prime == 0 {
+            while m.is_multiple_of(prime) {
                 m /= prime;
             }
         }
         m == 1
     };
-    (n.max(2)..).find(|&m| m % 2 == 0 && smooth(m)).unwrap_or(n)
+    (n.max(2)..).find(|&m| m.is_multiple_of(2) && smooth(m)).unwrap_or(n)
 }
 
 /// Pixel index (0-based) on which the origin falls, for odd and even sizes alike.
