@@ -15,4 +15,10 @@ pub mod geometry;
 pub mod grid;
 pub mod units;
 
+pub mod simd;
+
+pub mod context;
+
+pub mod fourier;
+
 pub use error::{Error, Result};
