@@ -20,5 +20,6 @@ pub mod simd;
 pub mod context;
 
 pub mod fourier;
+pub mod problem;
 
 pub use error::{Error, Result};

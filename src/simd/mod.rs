@@ -7,10 +7,13 @@
 mod float_state;
 mod lanes;
 mod orbital;
+mod spectrum;
 
 pub use float_state::FloatState;
 pub use lanes::Real;
 pub use orbital::{gather, splat, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
+
+pub use spectrum::{add_adjoint_product, add_product, Transfer};
 
 use crate::error::{Error, Result};
 

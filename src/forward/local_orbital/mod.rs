@@ -1,0 +1,266 @@
+//! Local-orbital tomography (LOT, dLOT, nLOT): images of atoms as local orbitals seen through depth-dependent probes.
+//!
+//! Papers: Mao, Cui, Yu, "Accurate atomic positions via local-orbital tomography with depth-dependent interactions"
+//! (formulas (1)-(5)) and "3D reconstruction of a million atoms by multiple-section local-orbital tomography".
+//!
+//! With p_i' = R_j p_i + (u_j, v_j, w_j) (3) the orbital of atom i is D_i = H_i exp(-rho^2 / B_i) (2), a slice is
+//! O_jk = sum of the D_i of its atoms (1), and the image is I_j = s_j sum_k p_jk (x) O_jk + b_j (4).
+//!
+//! * direct: p = delta, one slice, no transform ([`direct`](self));
+//! * rigid: p_jk = |psi(z_k - f_j)|^2 of the optics. Slices have linear weights (an atom is shared by the two
+//!   neighbouring slice centres, which gives an exact derivative along the beam) or are hard, as in the papers.
+//! * adaptive: free probe pixels; its place is a third arm of [`Interaction`].
+//!
+//! One tilt is one item of work: its slices are splatted and transformed once for all of its foci.
+
+mod direct;
+mod parameters;
+mod placement;
+mod probes;
+pub mod reference;
+mod rigid;
+
+pub use parameters::{Blocks, Sharing};
+pub use probes::ProbeTables;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::geometry::{AngleOrder, Vec3};
+use crate::optics::Probe;
+use crate::problem::{ForwardModel, Layout, Point};
+use crate::simd::{Real, SimdPath};
+use placement::Placement;
+use rigid::{Rigid, RigidWorkspace};
+
+/// How neighbouring slices share an atom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Slicing {
+    /// Linear weights between the two neighbouring slice centres.
+    Linear,
+    /// Whole atoms belong to the nearest slice centre; no derivative along the beam.
+    Hard,
+}
+
+/// One image of the series as the model sees it.
+#[derive(Debug, Clone)]
+pub struct ImageGeometry {
+    /// Number of its tilt.
+    pub tilt: usize,
+    /// Number of its section (focus).
+    pub section: usize,
+    /// Recorded defocus in A.
+    pub defocus: f64,
+}
+
+/// The series without its pixels.
+#[derive(Debug, Clone)]
+pub struct SeriesGeometry {
+    /// Rows of an image.
+    pub rows: usize,
+    /// Columns of an image.
+    pub columns: usize,
+    /// Pixel size in A.
+    pub pixel_size: f64,
+    /// All images, excluded ones too.
+    pub images: Vec<ImageGeometry>,
+    /// Number of tilts.
+    pub tilts: usize,
+    /// Number of sections.
+    pub sections: usize,
+    /// Order of the three Euler angles that are refined.
+    pub angle_order: AngleOrder,
+}
+
+/// How atoms appear in images.
+#[derive(Debug, Clone)]
+pub enum Interaction {
+    /// p = delta.
+    Direct,
+    /// p from the optics.
+    Rigid {
+        /// The probe; its own defocus is added to that of the images.
+        probe: Probe,
+        /// Thickness of slices in A.
+        slice_thickness: f64,
+        /// Weights of slices.
+        slicing: Slicing,
+    },
+}
+
+/// Description of a local-orbital model.
+#[derive(Debug, Clone)]
+pub struct LocalOrbitalOptions {
+    /// Direct or rigid.
+    pub interaction: Interaction,
+    /// The group (0, 1, ...) of every atom whose height is one common number; by itself: its own number.
+    pub height_groups: Vec<u32>,
+    /// The same for widths.
+    pub width_groups: Vec<u32>,
+    /// Window half width in units of sqrt(B); `None`: where the orbital is negligible in the precision used.
+    pub cutoff: Option<f64>,
+    /// Largest width in A^2 that windows are laid out for.
+    pub width_max: f64,
+}
+
+/// The model, planned for one series and one number of atoms. Immutable.
+pub struct LocalOrbital<T: Real> {
+    series: SeriesGeometry,
+    blocks: Blocks,
+    height_groups: Vec<u32>,
+    width_groups: Vec<u32>,
+    cutoff: f64,
+    simd: SimdPath,
+    rigid: Option<Rigid<T>>,
+}
+
+/// Scratch of one worker.
+pub struct Workspace<T: Real> {
+    placement: Placement<T>,
+    /// Padded image of the direct model.
+    image: Vec<T>,
+    /// I before scale and background, for the derivative of the scale.
+    unscaled: Vec<T>,
+    rigid: Option<RigidWorkspace<T>>,
+}
+
+impl<T: Real> LocalOrbital<T> {
+    /// Plans the model for `start` positions (they fix the depth range and the margins of the transforms: atoms may
+    /// move by a few angstrom beyond them).
+    pub fn new(series: SeriesGeometry, start: &[Vec3], rotations: &[crate::geometry::Mat3], options: &LocalOrbitalOptions, simd: SimdPath) -> Result<Self> {
+        let blocks = Blocks::new(&series, &options.height_groups, &options.width_groups);
+        let cutoff = options.cutoff.unwrap_or(T::CUTOFF);
+        let largest = cutoff * options.width_max.sqrt() / series.pixel_size;
+        if largest > crate::simd::MAX_HALF_WIDTH as f64 {
+            let limit = (crate::simd::MAX_HALF_WIDTH as f64 * series.pixel_size / cutoff).powi(2);
+            return Err(Error::range("width_max", options.width_max, format!("at most {limit:.3} A^2 at this pixel size and cutoff")));
+        }
+        let rigid = match &options.interaction {
+            Interaction::Direct => None,
+            Interaction::Rigid { probe, slice_thickness, slicing } => {
+                Some(Rigid::new(&series, start, rotations, probe, *slice_thickness, *slicing, largest, simd)?)
+            }
+        };
+        Ok(Self {
+            series,
+            blocks,
+            height_groups: options.height_groups.clone(),
+            width_groups: options.width_groups.clone(),
+            cutoff,
+            simd,
+            rigid,
+        })
+    }
+
+    /// Places of the blocks in the vector of all values.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// The layout: all blocks in order, with what can never be freed in this model.
+    pub fn layout(&self) -> Layout {
+        self.blocks.layout(&self.series, self.rigid.as_ref().map(|r| r.slicing))
+    }
+
+    /// Slices along the beam (1 for direct).
+    pub fn slice_count(&self) -> usize {
+        self.rigid.as_ref().map_or(1, |r| r.slices)
+    }
+
+    /// The series without pixels.
+    pub fn series(&self) -> &SeriesGeometry {
+        &self.series
+    }
+
+    /// Rotation of tilt `tilt` from the angles in `parameters`.
+    pub fn rotation(&self, parameters: &[f64], tilt: usize) -> crate::geometry::Mat3 {
+        self.series.angle_order.rotation(&self.blocks.angles_of(parameters, tilt))
+    }
+}
+
+impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
+    type Workspace = Workspace<T>;
+    type Shared = ProbeTables<T>;
+
+    fn tilt_count(&self) -> usize {
+        self.series.tilts
+    }
+
+    fn pixels(&self) -> usize {
+        self.series.rows * self.series.columns
+    }
+
+    fn workspace(&self) -> Workspace<T> {
+        Workspace {
+            placement: Placement::default(),
+            image: Vec::new(),
+            unscaled: Vec::new(),
+            rigid: self.rigid.as_ref().map(Rigid::workspace),
+        }
+    }
+
+    fn workspace_bytes(&self, images_per_tilt: usize) -> usize {
+        let atoms = self.height_groups.len() * Placement::<T>::BYTES_PER_ATOM;
+        let images = (images_per_tilt + 2) * self.pixels() * size_of::<T>();
+        atoms + images + self.rigid.as_ref().map_or(0, |r| r.workspace_bytes(images_per_tilt))
+    }
+
+    fn prepare(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        context: &Context,
+        waiting: &mut dyn FnMut(f64) -> Result<()>,
+    ) -> Result<ProbeTables<T>> {
+        match &self.rigid {
+            None => Ok(ProbeTables::default()),
+            Some(rigid) => rigid.tables(self, parameters, active[Blocks::DEFOCUS], context, waiting),
+        }
+    }
+
+    fn predict(
+        &self,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        out: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        match &self.rigid {
+            None => self.predict_direct(at, tilt, images, out, workspace)?,
+            Some(rigid) => rigid.predict(self, at, tilt, images, out, workspace)?,
+        }
+        workspace.unscaled.clear();
+        workspace.unscaled.extend_from_slice(out);
+        for (image, values) in images.iter().zip(out.chunks_exact_mut(self.pixels())) {
+            let scale = T::of(at.parameters[self.blocks.scale.start + image]);
+            let background = T::of(at.parameters[self.blocks.background.start + image]);
+            values.iter_mut().for_each(|v| *v = *v * scale + background);
+        }
+        Ok(())
+    }
+
+    fn pull_back(
+        &self,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        residual: &mut [T],
+        gradient: &mut [f64],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        let pixels = self.pixels();
+        for ((image, residual), unscaled) in
+            images.iter().zip(residual.chunks_exact_mut(pixels)).zip(workspace.unscaled.chunks_exact(pixels))
+        {
+            gradient[self.blocks.background.start + image] += residual.iter().map(|r| r.f64()).sum::<f64>();
+            let along: f64 = residual.iter().zip(unscaled).map(|(r, u)| r.f64() * u.f64()).sum();
+            gradient[self.blocks.scale.start + image] += along;
+            let scale = T::of(at.parameters[self.blocks.scale.start + image]);
+            residual.iter_mut().for_each(|r| *r *= scale);
+        }
+        match &self.rigid {
+            None => self.pull_back_direct(at, tilt, images, residual, gradient, workspace),
+            Some(rigid) => rigid.pull_back(self, at, tilt, images, residual, gradient, workspace),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! From atoms to stamps on a padded image, and the chain rule back from window sums to parameters.
+
+use super::LocalOrbital;
+use crate::geometry::{self, Mat3, Vec3};
+use crate::simd::{OrbitalStamp, OrbitalSums, Real};
+use std::ops::Range;
+
+/// Rows of a strip: stamps are sorted by strips so that their rows stay in the first cache level.
+const STRIP: usize = 16;
+
+/// A padded image: the image proper starts at (margin, margin); windows of atoms that touch it always fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Canvas {
+    pub rows: usize,
+    pub columns: usize,
+    /// Pixel (row, column) of the specimen origin in the image proper.
+    pub origin: (f64, f64),
+    pub margin: usize,
+    pub pitch: usize,
+    pub pixel_size: f64,
+}
+
+impl Canvas {
+    /// A canvas for windows of at most `half_width` pixels.
+    pub fn new(rows: usize, columns: usize, origin: (f64, f64), half_width: usize, pixel_size: f64) -> Self {
+        let lanes = (2 * half_width + 1).next_power_of_two().max(16);
+        let margin = 2 * half_width + 1;
+        Self { rows, columns, origin, margin, pitch: columns + margin + lanes, pixel_size }
+    }
+
+    pub fn len(&self) -> usize {
+        (self.rows + 2 * self.margin) * self.pitch
+    }
+
+    /// Index of pixel (row, 0) of the image proper.
+    pub fn at(&self, row: usize) -> usize {
+        (row + self.margin) * self.pitch + self.margin
+    }
+}
+
+/// Slices along the beam: bin k lies between the centres of slices k and k + 1 (linear) or belongs to slice k (hard).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DepthBins {
+    pub first_centre: f64,
+    pub thickness: f64,
+    pub slices: usize,
+    pub linear: bool,
+}
+
+impl DepthBins {
+    /// Bin, weight of the upper slice, and whether the weight depends on depth there.
+    fn of(&self, depth: f64) -> (usize, f64, bool) {
+        let s = (depth - self.first_centre) / self.thickness;
+        if !self.linear {
+            return ((s + 0.5).floor().clamp(0.0, (self.slices - 1) as f64) as usize, 0.0, false);
+        }
+        let last = self.slices.max(2) - 2;
+        let bin = s.floor().clamp(0.0, last as f64);
+        let weight = (s - bin).clamp(0.0, 1.0);
+        (bin as usize, weight, s >= 0.0 && s <= (last + 1) as f64)
+    }
+}
+
+/// Stamps of the atoms of one tilt, sorted by bin and strip.
+pub(super) struct Placement<T> {
+    pub stamps: Vec<OrbitalStamp<T>>,
+    pub sums: Vec<OrbitalSums<T>>,
+    /// Stamps of each bin.
+    pub bins: Vec<Range<usize>>,
+    /// Rows of the padded canvas touched by each bin's windows.
+    pub rows: Vec<Range<usize>>,
+    unsorted: Vec<(u32, OrbitalStamp<T>)>,
+    counts: Vec<u32>,
+    /// Atoms at whose place the slice weights do not change with depth.
+    flat: Vec<bool>,
+}
+
+impl<T> Default for Placement<T> {
+    fn default() -> Self {
+        Self {
+            stamps: Vec::new(),
+            sums: Vec::new(),
+            bins: Vec::new(),
+            rows: Vec::new(),
+            unsorted: Vec::new(),
+            counts: Vec::new(),
+            flat: Vec::new(),
+        }
+    }
+}
+
+impl<T: Real> Placement<T> {
+    pub const BYTES_PER_ATOM: usize =
+        2 * size_of::<OrbitalStamp<T>>() + size_of::<OrbitalSums<T>>() + 8 + 1;
+}
+
+/// Window half width in pixels of an orbital of width B.
+pub(super) fn half_width(cutoff: f64, width: f64, pixel_size: f64) -> usize {
+    (cutoff * width.max(0.0).sqrt() / pixel_size).ceil() as usize
+}
+
+impl<T: Real> LocalOrbital<T> {
+    /// Largest window half width for the widths in `parameters`.
+    pub(super) fn largest_half_width(&self, parameters: &[f64]) -> usize {
+        let width = parameters[self.blocks.widths.clone()].iter().copied().fold(0.0, f64::max);
+        half_width(self.cutoff, width, self.series.pixel_size).min(crate::simd::MAX_HALF_WIDTH)
+    }
+
+    /// Places all atoms, p' = rotation p + shift, on the canvas; atoms whose window misses it are left out.
+    pub(super) fn place(
+        &self,
+        parameters: &[f64],
+        rotation: &Mat3,
+        shift: Vec3,
+        canvas: &Canvas,
+        depth: &DepthBins,
+        placement: &mut Placement<T>,
+    ) {
+        let strips = (canvas.rows + 2 * canvas.margin).div_ceil(STRIP);
+        placement.unsorted.clear();
+        placement.flat.clear();
+        placement.flat.resize(self.height_groups.len(), true);
+        placement.counts.clear();
+        placement.counts.resize(depth.slices * strips + 1, 0);
+        placement.rows.clear();
+        placement.rows.resize(depth.slices, Range { start: usize::MAX, end: 0 });
+        for atom in 0..self.height_groups.len() {
+            let p = geometry::apply(rotation, &self.blocks.position_of(parameters, atom));
+            let (bin, second, slope) = depth.of(p[2] + shift[2]);
+            let Some(stamp) = self.stamp(parameters, atom, (p[0] + shift[0], p[1] + shift[1]), second, canvas) else {
+                continue;
+            };
+            placement.flat[atom] = !slope;
+            let first_row = stamp.corner.0 as usize;
+            let rows = &mut placement.rows[bin];
+            *rows = rows.start.min(first_row)..rows.end.max(first_row + 2 * stamp.half_width as usize + 1);
+            let key = bin * strips + first_row / STRIP;
+            placement.counts[key + 1] += 1;
+            placement.unsorted.push((key as u32, stamp));
+        }
+        placement.sort(depth.slices, strips);
+    }
+
+    /// The stamp of one atom at (x', y'), `None` if its window misses the canvas.
+    fn stamp(
+        &self,
+        parameters: &[f64],
+        atom: usize,
+        (x, y): (f64, f64),
+        second: f64,
+        canvas: &Canvas,
+    ) -> Option<OrbitalStamp<T>> {
+        let height = parameters[self.blocks.heights.start + self.height_groups[atom] as usize];
+        let width = parameters[self.blocks.widths.start + self.width_groups[atom] as usize];
+        let h = half_width(self.cutoff, width, canvas.pixel_size).min(crate::simd::MAX_HALF_WIDTH) as f64;
+        let (row, column) = (canvas.origin.0 + y / canvas.pixel_size, canvas.origin.1 + x / canvas.pixel_size);
+        let (near_row, near_column) = (row.round(), column.round());
+        let inside = |near: f64, n: usize| near >= -h && near < n as f64 + h;
+        if !(inside(near_row, canvas.rows) && inside(near_column, canvas.columns)) {
+            return None;
+        }
+        let margin = canvas.margin as f64;
+        Some(OrbitalStamp {
+            corner: ((near_row - h + margin) as u32, (near_column - h + margin) as u32),
+            half_width: h as u32,
+            atom: atom as u32,
+            centre: (T::of(column - near_column + h), T::of(row - near_row + h)),
+            height: T::of(height),
+            decay: T::of(canvas.pixel_size * canvas.pixel_size / width),
+            second: T::of(second),
+        })
+    }
+}
+
+/// Derivatives with respect to one tilt's geometry, collected over its atoms.
+#[derive(Default)]
+pub(super) struct GeometryGradient {
+    /// dL/dR
+    pub rotation: Mat3,
+    /// dL/d(u, v, w)
+    pub shift: Vec3,
+}
+
+impl<T: Real> Placement<T> {
+    fn sort(&mut self, bins: usize, strips: usize) {
+        for i in 1..self.counts.len() {
+            self.counts[i] += self.counts[i - 1];
+        }
+        self.bins.clear();
+        self.bins.extend((0..bins).map(|b| self.counts[b * strips] as usize..self.counts[(b + 1) * strips] as usize));
+        self.stamps.clear();
+        self.stamps.resize(self.unsorted.len(), OrbitalStamp::default());
+        for (key, stamp) in &self.unsorted {
+            let place = &mut self.counts[*key as usize];
+            self.stamps[*place as usize] = *stamp;
+            *place += 1;
+        }
+        self.sums.clear();
+        self.sums.resize(self.stamps.len(), OrbitalSums::default());
+    }
+
+    /// Chain rule from the sums at each stamp to positions, heights, widths and geometry. With
+    /// g = exp(-rho^2 c), c = px^2 / B: dg/dx = 2 c (k - x) g per pixel, dg/dB = rho^2 c / B g.
+    pub fn add_to_gradient(
+        &self,
+        model: &LocalOrbital<T>,
+        parameters: &[f64],
+        rotation: &Mat3,
+        thickness: f64,
+        gradient: &mut [f64],
+    ) -> GeometryGradient {
+        let mut geometry = GeometryGradient::default();
+        let (blocks, pixel) = (&model.blocks, model.series.pixel_size);
+        for (stamp, sums) in self.stamps.iter().zip(&self.sums) {
+            let atom = stamp.atom as usize;
+            let (height, decay) = (stamp.height.f64(), stamp.decay.f64());
+            let width = blocks.widths.start + model.width_groups[atom] as usize;
+            gradient[blocks.heights.start + model.height_groups[atom] as usize] += sums.value.f64();
+            gradient[width] += height * sums.radius2.f64() * decay / parameters[width];
+            let in_plane = 2.0 * decay * height / pixel;
+            let along = if self.flat[atom] { 0.0 } else { height * sums.depth.f64() / thickness };
+            let g = [in_plane * sums.dx.f64(), in_plane * sums.dy.f64(), along];
+            let p = blocks.position_of(parameters, atom);
+            let at = blocks.positions.start + 3 * atom;
+            for a in 0..3 {
+                gradient[at + a] += rotation[0][a] * g[0] + rotation[1][a] * g[1] + rotation[2][a] * g[2];
+                geometry.shift[a] += g[a];
+                for b in 0..3 {
+                    geometry.rotation[a][b] += g[a] * p[b];
+                }
+            }
+        }
+        geometry
+    }
+}
+
+impl GeometryGradient {
+    /// Adds the derivatives with respect to the three angles of `tilt` (<dL/dR, dR/dangle>).
+    pub fn add_angles<T: Real>(&self, model: &LocalOrbital<T>, parameters: &[f64], tilt: usize, gradient: &mut [f64]) {
+        let angles = model.blocks.angles_of(parameters, tilt);
+        let derivatives = model.series.angle_order.rotation_gradient(&angles);
+        for (a, derivative) in derivatives.iter().enumerate() {
+            let product: f64 =
+                self.rotation.iter().flatten().zip(derivative.iter().flatten()).map(|(x, y)| x * y).sum();
+            gradient[model.blocks.angles.start + 3 * tilt + a] += product;
+        }
+    }
+}

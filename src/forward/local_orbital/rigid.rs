@@ -1,0 +1,436 @@
+//! Rigid depth-dependent interaction: I_j = sum_k p_jk (x) O_jk, formula (4) of the LOT paper.
+//!
+//! Slices are walked once along the beam with two rolling images: the atoms between slice centres k and k + 1 go
+//! into both, then slice k is complete and is transformed; its spectrum serves all foci of the tilt. The residual
+//! spectra walk back the same way: G_k = sum_m conj(P_mk) R_m, gathered at the atoms between k and k + 1.
+//! Drift (u, v) is a phase ramp on an image's spectrum.
+
+use super::placement::{Canvas, DepthBins};
+use super::probes::{ProbeTables, StackCache};
+use super::{LocalOrbital, SeriesGeometry, Slicing, Workspace};
+use crate::error::{Error, Result};
+use crate::fourier::{RealTransform2, RealTransformScratch};
+use crate::geometry::{self, Mat3, Vec3};
+use crate::grid;
+use crate::optics::{Probe, ProbeTransfer};
+use crate::problem::Point;
+use crate::simd::{self, Real, SimdPath};
+use num_complex::Complex;
+use std::f64::consts::PI;
+use std::ops::Range;
+
+/// Atoms may leave the volume of the start by this much (A) before margins or slices end.
+const SLACK: f64 = 1.0;
+
+/// Plan of the rigid model: grid, slices, probes.
+pub(super) struct Rigid<T: Real> {
+    pub plan: RealTransform2<T>,
+    /// Row and column of the grid where image pixel (0, 0) lies.
+    offset: (usize, usize),
+    pub slices: usize,
+    pub thickness: f64,
+    pub slicing: Slicing,
+    pub transfer: ProbeTransfer,
+    pub probe_defocus: f64,
+    /// Transfer functions are real (centrosymmetric probe).
+    pub real: bool,
+    pub cache: StackCache<T>,
+}
+
+/// Scratch of one worker for the rigid model.
+pub(super) struct RigidWorkspace<T: Real> {
+    /// Rolling slice images on the canvas.
+    first: Vec<T>,
+    second: Vec<T>,
+    /// Image on the grid, without margins.
+    frame: Vec<T>,
+    /// Spectrum of one slice, then of one image.
+    spectrum: Vec<Complex<T>>,
+    /// Spectrum of every image of the tilt before drift; in the way back, of its residual.
+    images: Vec<Vec<Complex<T>>>,
+    /// Derivative of `images` with respect to the distance from the crossover.
+    slopes: Vec<Vec<Complex<T>>>,
+    residuals: Vec<Vec<Complex<T>>>,
+    scratch: RealTransformScratch<T>,
+}
+
+/// Phase ramp of a shift: E(kx, ky) = x[kx] y[ky], and derivatives per pixel. At Nyquist the cosine stands, which is
+/// the shift of a real image.
+struct Ramp<T> {
+    x: Vec<Complex<T>>,
+    y: Vec<Complex<T>>,
+    dx: Vec<Complex<T>>,
+    dy: Vec<Complex<T>>,
+}
+
+fn ramp_axis<T: Real>(n: usize, count: usize, shift: f64) -> (Vec<Complex<T>>, Vec<Complex<T>>) {
+    let frequencies = grid::frequencies(n, 1.0);
+    (0..count)
+        .map(|k| {
+            let w = -2.0 * PI * frequencies[k];
+            let (s, c) = (w * shift).sin_cos();
+            let nyquist = 2 * k == n;
+            let (e, d) = if nyquist { ((c, 0.0), (-w * s, 0.0)) } else { ((c, s), (-w * s, w * c)) };
+            (Complex::new(T::of(e.0), T::of(e.1)), Complex::new(T::of(d.0), T::of(d.1)))
+        })
+        .unzip()
+}
+
+impl<T: Real> Rigid<T> {
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        series: &SeriesGeometry,
+        start: &[Vec3],
+        rotations: &[Mat3],
+        probe: &Probe,
+        thickness: f64,
+        slicing: Slicing,
+        half_width: f64,
+        simd: SimdPath,
+    ) -> Result<Self> {
+        if !(thickness.is_finite() && thickness > 0.0) {
+            return Err(Error::range("slice_thickness", thickness, "a positive number (A), 4 by default"));
+        }
+        let extent = Extent::of(start, rotations);
+        let slices = match slicing {
+            Slicing::Linear => (2.0 * (extent.depth + SLACK) / thickness).ceil() as usize + 1,
+            Slicing::Hard => ((2.0 * (extent.depth + SLACK) / thickness).ceil() as usize).max(1),
+        };
+        let far = series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + extent.depth;
+        let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + SLACK;
+        let reach = half_width + spread / series.pixel_size;
+        let (rows, row_offset) = fit_axis(series.rows, extent.y, reach, series.pixel_size);
+        let (columns, column_offset) = fit_axis(series.columns, extent.x, reach, series.pixel_size);
+        let transfer = ProbeTransfer::new(probe, rows, columns, series.pixel_size)?;
+        Ok(Self {
+            plan: RealTransform2::new(simd, rows, columns),
+            offset: (row_offset, column_offset),
+            slices,
+            thickness,
+            slicing,
+            real: transfer.is_centrosymmetric(),
+            transfer,
+            probe_defocus: probe.defocus(),
+            cache: StackCache::default(),
+        })
+    }
+
+    /// z' of the centre of slice k.
+    pub fn centre(&self, k: usize) -> f64 {
+        (k as f64 - 0.5 * (self.slices - 1) as f64) * self.thickness
+    }
+
+    fn bins(&self) -> DepthBins {
+        DepthBins {
+            first_centre: self.centre(0),
+            thickness: self.thickness,
+            slices: self.slices,
+            linear: self.slicing == Slicing::Linear,
+        }
+    }
+
+    fn canvas(&self, model: &LocalOrbital<T>, parameters: &[f64]) -> Canvas {
+        let origin = (
+            (grid::origin(model.series.rows) + self.offset.0) as f64,
+            (grid::origin(model.series.columns) + self.offset.1) as f64,
+        );
+        let half_width = model.largest_half_width(parameters);
+        Canvas::new(self.plan.rows(), self.plan.columns(), origin, half_width, model.series.pixel_size)
+    }
+
+    pub fn workspace(&self) -> RigidWorkspace<T> {
+        RigidWorkspace {
+            first: Vec::new(),
+            second: Vec::new(),
+            frame: Vec::new(),
+            spectrum: vec![Complex::default(); self.plan.spectrum_len()],
+            images: Vec::new(),
+            slopes: Vec::new(),
+            residuals: Vec::new(),
+            scratch: self.plan.scratch(),
+        }
+    }
+
+    pub fn workspace_bytes(&self, images: usize) -> usize {
+        let spectrum = self.plan.spectrum_len() * size_of::<Complex<T>>();
+        let canvas = (self.plan.rows() + 32) * (self.plan.columns() + 48) * size_of::<T>();
+        spectrum * (2 * images + 1) + 3 * canvas + self.plan.scratch_bytes()
+    }
+
+    fn ramp(&self, model: &LocalOrbital<T>, parameters: &[f64], image: usize) -> Ramp<T> {
+        let [u, v] = model.blocks.drift_of(parameters, image).map(|d| d / model.series.pixel_size);
+        let (x, dx) = ramp_axis(self.plan.columns(), self.plan.half_columns(), u);
+        let (y, dy) = ramp_axis(self.plan.rows(), self.plan.rows(), v);
+        Ramp { x, y, dx, dy }
+    }
+
+    /// Rows of the grid (not of the canvas) that slice `k` touches.
+    fn rows_of_slice(&self, rows: &[Range<usize>], k: usize, canvas: &Canvas) -> Range<usize> {
+        let mut touched = rows[k].clone();
+        if self.slicing == Slicing::Linear && k > 0 {
+            touched = touched.start.min(rows[k - 1].start)..touched.end.max(rows[k - 1].end);
+        }
+        let inside = |r: usize| r.saturating_sub(canvas.margin).min(canvas.rows);
+        if touched.start < touched.end { inside(touched.start)..inside(touched.end) } else { 0..0 }
+    }
+
+    pub fn predict(
+        &self,
+        model: &LocalOrbital<T>,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        out: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        let canvas = self.canvas(model, at.parameters);
+        let rotation = model.rotation(at.parameters, tilt);
+        let depth_offset = at.parameters[model.blocks.depth_offset.start + tilt];
+        model.place(at.parameters, &rotation, [0.0, 0.0, depth_offset], &canvas, &self.bins(), &mut workspace.placement);
+        let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
+        own.reset(images.len(), at.active[super::Blocks::DEFOCUS], &canvas);
+        for k in 0..self.slices {
+            at.cancel.check("an evaluation")?;
+            self.add_slice(model.simd, at, images, k, &canvas, &workspace.placement, own);
+        }
+        let (rows, columns) = (model.series.rows, model.series.columns);
+        for (m, (image, out)) in images.iter().zip(out.chunks_exact_mut(rows * columns)).enumerate() {
+            let ramp = self.ramp(model, at.parameters, *image);
+            own.spectrum.copy_from_slice(&own.images[m]);
+            ramp.apply(&mut own.spectrum, self.plan.rows(), false);
+            let wanted = self.offset.0..self.offset.0 + rows;
+            let pitch = self.plan.columns();
+            self.plan.inverse(&mut own.spectrum, T::one(), &mut own.frame, pitch, wanted, &mut own.scratch);
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                out.copy_from_slice(&own.frame[(row + self.offset.0) * pitch + self.offset.1..][..columns]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Splats the atoms of bin k, transforms slice k and adds its part to every image's spectrum.
+    #[allow(clippy::too_many_arguments)]
+    fn add_slice(
+        &self,
+        simd: SimdPath,
+        at: &Point<'_, ProbeTables<T>>,
+        images: &[usize],
+        k: usize,
+        canvas: &Canvas,
+        placement: &super::Placement<T>,
+        own: &mut RigidWorkspace<T>,
+    ) {
+        let linear = self.slicing == Slicing::Linear;
+        let stamps = &placement.stamps[placement.bins[k].clone()];
+        simd::splat(simd, stamps, &mut own.first, linear.then_some(own.second.as_mut_slice()), canvas.pitch);
+        let filled = self.rows_of_slice(&placement.rows, k, canvas);
+        if !filled.is_empty() {
+            let image = &own.first[canvas.at(0)..];
+            self.plan.forward(image, canvas.pitch, filled, &mut own.spectrum, &mut own.scratch);
+            for (m, image) in images.iter().enumerate() {
+                let stack = at.shared.of_image(*image);
+                simd::add_product(simd, &stack.slices[k], &own.spectrum, &mut own.images[m]);
+                if let Some(derivatives) = &stack.derivatives {
+                    simd::add_product(simd, &derivatives[k], &own.spectrum, &mut own.slopes[m]);
+                }
+            }
+            own.first.fill(T::zero());
+        }
+        if linear {
+            std::mem::swap(&mut own.first, &mut own.second);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn pull_back(
+        &self,
+        model: &LocalOrbital<T>,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        residual: &[T],
+        gradient: &mut [f64],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        let canvas = self.canvas(model, at.parameters);
+        let rotation = model.rotation(at.parameters, tilt);
+        let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
+        for (m, (image, residual)) in images.iter().zip(residual.chunks_exact(model.series.rows * model.series.columns)).enumerate() {
+            at.cancel.check("an evaluation")?;
+            self.transform_residual(model, residual, m, own);
+            self.image_gradient(model, at.parameters, *image, m, gradient, own);
+        }
+        for k in 0..self.slices {
+            at.cancel.check("an evaluation")?;
+            self.gather_slice(model.simd, at, images, k, &canvas, &mut workspace.placement, own);
+        }
+        let geometry =
+            workspace.placement.add_to_gradient(model, at.parameters, &rotation, self.thickness, gradient);
+        geometry.add_angles(model, at.parameters, tilt, gradient);
+        gradient[model.blocks.depth_offset.start + tilt] += geometry.shift[2];
+        Ok(())
+    }
+
+    /// Spectrum of one image's residual, placed on the grid.
+    fn transform_residual(&self, model: &LocalOrbital<T>, residual: &[T], m: usize, own: &mut RigidWorkspace<T>) {
+        let pitch = self.plan.columns();
+        own.frame.fill(T::zero());
+        for (row, residual) in residual.chunks_exact(model.series.columns).enumerate() {
+            own.frame[(row + self.offset.0) * pitch + self.offset.1..][..residual.len()].copy_from_slice(residual);
+        }
+        let filled = self.offset.0..self.offset.0 + model.series.rows;
+        self.plan.forward(&own.frame, pitch, filled, &mut own.residuals[m], &mut own.scratch);
+    }
+
+    /// Derivatives with respect to drift and defocus of one image (Parseval), then the residual before the ramp.
+    fn image_gradient(
+        &self,
+        model: &LocalOrbital<T>,
+        parameters: &[f64],
+        image: usize,
+        m: usize,
+        gradient: &mut [f64],
+        own: &mut RigidWorkspace<T>,
+    ) {
+        let ramp = self.ramp(model, parameters, image);
+        let per_pixel = 1.0 / model.series.pixel_size;
+        let (u, v) = self.parseval(&own.residuals[m], &own.images[m], |kx, ky| {
+            (ramp.dx[kx] * ramp.y[ky], ramp.x[kx] * ramp.dy[ky])
+        });
+        let drift = model.blocks.drift.start + 2 * image;
+        gradient[drift] += u * per_pixel;
+        gradient[drift + 1] += v * per_pixel;
+        ramp.apply(&mut own.residuals[m], self.plan.rows(), true);
+        if let Some(slope) = own.slopes.get(m) {
+            let one = Complex::new(T::one(), T::zero());
+            let (along, _) = self.parseval(&own.residuals[m], slope, |_, _| (one, one));
+            let section = model.series.images[image].section;
+            gradient[model.blocks.defocus.start + section] -= along; // depth from the crossover is z - f
+        }
+    }
+
+    /// Sums over the image plane of residual times (factor * spectrum), for two factors, from half spectra.
+    fn parseval(
+        &self,
+        residual: &[Complex<T>],
+        spectrum: &[Complex<T>],
+        factors: impl Fn(usize, usize) -> (Complex<T>, Complex<T>),
+    ) -> (f64, f64) {
+        let (rows, columns) = (self.plan.rows(), self.plan.columns());
+        let (mut a, mut b) = (0.0, 0.0);
+        for kx in 0..self.plan.half_columns() {
+            // Columns between 0 and Nyquist stand for their mirror images too.
+            let weight = if kx == 0 || 2 * kx == columns { 1.0 } else { 2.0 };
+            for ky in 0..rows {
+                let product = residual[kx * rows + ky].conj() * spectrum[kx * rows + ky];
+                let (f, g) = factors(kx, ky);
+                a += weight * (product * f).re.f64();
+                b += weight * (product * g).re.f64();
+            }
+        }
+        let n = (rows * columns) as f64;
+        (a / n, b / n)
+    }
+
+    /// G_k = sum_m conj(P_mk) R_m, then the sums at the atoms of the bin that is now complete.
+    #[allow(clippy::too_many_arguments)]
+    fn gather_slice(
+        &self,
+        simd: SimdPath,
+        at: &Point<'_, ProbeTables<T>>,
+        images: &[usize],
+        k: usize,
+        canvas: &Canvas,
+        placement: &mut super::Placement<T>,
+        own: &mut RigidWorkspace<T>,
+    ) {
+        let wanted = self.rows_of_slice(&placement.rows, k, canvas);
+        if !wanted.is_empty() {
+            own.spectrum.fill(Complex::default());
+            for (m, image) in images.iter().enumerate() {
+                let transfer = &at.shared.of_image(*image).slices[k];
+                simd::add_adjoint_product(simd, transfer, &own.residuals[m], &mut own.spectrum);
+            }
+            let image = &mut own.second[canvas.at(0)..];
+            self.plan.inverse(&mut own.spectrum, T::one(), image, canvas.pitch, wanted, &mut own.scratch);
+        }
+        let linear = self.slicing == Slicing::Linear;
+        let bin = if linear { k.checked_sub(1) } else { Some(k) };
+        if let Some(bin) = bin {
+            let range = placement.bins[bin].clone();
+            let (stamps, sums) = (&placement.stamps[range.clone()], &mut placement.sums[range]);
+            if linear {
+                simd::gather(simd, stamps, &own.first, Some(&own.second), canvas.pitch, sums);
+            } else {
+                simd::gather(simd, stamps, &own.second, None, canvas.pitch, sums);
+            }
+        }
+        std::mem::swap(&mut own.first, &mut own.second);
+    }
+}
+
+impl<T: Real> RigidWorkspace<T> {
+    /// Zeroes what is accumulated and fits the buffers to the canvas.
+    fn reset(&mut self, images: usize, slopes: bool, canvas: &Canvas) {
+        for buffer in [&mut self.first, &mut self.second] {
+            buffer.clear();
+            buffer.resize(canvas.len(), T::zero());
+        }
+        self.frame.resize(canvas.rows * canvas.columns, T::zero());
+        let len = self.spectrum.len();
+        let counts = [images, if slopes { images } else { 0 }, images];
+        for (spectra, count) in [&mut self.images, &mut self.slopes, &mut self.residuals].into_iter().zip(counts) {
+            spectra.resize_with(count, || vec![Complex::default(); len]);
+            spectra.iter_mut().for_each(|s| s.fill(Complex::default()));
+        }
+    }
+}
+
+impl<T: Real> Ramp<T> {
+    fn apply(&self, spectrum: &mut [Complex<T>], rows: usize, conjugate: bool) {
+        let one = Complex::new(T::one(), T::zero());
+        if self.x.iter().chain(&self.y).all(|e| *e == one) {
+            return;
+        }
+        for (x, column) in self.x.iter().zip(spectrum.chunks_exact_mut(rows)) {
+            for (y, value) in self.y.iter().zip(column) {
+                let e = *x * *y;
+                *value *= if conjugate { e.conj() } else { e };
+            }
+        }
+    }
+}
+
+fn no_workspace() -> Error {
+    Error::Internal("workspace of another model".into())
+}
+
+/// Largest |z'| over all tilts, and the ranges of x' and y', in A.
+struct Extent {
+    x: (f64, f64),
+    y: (f64, f64),
+    depth: f64,
+}
+
+impl Extent {
+    fn of(start: &[Vec3], rotations: &[Mat3]) -> Self {
+        let mut extent = Self { x: (0.0, 0.0), y: (0.0, 0.0), depth: 0.0 };
+        for p in start.iter().flat_map(|p| rotations.iter().map(move |r| geometry::apply(r, p))) {
+            extent.x = (extent.x.0.min(p[0]), extent.x.1.max(p[0]));
+            extent.y = (extent.y.0.min(p[1]), extent.y.1.max(p[1]));
+            extent.depth = extent.depth.max(p[2].abs());
+        }
+        extent
+    }
+}
+
+/// Size of the transform along one axis and the place of image pixel 0 in it, so that what wraps around never falls
+/// on the image. Atoms further than twice the reach beside the image cannot touch it.
+fn fit_axis(n: usize, (low, high): (f64, f64), reach: f64, pixel_size: f64) -> (usize, usize) {
+    let origin = grid::origin(n) as f64;
+    let low = (origin + low / pixel_size).max(-2.0 * reach) - reach;
+    let high = (origin + high / pixel_size).min(n as f64 + 2.0 * reach) + reach;
+    let before = (-low).ceil().max(0.0) as usize;
+    let after = (high - (n as f64 - 1.0)).ceil().max(0.0) as usize;
+    (grid::fast_size(n + before + after), before)
+}

@@ -1,0 +1,7 @@
+//! Every physical model once, each beside its adjoint; and the comparison of calculated with measured images.
+
+pub mod local_orbital;
+mod loss;
+
+pub use local_orbital::LocalOrbital;
+pub use loss::{fit_intensity, r_factor, Loss};
