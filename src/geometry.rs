@@ -1,6 +1,7 @@
 //! Rotations of the specimen: p' = R p + t, right-handed axes, the beam travels towards +z'.
 //!
-//! Elementary rotations: Rx = [[1,0,0],[0,c,-s],[0,s,c]], Ry = [[c,0,s],[0,1,0],[-s,0,c]], Rz = [[c,-s,0],[s,c,0],[0,0,1]].
+//! Elementary rotations, rows first: `Rx = [[1,0,0],[0,c,-s],[0,s,c]]`,
+//! `Ry = [[c,0,s],[0,1,0],[-s,0,c]]`, `Rz = [[c,-s,0],[s,c,0],[0,0,1]]`.
 
 use crate::error::{Error, Result};
 

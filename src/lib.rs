@@ -15,11 +15,13 @@ pub mod geometry;
 pub mod grid;
 pub mod units;
 
+pub mod context;
+pub mod problem;
 pub mod simd;
 
-pub mod context;
-
 pub mod fourier;
-pub mod problem;
+pub mod optics;
+
+pub mod forward;
 
 pub use error::{Error, Result};

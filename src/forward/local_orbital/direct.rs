@@ -6,7 +6,7 @@ use super::probes::ProbeTables;
 use super::{LocalOrbital, Workspace};
 use crate::error::Result;
 use crate::grid;
-use crate::problem::Point;
+use crate::problem::{ForwardModel, Point};
 use crate::simd::{self, Real};
 
 /// One slice that holds everything.

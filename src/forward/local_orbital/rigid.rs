@@ -395,7 +395,7 @@ impl<T: Real> Ramp<T> {
         for (x, column) in self.x.iter().zip(spectrum.chunks_exact_mut(rows)) {
             for (y, value) in self.y.iter().zip(column) {
                 let e = *x * *y;
-                *value *= if conjugate { e.conj() } else { e };
+                *value = *value * if conjugate { e.conj() } else { e };
             }
         }
     }
