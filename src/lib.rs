@@ -15,6 +15,7 @@ pub mod geometry;
 pub mod grid;
 pub mod units;
 
+pub mod check;
 pub mod context;
 pub mod problem;
 pub mod simd;
@@ -23,5 +24,7 @@ pub mod fourier;
 pub mod optics;
 
 pub mod forward;
+
+pub mod optimize;
 
 pub use error::{Error, Result};

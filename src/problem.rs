@@ -197,6 +197,8 @@ pub trait ForwardModel<T>: Send + Sync {
     fn workspace(&self) -> Self::Workspace;
     /// Bytes that one workspace holds when `images_per_tilt` images are computed together.
     fn workspace_bytes(&self, images_per_tilt: usize) -> usize;
+    /// Bytes of what the tilts share.
+    fn shared_bytes(&self) -> usize;
     /// Prepares what the tilts share; runs its own items on the context.
     fn prepare(
         &self,

@@ -94,7 +94,8 @@ mod tests {
         for loss in [Loss::Mse, Loss::Poisson { floor: 0.5 }] {
             for calculated in [-2.0, 0.1, 0.499, 0.501, 3.0] {
                 for observed in [0.0, 0.7, 5.0] {
-                    let difference = (loss.at(calculated + 1e-6, observed).0 - loss.at(calculated - 1e-6, observed).0) / 2e-6;
+                    let difference =
+                        (loss.at(calculated + 1e-6, observed).0 - loss.at(calculated - 1e-6, observed).0) / 2e-6;
                     assert!((loss.at(calculated, observed).1 - difference).abs() < 1e-6 * (1.0 + difference.abs()));
                 }
             }

@@ -19,7 +19,14 @@ impl<T: Real> LocalOrbital<T> {
         Canvas::new(rows, columns, origin, self.largest_half_width(parameters), self.series.pixel_size)
     }
 
-    fn place_direct(&self, at: &Point<'_, ProbeTables<T>>, tilt: usize, image: usize, canvas: &Canvas, workspace: &mut Workspace<T>) {
+    fn place_direct(
+        &self,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        image: usize,
+        canvas: &Canvas,
+        workspace: &mut Workspace<T>,
+    ) {
         let rotation = self.rotation(at.parameters, tilt);
         let [u, v] = self.blocks.drift_of(at.parameters, image);
         self.place(at.parameters, &rotation, [u, v, 0.0], canvas, &NO_DEPTH, &mut workspace.placement);

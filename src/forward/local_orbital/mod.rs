@@ -126,13 +126,23 @@ pub struct Workspace<T: Real> {
 impl<T: Real> LocalOrbital<T> {
     /// Plans the model for `start` positions (they fix the depth range and the margins of the transforms: atoms may
     /// move by a few angstrom beyond them).
-    pub fn new(series: SeriesGeometry, start: &[Vec3], rotations: &[crate::geometry::Mat3], options: &LocalOrbitalOptions, simd: SimdPath) -> Result<Self> {
+    pub fn new(
+        series: SeriesGeometry,
+        start: &[Vec3],
+        rotations: &[crate::geometry::Mat3],
+        options: &LocalOrbitalOptions,
+        simd: SimdPath,
+    ) -> Result<Self> {
         let blocks = Blocks::new(&series, &options.height_groups, &options.width_groups);
         let cutoff = options.cutoff.unwrap_or(T::CUTOFF);
         let largest = cutoff * options.width_max.sqrt() / series.pixel_size;
         if largest > crate::simd::MAX_HALF_WIDTH as f64 {
             let limit = (crate::simd::MAX_HALF_WIDTH as f64 * series.pixel_size / cutoff).powi(2);
-            return Err(Error::range("width_max", options.width_max, format!("at most {limit:.3} A^2 at this pixel size and cutoff")));
+            return Err(Error::range(
+                "width_max",
+                options.width_max,
+                format!("at most {limit:.3} A^2 at this pixel size and cutoff"),
+            ));
         }
         let rigid = match &options.interaction {
             Interaction::Direct => None,
@@ -202,6 +212,11 @@ impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
         let atoms = self.height_groups.len() * Placement::<T>::BYTES_PER_ATOM;
         let images = (images_per_tilt + 2) * self.pixels() * size_of::<T>();
         atoms + images + self.rigid.as_ref().map_or(0, |r| r.workspace_bytes(images_per_tilt))
+    }
+
+    fn shared_bytes(&self) -> usize {
+        let foci: std::collections::BTreeSet<u64> = self.series.images.iter().map(|i| i.defocus.to_bits()).collect();
+        self.rigid.as_ref().map_or(0, |r| r.table_bytes(foci.len()))
     }
 
     fn prepare(

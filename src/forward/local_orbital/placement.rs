@@ -90,8 +90,7 @@ impl<T> Default for Placement<T> {
 }
 
 impl<T: Real> Placement<T> {
-    pub const BYTES_PER_ATOM: usize =
-        2 * size_of::<OrbitalStamp<T>>() + size_of::<OrbitalSums<T>>() + 8 + 1;
+    pub const BYTES_PER_ATOM: usize = 2 * size_of::<OrbitalStamp<T>>() + size_of::<OrbitalSums<T>>() + 8 + 1;
 }
 
 /// Window half width in pixels of an orbital of width B.

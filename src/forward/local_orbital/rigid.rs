@@ -96,7 +96,8 @@ impl<T: Real> Rigid<T> {
             Slicing::Linear => (2.0 * (extent.depth + SLACK) / thickness).ceil() as usize + 1,
             Slicing::Hard => ((2.0 * (extent.depth + SLACK) / thickness).ceil() as usize).max(1),
         };
-        let far = series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + extent.depth;
+        let far =
+            series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + extent.depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + SLACK;
         let reach = half_width + spread / series.pixel_size;
         let (rows, row_offset) = fit_axis(series.rows, extent.y, reach, series.pixel_size);
@@ -171,7 +172,11 @@ impl<T: Real> Rigid<T> {
             touched = touched.start.min(rows[k - 1].start)..touched.end.max(rows[k - 1].end);
         }
         let inside = |r: usize| r.saturating_sub(canvas.margin).min(canvas.rows);
-        if touched.start < touched.end { inside(touched.start)..inside(touched.end) } else { 0..0 }
+        if touched.start < touched.end {
+            inside(touched.start)..inside(touched.end)
+        } else {
+            0..0
+        }
     }
 
     pub fn predict(
@@ -186,7 +191,14 @@ impl<T: Real> Rigid<T> {
         let canvas = self.canvas(model, at.parameters);
         let rotation = model.rotation(at.parameters, tilt);
         let depth_offset = at.parameters[model.blocks.depth_offset.start + tilt];
-        model.place(at.parameters, &rotation, [0.0, 0.0, depth_offset], &canvas, &self.bins(), &mut workspace.placement);
+        model.place(
+            at.parameters,
+            &rotation,
+            [0.0, 0.0, depth_offset],
+            &canvas,
+            &self.bins(),
+            &mut workspace.placement,
+        );
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
         own.reset(images.len(), at.active[super::Blocks::DEFOCUS], &canvas);
         for k in 0..self.slices {
@@ -255,7 +267,9 @@ impl<T: Real> Rigid<T> {
         let canvas = self.canvas(model, at.parameters);
         let rotation = model.rotation(at.parameters, tilt);
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
-        for (m, (image, residual)) in images.iter().zip(residual.chunks_exact(model.series.rows * model.series.columns)).enumerate() {
+        for (m, (image, residual)) in
+            images.iter().zip(residual.chunks_exact(model.series.rows * model.series.columns)).enumerate()
+        {
             at.cancel.check("an evaluation")?;
             self.transform_residual(model, residual, m, own);
             self.image_gradient(model, at.parameters, *image, m, gradient, own);
@@ -264,8 +278,7 @@ impl<T: Real> Rigid<T> {
             at.cancel.check("an evaluation")?;
             self.gather_slice(model.simd, at, images, k, &canvas, &mut workspace.placement, own);
         }
-        let geometry =
-            workspace.placement.add_to_gradient(model, at.parameters, &rotation, self.thickness, gradient);
+        let geometry = workspace.placement.add_to_gradient(model, at.parameters, &rotation, self.thickness, gradient);
         geometry.add_angles(model, at.parameters, tilt, gradient);
         gradient[model.blocks.depth_offset.start + tilt] += geometry.shift[2];
         Ok(())
@@ -294,9 +307,8 @@ impl<T: Real> Rigid<T> {
     ) {
         let ramp = self.ramp(model, parameters, image);
         let per_pixel = 1.0 / model.series.pixel_size;
-        let (u, v) = self.parseval(&own.residuals[m], &own.images[m], |kx, ky| {
-            (ramp.dx[kx] * ramp.y[ky], ramp.x[kx] * ramp.dy[ky])
-        });
+        let (u, v) = self
+            .parseval(&own.residuals[m], &own.images[m], |kx, ky| (ramp.dx[kx] * ramp.y[ky], ramp.x[kx] * ramp.dy[ky]));
         let drift = model.blocks.drift.start + 2 * image;
         gradient[drift] += u * per_pixel;
         gradient[drift + 1] += v * per_pixel;
