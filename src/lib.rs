@@ -23,8 +23,13 @@ pub mod simd;
 pub mod fourier;
 pub mod optics;
 
+pub mod specimen;
+
+pub mod dataset;
+
 pub mod forward;
 
 pub mod optimize;
+pub mod reconstruct;
 
 pub use error::{Error, Result};

@@ -17,9 +17,9 @@ pub enum Loss {
 
 impl Loss {
     /// Sum of the loss over the used pixels of one image; `calculated` becomes its derivative dL/dI_cal
-    /// (0 at masked pixels). `mask`: non-zero where a pixel is used.
-    pub fn evaluate<T: Real>(self, observed: &[f32], mask: Option<&[u8]>, calculated: &mut [T]) -> f64 {
-        let used = |i: usize| mask.is_none_or(|m| m[i] != 0);
+    /// (0 at masked pixels). `mask`: true where a pixel is used.
+    pub fn evaluate<T: Real>(self, observed: &[f32], mask: Option<&[bool]>, calculated: &mut [T]) -> f64 {
+        let used = |i: usize| mask.is_none_or(|m| m[i]);
         let mut sum = 0.0;
         for (i, (value, observed)) in calculated.iter_mut().zip(observed).enumerate() {
             if !used(i) {
@@ -55,10 +55,10 @@ impl Loss {
 }
 
 /// Least-squares a and b of observed = a calculated + b over the used pixels.
-pub fn fit_intensity<T: Real>(observed: &[f32], mask: Option<&[u8]>, calculated: &[T]) -> (f64, f64) {
+pub fn fit_intensity<T: Real>(observed: &[f32], mask: Option<&[bool]>, calculated: &[T]) -> (f64, f64) {
     let (mut n, mut o, mut c, mut oc, mut cc) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for (i, (observed, calculated)) in observed.iter().zip(calculated).enumerate() {
-        if mask.is_none_or(|m| m[i] != 0) {
+        if mask.is_none_or(|m| m[i]) {
             let (x, y) = (calculated.f64(), f64::from(*observed));
             (n, o, c, oc, cc) = (n + 1.0, o + y, c + x, oc + x * y, cc + x * x);
         }
@@ -72,11 +72,11 @@ pub fn fit_intensity<T: Real>(observed: &[f32], mask: Option<&[u8]>, calculated:
 }
 
 /// R = sum |I_obs - I_cal| / sum |I_obs|, formula (11) of the LOT paper, after fitting scale and background.
-pub fn r_factor<T: Real>(observed: &[f32], mask: Option<&[u8]>, calculated: &[T]) -> f64 {
+pub fn r_factor<T: Real>(observed: &[f32], mask: Option<&[bool]>, calculated: &[T]) -> f64 {
     let (a, b) = fit_intensity(observed, mask, calculated);
     let (mut difference, mut total) = (0.0, 0.0);
     for (i, (observed, calculated)) in observed.iter().zip(calculated).enumerate() {
-        if mask.is_none_or(|m| m[i] != 0) {
+        if mask.is_none_or(|m| m[i]) {
             let observed = f64::from(*observed);
             difference += (observed - a * calculated.f64() - b).abs();
             total += observed.abs();
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn masked_pixels_do_not_count() {
-        let (observed, mask) = ([1.0f32, 2.0, 30.0], [1u8, 1, 0]);
+        let (observed, mask) = ([1.0f32, 2.0, 30.0], [true, true, false]);
         let mut calculated = [2.0f64, 2.0, 2.0];
         assert_eq!(Loss::Mse.evaluate(&observed, Some(&mask), &mut calculated), 0.5);
         assert_eq!(calculated, [1.0, 0.0, 0.0]);

@@ -139,14 +139,22 @@ impl ProbeTransfer {
     /// # Errors
     /// `Shape` and `Range` for an impossible grid, or an extent that is too large for the aperture.
     pub fn new(probe: &Probe, rows: usize, cols: usize, pixel_size: f64) -> Result<Self> {
-        let shape = (rows, cols);
-        check_grid(shape, pixel_size)?;
-        let cutoff = probe.cutoff(shape, pixel_size);
+        Self::with_edge(probe, rows, cols, pixel_size, (rows, cols))
+    }
+
+    /// The same, with the soft edge of the aperture as wide as an image of `edge` = (rows, columns) pixels has it: the
+    /// probe then does not change where images are padded to `rows` x `cols`.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn with_edge(probe: &Probe, rows: usize, cols: usize, pixel_size: f64, edge: (usize, usize)) -> Result<Self> {
+        check_grid((rows, cols), pixel_size)?;
+        let cutoff = probe.cutoff(edge, pixel_size);
         let (x, y) = (Axis::new(cols, pixel_size, cutoff)?, Axis::new(rows, pixel_size, cutoff)?);
         let aberrations = probe.aberrations().in_focus();
         let mut planner = FftPlanner::new();
         Ok(Self {
-            pupil: normalised_pupil(probe.pupil(&aberrations, shape, pixel_size), x, y),
+            pupil: normalised_pupil(probe.pupil(&aberrations, edge, pixel_size), x, y),
             chirp_x: x.chirp(probe.wavelength()),
             chirp_y: y.chirp(probe.wavelength()),
             source_x: x.source(probe.source_size()),

@@ -43,7 +43,7 @@ struct ImageResult {
 impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
     /// Joins a model with the images of a series; excluded images take no part unless named.
     pub fn new(context: Context, model: M, observed: Vec<Arc<Image>>, loss: Loss) -> Self {
-        let used = (0..observed.len()).filter(|i| !observed[*i].excluded()).collect();
+        let used = (0..observed.len()).filter(|i| !observed[*i].excluded).collect();
         Self { context, model, observed, used, loss, workspaces: Mutex::default(), gradients: BufferPool::default() }
     }
 
@@ -54,10 +54,7 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
 
     /// Used pixels of an image.
     fn pixel_count(&self, image: usize) -> usize {
-        match self.observed[image].mask() {
-            None => self.model.pixels(),
-            Some(mask) => mask.iter().filter(|m| **m != 0).count(),
-        }
+        self.observed[image].used_pixels()
     }
 
     /// Groups the images of a request by tilt, in the order of tilts.
@@ -69,12 +66,19 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
         let mut tilts = std::collections::BTreeMap::<usize, TiltWork>::new();
         for (place, &image) in images.iter().enumerate() {
             let Some(observed) = self.observed.get(image) else {
-                return Err(Error::range("image number", image, format!("0 to {}", self.observed.len().saturating_sub(1))));
+                return Err(Error::range(
+                    "image number",
+                    image,
+                    format!("0 to {}", self.observed.len().saturating_sub(1)),
+                ));
             };
-            let tilt = observed.tilt();
+            let tilt = observed.tilt;
             let work = tilts.entry(tilt).or_insert_with(|| TiltWork { tilt, images: vec![], places: vec![] });
             if work.images.contains(&image) {
-                return Err(Error::Inconsistent { what: "image list".into(), why: format!("image {image} is named twice") });
+                return Err(Error::Inconsistent {
+                    what: "image list".into(),
+                    why: format!("image {image} is named twice"),
+                });
             }
             work.images.push(image);
             work.places.push(place);
@@ -143,11 +147,11 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
         each.map(|(&image, calculated)| {
             let observed = &self.observed[image];
             let r_factor = if want.r_factors {
-                forward::r_factor(observed.pixels(), observed.mask(), calculated)
+                forward::r_factor(&observed.pixels, observed.mask.as_deref(), calculated)
             } else {
                 f64::NAN
             };
-            let loss = self.loss.evaluate(observed.pixels(), observed.mask(), calculated);
+            let loss = self.loss.evaluate(&observed.pixels, observed.mask.as_deref(), calculated);
             ImageResult { loss, r_factor }
         })
         .collect()
@@ -243,7 +247,7 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
 
     fn memory_estimate(&self) -> u64 {
         let mut per_tilt = vec![0usize; self.model.tilt_count()];
-        self.observed.iter().for_each(|image| per_tilt[image.tilt()] += 1);
+        self.observed.iter().for_each(|image| per_tilt[image.tilt] += 1);
         let images = per_tilt.into_iter().max().unwrap_or(0);
         let each = self.model.workspace_bytes(images) + images * self.model.pixels() * size_of::<T>();
         (self.context.threads() * each + self.model.shared_bytes()) as u64

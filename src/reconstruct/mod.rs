@@ -1,6 +1,19 @@
 //! Reconstructions: a forward model, measured images and an optimiser behind one object. The same evaluation serves
 //! the library's own `step` and `run` and the optimisers of hosts.
+//!
+//! A [`Reconstruction`] holds its latest consistent [`State`] (plan, parameters, iteration) behind one lock-free
+//! pointer: evaluations and snapshots read it from any thread at any time. The driver, which alone changes it, is
+//! locked by one call at a time.
 
+mod driver;
 mod evaluator;
+mod options;
+mod plan;
+mod reconstruction;
+mod start;
+mod state;
 
 pub use evaluator::Evaluator;
+pub use options::{LossChoice, LotModel, LotOptions, Precision};
+pub use reconstruction::{Geometry, Param, Reconstruction};
+pub use state::{Record, SavedState, Snapshot, State};

@@ -102,7 +102,8 @@ impl<T: Real> Rigid<T> {
         let reach = half_width + spread / series.pixel_size;
         let (rows, row_offset) = fit_axis(series.rows, extent.y, reach, series.pixel_size);
         let (columns, column_offset) = fit_axis(series.columns, extent.x, reach, series.pixel_size);
-        let transfer = ProbeTransfer::new(probe, rows, columns, series.pixel_size)?;
+        let transfer =
+            ProbeTransfer::with_edge(probe, rows, columns, series.pixel_size, (series.rows, series.columns))?;
         Ok(Self {
             plan: RealTransform2::new(simd, rows, columns),
             offset: (row_offset, column_offset),

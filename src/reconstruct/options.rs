@@ -1,0 +1,117 @@
+//! Options of local-orbital reconstructions; `None` means automatic.
+
+use crate::error::{Error, Result};
+use crate::forward::local_orbital::{Sharing, Slicing};
+use serde::{Deserialize, Serialize};
+
+/// How probe and atoms interact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LotModel {
+    /// Independent of depth: no probe.
+    Direct,
+    /// Probes of the optics in every slice.
+    Rigid,
+    /// Free probe pixels (not available yet).
+    Adaptive,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LossChoice {
+    /// Mean square difference, formula (5).
+    Mse,
+    /// Poisson log-likelihood, for counts.
+    Poisson,
+}
+
+/// Type of numbers in the kernels; sums and parameters are double in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// f32: fast.
+    Single,
+    /// f64: for verification.
+    Double,
+}
+
+/// Options of a local-orbital reconstruction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LotOptions {
+    /// Direct, rigid or adaptive.
+    pub model: LotModel,
+    /// `None`: Poisson if every image has counts per unit, else mean square.
+    pub loss: Option<LossChoice>,
+    /// Linear (default) or hard slices.
+    pub slicing: Slicing,
+    /// Single (default) or double.
+    pub precision: Precision,
+    /// Which atoms share a height; `None`: each its own.
+    pub height_sharing: Option<Sharing>,
+    /// Which atoms share a width; `None`: one per species.
+    pub width_sharing: Option<Sharing>,
+    /// Thickness of slices in A.
+    pub slice_thickness: f64,
+    /// Width B at the start in A^2; `None`: the atoms' own, else 0.5 (Supplementary Table 1).
+    pub width_start: Option<f64>,
+    /// Smallest width in A^2; `None`: 0.1 pixel^2.
+    pub width_min: Option<f64>,
+    /// Largest width in A^2; `None`: 100 pixel^2.
+    pub width_max: Option<f64>,
+    /// Window half width in sqrt(B); `None`: 3.4 in single, 6.2 in double precision.
+    pub cutoff: Option<f64>,
+    /// Bytes an evaluation may use; `None`: no limit.
+    pub memory_limit: Option<u64>,
+}
+
+impl Default for LotOptions {
+    fn default() -> Self {
+        Self {
+            model: LotModel::Rigid,
+            loss: None,
+            slicing: Slicing::Linear,
+            precision: Precision::Single,
+            height_sharing: None,
+            width_sharing: None,
+            slice_thickness: 4.0,
+            width_start: None,
+            width_min: None,
+            width_max: None,
+            cutoff: None,
+            memory_limit: None,
+        }
+    }
+}
+
+impl LotOptions {
+    /// Refuses values without meaning.
+    pub fn check(&self) -> Result<()> {
+        if self.model == LotModel::Adaptive {
+            return Err(Error::Unsupported {
+                what: "model adaptive".into(),
+                why: "adaptive probes are not available yet; use rigid or direct".into(),
+            });
+        }
+        let positive = |name: &str, value: f64, unit: &str| {
+            if value.is_finite() && value > 0.0 {
+                return Ok(());
+            }
+            Err(Error::range(name, value, format!("a positive number ({unit})")))
+        };
+        positive("slice_thickness", self.slice_thickness, "A")?;
+        let widths = [("width_start", self.width_start), ("width_min", self.width_min), ("width_max", self.width_max)];
+        for (name, value) in widths {
+            value.map_or(Ok(()), |v| positive(name, v, "A^2"))?;
+        }
+        if let (Some(low), Some(high)) = (self.width_min, self.width_max) {
+            if low >= high {
+                return Err(Error::range("width_min", low, format!("below width_max ({high} A^2)")));
+            }
+        }
+        self.cutoff.map_or(Ok(()), |v| positive("cutoff", v, "sqrt(B)"))
+    }
+
+    /// Bounds of the widths for a pixel size.
+    pub(super) fn width_bounds(&self, pixel_size: f64) -> (f64, f64) {
+        let pixel = pixel_size * pixel_size;
+        (self.width_min.unwrap_or(0.1 * pixel), self.width_max.unwrap_or(100.0 * pixel))
+    }
+}

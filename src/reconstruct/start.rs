@@ -1,0 +1,119 @@
+//! Start values and scales: intensities by linear least squares, scales from the diagonal of the Gauss-Newton matrix.
+
+use super::plan::Plan;
+use crate::context::log;
+use crate::error::Result;
+use crate::forward::local_orbital::Blocks;
+use crate::problem::Waiting;
+use rand::{Rng, SeedableRng};
+
+/// Tilts whose images are held at once: a constant, so that sums do not depend on the number of threads.
+const TILTS_AT_ONCE: usize = 16;
+
+/// Random vectors per scale estimate.
+const PROBES: usize = 2;
+
+impl Plan {
+    fn batches(&self) -> Vec<Vec<usize>> {
+        let used = |images: &[usize]| -> Vec<usize> {
+            images.iter().copied().filter(|i| !self.version.images()[*i].excluded).collect()
+        };
+        let tilts: Vec<Vec<usize>> = self.version.tilts().iter().map(|t| used(&t.images)).collect();
+        tilts.chunks(TILTS_AT_ONCE).map(|tilts| tilts.concat()).filter(|images| !images.is_empty()).collect()
+    }
+
+    /// One factor for all heights and one background per image, by least squares over all images:
+    /// a = sum_j cov(M_j, I_j) / sum_j var(M_j), b_j = mean(I_j) - a mean(M_j).
+    pub fn fit_intensities(&self, parameters: &mut [f64], waiting: &mut Waiting<'_>) -> Result<()> {
+        let pixels = self.problem.pixels();
+        let mut moments = Vec::new();
+        for images in self.batches() {
+            let mut calculated = vec![0.0; images.len() * pixels];
+            self.problem.predict(parameters, &images, &mut calculated, waiting)?;
+            for (image, calculated) in images.iter().zip(calculated.chunks_exact(pixels)) {
+                moments.push((*image, self.moments(*image, calculated)));
+            }
+        }
+        let covariance: f64 = moments.iter().map(|(_, m)| m.covariance).sum();
+        let variance: f64 = moments.iter().map(|(_, m)| m.variance).sum();
+        let mut factor = covariance / variance;
+        if !(factor.is_finite() && factor > 0.0) {
+            let (of_images, of_model) =
+                moments.iter().fold((0.0, 0.0), |s, (_, m)| (s.0 + m.observed.abs(), s.1 + m.calculated.abs()));
+            factor = if of_model > 0.0 && of_images > 0.0 { of_images / of_model } else { 1.0 };
+            log::warning(format!(
+                "the images do not correlate with the start atoms (covariance {covariance:.3e}): check tilt axis, sign of the angles, pixel size and origin; heights start at {factor:.3e}"
+            ));
+        }
+        parameters[self.blocks.heights.clone()].iter_mut().for_each(|h| *h *= factor);
+        for (image, m) in &moments {
+            parameters[self.blocks.background.start + image] = m.observed - factor * m.calculated;
+        }
+        Ok(())
+    }
+
+    fn moments(&self, image: usize, calculated: &[f64]) -> Moments {
+        let observed = &self.version.images()[image];
+        let used = || (0..calculated.len()).filter(|i| observed.uses(*i));
+        let n = used().count() as f64;
+        let mean = |of: &dyn Fn(usize) -> f64| used().map(of).sum::<f64>() / n;
+        let o = mean(&|i| f64::from(observed.pixels[i]));
+        let c = mean(&|i| calculated[i]);
+        Moments {
+            observed: o,
+            calculated: c,
+            covariance: used().map(|i| (f64::from(observed.pixels[i]) - o) * (calculated[i] - c)).sum(),
+            variance: used().map(|i| (calculated[i] - c).powi(2)).sum(),
+        }
+    }
+
+    /// Sets the scale of every free block to 1 / sqrt(mean diagonal of its part of the Gauss-Newton matrix J^T W J / N).
+    /// The diagonal is estimated without forming J: with random signs e, E[(J^T sqrt(W) e)_i^2] = (J^T W J)_ii
+    /// (Hutchinson); the signs have a fixed seed. W is 1 (mse) or 1 / I_cal (Poisson).
+    pub fn estimate_scales(&mut self, parameters: &[f64], waiting: &mut Waiting<'_>) -> Result<()> {
+        let pixels = self.problem.pixels();
+        let active = self.active();
+        let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(0x5eed);
+        let mut squares = vec![0.0; parameters.len()];
+        let mut count = 0usize;
+        for _ in 0..PROBES {
+            let mut sum = vec![0.0; parameters.len()];
+            count = 0;
+            for images in self.batches() {
+                let mut signs = vec![1.0; images.len() * pixels];
+                if self.loss == super::LossChoice::Poisson {
+                    self.problem.predict(parameters, &images, &mut signs, waiting)?;
+                    signs.iter_mut().for_each(|v| *v = 1.0 / v.max(self.poisson_floor).sqrt());
+                }
+                for (at, sign) in signs.iter_mut().enumerate() {
+                    let image = &self.version.images()[images[at / pixels]];
+                    *sign *= if !image.uses(at % pixels) {
+                        0.0
+                    } else if random.next_u32() & 1 == 1 {
+                        1.0
+                    } else {
+                        -1.0
+                    };
+                }
+                let part = self.problem.pull_back(parameters, &active, &images, &signs, waiting)?;
+                sum.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
+                count += signs.len();
+            }
+            squares.iter_mut().zip(&sum).for_each(|(q, s)| *q += s * s);
+        }
+        for block in self.layout.blocks.iter_mut().filter(|b| !b.frozen) {
+            let diagonal: f64 = squares[block.range()].iter().sum::<f64>();
+            let mean = diagonal / (PROBES * block.len().max(1) * count.max(1)) as f64;
+            block.scale = if mean > 0.0 { 1.0 / mean.sqrt() } else { 1.0 };
+        }
+        debug_assert!(!self.layout.blocks[Blocks::POSITIONS].is_empty());
+        Ok(())
+    }
+}
+
+struct Moments {
+    observed: f64,
+    calculated: f64,
+    covariance: f64,
+    variance: f64,
+}
