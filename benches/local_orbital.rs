@@ -1,0 +1,104 @@
+//! Time of one pass (loss and gradient over all images) of the rigid local-orbital model: balls of random atoms, 24
+//! tilts x 3 foci, pixel 0.34 A, slices 4 A, 300 kV, 25 mrad, B 0.35 A^2.
+//!
+//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2]`. With AET_PEER_PYTHON naming a Python
+//! that has torch, numpy and scipy, the PyTorch twin runs beside it and ratios are printed.
+
+use aet::context::{Context, ContextOptions};
+use aet::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
+use aet::geometry::rotation_about;
+use aet::optics::ProbeOptions;
+use aet::reconstruct::{LossChoice, LotOptions, Reconstruction};
+use aet::specimen::{random_packing, Atoms};
+use ndarray::Array3;
+use std::time::Instant;
+
+const TILTS: usize = 24;
+const SECTIONS: usize = 3;
+const PIXEL: f64 = 0.34;
+
+/// Diameter of the ball in A and size of the images for a number of atoms, as the PyTorch twin has them.
+fn size(atoms: usize) -> (f64, usize) {
+    match atoms {
+        2_000 => (39.0, 144),
+        10_000 => (66.5, 224),
+        50_000 => (120.0, 384),
+        200_000 => (190.0, 576),
+        _ => {
+            let diameter = 2.0 * (atoms as f64 / 65e-3 * 0.75 / std::f64::consts::PI).cbrt();
+            (diameter, (diameter / PIXEL * 1.1) as usize / 2 * 2)
+        }
+    }
+}
+
+fn problem(context: &Context, atoms: usize) -> Reconstruction {
+    let (diameter, n) = size(atoms);
+    // The minimum distance does not matter for the time; a loose one is quick to pack.
+    let positions = random_packing(atoms, diameter, 1.5, 1).expect("a packing exists");
+    let images = TILTS * SECTIONS;
+    let rotations =
+        (0..images).map(|i| rotation_about(0, -69.0 + 138.0 * (i / SECTIONS) as f64 / (TILTS - 1) as f64)).collect();
+    let mut frames = Frames::new(images).with_rotations(Rotations::Matrices(rotations));
+    frames.tilt = Some((0..images).map(|i| (i / SECTIONS) as i64).collect());
+    frames.defocus = Some((0..images).map(|i| 10.0 * (i % SECTIONS) as f64 - 10.0).collect());
+    let options = SeriesOptions { pixel_size: PIXEL, ..Default::default() };
+    let pixels = Array3::from_shape_fn((images, n, n), |(i, r, c)| 0.1 + 0.01 * ((i + r * 7 + c * 3) % 11) as f32);
+    let series = TiltSeries::new(options, pixels.view(), &frames).expect("a valid series");
+    let probe = ProbeOptions::new(300e3, 25.0).build().expect("a valid probe");
+    let atoms = Atoms::new(positions).expect("finite positions");
+    let options = LotOptions { width_start: Some(0.35), loss: Some(LossChoice::Mse), ..Default::default() };
+    Reconstruction::local_orbital(context, &series, Some(&probe), &atoms, &options).expect("a reconstruction")
+}
+
+/// Best and median seconds of a pass.
+fn time_pass(recon: &Reconstruction) -> (f64, f64) {
+    let x = recon.parameters();
+    recon.loss_and_gradient(&x).expect("an evaluation");
+    let mut times: Vec<f64> = (0..7)
+        .map(|_| {
+            let clock = Instant::now();
+            recon.loss_and_gradient(&x).expect("an evaluation");
+            clock.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    (times[0], times[times.len() / 2])
+}
+
+/// Seconds per pass of the PyTorch twin, if there is a Python for it.
+fn peer(atoms: usize, threads: usize) -> Option<f64> {
+    let python = std::env::var("AET_PEER_PYTHON").ok()?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/lot_torch_bench.py");
+    let output = std::process::Command::new(python)
+        .args([script, "--tilts", "3", "--sections", "3", "--modes", "rigid"])
+        .args(["--atoms", &atoms.to_string(), "--threads", &threads.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).to_string();
+    let answer: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
+    Some(answer["s_per_tilt"].as_f64()? * TILTS as f64)
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let after = |flag: &str| {
+        let at = arguments.iter().position(|a| a == flag).map_or(arguments.len(), |i| i + 1);
+        arguments[at..].iter().take_while(|a| !a.starts_with("--")).filter_map(|a| a.parse().ok()).collect::<Vec<usize>>()
+    };
+    let mut sizes = after("--atoms");
+    if sizes.is_empty() {
+        sizes = vec![2_000, 10_000, 50_000];
+    }
+    let threads = after("--threads").first().copied().unwrap_or(2);
+    let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
+    println!("rigid, {TILTS} tilts x {SECTIONS} foci, {threads} threads, path {}", context.simd().name());
+    println!("{:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>8}", "atoms", "pixels", "slices", "best s", "median s", "PyTorch s", "ratio");
+    for atoms in sizes {
+        let recon = problem(&context, atoms);
+        let (best, median) = time_pass(&recon);
+        let peer = peer(atoms, threads);
+        let (of_peer, ratio) = peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
+        let slices = &recon.record()["slices"];
+        println!("{atoms:>8} {:>7} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8}", size(atoms).1);
+    }
+}
