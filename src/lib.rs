@@ -15,4 +15,6 @@ pub mod geometry;
 pub mod grid;
 pub mod units;
 
+pub mod specimen;
+
 pub use error::{Error, Result};
