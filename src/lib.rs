@@ -17,4 +17,6 @@ pub mod units;
 
 pub mod specimen;
 
+pub mod dataset;
+
 pub use error::{Error, Result};
