@@ -19,4 +19,6 @@ pub mod specimen;
 
 pub mod dataset;
 
+pub mod io;
+
 pub use error::{Error, Result};
