@@ -99,7 +99,7 @@ fn check_defocus_reference(selection: &Selection) -> Result<()> {
     }
 }
 
-/// Images [n, rows, columns], and whether they are stored as integers.
+/// Images `[n, rows, columns]`, and whether they are stored as integers.
 fn images(selection: &Selection, monitor: &mut Monitor) -> Result<(Array3<f32>, bool)> {
     let path = selection.path("projections", &selection.files.projections)?;
     let path = path.ok_or_else(|| selection.error("files.projections is null: there are no images".into()))?;
@@ -158,7 +158,7 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    /// Values of an array [n, rest...] in C order; `None` without a file.
+    /// Values of an array `[n, rest...]` in C order; `None` without a file.
     fn read<T: Element>(&self, key: &str, name: &Option<String>, rest: &[usize]) -> Result<Option<Vec<T>>> {
         let Some(path) = self.selection.path(key, name)? else { return Ok(None) };
         let reader = NpyReader::open(&path)?;

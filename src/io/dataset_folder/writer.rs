@@ -158,7 +158,7 @@ impl Arrays<'_> {
         self.images.iter().any(|image| test(image))
     }
 
-    /// Writes [images, rest...] and gives the name of the file.
+    /// Writes `[images, rest...]` and gives the name of the file.
     fn column<T: npyz::AutoSerialize, R: IntoIterator<Item = T>>(
         &self,
         key: &str,
