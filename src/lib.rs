@@ -22,7 +22,6 @@ pub mod simd;
 
 pub mod fourier;
 pub mod optics;
-
 pub mod specimen;
 
 pub mod dataset;
@@ -31,5 +30,7 @@ pub mod forward;
 
 pub mod optimize;
 pub mod reconstruct;
+
+pub mod io;
 
 pub use error::{Error, Result};

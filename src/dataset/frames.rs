@@ -20,20 +20,20 @@ pub enum TiltAxis {
 /// Orientation of the images, p' = R p.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rotations {
-    /// Matrices [n], or one for all.
+    /// Matrices `[n]`, or one for all.
     Matrices(Vec<Mat3>),
-    /// Angles (phi, theta, psi) [n], degrees.
+    /// Angles (phi, theta, psi) `[n]`, degrees.
     Angles {
         /// Which rotation the three angles make.
         order: AngleOrder,
-        /// [n] of (phi, theta, psi).
+        /// `[n]` of (phi, theta, psi).
         degrees: Vec<Vec3>,
     },
-    /// One angle per image [n], degrees: R = transpose(R_axis(angle)), as the order zyx has it.
+    /// One angle per image `[n]`, degrees: R = transpose(R_axis(angle)), as the order zyx has it.
     SingleAxis {
         /// The tilt axis.
         axis: TiltAxis,
-        /// [n]
+        /// `[n]`
         degrees: Vec<f64>,
     },
 }
@@ -45,22 +45,22 @@ pub struct Frames {
     pub count: usize,
     /// Orientation; the only column without a default.
     pub rotations: Option<Rotations>,
-    /// Tilt labels [n]: images with one label make one tilt; tilts are numbered in rising order of their labels.
+    /// Tilt labels `[n]`: images with one label make one tilt; tilts are numbered in rising order of their labels.
     /// Default: every image its own tilt where a series is created, all one tilt where one is appended or replaced.
     pub tilt: Option<Vec<i64>>,
-    /// Section (focus) labels [n], numbered in rising order. Default: counted within the tilt.
+    /// Section (focus) labels `[n]`, numbered in rising order. Default: counted within the tilt.
     pub section: Option<Vec<i64>>,
-    /// Height of the crossover [n], angstrom (0).
+    /// Height of the crossover `[n]`, angstrom (0).
     pub defocus: Option<Vec<f64>>,
-    /// (u along x', v along y') [n], angstrom (0).
+    /// (u along x', v along y') `[n]`, angstrom (0).
     pub drift: Option<Vec<[f64; 2]>>,
-    /// [n, rows, columns], non-zero = use the pixel (all).
+    /// `[n, rows, columns]`, non-zero = use the pixel (all).
     pub mask: Option<Array3<u8>>,
-    /// Variance of the noise of one pixel [n], (image unit)^2; NaN where not known.
+    /// Variance of the noise of one pixel `[n]`, (image unit)^2; NaN where not known.
     pub noise_variance: Option<Vec<f64>>,
-    /// Electrons per image unit [n]; 1 where images are counts, NaN where not known.
+    /// Electrons per image unit `[n]`; 1 where images are counts, NaN where not known.
     pub counts_per_unit: Option<Vec<f64>>,
-    /// Images to keep but not to use [n] (none; a replaced tilt keeps its flags).
+    /// Images to keep but not to use `[n]` (none; a replaced tilt keeps its flags).
     pub excluded: Option<Vec<bool>>,
 }
 
@@ -87,7 +87,7 @@ impl Frames {
         self
     }
 
-    /// Checks the lengths of all columns against images [n, rows, columns].
+    /// Checks the lengths of all columns against images `[n, rows, columns]`.
     pub(super) fn check_shapes(&self, (n, rows, columns): (usize, usize, usize)) -> Result<()> {
         if self.count != n {
             return Err(Error::shape(
@@ -119,7 +119,7 @@ impl Frames {
         }
     }
 
-    /// Rotation of each image [n], checked.
+    /// Rotation of each image `[n]`, checked.
     pub(super) fn matrices(&self) -> Result<Vec<Mat3>> {
         let rotations = self.rotations.as_ref().ok_or_else(|| Error::Empty {
             what: "orientation of the images".into(),

@@ -8,7 +8,7 @@ use super::frames::Frames;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
 
-/// One image [rows, columns], immutable behind its `Arc`. Column grows with x', row with y'; the specimen origin falls
+/// One image `[rows, columns]`, immutable behind its `Arc`. Column grows with x', row with y'; the specimen origin falls
 /// on the centre of pixel (rows / 2, columns / 2).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
@@ -55,7 +55,7 @@ pub(super) struct Places {
     pub sections: Vec<usize>,
 }
 
-/// Checks `images` [n, rows, columns] with what `frames` says of them and makes them images. `rotations` [n] were
+/// Checks `images` `[n, rows, columns]` with what `frames` says of them and makes them images. `rotations` `[n]` were
 /// checked before.
 pub(super) fn build(
     images: ArrayView3<'_, f32>,

@@ -2,6 +2,7 @@
 
 /// Value and unit of one key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The value as text.
     pub value: String,

@@ -25,7 +25,7 @@ struct Shared {
 }
 
 impl TiltSeries {
-    /// A series of images [n, rows, columns] with what is known of them.
+    /// A series of images `[n, rows, columns]` with what is known of them.
     ///
     /// # Errors
     /// `Range` for a pixel size, energy or semi-angle that is not positive; `Shape` where columns or images disagree;
@@ -70,7 +70,7 @@ impl TiltSeries {
         self.version().warnings().to_vec()
     }
 
-    /// Adds the images [m, rows, columns] of one tilt; its index. Labels in `frames.tilt`, where given, must be equal.
+    /// Adds the images `[m, rows, columns]` of one tilt; its index. Labels in `frames.tilt`, where given, must be equal.
     ///
     /// # Errors
     /// As for `new`, and `Empty` without images.

@@ -195,7 +195,7 @@ impl SeriesVersion {
         SeriesVersion { number: self.number + 1, ..self.clone() }
     }
 
-    /// Takes images into this version, without a new number: `tilt_labels` [n] in rising order become new tilts.
+    /// Takes images into this version, without a new number: `tilt_labels` `[n]` in rising order become new tilts.
     pub(super) fn add(&mut self, images: ArrayView3<'_, f32>, frames: &Frames, tilt_labels: &[i64]) -> Result<()> {
         let rotations = self.check(images, frames)?;
         let mut distinct = tilt_labels.to_vec();

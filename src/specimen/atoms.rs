@@ -28,12 +28,12 @@ pub struct Atoms {
 pub struct Column {
     /// 1, or 3 for vectors.
     pub components: usize,
-    /// [atoms * components] values; NaN where not known.
+    /// `[atoms * components]` values; NaN where not known.
     pub values: Vec<f64>,
 }
 
 impl Atoms {
-    /// Atoms of unknown species at `positions` [atoms] (angstrom).
+    /// Atoms of unknown species at `positions` `[atoms]` (angstrom).
     ///
     /// # Errors
     /// `Empty` without atoms, `NonFinite` for a coordinate that is NaN or infinite.
@@ -60,7 +60,7 @@ impl Atoms {
         })
     }
 
-    /// Sets the atomic numbers [atoms], 0 (unknown) to 103.
+    /// Sets the atomic numbers `[atoms]`, 0 (unknown) to 103.
     pub fn with_species(mut self, species: Vec<u8>) -> Result<Self> {
         self.check_length("species", species.len())?;
         if let Some((i, z)) = species.iter().enumerate().find(|(_, z)| **z > MAX_ATOMIC_NUMBER) {
@@ -74,28 +74,28 @@ impl Atoms {
         Ok(self)
     }
 
-    /// Sets the heights H of the orbitals [atoms] (image unit): any finite numbers.
+    /// Sets the heights H of the orbitals `[atoms]` (image unit): any finite numbers.
     pub fn with_heights(mut self, heights: Vec<f64>) -> Result<Self> {
         self.check_values("height", &heights, "a finite number", f64::is_finite)?;
         self.heights = Some(heights);
         Ok(self)
     }
 
-    /// Sets the widths B of the orbitals exp(-r^2 / B) [atoms] (angstrom^2): positive numbers.
+    /// Sets the widths B of the orbitals exp(-r^2 / B) `[atoms]` (angstrom^2): positive numbers.
     pub fn with_widths(mut self, widths: Vec<f64>) -> Result<Self> {
         self.check_values("width", &widths, "a positive number (angstrom^2)", |v| v.is_finite() && v > 0.0)?;
         self.widths = Some(widths);
         Ok(self)
     }
 
-    /// Sets the occupancies [atoms]: 0 to 1.
+    /// Sets the occupancies `[atoms]`: 0 to 1.
     pub fn with_occupancies(mut self, occupancies: Vec<f64>) -> Result<Self> {
         self.check_values("occupancy", &occupancies, "a number 0 to 1", |v| (0.0..=1.0).contains(&v))?;
         self.occupancies = Some(occupancies);
         Ok(self)
     }
 
-    /// Sets the probabilities of the species [atoms]: 0 to 1, NaN where not known.
+    /// Sets the probabilities of the species `[atoms]`: 0 to 1, NaN where not known.
     pub fn with_probabilities(mut self, probabilities: Vec<f64>) -> Result<Self> {
         self.check_values("probability", &probabilities, "a number 0 to 1, or NaN where not known", |v| {
             v.is_nan() || (0.0..=1.0).contains(&v)
@@ -104,7 +104,7 @@ impl Atoms {
         Ok(self)
     }
 
-    /// Sets the standard errors of x, y and z [atoms] (angstrom): 0 or above, NaN where not known.
+    /// Sets the standard errors of x, y and z `[atoms]` (angstrom): 0 or above, NaN where not known.
     pub fn with_standard_errors(mut self, standard_errors: Vec<Vec3>) -> Result<Self> {
         self.check_length("standard_error", standard_errors.len())?;
         for (i, value) in standard_errors.iter().enumerate().flat_map(|(i, e)| e.map(|v| (i, v))) {
@@ -138,37 +138,37 @@ impl Atoms {
         self.positions.len()
     }
 
-    /// Positions [atoms], angstrom.
+    /// Positions `[atoms]`, angstrom.
     pub fn positions(&self) -> &[Vec3] {
         &self.positions
     }
 
-    /// Atomic numbers [atoms], 0 where unknown.
+    /// Atomic numbers `[atoms]`, 0 where unknown.
     pub fn species(&self) -> &[u8] {
         &self.species
     }
 
-    /// Heights H of the orbitals [atoms], image unit.
+    /// Heights H of the orbitals `[atoms]`, image unit.
     pub fn heights(&self) -> Option<&[f64]> {
         self.heights.as_deref()
     }
 
-    /// Widths B of the orbitals exp(-r^2 / B) [atoms], angstrom^2.
+    /// Widths B of the orbitals exp(-r^2 / B) `[atoms]`, angstrom^2.
     pub fn widths(&self) -> Option<&[f64]> {
         self.widths.as_deref()
     }
 
-    /// Occupancies [atoms], 0 to 1.
+    /// Occupancies `[atoms]`, 0 to 1.
     pub fn occupancies(&self) -> Option<&[f64]> {
         self.occupancies.as_deref()
     }
 
-    /// Probabilities of the species [atoms], 0 to 1 or NaN.
+    /// Probabilities of the species `[atoms]`, 0 to 1 or NaN.
     pub fn probabilities(&self) -> Option<&[f64]> {
         self.probabilities.as_deref()
     }
 
-    /// Standard errors of x, y and z [atoms], angstrom or NaN.
+    /// Standard errors of x, y and z `[atoms]`, angstrom or NaN.
     pub fn standard_errors(&self) -> Option<&[Vec3]> {
         self.standard_errors.as_deref()
     }

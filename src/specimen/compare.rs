@@ -48,9 +48,9 @@ pub struct Comparison {
     pub rmsd_rotated_pm: f64,
     /// Pairs behind `rmsd_rotated_pm`: atoms are matched again as the rotation is found. 0 where not asked for.
     pub matched_rotated: usize,
-    /// found + shift - truth for each found atom [found], angstrom; `None` for extra ones.
+    /// found + shift - truth for each found atom `[found]`, angstrom; `None` for extra ones.
     pub errors: Vec<Option<Vec3>>,
-    /// Index of the true partner of each found atom [found]; `None` for extra ones.
+    /// Index of the true partner of each found atom `[found]`; `None` for extra ones.
     pub partners: Vec<Option<usize>>,
 }
 
