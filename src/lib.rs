@@ -15,4 +15,10 @@ pub mod geometry;
 pub mod grid;
 pub mod units;
 
+pub mod context;
+
+pub(crate) mod simd;
+
+pub mod capi;
+
 pub use error::{Error, Result};
