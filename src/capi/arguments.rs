@@ -130,3 +130,45 @@ pub(super) fn misaligned(argument: &str, address: usize, wanted: usize) -> Error
         format!("a multiple of {wanted} bytes"),
     )
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::guard::with_host;
+    use super::*;
+
+    #[test]
+    fn numbers_and_places() {
+        with_host(|host| {
+            assert_eq!(host.count(-1, "n").unwrap_err().to_string(), "n is -1, wanted zero or a positive number");
+            assert_eq!(host.index(2, 2, "tilt").unwrap_err().to_string(), "tilt is 2, wanted 0 to 1");
+            assert_eq!(host.index(1, 2, "tilt").unwrap(), 1);
+            assert_eq!(host.index(0, 0, "tilt").unwrap_err().code(), 103);
+            assert_eq!((host.flag(1, "frozen").unwrap(), host.flag(7, "frozen").unwrap_err().code()), (true, 103));
+            assert_eq!(host.out::<f64>(ptr::null_mut(), "loss").err().unwrap().code(), 100);
+            let mut loss = 0.0;
+            host.out(&raw mut loss, "loss").unwrap().set(2.5);
+            assert_eq!(loss, 2.5);
+        });
+    }
+
+    #[test]
+    fn arrays() {
+        with_host(|host| {
+            let x = [1.0, 2.0, 3.0];
+            assert_eq!(host.slice(x.as_ptr(), 2, "x").unwrap(), [1.0, 2.0]);
+            assert_eq!(host.slice::<f64>(ptr::null(), 0, "x").unwrap(), [0.0; 0]);
+            assert_eq!(host.slice::<f64>(ptr::null(), 1, "x").unwrap_err().code(), 100);
+            assert_eq!(host.slice(x.as_ptr(), i64::MAX, "x").unwrap_err().code(), 103);
+            let odd = x.as_ptr().cast::<u8>().wrapping_add(1).cast::<f64>();
+            assert_eq!(host.slice(odd, 1, "x").unwrap_err().code(), 103);
+
+            let mut gradient = [0.0; 3];
+            let place = host.out_slice(gradient.as_mut_ptr(), 3, "gradient").unwrap();
+            assert_eq!(place.set(&[1.0]).unwrap_err().code(), 101);
+            host.out_slice(gradient.as_mut_ptr(), 3, "gradient").unwrap().set(&x).unwrap();
+            assert_eq!(gradient, x);
+            assert!(host.optional_out_slice::<f64>(ptr::null_mut(), 3, "gradient").unwrap().is_none());
+        });
+    }
+}

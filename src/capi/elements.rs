@@ -252,3 +252,193 @@ fn first_misfit<S: Number, T: Number>(name: &str, values: ArrayView<'_, S, IxDyn
 fn wrong_dtype(name: &str, got: aet_dtype, wanted: &str) -> Error {
     Error::Dtype { what: name.into(), got: got.name().into(), wanted: wanted.into() }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::super::guard::with_host;
+    use super::super::view::{aet_const_view, aet_view};
+    use super::*;
+    use ndarray::{array, Array1, Array2, Array3};
+    use std::ffi::c_void;
+
+    /// A view with these strides.
+    fn view<S: Stored>(data: *const S, shape: &[i64], strides: &[i64]) -> aet_const_view {
+        let (dtype, ndim) = (S::DTYPE as i32, shape.len() as i32);
+        let data = data.cast::<c_void>();
+        let mut view = aet_const_view { data, dtype, ndim, device: 0, reserved: 0, shape: [0; 8], strides: [0; 8] };
+        view.shape[..shape.len()].copy_from_slice(shape);
+        view.strides[..strides.len()].copy_from_slice(strides);
+        view
+    }
+
+    fn out<S: Stored>(data: &mut [S], shape: &[i64], strides: &[i64]) -> aet_view {
+        let aet_const_view { dtype, ndim, device, reserved, shape, strides, .. } = view(data.as_ptr(), shape, strides);
+        aet_view { data: data.as_mut_ptr().cast(), dtype, ndim, device, reserved, shape, strides }
+    }
+
+    fn read<T: Number, const N: usize>(raw: &aet_const_view) -> Result<Array<T, Dim<[Ix; N]>>>
+    where
+        Dim<[Ix; N]>: Dimension,
+    {
+        with_host(|host| host.view(raw, "images")?.read([None; N]))
+    }
+
+    #[test]
+    fn every_memory_order() {
+        let data: Vec<f32> = (0..6).map(|i| i as f32).collect();
+        let wanted: Array2<f64> = array![[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]];
+        let rows = read::<f64, 2>(&view(data.as_ptr(), &[2, 3], &[3, 1])).unwrap();
+        assert_eq!(rows, wanted);
+        let columns = read::<f64, 2>(&view(data.as_ptr(), &[3, 2], &[1, 3])).unwrap();
+        assert_eq!(columns, wanted.t());
+        let backward = read::<f64, 2>(&view(data[5..].as_ptr(), &[2, 3], &[-3, -1])).unwrap();
+        assert_eq!(backward, array![[5.0, 4.0, 3.0], [2.0, 1.0, 0.0]]);
+        let mirrored = read::<f64, 2>(&view(data[2..].as_ptr(), &[2, 3], &[3, -1])).unwrap();
+        assert_eq!(mirrored, array![[2.0, 1.0, 0.0], [5.0, 4.0, 3.0]]);
+        let every_second = read::<f64, 1>(&view(data.as_ptr(), &[3], &[2])).unwrap();
+        assert_eq!(every_second, array![0.0, 2.0, 4.0]);
+        let repeated = read::<f64, 2>(&view(data.as_ptr(), &[2, 3], &[0, 1])).unwrap();
+        assert_eq!(repeated, array![[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]);
+        let scalar = read::<f64, 0>(&view(data[4..].as_ptr(), &[], &[])).unwrap();
+        assert_eq!(scalar.into_scalar(), 4.0);
+        let empty = read::<f64, 3>(&view::<f64>(std::ptr::null(), &[0, 4, 5], &[-20, 5, 1])).unwrap();
+        assert_eq!(empty.shape(), [0, 4, 5]);
+    }
+
+    #[test]
+    fn every_element_type_in() {
+        fn check<S: Stored>(data: [S; 3]) {
+            let raw = view(data.as_ptr(), &[3], &[1]);
+            assert_eq!(read::<f32, 1>(&raw).unwrap(), array![1.0, 2.0, 3.0]);
+            assert_eq!(read::<f64, 1>(&raw).unwrap(), array![1.0, 2.0, 3.0]);
+            assert_eq!(read::<i64, 1>(&raw).unwrap(), array![1, 2, 3]);
+            assert_eq!(read::<u8, 1>(&raw).unwrap(), array![1, 2, 3]);
+            assert_eq!(read::<Complex64, 1>(&raw).unwrap()[2], Complex::new(3.0, 0.0));
+        }
+        check::<f32>([1.0, 2.0, 3.0]);
+        check::<f64>([1.0, 2.0, 3.0]);
+        check::<u8>([1, 2, 3]);
+        check::<u16>([1, 2, 3]);
+        check::<u32>([1, 2, 3]);
+        check::<i16>([1, 2, 3]);
+        check::<i32>([1, 2, 3]);
+
+        let waves = [Complex::new(1.0_f32, -2.0)];
+        let raw = view(waves.as_ptr(), &[1], &[1]);
+        assert_eq!(read::<Complex64, 1>(&raw).unwrap(), array![Complex::new(1.0, -2.0)]);
+        let error = read::<f64, 1>(&raw).unwrap_err();
+        assert_eq!(
+            (error.code(), error.to_string().contains("AET_DTYPE_C64, wanted a real type")),
+            (102, true),
+            "{error}"
+        );
+        let waves = [Complex::new(1.0_f64, -2.0)];
+        assert_eq!(read::<Complex32, 1>(&view(waves.as_ptr(), &[1], &[1])).unwrap()[0], Complex::new(1.0, -2.0));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_named() {
+        let data = [0.0, 1.0, 2.0, 1.5];
+        let error = read::<i64, 2>(&view(data.as_ptr(), &[2, 2], &[2, 1])).unwrap_err();
+        assert_eq!(error.to_string(), "images[1, 1] is 1.5, wanted a whole number up to 2^53");
+        for bad in [-1.0, 256.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(read::<u8, 1>(&view(&bad, &[1], &[1])).unwrap_err().code(), 103, "{bad}");
+        }
+        assert_eq!(read::<f32, 1>(&view(&1e300, &[1], &[1])).unwrap_err().code(), 103);
+        assert!(read::<f32, 1>(&view(&f64::NAN, &[1], &[1])).unwrap()[0].is_nan());
+        assert_eq!(read::<f32, 1>(&view(&f64::INFINITY, &[1], &[1])).unwrap()[0], f32::INFINITY);
+    }
+
+    #[test]
+    fn shapes_are_compared() {
+        let data = [0.0; 6];
+        let raw = view(data.as_ptr(), &[2, 3], &[3, 1]);
+        with_host(|host| {
+            let images = host.view(&raw, "images").unwrap();
+            assert!(images.read::<f64, 2>([None, Some(3)]).is_ok());
+            let error = images.read::<f64, 2>([None, Some(4)]).unwrap_err();
+            assert_eq!(error.to_string(), "images has shape [2, 3], wanted [any, 4]");
+            assert_eq!(images.read::<f64, 3>([None; 3]).unwrap_err().code(), 101);
+        });
+        let endless = view(data.as_ptr(), &[1 << 58], &[0]);
+        assert_eq!(read::<f64, 1>(&endless).unwrap_err().code(), 500);
+    }
+
+    #[test]
+    fn every_element_type_out() {
+        fn check<S: Stored + Default + PartialEq>(wanted: [S; 3]) {
+            let mut data = [S::default(); 3];
+            let raw = out(&mut data, &[3], &[1]);
+            let write = |values: &Array1<f64>| with_host(|host| host.out_view(&raw, "out")?.write(values));
+            write(&array![1.0, 2.0, 3.0]).unwrap();
+            assert_eq!(data, wanted);
+            let integers: Array1<i64> = array![3, 2, 1];
+            with_host(|host| host.out_view(&raw, "out").unwrap().write(&integers)).unwrap();
+            assert_eq!((data[0], data[2]), (wanted[2], wanted[0]));
+        }
+        check::<f32>([1.0, 2.0, 3.0]);
+        check::<f64>([1.0, 2.0, 3.0]);
+        check::<u8>([1, 2, 3]);
+        check::<u16>([1, 2, 3]);
+        check::<u32>([1, 2, 3]);
+        check::<i16>([1, 2, 3]);
+        check::<i32>([1, 2, 3]);
+
+        let wave: Array1<Complex64> = array![Complex::new(1.0, -2.0)];
+        let mut single = [Complex32::default()];
+        let raw = out(&mut single, &[1], &[1]);
+        with_host(|host| host.out_view(&raw, "out").unwrap().write(&wave)).unwrap();
+        assert_eq!(single[0], Complex::new(1.0, -2.0));
+        let code = with_host(|host| host.out_view(&raw, "out").unwrap().write(&array![1.0_f64]).unwrap_err().code());
+        assert_eq!(code, 102);
+        let mut real = [0.0_f64];
+        let raw = out(&mut real, &[1], &[1]);
+        let error = with_host(|host| host.out_view(&raw, "out").unwrap().write(&wave).unwrap_err());
+        assert!(error.to_string().ends_with("wanted AET_DTYPE_C64 or AET_DTYPE_C128"), "{error}");
+    }
+
+    #[test]
+    fn strided_outputs_and_their_parts() {
+        let values: Array2<f64> = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let mut data = [0.0_f32; 8];
+        let raw = out(&mut data, &[2, 3], &[1, 2]);
+        with_host(|host| host.out_view(&raw, "out").unwrap().write(&values)).unwrap();
+        assert_eq!(data, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0, 0.0, 0.0]);
+
+        let mut data = [0_u16; 8];
+        let raw = aet_view { data: (&raw mut data[5]).cast(), ..out(&mut data, &[2, 3], &[-3, -1]) };
+        with_host(|host| {
+            let mut view = host.out_view(&raw, "out").unwrap();
+            for (k, row) in values.rows().into_iter().enumerate() {
+                view.part(k).unwrap().write(&row).unwrap();
+            }
+        });
+        assert_eq!(data, [6, 5, 4, 3, 2, 1, 0, 0]);
+
+        let empty: Array3<f32> = Array3::zeros((0, 2, 2));
+        let raw = out::<f32>(&mut [], &[0, 2, 2], &[4, 2, 1]);
+        with_host(|host| host.out_view(&raw, "out").unwrap().write(&empty)).unwrap();
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_the_output_alone() {
+        let mut data = [9_u8; 3];
+        let raw = out(&mut data, &[3], &[1]);
+        for (values, index) in [(array![1.0, 2.0, 256.0], 2), (array![1.0, -1.0, 0.0], 1), (array![0.5, 1.0, 1.0], 0)] {
+            let error = with_host(|host| host.out_view(&raw, "out").unwrap().write::<f64, _>(&values).unwrap_err());
+            assert!(error.to_string().starts_with(&format!("out[{index}] is ")), "{error}");
+            assert_eq!(data, [9; 3]);
+        }
+        let mut data = [9.0_f32; 2];
+        let raw = out(&mut data, &[2], &[1]);
+        let values: Array1<f64> = array![1.0, 1e300];
+        assert_eq!(with_host(|host| host.out_view(&raw, "out").unwrap().write(&values).unwrap_err().code()), 103);
+        assert_eq!(data, [9.0; 2]);
+        let values: Array1<f64> = array![1.0, f64::NAN];
+        with_host(|host| host.out_view(&raw, "out").unwrap().write(&values)).unwrap();
+        assert!(data[1].is_nan());
+        let code = with_host(|host| host.out_view(&raw, "out").unwrap().write(&array![1.0_f64]).unwrap_err().code());
+        assert_eq!(code, 101);
+    }
+}

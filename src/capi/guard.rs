@@ -102,3 +102,89 @@ pub(super) unsafe fn guard_value<V: Copy>(neutral: V, body: impl FnOnce(&Host) -
 pub(super) fn guard_plain<V: Copy>(neutral: V, body: impl FnOnce() -> V) -> V {
     panics::caught(body).unwrap_or(neutral)
 }
+
+/// Gives a test what the body of a call gets.
+#[cfg(test)]
+pub(super) fn with_host<R>(test: impl FnOnce(&Host) -> R) -> R {
+    let host = Host::enter();
+    let result = test(&host);
+    host.leave();
+    result
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::super::message::aet_last_error_message;
+    use super::*;
+    use std::ffi::CStr;
+
+    fn message() -> String {
+        // SAFETY: the text of this thread is closed by NUL.
+        unsafe { CStr::from_ptr(aet_last_error_message()) }.to_str().unwrap().to_string()
+    }
+
+    fn call<T: Into<aet_status>>(body: impl FnOnce(&Host) -> Result<T>) -> aet_status {
+        // SAFETY: no pointers are read.
+        unsafe { guard("aet_test", body) }
+    }
+
+    #[test]
+    fn results_become_codes_and_text() {
+        assert_eq!(call(|_| Ok(())), aet_status::AET_OK);
+        assert_eq!(message(), "");
+        assert_eq!(call(|_| Ok(aet_status::AET_CONVERGED)), aet_status::AET_CONVERGED);
+        let failed = call(|_| -> Result<()> { Err(Error::range("pixel_size", -1, "a positive number (angstrom)")) });
+        assert_eq!(failed, aet_status::AET_ERROR_RANGE);
+        assert_eq!(message(), "aet_test: pixel_size is -1, wanted a positive number (angstrom)");
+        assert_eq!(call(|_| Ok(())), aet_status::AET_OK);
+        assert!(message().contains("pixel_size"), "success leaves the text");
+    }
+
+    #[test]
+    fn panics_become_internal_errors() {
+        let failed = call(|_| -> Result<()> { panic!("index {} out of bounds", 7) });
+        assert_eq!(failed as i32, 900);
+        let text = message();
+        assert!(text.starts_with("aet_test: internal error: index 7 out of bounds"), "{text}");
+        // SAFETY: no pointers are read.
+        let value = unsafe { guard_value(-1, |_| -> Result<i32> { panic!("defect") }) };
+        assert_eq!((value, message()), (-1, text));
+        assert_eq!(guard_plain(5, || panic!("defect")), 5);
+    }
+
+    #[test]
+    fn a_panic_in_a_destructor_is_caught() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
+        let status = call(|_| {
+            let _bad = Bad;
+            Ok(())
+        });
+        assert_eq!(status as i32, 900);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn flush_to_zero_of_the_host_is_not_seen_and_comes_back() {
+        use crate::simd::float_state::control;
+        const FLUSH: u32 = 0x8040;
+        let before = control::read();
+        control::write(before | FLUSH);
+        let mut inside = 0;
+        let mut in_callback = 0;
+        let status = call(|host| -> Result<()> {
+            inside = control::read();
+            in_callback = host.call_back(control::read);
+            panic!("also after a panic");
+        });
+        let after = control::read();
+        control::write(before);
+        assert_eq!(status as i32, 900);
+        assert_eq!((inside & FLUSH, in_callback & FLUSH, after), (0, FLUSH, before | FLUSH));
+    }
+}

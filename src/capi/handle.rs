@@ -256,3 +256,172 @@ impl<H: Handle> NewHandle<'_, H> {
         unsafe { self.place.write(std::ptr::from_ref(slot).cast_mut().cast()) };
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::super::guard::{guard, guard_value};
+    use super::super::status::aet_status;
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    struct Counted(&'static AtomicUsize);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    struct aet_test_box;
+    impl Handle for aet_test_box {
+        const NAME: &'static str = "aet_test_box";
+        type Object = Counted;
+    }
+
+    struct aet_test_stone;
+    impl Handle for aet_test_stone {
+        const NAME: &'static str = "aet_test_stone";
+        const IMMUTABLE: bool = true;
+        type Object = i32;
+    }
+
+    fn call(body: impl FnOnce(&Host) -> Result<()>) -> aet_status {
+        // SAFETY: the pointers below are handles, live or freed, NULL, or locals.
+        unsafe { guard("aet_test", body) }
+    }
+
+    fn create(drops: &'static AtomicUsize) -> *mut aet_test_box {
+        let mut handle = std::ptr::null_mut();
+        let status = call(|host| {
+            host.new_handle(&raw mut handle, "box")?.set(Counted(drops));
+            Ok(())
+        });
+        assert_eq!(status, aet_status::AET_OK);
+        handle
+    }
+
+    fn stone(value: i32) -> *mut aet_test_stone {
+        let mut handle = std::ptr::null_mut();
+        call(|host| {
+            host.new_handle(&raw mut handle, "stone")?.set(value);
+            Ok(())
+        });
+        handle
+    }
+
+    fn use_it(handle: *const aet_test_box) -> aet_status {
+        call(|host| host.object(handle, "box").map(|_| ()))
+    }
+
+    fn free<H: Handle>(handle: *mut H) {
+        // SAFETY: as in `call`.
+        unsafe { guard_value((), |host| host.free(handle)) }
+    }
+
+    #[test]
+    fn null_wrong_type_and_stale() {
+        static DROPS: AtomicUsize = AtomicUsize::new(0);
+        let null = std::ptr::null_mut::<aet_test_box>();
+        assert_eq!(use_it(null), aet_status::AET_ERROR_NULL);
+        assert_eq!(call(|host| host.new_handle::<aet_test_box>(std::ptr::null_mut(), "out").map(|_| ())) as i32, 100);
+        free(null);
+
+        let handle = create(&DROPS);
+        assert_eq!(use_it(handle), aet_status::AET_OK);
+        let other = stone(3);
+        assert_eq!(use_it(other.cast()), aet_status::AET_ERROR_STALE_HANDLE);
+        free(other.cast::<aet_test_box>());
+        assert_eq!(call(|host| host.object(other, "stone").map(|_| ())), aet_status::AET_OK, "freed as another type");
+
+        free(handle);
+        free(handle);
+        assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+        assert_eq!(use_it(handle), aet_status::AET_ERROR_STALE_HANDLE);
+        let successor = create(&DROPS);
+        assert_ne!(successor, handle, "a freed place rests before it is used again");
+        free(successor);
+        free(other);
+    }
+
+    #[test]
+    fn freed_places_are_used_again() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..4 * RESTING {
+            let handle = stone(1);
+            seen.insert(handle as usize);
+            free(handle);
+        }
+        assert!(seen.len() <= 2 * RESTING, "{} places for one object at a time", seen.len());
+    }
+
+    #[test]
+    fn a_panic_poisons_what_can_be_damaged() {
+        static DROPS: AtomicUsize = AtomicUsize::new(0);
+        let (damaged, input, rock) = (create(&DROPS), create(&DROPS), stone(1));
+        let status = call(|host| {
+            host.object(damaged, "box")?;
+            host.input(input, "input")?;
+            host.object(rock, "stone")?;
+            panic!("defect");
+        });
+        assert_eq!(status, aet_status::AET_ERROR_INTERNAL);
+        assert_eq!(use_it(damaged), aet_status::AET_ERROR_POISONED);
+        assert_eq!(use_it(input), aet_status::AET_OK);
+        assert_eq!(call(|host| host.object(rock, "stone").map(|_| ())), aet_status::AET_OK);
+        for handle in [damaged, input] {
+            free(handle);
+        }
+        free(rock);
+        assert_eq!(DROPS.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn one_changing_call_at_a_time() {
+        static DROPS: AtomicUsize = AtomicUsize::new(0);
+        let handle = create(&DROPS);
+        let status = call(|host| {
+            host.object_exclusive(handle, "box")?;
+            let nested = call(|host| host.object_exclusive(handle, "box").map(|_| ()));
+            assert_eq!(nested, aet_status::AET_ERROR_BUSY);
+            assert_eq!(use_it(handle), aet_status::AET_OK, "const calls go on");
+            Ok(())
+        });
+        assert_eq!(status, aet_status::AET_OK);
+        assert_eq!(call(|host| host.object_exclusive(handle, "box").map(|_| ())), aet_status::AET_OK);
+        free(handle);
+    }
+
+    #[test]
+    fn an_object_outlives_the_calls_at_work_on_it() {
+        static DROPS: AtomicUsize = AtomicUsize::new(0);
+        let handle = create(&DROPS);
+        let status = call(|host| {
+            let object = host.object(handle, "box")?;
+            free(handle);
+            assert_eq!(use_it(handle), aet_status::AET_ERROR_STALE_HANDLE);
+            assert_eq!(object.0.load(Ordering::SeqCst), 0, "still there");
+            Ok(())
+        });
+        assert_eq!(status, aet_status::AET_OK);
+        assert_eq!(DROPS.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn threads_use_and_free_at_once() {
+        static DROPS: AtomicUsize = AtomicUsize::new(0);
+        for round in 0..200 {
+            let address = create(&DROPS) as usize;
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(move || {
+                        let handle = address as *mut aet_test_box;
+                        let status = use_it(handle);
+                        assert!([aet_status::AET_OK, aet_status::AET_ERROR_STALE_HANDLE].contains(&status));
+                        free(handle);
+                    });
+                }
+            });
+            assert_eq!(DROPS.load(Ordering::SeqCst), round + 1);
+        }
+    }
+}

@@ -99,3 +99,54 @@ pub(super) fn deliver() {
     });
     DELIVERING.set(false);
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::guard::guard_value;
+    use super::*;
+    use std::ffi::CStr;
+    use std::sync::Mutex;
+
+    static SEEN: Mutex<Vec<(i32, String)>> = Mutex::new(Vec::new());
+
+    unsafe extern "C" fn listen(user: *mut c_void, level: i32, message: *const c_char) {
+        assert_eq!(user as usize, 42);
+        let text = CStr::from_ptr(message).to_str().unwrap().to_string();
+        if text == "first" {
+            log::info("from the log function");
+            // A call inside: it must not deliver the second message into the first.
+            guard("aet_test", |_| Ok(()));
+        }
+        SEEN.lock().unwrap().push((level, text));
+    }
+
+    fn pass() {
+        // SAFETY: no pointers are read.
+        unsafe { guard("aet_test", |_| Ok(())) };
+    }
+
+    #[test]
+    fn messages_arrive_at_the_end_of_a_call() {
+        let _alone = log::ONE_TEST_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the function takes these arguments.
+        let set = |level: i32| unsafe { aet_log_set(level, Some(listen), 42 as *mut c_void) };
+        assert_eq!(set(17), aet_status::AET_ERROR_UNKNOWN_OPTION);
+        assert_eq!(set(3), aet_status::AET_OK);
+        log::info("first");
+        log::debug("too detailed");
+        // SAFETY: no pointers are read.
+        unsafe { guard_value(0, |_| Ok(0)) };
+        pass();
+        // Tests on other threads make calls, too, and may be the ones that deliver.
+        while SEEN.lock().unwrap().len() < 2 {
+            pass();
+        }
+        let seen = SEEN.lock().unwrap().clone();
+        assert_eq!(seen, [(3, "first".to_string()), (3, "from the log function".to_string())]);
+        assert_eq!(set(0), aet_status::AET_OK);
+        log::error("nobody listens");
+        pass();
+        assert_eq!(SEEN.lock().unwrap().len(), 2);
+    }
+}

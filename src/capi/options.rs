@@ -138,3 +138,94 @@ const fn grown<T: CStruct>() -> (&'static str, usize) {
 
 // `told_size` and `write` rely on it for all structures; one stands for all, the rest is the contract of `CStruct`.
 const _: () = assert!(offset_of!(progress::aet_progress, struct_size) == 0);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::super::guard::with_host;
+    use super::*;
+
+    /// A structure of this version ...
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Present {
+        struct_size: usize,
+        a: f64,
+        b: i32,
+        c: i32,
+    }
+
+    // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers without padding.
+    unsafe impl CStruct for Present {
+        const NAME: &'static str = "present";
+        fn defaults() -> Self {
+            Present { struct_size: size_of::<Self>(), a: 1.5, b: 2, c: 3 }
+        }
+    }
+
+    /// ... of an older one ...
+    #[repr(C)]
+    struct Older {
+        struct_size: usize,
+        a: f64,
+    }
+
+    /// ... and of a newer one.
+    #[repr(C)]
+    struct Newer {
+        present: Present,
+        d: f64,
+    }
+
+    #[test]
+    fn older_and_newer_hosts() {
+        with_host(|host| {
+            assert_eq!(host.options::<Present>(ptr::null()).unwrap(), Present::defaults());
+            assert_eq!(host.required_options::<Present>(ptr::null(), "frames").unwrap_err().code(), 100);
+
+            let older = Older { struct_size: size_of::<Older>(), a: 7.0 };
+            let got = host.options((&raw const older).cast::<Present>()).unwrap();
+            assert_eq!((got.a, got.b, got.c), (7.0, 2, 3));
+
+            let present = Present { struct_size: size_of::<Newer>(), a: 1.0, b: 5, c: 6 };
+            let mut newer = Newer { present, d: 0.0 };
+            assert_eq!(host.options((&raw const newer).cast::<Present>()).unwrap().c, 6);
+            newer.d = 1.0;
+            let error = host.options((&raw const newer).cast::<Present>()).unwrap_err();
+            assert_eq!(error.code(), 106);
+            assert!(error.to_string().contains("is 32, wanted at most 24"), "{error}");
+        });
+    }
+
+    #[test]
+    fn impossible_sizes() {
+        with_host(|host| {
+            for size in [0, 1, size_of::<usize>(), size_of::<Present>() - 1, LARGEST + 8, usize::MAX] {
+                let mut options = Present { struct_size: size, ..Present::defaults() };
+                assert_eq!(host.options(&raw const options).unwrap_err().code(), 106, "{size}");
+                assert_eq!(host.init(&raw mut options, size).unwrap_err().code(), 106, "{size}");
+                assert_eq!(host.out_struct(&raw mut options, "report").err().unwrap().code(), 106, "{size}");
+            }
+            assert_eq!(host.init::<Present>(ptr::null_mut(), 24).unwrap_err().code(), 100);
+            assert_eq!(host.out_struct::<Present>(ptr::null_mut(), "report").err().unwrap().code(), 100);
+        });
+    }
+
+    #[test]
+    fn init_and_reports_write_what_the_host_knows() {
+        with_host(|host| {
+            let mut two = [Older { struct_size: 0, a: 0.0 }, Older { struct_size: 99, a: 99.0 }];
+            host.init(two.as_mut_ptr().cast::<Present>(), size_of::<Older>()).unwrap();
+            assert_eq!((two[0].struct_size, two[0].a), (size_of::<Older>(), 1.5));
+            assert_eq!((two[1].struct_size, two[1].a), (99, 99.0));
+
+            let mut newer = Newer { present: Present { struct_size: 0, a: 0.0, b: 0, c: 0 }, d: 9.0 };
+            host.init((&raw mut newer).cast::<Present>(), size_of::<Newer>()).unwrap();
+            assert_eq!((newer.present.struct_size, newer.present.c, newer.d), (size_of::<Newer>(), 3, 0.0));
+
+            let mut report = [Older { struct_size: size_of::<Older>(), a: 0.0 }, Older { struct_size: 99, a: 99.0 }];
+            host.out_struct(report.as_mut_ptr().cast::<Present>(), "report").unwrap().set(Present::defaults());
+            assert_eq!((report[0].struct_size, report[0].a, report[1].a), (size_of::<Older>(), 1.5, 99.0));
+        });
+    }
+}

@@ -133,3 +133,40 @@ impl Host {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::guard::with_host;
+    use super::*;
+
+    unsafe extern "C" fn stop_at_two(user: *mut c_void, progress: *const aet_progress) -> i32 {
+        let progress = *progress;
+        assert_eq!((progress.struct_size, progress.phase), (size_of::<aet_progress>(), 3));
+        *user.cast::<f64>() = progress.loss;
+        i32::from(progress.iteration == 2)
+    }
+
+    #[test]
+    fn the_callback_sees_the_state_and_may_stop() {
+        let mut progress = Progress {
+            phase: aet_phase::Optimizing,
+            iteration: 1,
+            max_iterations: 10,
+            evaluations: 1.5,
+            fraction: 0.1,
+            loss: 4.0,
+            gradient_norm: f64::NAN,
+            r_factor: f64::NAN,
+            seconds: 0.5,
+        };
+        let mut loss = 0.0_f64;
+        with_host(|host| {
+            let mut go_on = host.progress(Some(stop_at_two), (&raw mut loss).cast());
+            assert!(go_on(&progress));
+            progress.iteration = 2;
+            assert!(!go_on(&progress));
+            assert!(host.progress(None, std::ptr::null_mut())(&progress));
+        });
+        assert_eq!(loss, 4.0);
+    }
+}

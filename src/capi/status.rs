@@ -7,6 +7,8 @@ use std::ffi::c_char;
 /// What every function that can fail returns. Codes below 100 are outcomes, not faults; the others come in blocks:
 /// 100 arguments, 200 state of an object, 300 data, 400 files, 500 memory, 900 defects of the library.
 /// Numbers are never reused; a later library may return new ones.
+///
+/// cbindgen:rename-all=None
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum aet_status {

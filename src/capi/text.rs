@@ -47,6 +47,14 @@ impl Host {
     }
 }
 
+/// A string in a member of fixed size, cut at a character boundary and closed by NUL.
+pub(super) fn fixed_text<const N: usize>(text: &str) -> [c_char; N] {
+    let mut room = [0; N];
+    let end = (0..N.min(text.len() + 1)).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+    room.iter_mut().zip(text.bytes().take(end)).for_each(|(to, from)| *to = from as c_char);
+    room
+}
+
 /// Where a string goes.
 pub(super) struct OutText<'c> {
     buffer: *mut c_char,
@@ -74,5 +82,53 @@ impl OutText<'_> {
             self.buffer.add(text.len()).write(0);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::guard::with_host;
+    use super::*;
+
+    #[test]
+    fn strings_come_in() {
+        with_host(|host| {
+            assert_eq!(host.text(c"K\u{f6}ln \u{212b}".as_ptr(), "key").unwrap(), "K\u{f6}ln \u{212b}");
+            assert_eq!(host.text(c"".as_ptr(), "key").unwrap(), "");
+            assert_eq!(host.text(ptr::null(), "key").unwrap_err().code(), 100);
+            assert_eq!(host.optional_text(ptr::null(), "key").unwrap(), None);
+            assert_eq!(host.text(c"\xff".as_ptr(), "key").unwrap_err().code(), 110);
+            let endless = vec![b'a'; LONGEST];
+            assert_eq!(host.text(endless.as_ptr().cast(), "key").unwrap_err().code(), 110);
+            assert_eq!(host.path(c"".as_ptr(), "folder").unwrap_err().code(), 103);
+            assert_eq!(host.path(c"a b/\u{e4}".as_ptr(), "folder").unwrap(), PathBuf::from("a b/\u{e4}"));
+        });
+    }
+
+    #[test]
+    fn strings_go_out() {
+        with_host(|host| {
+            let mut needed = 0_usize;
+            host.out_text(ptr::null_mut(), 0, &raw mut needed).unwrap().set("\u{e4}b").unwrap();
+            assert_eq!(needed, 4);
+            let mut buffer = [1_u8; 4];
+            needed = 0;
+            let small =
+                host.out_text(buffer.as_mut_ptr().cast(), 3, &raw mut needed).unwrap().set("\u{e4}b").unwrap_err();
+            assert_eq!(small.to_string(), "capacity is 3, wanted at least 4 bytes");
+            assert_eq!((needed, buffer), (4, [1; 4]));
+            host.out_text(buffer.as_mut_ptr().cast(), 4, ptr::null_mut()).unwrap().set("\u{e4}b").unwrap();
+            assert_eq!(&buffer, "\u{e4}b\0".as_bytes());
+            assert_eq!(host.out_text(ptr::null_mut(), 0, ptr::null_mut()).err().unwrap().code(), 100);
+        });
+    }
+
+    #[test]
+    fn members_of_fixed_size_are_closed() {
+        let bytes = |room: &[c_char]| room.iter().map(|&c| c as u8).collect::<Vec<_>>();
+        assert_eq!(bytes(&fixed_text::<4>("ab")), b"ab\0\0");
+        assert_eq!(bytes(&fixed_text::<3>("abc")), b"ab\0");
+        assert_eq!(bytes(&fixed_text::<3>("a\u{e4}")), b"a\0\0");
     }
 }

@@ -43,3 +43,32 @@ pub extern "C" fn aet_abi_version() -> i32 {
 pub unsafe extern "C" fn aet_struct_size(name: *const c_char) -> usize {
     guard_value(0, |host| Ok(options::struct_size(&host.text(name, "name")?)))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    #[test]
+    fn number_and_text_agree() {
+        // SAFETY: static text.
+        let text = unsafe { CStr::from_ptr(aet_version_string()) }.to_str().unwrap();
+        let n = aet_version_number();
+        assert_eq!(text, format!("{}.{}.{}", n / 10_000, n / 100 % 100, n % 100));
+        assert!(aet_abi_version() >= 0);
+    }
+
+    #[test]
+    fn sizes_by_name() {
+        // SAFETY: strings closed by NUL, or NULL.
+        let size = |name: Option<&CStr>| unsafe { aet_struct_size(name.map_or(std::ptr::null(), CStr::as_ptr)) };
+        assert_eq!(
+            size(Some(c"aet_view")),
+            if cfg!(target_pointer_width = "64") { 152 } else { size(Some(c"aet_view")) }
+        );
+        assert_eq!(size(Some(c"aet_view")), size_of::<crate::capi::aet_view>());
+        assert_eq!(size(Some(c"aet_view")), size(Some(c"aet_const_view")));
+        assert_eq!((size(Some(c"aet_nothing")), size(None)), (0, 0));
+    }
+}

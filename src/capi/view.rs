@@ -420,3 +420,109 @@ impl Host {
         Ok(Some(OutView { strided, host: PhantomData }))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::super::guard::with_host;
+    use super::*;
+
+    /// A view of doubles at `data`.
+    fn f64_view(data: *const f64, shape: &[i64], strides: &[i64]) -> aet_const_view {
+        let dtype = aet_dtype::F64 as i32;
+        let ndim = shape.len() as i32;
+        let data = data.cast();
+        let mut view = aet_const_view { data, dtype, ndim, device: 0, reserved: 0, shape: [0; 8], strides: [0; 8] };
+        view.shape[..shape.len()].copy_from_slice(shape);
+        view.strides[..strides.len()].copy_from_slice(strides);
+        view
+    }
+
+    fn error_in(view: &aet_const_view) -> Error {
+        with_host(|host| host.view(view, "images").map(|_| ()).unwrap_err())
+    }
+
+    fn error_out(view: &aet_const_view) -> Option<Error> {
+        with_host(|host| host.out_view(std::ptr::from_ref(view).cast(), "out").err())
+    }
+
+    #[test]
+    fn impossible_views() {
+        let data = [0.0; 6];
+        let good = f64_view(data.as_ptr(), &[2, 3], &[3, 1]);
+        let cases: [(aet_const_view, i32, &str); 13] = [
+            (aet_const_view { dtype: 9, ..good }, 102, "images has element type 9, wanted an aet_dtype, 0 to 8"),
+            (aet_const_view { dtype: -1, ..good }, 102, "element type -1"),
+            (aet_const_view { ndim: 9, ..good }, 103, "ndim of images is 9, wanted 0 to 8"),
+            (aet_const_view { ndim: -1, ..good }, 103, "ndim of images is -1"),
+            (aet_const_view { device: 1, ..good }, 107, "device of images 1 is not supported"),
+            (aet_const_view { reserved: 1, ..good }, 103, "reserved of images is 1"),
+            (aet_const_view { data: std::ptr::null(), ..good }, 100, "argument `images` is NULL"),
+            (f64_view(data.as_ptr(), &[2, -3], &[3, 1]), 103, "extent of axis 1 of images is -3"),
+            (f64_view(data.as_ptr(), &[i64::MAX, 3], &[0, 1]), 103, "extent of axis 0 of images"),
+            (f64_view(data.as_ptr(), &[1 << 40, 1 << 40], &[0, 0]), 103, "extent of axis 1 of images"),
+            (f64_view(data.as_ptr(), &[2, 3], &[i64::MIN, 1]), 103, "stride of axis 0 of images (extent 2)"),
+            (f64_view(data.as_ptr(), &[1000, 3], &[1 << 58, 1]), 103, "stride of axis 0"),
+            (f64_view(data.as_ptr().cast::<u8>().wrapping_add(4).cast(), &[1], &[1]), 103, "address of images"),
+        ];
+        for (view, code, text) in cases {
+            let error = error_in(&view);
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        with_host(|host| {
+            assert_eq!(host.view(std::ptr::null(), "images").err().unwrap().code(), 100);
+            assert!(host.optional_view(std::ptr::null(), "mask").unwrap().is_none());
+        });
+    }
+
+    #[test]
+    fn overlaps_of_outputs() {
+        let data = [0.0; 64];
+        let overlap = |shape: &[i64], strides: &[i64]| {
+            let view = f64_view(data[32..].as_ptr(), shape, strides);
+            assert!(with_host(|host| host.view(&view, "in").is_ok()), "inputs may overlap");
+            error_out(&view).map(|error| error.code())
+        };
+        for (shape, strides) in [
+            (&[2, 3][..], &[3, 1][..]),
+            (&[2, 3], &[1, 2]),
+            (&[2, 3], &[-3, -1]),
+            (&[2, 3], &[10, -2]),
+            (&[1, 3], &[0, 1]),
+            (&[1, 1], &[0, 0]),
+            (&[0, 3], &[0, 0]),
+            (&[], &[]),
+            (&[2, 2, 2], &[1, 4, 2]),
+        ] {
+            assert_eq!(overlap(shape, strides), None, "{shape:?} {strides:?}");
+        }
+        for (shape, strides) in [
+            (&[2, 3][..], &[2, 1][..]),
+            (&[2, 3], &[0, 1]),
+            (&[3], &[0]),
+            (&[2, 3], &[-2, 1]),
+            (&[2, 2, 2], &[1, 2, 2]),
+        ] {
+            assert_eq!(overlap(shape, strides), Some(109), "{shape:?} {strides:?}");
+        }
+        let error = error_out(&f64_view(data.as_ptr(), &[2, 3], &[2, 1])).unwrap();
+        assert_eq!(error.to_string(), "output out overlaps itself (shape [2, 3], strides [2, 1])");
+    }
+
+    #[test]
+    fn parts_along_the_first_axis() {
+        let data: Vec<f64> = (0..6).map(f64::from).collect();
+        with_host(|host| {
+            let raw = f64_view(data[3..].as_ptr(), &[2, 3], &[-3, 1]);
+            let view = host.view(&raw, "images").unwrap();
+            assert_eq!((view.ndim(), view.len(), view.shape()), (2, 6, &[2, 3][..]));
+            let part = view.part(1).unwrap();
+            assert_eq!(part.elements::<f64>().iter().copied().collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+            assert_eq!(part.expect_shape(&[Some(4)]).unwrap_err().to_string(), "images[1] has shape [3], wanted [4]");
+            assert_eq!(part.part(2).unwrap().elements::<f64>().first(), Some(&2.0));
+            assert_eq!(view.part(2).err().unwrap().code(), 900);
+            assert_eq!(part.part(0).unwrap().part(0).err().unwrap().code(), 900);
+        });
+    }
+}
