@@ -33,4 +33,6 @@ pub mod reconstruct;
 
 pub mod io;
 
+pub mod capi;
+
 pub use error::{Error, Result};

@@ -10,7 +10,8 @@ pub use schedule::CancelToken;
 pub use sum::{BufferPool, TreeSum};
 
 use crate::error::{Error, Result};
-use crate::simd::{FloatState, SimdPath};
+use crate::simd::float_state::FloatState;
+use crate::simd::SimdPath;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 

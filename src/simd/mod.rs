@@ -4,12 +4,11 @@
 //! `unsafe` lives here (and in `capi`) only: each block states why it is sound.
 #![allow(unsafe_code)]
 
-mod float_state;
+pub(crate) mod float_state;
 mod lanes;
 mod orbital;
 mod spectrum;
 
-pub use float_state::FloatState;
 pub use lanes::Real;
 pub use orbital::{gather, splat, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
 

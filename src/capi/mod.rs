@@ -1,0 +1,33 @@
+//! The C ABI (`include/aet.h`): the only `extern "C"`, one file per object, no numerics.
+//!
+//! A call enters through `guard` or `guard_value` and reads its arguments through the `Host` token that these hand
+//! out: handles, views, options, slices and strings become Rust values, or errors that name the argument.
+//! Results leave through `Out`, `OutView`, `OutHandle` and `OutText`, written on success only.
+#![allow(unsafe_code, non_camel_case_types)]
+// The promise behind every pointer argument is made once for all functions, in the head of the header.
+#![allow(clippy::missing_safety_doc)]
+// Until the objects that use all of it stand beside it.
+#![allow(dead_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod arguments;
+mod elements;
+mod enums;
+mod guard;
+mod handle;
+mod log;
+mod message;
+mod options;
+mod panics;
+mod progress;
+mod status;
+mod text;
+mod version;
+mod view;
+
+pub use log::*;
+pub use message::*;
+pub use progress::*;
+pub use status::*;
+pub use version::*;
+pub use view::*;
