@@ -311,7 +311,7 @@ typedef struct aet_progress {
  * step. `progress` is valid only during the call. It may use the library, but not change the object at work
  * (AET_ERROR_BUSY), and must return normally: no longjmp, no exception through the library.
  */
-typedef int32_t (*aet_progress_fn)(void *user, const struct aet_progress *progress);
+typedef int32_t (*aet_progress_fn)(void *user, const aet_progress *progress);
 
 /* ---- Views of dense arrays ---- */
 

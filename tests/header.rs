@@ -56,6 +56,15 @@ fn plain_enumerations(text: &str) -> String {
     plain
 }
 
+/// Structures by their type name everywhere: cbindgen writes the tag where it saw the declaration in the same file.
+fn one_name(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.starts_with("typedef struct ") {
+        true => line.to_string() + "\n",
+        false => line.replace("struct aet_", "aet_") + "\n",
+    });
+    lines.collect()
+}
+
 /// Comments of one line on one line.
 fn short_comments(lines: &[&str]) -> String {
     let mut text = String::new();
@@ -89,7 +98,7 @@ fn section(path: &Path, config: &cbindgen::Config) -> Option<String> {
     let builder = cbindgen::Builder::new().with_config(config).with_src(path);
     let mut text = Vec::new();
     builder.generate().expect("cbindgen understands src/capi").write(&mut text);
-    let text = plain_enumerations(&String::from_utf8(text).expect("the header is UTF-8"));
+    let text = one_name(&plain_enumerations(&String::from_utf8(text).expect("the header is UTF-8")));
     let title = source.lines().next().and_then(|line| line.strip_prefix("//! ")).expect("a first line with the title");
     let title = title.split([':', '.']).next().unwrap_or(title);
     Some(format!("/* ---- {title} ---- */\n\n{}\n", text.trim()))

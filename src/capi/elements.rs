@@ -187,8 +187,7 @@ impl OutView<'_> {
     /// Writes an array of the same shape, all of it or, where the view's type cannot hold a value, nothing.
     pub(super) fn write<A: Number, D: Dimension>(&mut self, array: &ArrayBase<impl Data<Elem = A>, D>) -> Result<()> {
         self.expect_holds::<A>()?;
-        let wanted: Vec<_> = array.shape().iter().copied().map(Some).collect();
-        self.expect_shape(&wanted)?;
+        self.expect_shape(array.shape())?;
         let name = self.name();
         with_dtype!(self.dtype(), S => {
             expect_all_fit::<A, S>(&name, array.view().into_dyn())?;

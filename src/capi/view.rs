@@ -248,10 +248,11 @@ impl Strided {
         self.name.to_string()
     }
 
-    /// An error unless the shape is as wanted; None takes any extent.
-    pub(super) fn expect_shape(&self, wanted: &[Option<usize>]) -> Result<()> {
+    /// An error unless the shape is as wanted: numbers, or options of which None takes any extent.
+    pub(super) fn expect_shape<E: Into<Option<usize>> + Copy>(&self, wanted: &[E]) -> Result<()> {
+        let wanted: Vec<Option<usize>> = wanted.iter().map(|&extent| extent.into()).collect();
         let same = self.shape().len() == wanted.len()
-            && self.shape().iter().zip(wanted).all(|(&got, wanted)| wanted.is_none_or(|wanted| wanted == got));
+            && self.shape().iter().zip(&wanted).all(|(&got, wanted)| wanted.is_none_or(|wanted| wanted == got));
         if same {
             return Ok(());
         }
