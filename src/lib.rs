@@ -27,6 +27,7 @@ pub mod specimen;
 pub mod dataset;
 
 pub mod forward;
+pub mod simulate;
 
 pub mod optimize;
 pub mod reconstruct;

@@ -109,10 +109,9 @@ fn take_place(staging: TempDir, fresh: &Path, folder: &Path) -> Result<()> {
 fn fill(version: &SeriesVersion, truth: Option<&Atoms>, folder: &Path, monitor: &mut Monitor) -> Result<()> {
     let writer = Arrays { folder, images: version.images() };
     let n = version.images().len();
-    let pixels = version.images().iter().flat_map(|image| image.pixels.iter().copied());
     let shape = [n, version.rows(), version.columns()];
     let mut files = Files { projections: Some("projections.npy".into()), ..Default::default() };
-    npy::write(&folder.join("projections.npy"), &shape, pixels, &mut |f| monitor(PIXEL_SHARE * f))?;
+    write_pixels(version, &folder.join("projections.npy"), &mut |f| monitor(PIXEL_SHARE * f))?;
     let rotation = |i: &Image| i.rotation.into_iter().flatten();
     files.rotations = writer.column("rotations", &[3, 3], rotation)?;
     files.angles_deg = writer.column("angles_deg", &[3], |i| AngleOrder::Zyx.angles(&i.rotation))?;
@@ -145,6 +144,21 @@ fn fill(version: &SeriesVersion, truth: Option<&Atoms>, folder: &Path, monitor: 
         files.atoms_truth = Some(ATOMS_TRUTH.into());
     }
     write_header(&header(version, files, truth)?, &folder.join(HEADER_FILE))
+}
+
+/// Writes the images in the smallest type that holds them exactly: counts are small integers.
+fn write_pixels(version: &SeriesVersion, path: &Path, monitor: &mut Monitor) -> Result<()> {
+    let shape = [version.images().len(), version.rows(), version.columns()];
+    let pixels = || version.images().iter().flat_map(|image| image.pixels.iter().copied());
+    let counts = version.counts_per_unit_all().is_some_and(|all| all.iter().all(|c| *c == 1.0));
+    let fits = |largest: f32| counts && pixels().all(|v| v >= 0.0 && v <= largest && v.fract() == 0.0);
+    if fits(f32::from(u8::MAX)) {
+        npy::write(path, &shape, pixels().map(|v| v as u8), monitor)
+    } else if fits(f32::from(u16::MAX)) {
+        npy::write(path, &shape, pixels().map(|v| v as u16), monitor)
+    } else {
+        npy::write(path, &shape, pixels(), monitor)
+    }
 }
 
 /// Writes arrays with one row per image.
