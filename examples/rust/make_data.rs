@@ -79,7 +79,7 @@ fn main() -> Result<()> {
             pixels: 112,
             tilts: 24,
             foci: vec![-8.0, 0.0, 8.0],
-            height: 60.0,
+            height: 24.0,
         },
         Set { name: "small", atoms: 60, diameter: 12.5, pixels: 56, tilts: 8, foci: vec![-6.0, 6.0], height: 200.0 },
     ];

@@ -1,0 +1,56 @@
+"""
+Atomic electron tomography: atoms with picometre accuracy from electron microscope tilt series.
+
+    using AET
+    series = TiltSeries(images, angles_deg; pixel_size = 0.34)      # images[row, column, image]
+    probe  = Probe(energy_ev = 300e3, semiangle_mrad = 25)
+    recon  = LocalOrbital(series, probe; start = atoms0)
+    run!(recon; iterations = 60) do p
+        println(p.iteration, " ", p.loss)
+        true                                                        # false ends the run
+    end
+    atoms(recon).positions                                          # n x 3, A
+
+Lengths are in angstrom unless a name says otherwise (`_ev`, `_mrad`, `_deg`, `_pm`). Arrays are
+passed without copies whenever they are strided; indices of images, tilts and sections count
+from 1. Objects are released by the garbage collector, or at once with `close`.
+
+The shared library is looked for in `ENV["AET_LIBRARY"]`, then under `library` in section `[AET]`
+of the active project's `LocalPreferences.toml`, then in `target/release` of the source tree.
+"""
+module AET
+
+import Libdl
+using LinearAlgebra: Adjoint, Transpose
+using Printf: @printf
+
+export AETError
+export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
+export TiltSeries, read_series, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
+export Probe, wave, intensity
+export Atoms, read_atoms, compare, Comparison
+export LocalOrbital, Block, Progress, Snapshot
+export layout, parameter_scale, generation, memory_estimate
+export parameters, set_parameters!, block, set_block!, freeze!
+export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
+export step!, run!, history, r_factors, record, snapshot
+export atoms, geometry, save, load_reconstruction
+export param_names, get_param, set_param!
+
+include("structs.jl")
+include("lib.jl")
+include("functions.jl")
+include("errors.jl")
+include("views.jl")
+include("options.jl")
+include("callbacks.jl")
+include("context.jl")
+include("atoms.jl")
+include("dataset.jl")
+include("probe.jl")
+include("recon.jl")
+include("run.jl")
+
+__init__() = load_library()
+
+end

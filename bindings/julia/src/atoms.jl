@@ -1,0 +1,114 @@
+"""
+    Atoms(positions; species = nothing, heights = nothing, widths = nothing)
+
+An immutable list of atoms. `positions` is n x 3 in A, specimen origin at 0; `species` are atomic
+numbers (a vector, or one number for all), `heights` are in the unit of the images times A^2 and
+`widths` in A^2, n each.
+
+Columns are read as properties, as new arrays: `positions` (n x 3, A), `x`, `y`, `z`, `species`,
+`height`, `width`, `occupancy`, `probability` (n) and `standard_error` (n x 3, A), NaN where not
+known. `length(atoms)` counts them and `write(path, atoms)` writes extended xyz.
+
+Throws `AET_ERROR_SHAPE` for wrong shapes, `AET_ERROR_EMPTY` without atoms and
+`AET_ERROR_NON_FINITE` for positions that are NaN or infinite.
+"""
+mutable struct Atoms <: Handle
+    pointer::Ptr{Cvoid}
+    Atoms(pointer::Ptr{Cvoid}) = finalizer(close, new(pointer))
+end
+
+function Atoms(positions::AbstractMatrix{<:Real}; species = nothing, heights = nothing, widths = nothing)
+    numbers = atomic_numbers(species, size(positions, 1))
+    pointer = created() do out
+        aet_atoms_create(input_view(positions), input_view(numbers), input_view(heights), input_view(widths), out)
+    end
+    return Atoms(pointer)
+end
+
+atomic_numbers(::Nothing, n) = nothing
+atomic_numbers(species::Integer, n) = fill(Int32(species), n)
+atomic_numbers(species::AbstractVector{<:Integer}, n) =
+    dtype_of(eltype(species)) === nothing ? Vector{Int32}(species) : species
+
+free(::Atoms, pointer) = aet_atoms_free(pointer)
+
+const ATOM_COLUMNS = (:positions, :x, :y, :z, :species, :height, :width, :occupancy, :probability, :standard_error)
+
+Base.length(atoms::Atoms) = Int(aet_atoms_count(live(atoms)))
+Base.propertynames(::Atoms) = ATOM_COLUMNS
+Base.show(io::IO, atoms::Atoms) =
+    isopen(atoms) ? print(io, "Atoms (", length(atoms), ")") : print(io, "Atoms (closed)")
+
+function Base.getproperty(atoms::Atoms, name::Symbol)
+    name in ATOM_COLUMNS || throw(unknown_option(name, ATOM_COLUMNS))
+    n = length(atoms)
+    T = name === :species ? Int32 : Float64
+    out = name in (:positions, :standard_error) ? zeros(T, n, 3) : zeros(T, n)
+    check(aet_atoms_copy_column(atoms, string(name), output_view(out)))
+    return out
+end
+
+"""
+    read_atoms(path)
+    read_atoms(folder, which; variant = nothing, context = default_context())
+
+Atoms of an extended xyz file, or those that a data folder has as `which` (`:truth` or
+`:published`). Throws `AET_ERROR_FILE` where there are none and `AET_ERROR_FORMAT` for a file that
+is no extended xyz.
+"""
+read_atoms(path::AbstractString) = Atoms(created(out -> aet_atoms_read(path, out)))
+
+function read_atoms(folder::AbstractString, which; variant = nothing, context::Context = default_context())
+    live(context)
+    return Atoms(created(out -> aet_dataset_read_atoms(context, folder, string(which), optional_text(variant), out)))
+end
+
+optional_text(::Nothing) = C_NULL
+optional_text(text) = string(text)
+
+function Base.write(path::AbstractString, atoms::Atoms)
+    check(aet_atoms_write(live(atoms), path))
+    return nothing
+end
+
+"""
+Comparison of two lists of atoms: numbers of true, `matched`, `missing` and `extra` atoms; rms
+distances of the matched pairs in pm, in all and along x, y and z; `species_correct`, the fraction
+of true atoms found with their species; the common `shift` (A) that was removed; where asked for
+the common rotation (`rotation_deg`) and the rms distance without it (`rmsd_rotated_pm`); and
+`errors`, found - true in A per found atom (n x 3), NaN where unmatched.
+"""
+struct Comparison
+    true_count::Int
+    matched::Int
+    missing::Int
+    extra::Int
+    rmsd_pm::Float64
+    rmsd_x_pm::Float64
+    rmsd_y_pm::Float64
+    rmsd_z_pm::Float64
+    species_correct::Float64
+    shift::NTuple{3,Float64}
+    rotation_deg::Float64
+    rmsd_rotated_pm::Float64
+    errors::Matrix{Float64}
+end
+
+Base.show(io::IO, ::MIME"text/plain", c::Comparison) =
+    @printf(io, "%d of %d atoms matched, %d missing, %d extra, rmsd %.3f pm (x %.3f, y %.3f, z %.3f)",
+            c.matched, c.true_count, c.missing, c.extra, c.rmsd_pm, c.rmsd_x_pm, c.rmsd_y_pm, c.rmsd_z_pm)
+
+"""
+    compare(found, truth; cutoff = 0.9, remove_rotation = false)
+
+Match mutually nearest atoms within `cutoff` (A) after removing the common shift, with
+`remove_rotation` also the common rotation, and return a [`Comparison`](@ref).
+"""
+function compare(found::Atoms, truth::Atoms; keywords...)
+    options = set_options!(defaults(CompareOptions, aet_compare_options_init), keywords)
+    comparison = CComparison()
+    errors = zeros(length(found), 3)
+    check(aet_atoms_compare(live(found), live(truth), options, comparison, output_view(errors)))
+    figures = (getfield(comparison, name) for name in fieldnames(Comparison) if name !== :errors)
+    return Comparison(figures..., errors)
+end

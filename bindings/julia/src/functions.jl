@@ -1,0 +1,115 @@
+# Every function of aet.h, in its order. Handles are Ptr{Cvoid}; the objects of this module
+# convert to them and stay rooted during the call.
+
+const HandlePtr = Ptr{Cvoid}
+const OutHandlePtr = Ptr{Ptr{Cvoid}}
+
+# status, errors, versions
+@declare aet_status_name(status::Int32)::Cstring
+@declare aet_last_error_message()::Cstring
+@declare aet_last_error_copy(buffer::Ptr{UInt8}, capacity::Csize_t)::Csize_t
+@declare aet_version_number()::UInt32
+@declare aet_version_string()::Cstring
+@declare aet_abi_version()::Int32
+@declare aet_struct_size(name::Cstring)::Csize_t
+
+# log
+@declare aet_log_set(level::Int32, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
+
+# context
+@declare aet_context_options_init(options::Ptr{ContextOptions}, struct_size::Csize_t)::Int32
+@declare aet_context_create(options::Ptr{ContextOptions}, context::OutHandlePtr)::Int32
+@declare aet_context_free(context::HandlePtr)::Cvoid
+@declare aet_context_threads(context::HandlePtr)::Int32
+@declare aet_context_simd(context::HandlePtr)::Int32
+@declare aet_context_request_cancel(context::HandlePtr)::Cvoid
+
+# dataset
+@declare aet_dataset_options_init(options::Ptr{DatasetOptions}, struct_size::Csize_t)::Int32
+@declare aet_frames_init(frames::Ptr{Frames}, struct_size::Csize_t)::Int32
+@declare aet_dataset_create(context::HandlePtr, options::Ptr{DatasetOptions}, images::Ptr{View}, frames::Ptr{Frames}, dataset::OutHandlePtr)::Int32
+@declare aet_dataset_read(context::HandlePtr, folder::Cstring, variant::Cstring, progress::Ptr{Cvoid}, user::Ref{Any}, dataset::OutHandlePtr)::Int32
+@declare aet_dataset_write(dataset::HandlePtr, folder::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_dataset_read_atoms(context::HandlePtr, folder::Cstring, which::Cstring, variant::Cstring, atoms::OutHandlePtr)::Int32
+@declare aet_dataset_free(dataset::HandlePtr)::Cvoid
+@declare aet_dataset_append_tilt(dataset::HandlePtr, images::Ptr{View}, frames::Ptr{Frames}, tilt::Ptr{Int64})::Int32
+@declare aet_dataset_replace_tilt(dataset::HandlePtr, tilt::Int64, images::Ptr{View}, frames::Ptr{Frames})::Int32
+@declare aet_dataset_exclude_tilt(dataset::HandlePtr, tilt::Int64, excluded::Int32)::Int32
+@declare aet_dataset_version(dataset::HandlePtr)::UInt64
+@declare aet_dataset_image_count(dataset::HandlePtr)::Int64
+@declare aet_dataset_tilt_count(dataset::HandlePtr)::Int64
+@declare aet_dataset_section_count(dataset::HandlePtr)::Int64
+@declare aet_dataset_rows(dataset::HandlePtr)::Int64
+@declare aet_dataset_columns(dataset::HandlePtr)::Int64
+@declare aet_dataset_pixel_size(dataset::HandlePtr)::Float64
+@declare aet_dataset_energy_ev(dataset::HandlePtr)::Float64
+@declare aet_dataset_semiangle_mrad(dataset::HandlePtr)::Float64
+@declare aet_dataset_length_unit(dataset::HandlePtr)::Int32
+@declare aet_dataset_copy_column(dataset::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_dataset_set_metadata(dataset::HandlePtr, key::Cstring, value::Cstring, unit::Cstring)::Int32
+@declare aet_dataset_metadata_count(dataset::HandlePtr)::Int64
+@declare aet_dataset_metadata_key(dataset::HandlePtr, index::Int64, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_dataset_metadata_value(dataset::HandlePtr, key::Cstring, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_dataset_metadata_unit(dataset::HandlePtr, key::Cstring, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+
+# atoms
+@declare aet_atoms_create(positions::Ptr{View}, species::Ptr{View}, heights::Ptr{View}, widths::Ptr{View}, atoms::OutHandlePtr)::Int32
+@declare aet_atoms_read(path::Cstring, atoms::OutHandlePtr)::Int32
+@declare aet_atoms_write(atoms::HandlePtr, path::Cstring)::Int32
+@declare aet_atoms_free(atoms::HandlePtr)::Cvoid
+@declare aet_atoms_count(atoms::HandlePtr)::Int64
+@declare aet_atoms_copy_column(atoms::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
+@declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
+
+# probe
+@declare aet_probe_options_init(options::Ptr{ProbeOptions}, struct_size::Csize_t)::Int32
+@declare aet_probe_create(options::Ptr{ProbeOptions}, probe::OutHandlePtr)::Int32
+@declare aet_probe_free(probe::HandlePtr)::Cvoid
+@declare aet_probe_wavelength(probe::HandlePtr)::Float64
+@declare aet_probe_energy_ev(probe::HandlePtr)::Float64
+@declare aet_probe_semiangle_mrad(probe::HandlePtr)::Float64
+@declare aet_probe_defocus(probe::HandlePtr)::Float64
+@declare aet_probe_wave(probe::HandlePtr, pixel_size::Float64, depth::Float64, x::Float64, y::Float64, out::Ptr{View})::Int32
+@declare aet_probe_intensity(probe::HandlePtr, pixel_size::Float64, depth::Float64, out::Ptr{View})::Int32
+
+# reconstruction
+@declare aet_lot_options_init(options::Ptr{LotOptions}, struct_size::Csize_t)::Int32
+@declare aet_recon_create_lot(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, start::HandlePtr, options::Ptr{LotOptions}, recon::OutHandlePtr)::Int32
+@declare aet_recon_free(recon::HandlePtr)::Cvoid
+@declare aet_recon_memory_estimate(recon::HandlePtr, bytes::Ptr{UInt64})::Int32
+@declare aet_recon_generation(recon::HandlePtr)::UInt64
+@declare aet_recon_block_count(recon::HandlePtr)::Int64
+@declare aet_recon_parameter_layout(recon::HandlePtr, index::Int64, block::Ptr{CBlock})::Int32
+@declare aet_recon_parameter_count(recon::HandlePtr)::Int64
+@declare aet_recon_get_parameters(recon::HandlePtr, n::Int64, x::Ptr{Float64})::Int32
+@declare aet_recon_set_parameters(recon::HandlePtr, n::Int64, x::Ptr{Float64})::Int32
+@declare aet_recon_get_block(recon::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_recon_set_block(recon::HandlePtr, name::Cstring, values::Ptr{View})::Int32
+@declare aet_recon_freeze(recon::HandlePtr, name::Cstring, frozen::Int32)::Int32
+@declare aet_recon_loss_and_gradient(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, loss::Ptr{Float64}, gradient::Ptr{Float64}, image_losses::Ptr{Float64})::Int32
+@declare aet_recon_predict(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, out::Ptr{View})::Int32
+@declare aet_recon_pull_back(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, residuals::Ptr{View}, gradient::Ptr{Float64})::Int32
+@declare aet_run_options_init(options::Ptr{RunOptions}, struct_size::Csize_t)::Int32
+@declare aet_recon_step(recon::HandlePtr, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_recon_run(recon::HandlePtr, options::Ptr{RunOptions}, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_recon_history_count(recon::HandlePtr)::Int64
+@declare aet_recon_copy_history(recon::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_recon_copy_r_factors(recon::HandlePtr, out::Ptr{View})::Int32
+@declare aet_recon_record(recon::HandlePtr, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_recon_get_atoms(recon::HandlePtr, atoms::OutHandlePtr)::Int32
+@declare aet_recon_get_geometry(recon::HandlePtr, rotations::Ptr{View}, drift::Ptr{View}, defocus::Ptr{View})::Int32
+@declare aet_recon_save(recon::HandlePtr, path::Cstring)::Int32
+@declare aet_recon_load(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, path::Cstring, recon::OutHandlePtr)::Int32
+@declare aet_recon_param_count()::Int64
+@declare aet_recon_param_name(index::Int64)::Cstring
+@declare aet_recon_set_param(recon::HandlePtr, name::Cstring, value::Float64)::Int32
+@declare aet_recon_get_param(recon::HandlePtr, name::Cstring, value::Ptr{Float64})::Int32
+
+# snapshots
+@declare aet_recon_snapshot(recon::HandlePtr, snapshot::OutHandlePtr)::Int32
+@declare aet_snapshot_free(snapshot::HandlePtr)::Cvoid
+@declare aet_snapshot_iteration(snapshot::HandlePtr)::Int64
+@declare aet_snapshot_loss(snapshot::HandlePtr)::Float64
+@declare aet_snapshot_generation(snapshot::HandlePtr)::UInt64
+@declare aet_snapshot_get_atoms(snapshot::HandlePtr, atoms::OutHandlePtr)::Int32

@@ -1,0 +1,53 @@
+# Keyword arguments as option structs: the library fills in its defaults, keywords replace them.
+
+"Which enumeration an option takes its values from."
+const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
+    (ContextOptions, :simd) => SIMDS,
+    (DatasetOptions, :length_unit) => LENGTH_UNITS,
+    (Frames, :angle_order) => ANGLE_ORDERS,
+    (Frames, :tilt_axis) => TILT_AXES,
+    (ProbeOptions, :aperture) => APERTURES,
+    (LotOptions, :model) => LOT_MODELS,
+    (LotOptions, :loss) => LOSSES,
+    (LotOptions, :slicing) => SLICINGS,
+    (LotOptions, :precision) => PRECISIONS,
+    (LotOptions, :height_sharing) => SHARINGS,
+    (LotOptions, :width_sharing) => SHARINGS,
+)
+
+"Names of the options of a struct."
+option_names(T::Type) = filter(name -> !(name in (:struct_size, :reserved)), collect(fieldnames(T)))
+
+"The number of an enumerated option; numbers pass through for the library to judge."
+enumerated(::Enumeration, ::Symbol, value::Integer) = Int32(value)
+function enumerated(enumeration::Enumeration, option::Symbol, value::Symbol)
+    number = number_of(enumeration, value)
+    number === nothing || return number
+    throw(AETError(:unknown_option, "got $option = :$value, wanted $(names_of(enumeration))"))
+end
+
+unknown_option(name, names) =
+    AETError(:unknown_option, "got the unknown option $name, wanted one of $(join(names, ", "))")
+
+"Set one option, by symbol where it is enumerated."
+function set_option!(options::T, name::Symbol, value) where {T<:CStruct}
+    name in option_names(T) || throw(unknown_option(name, option_names(T)))
+    enumeration = get(OPTION_ENUMERATIONS, (T, name), nothing)
+    number = enumeration === nothing ? value : enumerated(enumeration, name, value)
+    setfield!(options, name, convert(fieldtype(T, name), number))
+    return options
+end
+
+function set_options!(options::CStruct, keywords)
+    for (name, value) in keywords
+        set_option!(options, name, value)
+    end
+    return options
+end
+
+"Options with the library's defaults, from the struct's own `init` function."
+function defaults(T::Type, init)
+    options = T()
+    check(init(options, sizeof(T)))
+    return options
+end

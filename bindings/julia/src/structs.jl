@@ -1,0 +1,234 @@
+# The structs and enumerations of aet.h, field by field. Sizes are compared with the library's
+# when it is loaded; names and numbers with the header by the tests.
+
+"Supertype of the C structs; passed to C functions by address."
+abstract type CStruct end
+
+Base.cconvert(::Type{Ptr{T}}, value::T) where {T<:CStruct} = value
+Base.unsafe_convert(::Type{Ptr{T}}, value::T) where {T<:CStruct} = Ptr{T}(pointer_from_objref(value))
+
+"`aet_view` and `aet_const_view`: an array in host memory, strides in elements, logical axis order."
+struct View
+    data::Ptr{Cvoid}
+    dtype::Int32
+    ndim::Int32
+    device::Int32
+    reserved::Int32
+    shape::NTuple{8,Int64}
+    strides::NTuple{8,Int64}
+end
+
+mutable struct ContextOptions <: CStruct
+    struct_size::Csize_t
+    threads::Int32
+    simd::Int32
+    ContextOptions() = new(0, 0, 0)
+end
+
+"`aet_progress`: what a progress callback is shown."
+struct CProgress
+    struct_size::Csize_t
+    phase::Int32
+    iteration::Int32
+    max_iterations::Int32
+    reserved::Int32
+    evaluations::Int64
+    fraction::Float64
+    loss::Float64
+    gradient_norm::Float64
+    r_factor::Float64
+    seconds::Float64
+end
+
+mutable struct DatasetOptions <: CStruct
+    struct_size::Csize_t
+    rows::Int64
+    columns::Int64
+    pixel_size::Float64
+    length_unit::Int32
+    reserved::Int32
+    energy_ev::Float64
+    semiangle_mrad::Float64
+    DatasetOptions() = new(0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct Frames <: CStruct
+    struct_size::Csize_t
+    rotations::Ptr{View}
+    angles_deg::Ptr{View}
+    angle_order::Int32
+    tilt_axis::Int32
+    tilt::Ptr{View}
+    section::Ptr{View}
+    defocus::Ptr{View}
+    drift::Ptr{View}
+    mask::Ptr{View}
+    noise_variance::Ptr{View}
+    counts_per_unit::Ptr{View}
+    Frames() = new(0, C_NULL, C_NULL, 0, 0, C_NULL, C_NULL, C_NULL, C_NULL, C_NULL, C_NULL, C_NULL)
+end
+
+mutable struct CompareOptions <: CStruct
+    struct_size::Csize_t
+    cutoff::Float64
+    remove_rotation::Int32
+    reserved::Int32
+    CompareOptions() = new(0, 0, 0, 0)
+end
+
+mutable struct CComparison <: CStruct
+    struct_size::Csize_t
+    true_count::Int64
+    matched::Int64
+    missing::Int64
+    extra::Int64
+    rmsd_pm::Float64
+    rmsd_x_pm::Float64
+    rmsd_y_pm::Float64
+    rmsd_z_pm::Float64
+    species_correct::Float64
+    shift::NTuple{3,Float64}
+    rotation_deg::Float64
+    rmsd_rotated_pm::Float64
+    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0)
+end
+
+mutable struct ProbeOptions <: CStruct
+    struct_size::Csize_t
+    energy_ev::Float64
+    semiangle_mrad::Float64
+    defocus::Float64
+    c12::Float64
+    phi12::Float64
+    c21::Float64
+    phi21::Float64
+    c23::Float64
+    phi23::Float64
+    c30::Float64
+    c32::Float64
+    phi32::Float64
+    c34::Float64
+    phi34::Float64
+    c41::Float64
+    phi41::Float64
+    c43::Float64
+    phi43::Float64
+    c45::Float64
+    phi45::Float64
+    c50::Float64
+    c52::Float64
+    phi52::Float64
+    c54::Float64
+    phi54::Float64
+    c56::Float64
+    phi56::Float64
+    source_size::Float64
+    aperture::Int32
+    reserved::Int32
+    ProbeOptions() = new(0, zeros(28)..., 0, 0)
+end
+
+mutable struct LotOptions <: CStruct
+    struct_size::Csize_t
+    model::Int32
+    loss::Int32
+    slicing::Int32
+    precision::Int32
+    height_sharing::Int32
+    width_sharing::Int32
+    slice_thickness::Float64
+    width_start::Float64
+    width_min::Float64
+    width_max::Float64
+    cutoff::Float64
+    memory_limit::Float64
+    LotOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct CBlock <: CStruct
+    struct_size::Csize_t
+    name::NTuple{32,UInt8}
+    unit::NTuple{16,UInt8}
+    dtype::Int32
+    ndim::Int32
+    shape::NTuple{4,Int64}
+    size::Int64
+    offset::Int64
+    scale::Float64
+    lower::Float64
+    upper::Float64
+    frozen::Int32
+    reserved::Int32
+    CBlock() = new(sizeof(CBlock), ntuple(_ -> 0x00, 32), ntuple(_ -> 0x00, 16), 0, 0,
+                   (0, 0, 0, 0), 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct RunOptions <: CStruct
+    struct_size::Csize_t
+    max_iterations::Int32
+    reserved::Int32
+    max_seconds::Float64
+    loss_tolerance::Float64
+    gradient_tolerance::Float64
+    RunOptions() = new(0, 0, 0, 0, 0, 0)
+end
+
+"C name and Julia type of every struct of the interface."
+const CSTRUCTS = (
+    "aet_view" => View, "aet_const_view" => View,
+    "aet_context_options" => ContextOptions, "aet_progress" => CProgress,
+    "aet_dataset_options" => DatasetOptions, "aet_frames" => Frames,
+    "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
+    "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
+    "aet_block" => CBlock, "aet_run_options" => RunOptions,
+)
+
+"A C enumeration: `PREFIX_NAME` in the header is `:name` here."
+struct Enumeration
+    prefix::String
+    values::Vector{Pair{Symbol,Int32}}
+end
+Enumeration(prefix::String, values::Pair...) = Enumeration(prefix, collect(Pair{Symbol,Int32}, values))
+
+names_of(e::Enumeration) = join((repr(first(p)) for p in e.values), ", ", " or ")
+
+"Name of a number, `:unknown` where this version of the bindings has none."
+function symbol_of(e::Enumeration, number::Integer)
+    i = findfirst(p -> last(p) == number, e.values)
+    return i === nothing ? :unknown : first(e.values[i])
+end
+
+"Number of a name, `nothing` where there is none."
+function number_of(e::Enumeration, name::Symbol)
+    i = findfirst(p -> first(p) === name, e.values)
+    return i === nothing ? nothing : last(e.values[i])
+end
+
+const OUTCOMES = Enumeration("AET", :ok => 0, :cancelled => 1, :converged => 2,
+    :max_iterations => 3, :time_limit => 4, :end => 5)
+const FAULTS = Enumeration("AET_ERROR", :null => 100, :shape => 101, :dtype => 102, :range => 103,
+    :unknown_option => 104, :stale_handle => 105, :struct_size => 106, :unsupported => 107,
+    :stale_parameters => 108, :overlap => 109, :text => 110, :not_ready => 200, :busy => 201,
+    :forked => 202, :poisoned => 203, :non_finite => 300, :empty => 301, :inconsistent => 302,
+    :file => 400, :format => 401, :file_version => 402, :truncated => 403, :memory => 500,
+    :internal => 900)
+const DTYPES = Enumeration("AET_DTYPE", :f32 => 0, :f64 => 1, :c64 => 2, :c128 => 3, :u8 => 4,
+    :u16 => 5, :u32 => 6, :i16 => 7, :i32 => 8)
+const LOG_LEVELS = Enumeration("AET_LOG_LEVEL", :off => 0, :error => 1, :warning => 2, :info => 3,
+    :debug => 4)
+const SIMDS = Enumeration("AET_SIMD", :automatic => 0, :portable => 1, :avx2 => 2, :avx512 => 3)
+const PHASES = Enumeration("AET_PHASE", :reading => 0, :planning => 1, :evaluating => 2,
+    :optimizing => 3, :saving => 4)
+const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz => 2)
+const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
+const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
+const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)
+const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
+const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2)
+const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
+const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
+const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
+
+"Every enumeration of the interface."
+const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS)

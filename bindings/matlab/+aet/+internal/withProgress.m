@@ -1,0 +1,17 @@
+function result = withProgress(progress, command, varargin)
+%WITHPROGRESS  A command of aet_mex whose last argument is a progress function.
+%   PROGRESS gets a struct and returns true to go on; [] for none. Its errors
+%   end the command and are thrown here, after the library has returned.
+
+if ~isempty(progress) && ~isa(progress, 'function_handle')
+    error('aet:unknownOption', 'Progress: got class %s, wanted a function handle', class(progress));
+end
+guard = aet.internal.ProgressGuard(progress);
+try
+    result = aet_mex(command, varargin{:}, guard.callback());
+catch failure
+    guard.rethrow();
+    rethrow(failure);
+end
+guard.rethrow();
+end

@@ -1,0 +1,291 @@
+classdef LocalOrbital < aet.internal.Object
+    %AET.LOCALORBITAL  Reconstruct atoms as local orbitals from a tilt series.
+    %   RECON = AET.LOCALORBITAL(SERIES, PROBE, 'Start', ATOMS, ...) fits one
+    %   Gaussian orbital per atom to all images. PROBE is [] for the model
+    %   'direct'. ATOMS is an aet.Atoms or positions [n x 3] in angstrom.
+    %
+    %   Options
+    %     Start           atoms to start from
+    %     Model           'direct' | 'rigid': probe of the optics
+    %     Loss            'automatic' | 'mse' | 'poisson'
+    %     Precision       'single' | 'double'
+    %     Slicing         'linear' | 'hard'
+    %     SliceThickness  angstrom (default 4)
+    %     HeightSharing, WidthSharing
+    %                     'automatic' | 'atom' | 'species' | 'common'
+    %     WidthStart, WidthMin, WidthMax
+    %                     B of exp(-rho^2 / B), angstrom^2
+    %     Cutoff          half width of an orbital's window, in sqrt(B)
+    %     MemoryLimit     bytes
+    %     Context         aet.Context, default: the shared one
+    %
+    %   Properties
+    %     parameters      vector of the free blocks, may be set
+    %     generation      grows when that vector changes its meaning; vectors
+    %                     of an older one give aet:staleParameters
+    %     series, probe   what the reconstruction was made of
+    %   Methods: driving it
+    %     run, step, save, static load, history, record
+    %   Methods: driving it by an optimiser of your own
+    %     lossAndGradient, predict, pullBack, layout, block, setBlock, freeze
+    %   Methods: results
+    %     atoms, geometry, rFactors, snapshot, memoryEstimate
+    %   Methods: research knobs
+    %     knobs, getKnob, setKnob
+    %
+    %   Example
+    %     recon = aet.LocalOrbital(series, probe, 'Start', atoms, 'Model', 'rigid');
+    %     recon.run('MaxIterations', 200, 'Progress', @aet.progressBar);
+    %     aet.plotAtoms(recon.atoms)
+    %
+    %   Example: fminunc
+    %     f = @(x) recon.lossAndGradient(x);
+    %     recon.parameters = fminunc(f, recon.parameters, optimset('GradObj', 'on'));
+    %
+    %   See also aet.TiltSeries, aet.Probe, aet.Atoms, aet.progressBar
+
+    properties (Dependent)
+        parameters   % [n x 1] free blocks in the order of layout
+        generation   % of the parameter vector
+    end
+
+    properties (SetAccess = private)
+        series       % aet.TiltSeries
+        probe        % aet.Probe or []
+    end
+
+    properties (Constant, Hidden)
+        freeCommand = 'recon_free';
+    end
+
+    properties (Constant, Hidden)
+        options = {'Start', 'Model', 'Loss', 'Precision', 'Slicing', 'SliceThickness', ...
+            'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', 'MemoryLimit', 'Context'};
+    end
+
+    methods
+        function this = LocalOrbital(series, probe, varargin)
+            if nargin == 0
+                return   % filled by load
+            end
+            options = aet.internal.options('aet.LocalOrbital', aet.LocalOrbital.options, varargin);
+            [context, options] = aet.internal.take(options, 'Context', []);
+            [start, options] = aet.internal.take(options, 'Start', []);
+            if isnumeric(start)
+                if isempty(start)
+                    error('aet:empty', 'aet.LocalOrbital: option ''Start'' is missing: atoms to start from');
+                end
+                start = aet.Atoms(start);
+            end
+            aet.internal.require(start, 'aet.Atoms', 'Start');
+            probeKey = this.setInputs(series, probe);
+            context = aet.internal.context(context);
+            this.key = aet_mex('recon_create_lot', context.key, series.key, probeKey, start.key, options);
+        end
+
+        function outcome = run(this, varargin)
+            %RUN  Optimise until a stopping rule holds.
+            %   OUTCOME = recon.run('MaxIterations', N, 'MaxSeconds', T,
+            %   'LossTolerance', L, 'GradientTolerance', G, 'Progress', @fn)
+            %   returns 'converged', 'maxIterations', 'timeLimit' or
+            %   'cancelled'. FN gets a struct with the fields phase, iteration,
+            %   maxIterations, evaluations, fraction, loss, gradientNorm,
+            %   rFactor, seconds and returns true to go on. Its errors end the
+            %   run and are thrown here. However a run ends, Ctrl-C in Octave
+            %   included, the best state is kept.
+            known = {'MaxIterations', 'MaxSeconds', 'LossTolerance', 'GradientTolerance', 'Progress'};
+            options = aet.internal.options('run', known, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            outcome = aet.internal.withProgress(progress, 'recon_run', this.key, options);
+        end
+
+        function outcome = step(this, varargin)
+            %STEP  One step of the optimiser.
+            %   OUTCOME = recon.step('Progress', @fn); 'ok' means: not finished.
+            options = aet.internal.options('step', {'Progress'}, varargin);
+            progress = aet.internal.take(options, 'Progress', []);
+            outcome = aet.internal.withProgress(progress, 'recon_step', this.key);
+        end
+
+        function [loss, gradient, imageLosses] = lossAndGradient(this, x, images)
+            %LOSSANDGRADIENT  Loss at a parameter vector, as fminunc wants it.
+            %   [LOSS, GRADIENT, IMAGELOSSES] = recon.lossAndGradient(X, IMAGES)
+            %   evaluates the images listed (from 1), or all that are not
+            %   excluded. GRADIENT [n x 1]; it is computed only if asked for.
+            if nargin < 3
+                images = [];
+            end
+            if nargout < 2
+                loss = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+            elseif nargout < 3
+                [loss, gradient] = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+            else
+                [loss, gradient, imageLosses] = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+            end
+        end
+
+        function images = predict(this, x, images)
+            %PREDICT  Calculated images [rows x columns x n].
+            %   recon.predict() of the current state, recon.predict(X),
+            %   recon.predict(X, IMAGES); X [] is the current state.
+            if nargin < 2 || isempty(x)
+                x = this.parameters;
+            end
+            if nargin < 3 || isempty(images)
+                images = this.usedImages();
+            end
+            images = aet_mex('recon_predict', this.key, double(x), images, [this.series.rows, this.series.columns]);
+        end
+
+        function gradient = pullBack(this, x, residuals, images)
+            %PULLBACK  Gradient of a loss of your own.
+            %   GRADIENT = recon.pullBack(X, RESIDUALS, IMAGES): RESIDUALS
+            %   [rows x columns x n] holds its derivatives with respect to the
+            %   pixels of predict(X, IMAGES).
+            if nargin < 4
+                images = [];
+            end
+            gradient = aet_mex('recon_pull_back', this.key, double(x), images, residuals);
+        end
+
+        function blocks = layout(this)
+            %LAYOUT  Struct array of the parameter blocks.
+            %   Fields name, unit, class, shape, size, offset, scale, lower,
+            %   upper, frozen. Block b occupies X(b.offset + (0:b.size-1));
+            %   offset is 0 where the block is frozen. A typical change of a
+            %   parameter is scale: optimisers work best on x ./ scale.
+            blocks = aet_mex('recon_layout', this.key);
+        end
+
+        function values = block(this, name)
+            %BLOCK  Values of a parameter block, e.g. recon.block('positions').
+            values = aet_mex('recon_get_block', this.key, char(name));
+        end
+
+        function setBlock(this, name, values)
+            %SETBLOCK  Set a parameter block, frozen or not.
+            aet_mex('recon_set_block', this.key, char(name), values);
+        end
+
+        function freeze(this, name, frozen)
+            %FREEZE  Take a block out of the parameter vector, or back in.
+            %   recon.freeze('background'), recon.freeze('drift', false)
+            %   The vector changes: the generation grows.
+            if nargin < 3
+                frozen = true;
+            end
+            aet_mex('recon_freeze', this.key, char(name), frozen);
+        end
+
+        function value = history(this)
+            %HISTORY  Struct of columns, one row per iteration.
+            %   Fields iteration, loss, rFactor, gradientNorm, step, seconds,
+            %   evaluations, generation, datasetVersion.
+            value = aet_mex('recon_copy_history', this.key);
+        end
+
+        function value = rFactors(this)
+            %RFACTORS  [n x 1] R factor per image, NaN where excluded.
+            value = aet_mex('recon_copy_r_factors', this.key);
+        end
+
+        function value = record(this)
+            %RECORD  Struct: options used, versions, termination, timings.
+            value = jsondecode(aet_mex('recon_record', this.key));
+        end
+
+        function value = atoms(this)
+            %ATOMS  The reconstructed aet.Atoms.
+            value = aet.Atoms.fromKey(aet_mex('recon_get_atoms', this.key));
+        end
+
+        function value = geometry(this)
+            %GEOMETRY  Struct: rotations [3 x 3 x n], drift [n x 2], defocus [n x 1].
+            value = struct();
+            [value.rotations, value.drift, value.defocus] = aet_mex('recon_get_geometry', this.key);
+        end
+
+        function value = snapshot(this)
+            %SNAPSHOT  The latest consistent state, also during a run.
+            %   Struct: atoms (aet.Atoms), iteration, loss, generation.
+            value = struct();
+            [key, value.iteration, value.loss, value.generation] = aet_mex('recon_snapshot', this.key);
+            value.atoms = aet.Atoms.fromKey(key);
+        end
+
+        function bytes = memoryEstimate(this)
+            %MEMORYESTIMATE  Bytes that an evaluation needs.
+            bytes = aet_mex('recon_memory_estimate', this.key);
+        end
+
+        function save(this, file)
+            %SAVE  Save the state; load goes on with the same numbers.
+            aet_mex('recon_save', this.key, char(file));
+        end
+
+        function names = knobs(this) %#ok<MANU> the same for all reconstructions
+            %KNOBS  Names of the research knobs, a cell column.
+            names = aet_mex('recon_param_names');
+        end
+
+        function value = getKnob(this, name)
+            %GETKNOB  Value of a research knob.
+            value = aet_mex('recon_get_param', this.key, char(name));
+        end
+
+        function setKnob(this, name, value)
+            %SETKNOB  Set a research knob.
+            aet_mex('recon_set_param', this.key, char(name), value);
+        end
+
+        function value = get.parameters(this)
+            value = aet_mex('recon_get_parameters', this.key);
+        end
+
+        function set.parameters(this, x)
+            aet_mex('recon_set_parameters', this.key, double(x));
+        end
+
+        function value = get.generation(this)
+            value = aet_mex('recon_generation', this.key);
+        end
+    end
+
+    methods (Static)
+        function recon = load(file, series, probe, varargin)
+            %LOAD  Load what save has saved.
+            %   RECON = aet.LocalOrbital.load(FILE, SERIES, PROBE): with the
+            %   same series and probe ([] for 'direct'); option 'Context'.
+            if nargin < 3
+                probe = [];
+            end
+            options = aet.internal.options('aet.LocalOrbital.load', {'Context'}, varargin);
+            context = aet.internal.context(aet.internal.take(options, 'Context', []));
+            recon = aet.LocalOrbital();
+            probeKey = recon.setInputs(series, probe);
+            recon.key = aet_mex('recon_load', context.key, series.key, probeKey, char(file));
+        end
+    end
+
+    methods (Access = private)
+        function probeKey = setInputs(this, series, probe)
+            % Keeps series and probe; returns the probe's key, or [] without one.
+            aet.internal.require(series, 'aet.TiltSeries', 'series');
+            probeKey = [];
+            if ~isempty(probe)
+                aet.internal.require(probe, 'aet.Probe', 'probe');
+                probeKey = probe.key;
+            end
+            this.series = series;
+            this.probe = probe;
+        end
+
+        function images = usedImages(this)
+            % Images that are not excluded; tilts appended since the last step
+            % are not part of the reconstruction yet.
+            excluded = this.series.excluded();
+            known = size(this.block('drift'), 1);
+            images = find(~excluded(1:min(end, known)));
+        end
+    end
+end

@@ -1,0 +1,274 @@
+classdef TiltSeries < aet.internal.Object
+    %AET.TILTSERIES  Images of a specimen at several tilts and foci.
+    %   SERIES = AET.TILTSERIES(IMAGES, 'Name', value, ...) takes IMAGES
+    %   [rows x columns x n] of class double, single, uint8, uint16, uint32,
+    %   int16 or int32. Columns grow with x', rows with y' of the image; the
+    %   specimen origin lies on pixel (floor(rows/2)+1, floor(columns/2)+1).
+    %   SERIES = AET.TILTSERIES([], 'Rows', R, 'Columns', C, ...) is empty, to
+    %   be filled by appendTilt. Lengths are in angstrom.
+    %
+    %   Options: orientation (exactly one of the first two)
+    %     Rotations      [3 x 3 x n], or [3 x 3] for all: p' = R p
+    %     AnglesDeg      [n x 3] phi, theta, psi, or n tilts about TiltAxis;
+    %                    degrees
+    %     AngleOrder     'zyx' (default) | 'zyz' | 'xyz'
+    %     TiltAxis       'x' | 'y', for one angle per image
+    %   Options: per image (one value serves all images)
+    %     Defocus        positive: crossover behind the specimen origin
+    %     Tilt, Section  index of the tilt and of the focus, from 1
+    %     Drift          [n x 2] shift along x' and y'
+    %     Mask           [rows x columns x n], or one for all; true: use pixel
+    %     CountsPerUnit  electrons per image unit (1 where images are counts)
+    %     NoiseVariance  variance of the noise of one pixel
+    %   Options: whole series
+    %     PixelSize      side of a pixel
+    %     LengthUnit     'A' (default) | 'px' where no pixel size is known
+    %     EnergyEv       energy of the beam
+    %     SemiAngleMrad  convergence semi-angle
+    %     Rows, Columns  size of the images of an empty series
+    %     Context        aet.Context, default: the shared one
+    %
+    %   SERIES = AET.TILTSERIES.READ(FOLDER, VARIANT) reads a folder.
+    %
+    %   Properties: rows, columns, imageCount, tiltCount, sectionCount,
+    %     pixelSize, lengthUnit, energyEv, semiAngleMrad, version
+    %   Methods, per image: images, rotations, anglesDeg, tilt, section,
+    %     defocus, drift, mask, excluded, noiseVariance, countsPerUnit
+    %   Methods: write, appendTilt, replaceTilt, excludeTilt, metadata,
+    %     setMetadata; static read, readAtoms
+    %
+    %   Example
+    %     series = aet.TiltSeries(images, 'AnglesDeg', angles, ...
+    %         'PixelSize', 0.34, 'Defocus', defocus);
+    %
+    %   See also aet.Probe, aet.Atoms, aet.LocalOrbital
+
+    properties (Dependent)
+        rows            % rows of an image
+        columns         % columns of an image
+        imageCount      % images, excluded ones included
+        tiltCount       % tilts
+        sectionCount    % most foci in a tilt
+        pixelSize       % angstrom
+        lengthUnit      % 'A' or 'px'
+        energyEv        % energy of the beam, 0 or NaN where unknown
+        semiAngleMrad   % convergence semi-angle, 0 or NaN where unknown
+        version         % grows with every change
+    end
+
+    properties (SetAccess = private, Hidden)
+        context         % keeps the threads alive
+    end
+
+    properties (Constant, Hidden)
+        freeCommand = 'dataset_free';
+    end
+
+    properties (Constant, Hidden)
+        frameOptions = {'Rotations', 'AnglesDeg', 'AngleOrder', 'TiltAxis', 'Tilt', 'Section', ...
+            'Defocus', 'Drift', 'Mask', 'CountsPerUnit', 'NoiseVariance'};
+        seriesOptions = {'PixelSize', 'LengthUnit', 'EnergyEv', 'SemiAngleMrad', 'Rows', 'Columns', 'Context'};
+    end
+
+    methods
+        function this = TiltSeries(images, varargin)
+            if nargin == 0
+                return   % filled by the static methods
+            end
+            known = [aet.TiltSeries.frameOptions, aet.TiltSeries.seriesOptions];
+            options = aet.internal.options('aet.TiltSeries', known, varargin);
+            [context, options] = aet.internal.take(options, 'Context', []);
+            this.context = aet.internal.context(context);
+            this.key = aet_mex('dataset_create', this.context.key, images, options);
+        end
+
+        function write(this, folder, varargin)
+            %WRITE  Write the series as a folder that read reads.
+            %   series.write(FOLDER), series.write(FOLDER, 'Progress', @fn)
+            options = aet.internal.options('write', {'Progress'}, varargin);
+            progress = aet.internal.take(options, 'Progress', []);
+            outcome = aet.internal.withProgress(progress, 'dataset_write', this.key, char(folder));
+            if strcmp(outcome, 'cancelled')
+                error('aet:cancelled', 'write: cancelled, %s is not complete', folder);
+            end
+        end
+
+        function tilt = appendTilt(this, images, varargin)
+            %APPENDTILT  Append the images of one tilt, also during a run.
+            %   TILT = series.appendTilt(IMAGES, 'Name', value, ...) takes the
+            %   options of one image each (help aet.TiltSeries) and returns the
+            %   index of the new tilt.
+            options = aet.internal.options('appendTilt', this.frameOptions, varargin);
+            tilt = aet_mex('dataset_append_tilt', this.key, images, options);
+        end
+
+        function replaceTilt(this, tilt, images, varargin)
+            %REPLACETILT  Replace the images of a tilt.
+            %   series.replaceTilt(TILT, IMAGES, 'Name', value, ...)
+            options = aet.internal.options('replaceTilt', this.frameOptions, varargin);
+            aet_mex('dataset_replace_tilt', this.key, tilt, images, options);
+        end
+
+        function excludeTilt(this, tilt, excluded)
+            %EXCLUDETILT  Leave a tilt out of reconstructions.
+            %   series.excludeTilt(TILT), series.excludeTilt(TILT, false)
+            if nargin < 3
+                excluded = true;
+            end
+            aet_mex('dataset_exclude_tilt', this.key, tilt, excluded);
+        end
+
+        function value = images(this, class)
+            %IMAGES  [rows x columns x n] double, or series.images('single').
+            if nargin < 2
+                class = 'double';
+            end
+            value = this.column('images', class);
+        end
+
+        function value = rotations(this)
+            %ROTATIONS  [3 x 3 x n], p' = R p.
+            value = this.column('rotations');
+        end
+
+        function value = anglesDeg(this)
+            %ANGLESDEG  [n x 3] phi, theta, psi in degrees, order zyx.
+            value = this.column('angles_deg');
+        end
+
+        function value = tilt(this)
+            %TILT  [n x 1] index of the tilt of each image, from 1.
+            value = this.column('tilt');
+        end
+
+        function value = section(this)
+            %SECTION  [n x 1] index of the focus of each image, from 1.
+            value = this.column('section');
+        end
+
+        function value = defocus(this)
+            %DEFOCUS  [n x 1] angstrom.
+            value = this.column('defocus');
+        end
+
+        function value = drift(this)
+            %DRIFT  [n x 2] angstrom along x' and y'.
+            value = this.column('drift');
+        end
+
+        function value = mask(this)
+            %MASK  [rows x columns x n] logical, true: the pixel is used.
+            value = this.column('mask');
+        end
+
+        function value = excluded(this)
+            %EXCLUDED  [n x 1] logical.
+            value = this.column('excluded');
+        end
+
+        function value = noiseVariance(this)
+            %NOISEVARIANCE  [n x 1], NaN where not known.
+            value = this.column('noise_variance');
+        end
+
+        function value = countsPerUnit(this)
+            %COUNTSPERUNIT  [n x 1] electrons per image unit, NaN where not known.
+            value = this.column('counts_per_unit');
+        end
+
+        function entries = metadata(this)
+            %METADATA  Struct array with fields key, value and unit.
+            entries = aet_mex('dataset_metadata', this.key);
+        end
+
+        function setMetadata(this, key, value, unit)
+            %SETMETADATA  Set an entry that goes with the data to every output.
+            %   series.setMetadata('specimen', 'Ta film')
+            %   series.setMetadata('dose', '1.6e5', 'e/A^2')
+            if nargin < 4
+                unit = '';
+            end
+            aet_mex('dataset_set_metadata', this.key, char(key), char(value), char(unit));
+        end
+
+        function value = get.rows(this)
+            value = aet_mex('dataset_rows', this.key);
+        end
+
+        function value = get.columns(this)
+            value = aet_mex('dataset_columns', this.key);
+        end
+
+        function value = get.imageCount(this)
+            value = aet_mex('dataset_image_count', this.key);
+        end
+
+        function value = get.tiltCount(this)
+            value = aet_mex('dataset_tilt_count', this.key);
+        end
+
+        function value = get.sectionCount(this)
+            value = aet_mex('dataset_section_count', this.key);
+        end
+
+        function value = get.pixelSize(this)
+            value = aet_mex('dataset_pixel_size', this.key);
+        end
+
+        function value = get.lengthUnit(this)
+            value = aet_mex('dataset_length_unit', this.key);
+        end
+
+        function value = get.energyEv(this)
+            value = aet_mex('dataset_energy_ev', this.key);
+        end
+
+        function value = get.semiAngleMrad(this)
+            value = aet_mex('dataset_semiangle_mrad', this.key);
+        end
+
+        function value = get.version(this)
+            value = aet_mex('dataset_version', this.key);
+        end
+    end
+
+    methods (Static)
+        function series = read(folder, variant, varargin)
+            %READ  Read the folder of a tilt series.
+            %   aet.TiltSeries.read(FOLDER), read(FOLDER, VARIANT),
+            %   read(FOLDER, VARIANT, 'Progress', @fn, 'Context', context);
+            %   VARIANT '' is the folder's default.
+            if nargin < 2
+                variant = '';
+            end
+            options = aet.internal.options('aet.TiltSeries.read', {'Progress', 'Context'}, varargin);
+            series = aet.TiltSeries();
+            series.context = aet.internal.context(aet.internal.take(options, 'Context', []));
+            progress = aet.internal.take(options, 'Progress', []);
+            series.key = aet.internal.withProgress(progress, 'dataset_read', ...
+                series.context.key, char(folder), char(variant));
+        end
+
+        function atoms = readAtoms(folder, which, variant, varargin)
+            %READATOMS  Atoms that a folder carries.
+            %   aet.TiltSeries.readAtoms(FOLDER, WHICH, VARIANT) where WHICH is
+            %   'truth' or 'published'; option 'Context'.
+            if nargin < 3
+                variant = '';
+            end
+            options = aet.internal.options('aet.TiltSeries.readAtoms', {'Context'}, varargin);
+            context = aet.internal.context(aet.internal.take(options, 'Context', []));
+            key = aet_mex('dataset_read_atoms', context.key, char(folder), char(which), char(variant));
+            atoms = aet.Atoms.fromKey(key);
+        end
+    end
+
+    methods (Access = private)
+        function value = column(this, name, class)
+            if nargin < 3
+                class = 'double';
+            end
+            value = aet_mex('dataset_copy_column', this.key, name, char(class));
+        end
+    end
+end

@@ -1,0 +1,1169 @@
+/// \file aet.hpp
+/// The C++17 interface of libaet, header-only: move-only owners, builders for options, exceptions instead of status
+/// codes. Every class holds one handle of aet.h, where the formulas, shapes and errors of each call are described.
+///
+/// **Units.** Lengths in angstrom, `energy_ev` in eV, `semiangle_mrad` in mrad, `_deg` in degrees, `_pm` in picometres.
+/// **Indices** count from 0. **Strings** and paths are UTF-8.
+///
+/// **Errors.** A failing call throws aet::error with the library's text; nothing is changed by a call that throws.
+///
+/// **Threads.** A const member may be called from any number of threads at once, another one from a single thread at a
+/// time (else aet::error with AET_ERROR_BUSY). The members of TiltSeries that add, replace and exclude tilts may be
+/// called from any thread, also while a reconstruction runs on the series.
+///
+/// **Lifetimes.** Views borrow the host's memory until the call returns. Objects may be destroyed in any order: a
+/// reconstruction keeps what it was made from.
+#ifndef AET_HPP
+#define AET_HPP
+
+#include <algorithm>
+#include <array>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "aet.h"
+
+namespace aet {
+
+// ---- errors ----------------------------------------------------------------------------------------------------
+
+/// A status code of the library with its text.
+class error : public std::runtime_error {
+public:
+    error(std::int32_t code, const std::string &message) : std::runtime_error(message), code_(code) {}
+
+    /// The status, one of the AET_ERROR_... values, or AET_CANCELLED where a cancelled call has nothing to return.
+    std::int32_t code() const noexcept { return code_; }
+    /// Name of the status, for example "AET_ERROR_SHAPE".
+    const char *name() const noexcept { return aet_status_name(static_cast<aet_status>(code_)); }
+
+private:
+    std::int32_t code_;
+};
+
+/// Text of the latest failing call on this thread; the address never changes, the text does.
+inline const char *last_error_message() noexcept { return aet_last_error_message(); }
+
+// ---- version ---------------------------------------------------------------------------------------------------
+
+/// Version of the library in use: major * 10000 + minor * 100 + patch.
+inline std::uint32_t version_number() noexcept { return aet_version_number(); }
+/// Version of the library in use as text.
+inline std::string version() { return aet_version_string(); }
+/// Number of the binary interface; the SO number of the shared library.
+inline std::int32_t abi_version() noexcept { return aet_abi_version(); }
+/// Size in bytes that the library gives a structure of aet.h, 0 where it knows no such name.
+inline std::size_t struct_size(const char *name) noexcept { return aet_struct_size(name); }
+
+// ---- names of choices ------------------------------------------------------------------------------------------
+
+/// Instruction set of the kernels; results are equal to the last bit within one of them.
+enum class Simd : std::int32_t {
+    automatic = AET_SIMD_AUTOMATIC,
+    portable = AET_SIMD_PORTABLE,
+    avx2 = AET_SIMD_AVX2,
+    avx512 = AET_SIMD_AVX512
+};
+/// What a long call is doing.
+enum class Phase : std::int32_t {
+    reading = AET_PHASE_READING,
+    planning = AET_PHASE_PLANNING,
+    evaluating = AET_PHASE_EVALUATING,
+    optimizing = AET_PHASE_OPTIMIZING,
+    saving = AET_PHASE_SAVING
+};
+/// Order of the Euler angles phi, theta, psi.
+enum class AngleOrder : std::int32_t {
+    zyx = AET_ANGLE_ORDER_ZYX,
+    zyz = AET_ANGLE_ORDER_ZYZ,
+    xyz = AET_ANGLE_ORDER_XYZ
+};
+/// Axis of a series with a single tilt angle per image.
+enum class TiltAxis : std::int32_t { none = AET_TILT_AXIS_NONE, x = AET_TILT_AXIS_X, y = AET_TILT_AXIS_Y };
+/// Unit of all lengths of a series; pixels where no pixel size is known.
+enum class LengthUnit : std::int32_t { angstrom = AET_LENGTH_UNIT_ANGSTROM, pixel = AET_LENGTH_UNIT_PIXEL };
+/// Edge of the probe-forming aperture.
+enum class Aperture : std::int32_t { soft = AET_APERTURE_SOFT, hard = AET_APERTURE_HARD };
+/// Probe of the local-orbital model.
+enum class Model : std::int32_t {
+    direct = AET_LOT_MODEL_DIRECT,
+    rigid = AET_LOT_MODEL_RIGID,
+    adaptive = AET_LOT_MODEL_ADAPTIVE
+};
+/// Measure of misfit; automatic is poisson for counts, else mse.
+enum class Loss : std::int32_t { automatic = AET_LOSS_AUTOMATIC, mse = AET_LOSS_MSE, poisson = AET_LOSS_POISSON };
+/// How an atom is shared out among slices.
+enum class Slicing : std::int32_t { linear = AET_SLICING_LINEAR, hard = AET_SLICING_HARD };
+/// Precision of the kernels; sums and everything that crosses the interface are double.
+enum class Precision : std::int32_t { f32 = AET_PRECISION_SINGLE, f64 = AET_PRECISION_DOUBLE };
+/// Which atoms have one height or width in common.
+enum class Sharing : std::int32_t {
+    automatic = AET_SHARING_AUTOMATIC,
+    atom = AET_SHARING_ATOM,
+    species = AET_SHARING_SPECIES,
+    common = AET_SHARING_COMMON
+};
+/// Why a run ended.
+enum class Outcome : std::int32_t {
+    converged = AET_CONVERGED,
+    max_iterations = AET_MAX_ITERATIONS,
+    time_limit = AET_TIME_LIMIT,
+    cancelled = AET_CANCELLED
+};
+/// Importance of a log message.
+enum class LogLevel : std::int32_t {
+    off = AET_LOG_LEVEL_OFF,
+    error = AET_LOG_LEVEL_ERROR,
+    warning = AET_LOG_LEVEL_WARNING,
+    info = AET_LOG_LEVEL_INFO,
+    debug = AET_LOG_LEVEL_DEBUG
+};
+
+namespace detail {
+
+/// Throws unless the status is AET_OK.
+inline void check(aet_status status) {
+    if (status == AET_OK) return;
+    const auto code = static_cast<std::int32_t>(status);
+    // Outcomes are no faults and leave no message.
+    if (code < 100) throw error(code, std::string("the call ended with ") + aet_status_name(status));
+    std::string text(aet_last_error_copy(nullptr, 0), '\0');
+    if (!text.empty()) {
+        aet_last_error_copy(&text[0], text.size());
+        text.resize(std::strlen(text.c_str()));
+    }
+    throw error(code, text);
+}
+
+/// Outcome of a call that optimises; throws for a fault. Empty for AET_OK: not finished.
+inline std::optional<Outcome> outcome(aet_status status) {
+    if (static_cast<std::int32_t>(status) >= 100 || status == AET_END) check(status);
+    if (status == AET_OK) return std::nullopt;
+    return static_cast<Outcome>(static_cast<std::int32_t>(status));
+}
+
+template <class T, void (*Free)(T *)>
+struct Release {
+    void operator()(T *handle) const noexcept { Free(handle); }
+};
+/// Owner of one handle of the C interface.
+template <class T, void (*Free)(T *)>
+using Handle = std::unique_ptr<T, Release<T, Free>>;
+
+/// NULL for an empty optional string.
+inline const char *or_null(const std::string &text) noexcept { return text.empty() ? nullptr : text.c_str(); }
+
+/// A string of the library: asks for its size, then copies it. `call` takes (buffer, capacity, needed).
+template <class Call>
+std::string read_text(const Call &call) {
+    std::size_t needed = 0;
+    check(call(nullptr, 0, &needed));
+    std::string text(needed, '\0');
+    if (needed == 0) return text;
+    check(call(&text[0], text.size(), &needed));
+    text.resize(std::strlen(text.c_str()));
+    return text;
+}
+
+} // namespace detail
+
+// ---- views -----------------------------------------------------------------------------------------------------
+
+/// Element type of the library for a C++ type; undefined for types that cannot cross the interface.
+template <class T>
+struct Dtype;
+template <> struct Dtype<float> : std::integral_constant<std::int32_t, AET_DTYPE_F32> {};
+template <> struct Dtype<double> : std::integral_constant<std::int32_t, AET_DTYPE_F64> {};
+template <> struct Dtype<std::complex<float>> : std::integral_constant<std::int32_t, AET_DTYPE_C64> {};
+template <> struct Dtype<std::complex<double>> : std::integral_constant<std::int32_t, AET_DTYPE_C128> {};
+template <> struct Dtype<std::uint8_t> : std::integral_constant<std::int32_t, AET_DTYPE_U8> {};
+template <> struct Dtype<std::uint16_t> : std::integral_constant<std::int32_t, AET_DTYPE_U16> {};
+template <> struct Dtype<std::uint32_t> : std::integral_constant<std::int32_t, AET_DTYPE_U32> {};
+template <> struct Dtype<std::int16_t> : std::integral_constant<std::int32_t, AET_DTYPE_I16> {};
+template <> struct Dtype<std::int32_t> : std::integral_constant<std::int32_t, AET_DTYPE_I32> {};
+
+/// Sizes of the logical axes, slowest first in row-major memory.
+using Shape = std::vector<std::int64_t>;
+
+/// Order of the elements in memory. The logical axes are the same for both.
+enum class Order { row_major, column_major };
+
+namespace detail {
+
+inline std::int32_t rank_of(const Shape &shape) {
+    if (shape.size() > 8) {
+        throw error(AET_ERROR_SHAPE, "a view has " + std::to_string(shape.size()) + " axes, wanted at most 8");
+    }
+    return static_cast<std::int32_t>(shape.size());
+}
+
+/// A shape for `available` elements; an empty shape means one axis.
+inline Shape fitting(Shape shape, std::size_t available) {
+    if (shape.empty()) return {static_cast<std::int64_t>(available)};
+    std::int64_t wanted = 1;
+    for (const std::int64_t size : shape) wanted *= size;
+    if (wanted < 0 || static_cast<std::uint64_t>(wanted) != available) {
+        throw error(AET_ERROR_SHAPE, "a vector holds " + std::to_string(available) + " elements, its shape wants " +
+                                         std::to_string(wanted));
+    }
+    return shape;
+}
+
+inline std::size_t element_count(const Shape &shape) noexcept {
+    std::int64_t count = 1;
+    for (const std::int64_t size : shape) count *= size;
+    return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+} // namespace detail
+
+/// Memory of the host that the library fills.
+class View {
+public:
+    template <class T>
+    View(T *data, const Shape &shape, Order order = Order::row_major)
+        : view_((order == Order::row_major ? aet_view_c : aet_view_f)(data, Dtype<T>::value, detail::rank_of(shape),
+                                                                      shape.data())) {}
+    template <class T>
+    View(std::vector<T> &data, Shape shape = {}, Order order = Order::row_major)
+        : View(data.data(), detail::fitting(std::move(shape), data.size()), order) {}
+    /// A view with strides of its own, in elements.
+    explicit View(const aet_view &view) noexcept : view_(view) {}
+
+    const aet_view *get() const noexcept { return &view_; }
+
+private:
+    aet_view view_;
+};
+
+/// Memory of the host that the library reads.
+class ConstView {
+public:
+    template <class T>
+    ConstView(const T *data, const Shape &shape, Order order = Order::row_major)
+        : view_((order == Order::row_major ? aet_const_view_c : aet_const_view_f)(
+              data, Dtype<T>::value, detail::rank_of(shape), shape.data())) {}
+    template <class T>
+    ConstView(const std::vector<T> &data, Shape shape = {}, Order order = Order::row_major)
+        : ConstView(data.data(), detail::fitting(std::move(shape), data.size()), order) {}
+    /// A view borrows: a temporary would be gone before the call.
+    template <class T>
+    ConstView(const std::vector<T> &&data, Shape shape = {}, Order order = Order::row_major) = delete;
+    /// A view with strides of its own, in elements; negative and zero strides are allowed.
+    explicit ConstView(const aet_const_view &view) noexcept : view_(view) {}
+
+    const aet_const_view *get() const noexcept { return &view_; }
+
+    /// The same memory with one axis of size 1 in front of a single image [rows, columns]; others unchanged.
+    ConstView as_stack() const noexcept {
+        aet_const_view stack = view_;
+        if (view_.ndim != 2) return *this;
+        stack.ndim = 3;
+        for (int axis = 2; axis > 0; --axis) {
+            stack.shape[axis] = view_.shape[axis - 1];
+            stack.strides[axis] = view_.strides[axis - 1];
+        }
+        stack.shape[0] = 1;
+        stack.strides[0] = view_.shape[0] * view_.shape[1];
+        return ConstView(stack);
+    }
+
+private:
+    aet_const_view view_;
+};
+
+// ---- progress and log ------------------------------------------------------------------------------------------
+
+/// State of a long call, as its progress function sees it.
+class Progress {
+public:
+    explicit Progress(const aet_progress &progress) noexcept {
+        // An older library fills a shorter structure.
+        std::memcpy(&raw_, &progress, std::min(progress.struct_size, sizeof raw_));
+        phase = static_cast<Phase>(raw_.phase);
+        iteration = raw_.iteration;
+        max_iterations = raw_.max_iterations;
+        evaluations = raw_.evaluations;
+        loss = raw_.loss;
+        gradient_norm = raw_.gradient_norm;
+        r_factor = raw_.r_factor;
+        seconds = raw_.seconds;
+    }
+
+    Phase phase = Phase::reading;
+    std::int32_t iteration = 0;
+    std::int32_t max_iterations = 0;
+    /// Passes over all images so far.
+    std::int64_t evaluations = 0;
+    double loss = 0;
+    double gradient_norm = 0;
+    double r_factor = 0;
+    /// Time since the call began, s.
+    double seconds = 0;
+    /// Part of the work done, 0 to 1.
+    double fraction() const noexcept { return raw_.fraction; }
+
+private:
+    aet_progress raw_{};
+};
+
+/// Called on the calling thread, at most about ten times a second and once per step; false cancels the call, the best
+/// state is kept. An exception cancels too and is thrown again when the call has returned.
+using ProgressFunction = std::function<bool(const Progress &)>;
+/// Receives log messages on the thread of a library call. Must not throw; an exception is dropped.
+using LogFunction = std::function<void(LogLevel, const char *message)>;
+
+namespace detail {
+
+/// Carries a progress function through a C call, and the exception it threw back out of it.
+class Observer {
+public:
+    explicit Observer(const ProgressFunction &function) noexcept : function_(function) {}
+
+    aet_progress_fn function() const noexcept { return function_ ? &Observer::call : nullptr; }
+    void *user() noexcept { return this; }
+    /// The status of the call, unless the progress function threw.
+    aet_status finish(aet_status status) {
+        if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+        return status;
+    }
+
+private:
+    static std::int32_t call(void *user, const aet_progress *progress) noexcept {
+        auto &self = *static_cast<Observer *>(user);
+        try {
+            return self.function_(Progress(*progress)) ? 0 : 1;
+        } catch (...) {
+            self.thrown_ = std::current_exception();
+            return 1;
+        }
+    }
+
+    const ProgressFunction &function_;
+    std::exception_ptr thrown_;
+};
+
+/// The log function in use: shared, so that a message under way on another thread outlives its replacement.
+class LogSlot {
+public:
+    static LogSlot &instance() {
+        static LogSlot slot;
+        return slot;
+    }
+    void replace(std::shared_ptr<const LogFunction> function) {
+        const std::lock_guard<std::mutex> guard(mutex_);
+        function_.swap(function);
+    }
+    static void call(void *user, std::int32_t level, const char *message) noexcept {
+        auto &slot = *static_cast<LogSlot *>(user);
+        try {
+            std::shared_ptr<const LogFunction> function;
+            {
+                const std::lock_guard<std::mutex> guard(slot.mutex_);
+                function = slot.function_;
+            }
+            if (function && *function) (*function)(static_cast<LogLevel>(level), message);
+        } catch (...) { // Must not travel through the library.
+        }
+    }
+
+private:
+    std::mutex mutex_;
+    std::shared_ptr<const LogFunction> function_;
+};
+
+} // namespace detail
+
+/// Sends log messages up to `level` to `function`, for the whole process; LogLevel::off (the start) is silence.
+inline void set_log(LogLevel level, LogFunction function = {}) {
+    auto &slot = detail::LogSlot::instance();
+    const bool listens = static_cast<bool>(function);
+    slot.replace(std::make_shared<const LogFunction>(std::move(function)));
+    detail::check(aet_log_set(static_cast<std::int32_t>(level), listens ? &detail::LogSlot::call : nullptr, &slot));
+}
+
+// ---- context ---------------------------------------------------------------------------------------------------
+
+/// Number of threads; 0: the environment's AET_NUM_THREADS, then one per core.
+struct Threads {
+    std::int32_t count = 0;
+};
+
+/// Thread pool and cancellation shared by the objects made in it.
+class Context {
+public:
+    class Options {
+    public:
+        Options() { detail::check(aet_context_options_init(&raw_, sizeof raw_)); }
+        Options &threads(std::int32_t count) noexcept { return raw_.threads = count, *this; }
+        Options &simd(Simd path) noexcept { return raw_.simd = static_cast<std::int32_t>(path), *this; }
+        const aet_context_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_context_options raw_{};
+    };
+
+    Context() : Context(Options{}) {}
+    explicit Context(Threads threads) : Context(Options{}.threads(threads.count)) {}
+    explicit Context(const Options &options) {
+        aet_context *created = nullptr;
+        detail::check(aet_context_create(options.get(), &created));
+        handle_.reset(created);
+    }
+
+    std::int32_t threads() const noexcept { return aet_context_threads(get()); }
+    /// Instruction set in use, never automatic.
+    Simd simd() const noexcept { return static_cast<Simd>(aet_context_simd(get())); }
+    /// Ends the long call in progress within a second, best state kept. Any thread, also a signal handler.
+    void request_cancel() const noexcept { aet_context_request_cancel(get()); }
+    aet_context *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<aet_context, aet_context_free> handle_;
+};
+
+// ---- atoms -----------------------------------------------------------------------------------------------------
+
+/// Result of comparing two lists of atoms: counts, RMSD in pm in total and per axis, the common shift removed (A).
+using Comparison = aet_comparison;
+
+/// An immutable list of atoms; the origin of the specimen is 0.
+class Atoms {
+public:
+    /// What is known of the atoms besides their positions. Views must live until the atoms are made.
+    class Options {
+    public:
+        /// Atomic numbers [n], integers.
+        Options &species(const ConstView &values) noexcept { return species_ = values, *this; }
+        /// Heights H [n] in image units.
+        Options &heights(const ConstView &values) noexcept { return heights_ = values, *this; }
+        /// Widths B [n], A^2, of H exp(-rho^2 / B).
+        Options &widths(const ConstView &values) noexcept { return widths_ = values, *this; }
+
+    private:
+        friend class Atoms;
+        std::optional<ConstView> species_, heights_, widths_;
+    };
+
+    class CompareOptions {
+    public:
+        CompareOptions() { detail::check(aet_compare_options_init(&raw_, sizeof raw_)); }
+        /// Largest distance of a matched pair, A; 0: 0.9 A.
+        CompareOptions &cutoff(double distance) noexcept { return raw_.cutoff = distance, *this; }
+        /// Also removes a common rotation, for series whose angles were refined.
+        CompareOptions &remove_rotation(bool remove) noexcept { return raw_.remove_rotation = remove, *this; }
+        const aet_compare_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_compare_options raw_{};
+    };
+
+    /// From positions [n, 3], A.
+    explicit Atoms(const ConstView &positions, const Options &options = Options()) {
+        const auto column = [](const std::optional<ConstView> &view) { return view ? view->get() : nullptr; };
+        aet_atoms *created = nullptr;
+        detail::check(aet_atoms_create(positions.get(), column(options.species_), column(options.heights_),
+                                       column(options.widths_), &created));
+        handle_.reset(created);
+    }
+    /// Takes over a handle of the C interface.
+    explicit Atoms(aet_atoms *owned) noexcept : handle_(owned) {}
+
+    /// Reads extended xyz.
+    static Atoms read(const std::string &path) {
+        aet_atoms *created = nullptr;
+        detail::check(aet_atoms_read(path.c_str(), &created));
+        return Atoms(created);
+    }
+    /// Writes extended xyz.
+    void write(const std::string &path) const { detail::check(aet_atoms_write(get(), path.c_str())); }
+
+    std::int64_t size() const noexcept { return aet_atoms_count(get()); }
+    /// Positions [n, 3], row-major, A.
+    std::vector<double> positions() const { return column("positions"); }
+    /// A column by name: positions, standard_error [n, 3]; x, y, z, species, height, width, occupancy, probability
+    /// [n]. NaN where not known.
+    template <class T = double>
+    std::vector<T> column(const std::string &name) const {
+        const bool is_triple = name == "positions" || name == "standard_error";
+        const Shape shape = is_triple ? Shape{size(), 3} : Shape{size()};
+        std::vector<T> values(detail::element_count(shape));
+        copy_column(name, View(values, shape));
+        return values;
+    }
+    /// The same into memory of the host.
+    void copy_column(const std::string &name, const View &out) const {
+        detail::check(aet_atoms_copy_column(get(), name.c_str(), out.get()));
+    }
+
+    /// Matches mutually nearest atoms after removing the common shift. `errors` receives [size, 3] in A, found minus
+    /// true, NaN where unmatched.
+    Comparison compare(const Atoms &truth, const CompareOptions &options = CompareOptions(),
+                       std::vector<double> *errors = nullptr) const {
+        Comparison comparison{};
+        comparison.struct_size = sizeof comparison;
+        if (errors == nullptr) {
+            detail::check(aet_atoms_compare(get(), truth.get(), options.get(), &comparison, nullptr));
+            return comparison;
+        }
+        errors->resize(3 * static_cast<std::size_t>(size()));
+        const View out(*errors, {size(), 3});
+        detail::check(aet_atoms_compare(get(), truth.get(), options.get(), &comparison, out.get()));
+        return comparison;
+    }
+
+    aet_atoms *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<aet_atoms, aet_atoms_free> handle_;
+};
+
+// ---- probe -----------------------------------------------------------------------------------------------------
+
+/// An immutable probe of the microscope.
+class Probe {
+public:
+    /// Aberration coefficients C_nm in A with their angles phi_nm in rad, abTEM's notation; C10 = -defocus.
+    class Options {
+    public:
+        Options() { detail::check(aet_probe_options_init(&raw_, sizeof raw_)); }
+        Options &energy_ev(double value) noexcept { return raw_.energy_ev = value, *this; }
+        Options &semiangle_mrad(double value) noexcept { return raw_.semiangle_mrad = value, *this; }
+        /// A; positive: crossover at +defocus along the beam, measured from the specimen origin.
+        Options &defocus(double value) noexcept { return raw_.defocus = value, *this; }
+        Options &c12(double value, double phi) noexcept { return raw_.c12 = value, raw_.phi12 = phi, *this; }
+        Options &c21(double value, double phi) noexcept { return raw_.c21 = value, raw_.phi21 = phi, *this; }
+        Options &c23(double value, double phi) noexcept { return raw_.c23 = value, raw_.phi23 = phi, *this; }
+        Options &c30(double value) noexcept { return raw_.c30 = value, *this; }
+        Options &c32(double value, double phi) noexcept { return raw_.c32 = value, raw_.phi32 = phi, *this; }
+        Options &c34(double value, double phi) noexcept { return raw_.c34 = value, raw_.phi34 = phi, *this; }
+        Options &c41(double value, double phi) noexcept { return raw_.c41 = value, raw_.phi41 = phi, *this; }
+        Options &c43(double value, double phi) noexcept { return raw_.c43 = value, raw_.phi43 = phi, *this; }
+        Options &c45(double value, double phi) noexcept { return raw_.c45 = value, raw_.phi45 = phi, *this; }
+        Options &c50(double value) noexcept { return raw_.c50 = value, *this; }
+        Options &c52(double value, double phi) noexcept { return raw_.c52 = value, raw_.phi52 = phi, *this; }
+        Options &c54(double value, double phi) noexcept { return raw_.c54 = value, raw_.phi54 = phi, *this; }
+        Options &c56(double value, double phi) noexcept { return raw_.c56 = value, raw_.phi56 = phi, *this; }
+        /// Gaussian sigma of the source, A.
+        Options &source_size(double sigma) noexcept { return raw_.source_size = sigma, *this; }
+        Options &aperture(Aperture edge) noexcept {
+            return raw_.aperture = static_cast<std::int32_t>(edge), *this;
+        }
+        const aet_probe_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_probe_options raw_{};
+    };
+
+    explicit Probe(const Options &options) {
+        aet_probe *created = nullptr;
+        detail::check(aet_probe_create(options.get(), &created));
+        handle_.reset(created);
+    }
+    /// An aberration-free probe of a beam energy (eV) and a convergence semi-angle (mrad).
+    Probe(double energy_ev, double semiangle_mrad)
+        : Probe(Options{}.energy_ev(energy_ev).semiangle_mrad(semiangle_mrad)) {}
+
+    /// A.
+    double wavelength() const noexcept { return aet_probe_wavelength(get()); }
+    double energy_ev() const noexcept { return aet_probe_energy_ev(get()); }
+    double semiangle_mrad() const noexcept { return aet_probe_semiangle_mrad(get()); }
+    /// A.
+    double defocus() const noexcept { return aet_probe_defocus(get()); }
+
+    /// The wave at `depth` along the beam with the probe at (x, y), all A, into a complex view [rows, columns]; the
+    /// origin is pixel n / 2.
+    void wave(double pixel_size, double depth, double x, double y, const View &out) const {
+        detail::check(aet_probe_wave(get(), pixel_size, depth, x, y, out.get()));
+    }
+    /// The intensity at `depth`, A, into a real view [rows, columns]; it sums to 1.
+    void intensity(double pixel_size, double depth, const View &out) const {
+        detail::check(aet_probe_intensity(get(), pixel_size, depth, out.get()));
+    }
+
+    aet_probe *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<aet_probe, aet_probe_free> handle_;
+};
+
+// ---- tilt series -----------------------------------------------------------------------------------------------
+
+/// What is known of n images. Exactly one of rotations and angles is needed. Views must live until the call.
+class Frames {
+public:
+    /// [n, 3, 3], or [3, 3] for all: p' = R p.
+    Frames &rotations(const ConstView &values) noexcept { return rotations_ = values, *this; }
+    /// [n, 3] phi, theta, psi in degrees.
+    Frames &angles_deg(const ConstView &values, AngleOrder order = AngleOrder::zyx) noexcept {
+        return angles_deg_ = values, order_ = order, *this;
+    }
+    /// [n] angles about one axis, degrees.
+    Frames &angles_deg(const ConstView &values, TiltAxis axis) noexcept {
+        return angles_deg_ = values, axis_ = axis, *this;
+    }
+    /// [n] index of the tilt, integers.
+    Frames &tilt(const ConstView &values) noexcept { return tilt_ = values, *this; }
+    /// [n] index of the focus within the tilt, integers.
+    Frames &section(const ConstView &values) noexcept { return section_ = values, *this; }
+    /// [n] A, positive: crossover at z' = +defocus.
+    Frames &defocus(const ConstView &values) noexcept { return defocus_ = values, *this; }
+    /// [n, 2] (u along x', v along y'), A.
+    Frames &drift(const ConstView &values) noexcept { return drift_ = values, *this; }
+    /// [n, rows, columns] std::uint8_t, non-zero: use the pixel.
+    Frames &mask(const ConstView &values) noexcept { return mask_ = values, *this; }
+    /// [n] variance of the noise of one pixel, (image unit)^2.
+    Frames &noise_variance(const ConstView &values) noexcept { return noise_variance_ = values, *this; }
+    /// [n] electrons per image unit; 1 where images are counts.
+    Frames &counts_per_unit(const ConstView &values) noexcept { return counts_per_unit_ = values, *this; }
+
+    /// The C structure; it points into this object.
+    aet_frames c_struct() const {
+        const auto pointer = [](const std::optional<ConstView> &view) { return view ? view->get() : nullptr; };
+        aet_frames frames{};
+        detail::check(aet_frames_init(&frames, sizeof frames));
+        frames.rotations = pointer(rotations_);
+        frames.angles_deg = pointer(angles_deg_);
+        frames.angle_order = static_cast<std::int32_t>(order_);
+        frames.tilt_axis = static_cast<std::int32_t>(axis_);
+        frames.tilt = pointer(tilt_);
+        frames.section = pointer(section_);
+        frames.defocus = pointer(defocus_);
+        frames.drift = pointer(drift_);
+        frames.mask = pointer(mask_);
+        frames.noise_variance = pointer(noise_variance_);
+        frames.counts_per_unit = pointer(counts_per_unit_);
+        return frames;
+    }
+
+private:
+    std::optional<ConstView> rotations_, angles_deg_, tilt_, section_, defocus_, drift_, mask_, noise_variance_,
+        counts_per_unit_;
+    AngleOrder order_ = AngleOrder::zyx;
+    TiltAxis axis_ = TiltAxis::none;
+};
+
+/// One entry of the metadata of a series.
+struct Metadata {
+    std::string key, value, unit;
+};
+
+/// Images of a specimen at many tilts, as a sequence of versions.
+class TiltSeries {
+public:
+    class Options {
+    public:
+        Options() { detail::check(aet_dataset_options_init(&raw_, sizeof raw_)); }
+        /// Pixels; needed where the series starts empty.
+        Options &shape(std::int64_t rows, std::int64_t columns) noexcept {
+            return raw_.rows = rows, raw_.columns = columns, *this;
+        }
+        /// A (pixels where length_unit is pixel).
+        Options &pixel_size(double size) noexcept { return raw_.pixel_size = size, *this; }
+        Options &length_unit(LengthUnit unit) noexcept {
+            return raw_.length_unit = static_cast<std::int32_t>(unit), *this;
+        }
+        Options &energy_ev(double value) noexcept { return raw_.energy_ev = value, *this; }
+        Options &semiangle_mrad(double value) noexcept { return raw_.semiangle_mrad = value, *this; }
+        const aet_dataset_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_dataset_options raw_{};
+    };
+
+    /// An empty series that grows by append; the options give its shape and pixel size.
+    TiltSeries(const Context &context, const Options &options) { create(context, options, nullptr, nullptr); }
+    /// A series of images [n, rows, columns].
+    TiltSeries(const Context &context, const ConstView &images, const Frames &frames, const Options &options) {
+        const aet_frames c_frames = frames.c_struct();
+        create(context, options, images.get(), &c_frames);
+    }
+    /// Takes over a handle of the C interface.
+    explicit TiltSeries(aet_dataset *owned) noexcept : handle_(owned) {}
+
+    /// Reads a dataset folder; `variant` names one of its image sets.
+    static TiltSeries read(const Context &context, const std::string &folder, const std::string &variant = {},
+                           const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_dataset *created = nullptr;
+        detail::check(observer.finish(aet_dataset_read(context.get(), folder.c_str(), detail::or_null(variant),
+                                                       observer.function(), observer.user(), &created)));
+        return TiltSeries(created);
+    }
+    /// The atoms of a dataset folder, `which` is "truth" or "published".
+    static Atoms read_atoms(const Context &context, const std::string &folder, const std::string &which,
+                            const std::string &variant = {}) {
+        aet_atoms *created = nullptr;
+        detail::check(aet_dataset_read_atoms(context.get(), folder.c_str(), which.c_str(), detail::or_null(variant),
+                                             &created));
+        return Atoms(created);
+    }
+    /// Writes a dataset folder.
+    void write(const std::string &folder, const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        detail::check(
+            observer.finish(aet_dataset_write(get(), folder.c_str(), observer.function(), observer.user())));
+    }
+
+    /// Adds one tilt with all its sections, [sections, rows, columns] or a single image [rows, columns]. Any thread.
+    /// \return index of the new tilt.
+    std::int64_t append(const ConstView &images, const Frames &frames) {
+        const aet_frames c_frames = frames.c_struct();
+        const ConstView stack = images.as_stack();
+        std::int64_t tilt = -1;
+        detail::check(aet_dataset_append_tilt(get(), stack.get(), &c_frames, &tilt));
+        return tilt;
+    }
+    /// Adds one tilt of which only the rotation (row-major, p' = R p) is known.
+    std::int64_t append(const ConstView &images, const std::array<double, 9> &rotation) {
+        return append(images, Frames{}.rotations(ConstView(rotation.data(), {3, 3})));
+    }
+    /// Exchanges the images of a tilt. Any thread.
+    void replace(std::int64_t tilt, const ConstView &images, const Frames &frames) {
+        const aet_frames c_frames = frames.c_struct();
+        const ConstView stack = images.as_stack();
+        detail::check(aet_dataset_replace_tilt(get(), tilt, stack.get(), &c_frames));
+    }
+    /// Leaves a tilt out of reconstructions, or takes it in again. Any thread.
+    void exclude(std::int64_t tilt, bool excluded = true) {
+        detail::check(aet_dataset_exclude_tilt(get(), tilt, excluded ? 1 : 0));
+    }
+
+    /// Grows with every change.
+    std::uint64_t version() const noexcept { return aet_dataset_version(get()); }
+    std::int64_t image_count() const noexcept { return aet_dataset_image_count(get()); }
+    std::int64_t tilt_count() const noexcept { return aet_dataset_tilt_count(get()); }
+    /// Foci per tilt, the largest number of them.
+    std::int64_t section_count() const noexcept { return aet_dataset_section_count(get()); }
+    std::int64_t rows() const noexcept { return aet_dataset_rows(get()); }
+    std::int64_t columns() const noexcept { return aet_dataset_columns(get()); }
+    /// A, or 1 where lengths are in pixels.
+    double pixel_size() const noexcept { return aet_dataset_pixel_size(get()); }
+    /// eV, 0 where unknown.
+    double energy_ev() const noexcept { return aet_dataset_energy_ev(get()); }
+    /// mrad, 0 where unknown.
+    double semiangle_mrad() const noexcept { return aet_dataset_semiangle_mrad(get()); }
+    LengthUnit length_unit() const noexcept { return static_cast<LengthUnit>(aet_dataset_length_unit(get())); }
+
+    /// A column by name: images, mask [n, rows, columns]; rotations [n, 3, 3]; angles_deg [n, 3]; drift [n, 2];
+    /// tilt, section, defocus, excluded, noise_variance, counts_per_unit [n].
+    template <class T = double>
+    std::vector<T> column(const std::string &name) const {
+        const Shape shape = column_shape(name);
+        std::vector<T> values(detail::element_count(shape));
+        copy_column(name, View(values, shape));
+        return values;
+    }
+    /// The same into memory of the host.
+    void copy_column(const std::string &name, const View &out) const {
+        detail::check(aet_dataset_copy_column(get(), name.c_str(), out.get()));
+    }
+
+    void set_metadata(const std::string &key, const std::string &value, const std::string &unit = {}) {
+        detail::check(aet_dataset_set_metadata(get(), key.c_str(), value.c_str(), unit.c_str()));
+    }
+    std::vector<Metadata> metadata() const {
+        std::vector<Metadata> entries(static_cast<std::size_t>(aet_dataset_metadata_count(get())));
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            Metadata &entry = entries[i];
+            entry.key = detail::read_text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
+                return aet_dataset_metadata_key(get(), static_cast<std::int64_t>(i), buffer, capacity, needed);
+            });
+            entry.value = detail::read_text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
+                return aet_dataset_metadata_value(get(), entry.key.c_str(), buffer, capacity, needed);
+            });
+            entry.unit = detail::read_text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
+                return aet_dataset_metadata_unit(get(), entry.key.c_str(), buffer, capacity, needed);
+            });
+        }
+        return entries;
+    }
+
+    aet_dataset *get() const noexcept { return handle_.get(); }
+
+private:
+    void create(const Context &context, const Options &options, const aet_const_view *images,
+                const aet_frames *frames) {
+        aet_dataset *created = nullptr;
+        detail::check(aet_dataset_create(context.get(), options.get(), images, frames, &created));
+        handle_.reset(created);
+    }
+    Shape column_shape(const std::string &name) const {
+        const std::int64_t n = image_count();
+        if (name == "images" || name == "mask") return {n, rows(), columns()};
+        if (name == "rotations") return {n, 3, 3};
+        if (name == "angles_deg") return {n, 3};
+        if (name == "drift") return {n, 2};
+        return {n};
+    }
+
+    detail::Handle<aet_dataset, aet_dataset_free> handle_;
+};
+
+// ---- reconstruction --------------------------------------------------------------------------------------------
+
+/// A consistent copy of a running reconstruction.
+class Snapshot {
+public:
+    /// Takes over a handle of the C interface.
+    explicit Snapshot(aet_snapshot *owned) noexcept : handle_(owned) {}
+
+    std::int64_t iteration() const noexcept { return aet_snapshot_iteration(get()); }
+    double loss() const noexcept { return aet_snapshot_loss(get()); }
+    std::uint64_t generation() const noexcept { return aet_snapshot_generation(get()); }
+    Atoms atoms() const {
+        aet_atoms *created = nullptr;
+        detail::check(aet_snapshot_get_atoms(get(), &created));
+        return Atoms(created);
+    }
+    aet_snapshot *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<aet_snapshot, aet_snapshot_free> handle_;
+};
+
+/// A named group of parameters.
+struct Block {
+    std::string name, unit;
+    Shape shape;
+    std::int64_t size = 0;
+    /// First element in the parameter vector, -1 where frozen.
+    std::int64_t offset = -1;
+    /// A typical step: optimise x / scale to mix degrees, angstrom and intensities.
+    double scale = 1;
+    double lower = 0, upper = 0;
+    bool frozen = false;
+};
+
+/// Refined geometry of the images.
+struct Geometry {
+    /// [images, 3, 3]
+    std::vector<double> rotations;
+    /// [images, 2], A
+    std::vector<double> drift;
+    /// [images], A
+    std::vector<double> defocus;
+};
+
+/// When a run ends. What is not set is automatic.
+class RunOptions {
+public:
+    RunOptions() { detail::check(aet_run_options_init(&raw_, sizeof raw_)); }
+    RunOptions &max_iterations(std::int32_t count) noexcept { return raw_.max_iterations = count, *this; }
+    /// s
+    RunOptions &max_seconds(double seconds) noexcept { return raw_.max_seconds = seconds, *this; }
+    /// Relative change of the loss per iteration.
+    RunOptions &loss_tolerance(double change) noexcept { return raw_.loss_tolerance = change, *this; }
+    /// Norm of the scaled gradient.
+    RunOptions &gradient_tolerance(double norm) noexcept { return raw_.gradient_tolerance = norm, *this; }
+    const aet_run_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_run_options raw_{};
+};
+
+/// The state that is fitted to a tilt series: parameters in named blocks, their loss and its gradient, an optimiser.
+class Reconstruction {
+public:
+    /// Indices of images to evaluate; empty: all that are not excluded.
+    using Images = std::vector<std::int64_t>;
+
+    /// Takes over a handle of the C interface.
+    explicit Reconstruction(aet_recon *owned) noexcept : handle_(owned) {}
+
+    /// Continues from a saved state, with the same numbers to the last bit.
+    static Reconstruction load(const Context &context, const TiltSeries &series, const Probe &probe,
+                               const std::string &path) {
+        return load(context, series, probe.get(), path);
+    }
+    /// The same for models without a probe.
+    static Reconstruction load(const Context &context, const TiltSeries &series, const std::string &path) {
+        return load(context, series, nullptr, path);
+    }
+    void save(const std::string &path) const { detail::check(aet_recon_save(get(), path.c_str())); }
+
+    /// Bytes that a run needs.
+    std::uint64_t memory_estimate() const {
+        std::uint64_t bytes = 0;
+        detail::check(aet_recon_memory_estimate(get(), &bytes));
+        return bytes;
+    }
+    /// Rises whenever the length or the meaning of the parameter vector changes.
+    std::uint64_t generation() const noexcept { return aet_recon_generation(get()); }
+
+    // Parameters
+
+    std::vector<Block> blocks() const {
+        std::vector<Block> blocks;
+        const std::int64_t count = aet_recon_block_count(get());
+        for (std::int64_t index = 0; index < count; ++index) {
+            aet_block raw{};
+            raw.struct_size = sizeof raw;
+            detail::check(aet_recon_parameter_layout(get(), index, &raw));
+            Block block;
+            block.name = raw.name;
+            block.unit = raw.unit;
+            block.shape.assign(raw.shape, raw.shape + raw.ndim);
+            block.size = raw.size;
+            block.offset = raw.offset;
+            block.scale = raw.scale;
+            block.lower = raw.lower;
+            block.upper = raw.upper;
+            block.frozen = raw.frozen != 0;
+            blocks.push_back(std::move(block));
+        }
+        return blocks;
+    }
+    /// Length of the parameter vector, which holds the free blocks one after the other.
+    std::size_t parameter_count() const noexcept {
+        return static_cast<std::size_t>(aet_recon_parameter_count(get()));
+    }
+    std::vector<double> parameters() const {
+        std::vector<double> x(parameter_count());
+        detail::check(aet_recon_get_parameters(get(), length(x), x.data()));
+        return x;
+    }
+    void set_parameters(const std::vector<double> &x) {
+        detail::check(aet_recon_set_parameters(get(), length(x), x.data()));
+    }
+    /// Values of one block, frozen or free, row-major.
+    template <class T = double>
+    std::vector<T> block(const std::string &name) const {
+        const Shape shape = block_shape(name);
+        std::vector<T> values(detail::element_count(shape));
+        const View out(values, shape);
+        detail::check(aet_recon_get_block(get(), name.c_str(), out.get()));
+        return values;
+    }
+    void set_block(const std::string &name, const ConstView &values) {
+        detail::check(aet_recon_set_block(get(), name.c_str(), values.get()));
+    }
+    template <class T>
+    void set_block(const std::string &name, const std::vector<T> &values) {
+        set_block(name, ConstView(values, block_shape(name)));
+    }
+    /// Takes a block out of the parameter vector, or puts it in; raises the generation.
+    void freeze(const std::string &name, bool frozen = true) {
+        detail::check(aet_recon_freeze(get(), name.c_str(), frozen ? 1 : 0));
+    }
+
+    // Evaluation: const, from any number of threads
+
+    /// Loss at x; writes its gradient where `gradient` is not null. For optimisers that own the memory.
+    double loss_and_gradient(std::size_t n, const double *x, double *gradient, const Images &images = {}) const {
+        double loss = 0;
+        detail::check(aet_recon_loss_and_gradient(get(), static_cast<std::int64_t>(n), x, pointer(images),
+                                                  length(images), &loss, gradient, nullptr));
+        return loss;
+    }
+    /// Loss at x and its gradient, over all images or a subset of them.
+    double loss_and_gradient(const std::vector<double> &x, std::vector<double> &gradient,
+                             const Images &images = {}) const {
+        gradient.resize(x.size());
+        return loss_and_gradient(x.size(), x.data(), gradient.data(), images);
+    }
+    double loss(const std::vector<double> &x, const Images &images = {}) const {
+        return loss_and_gradient(x.size(), x.data(), nullptr, images);
+    }
+    /// Loss of each of the images named.
+    std::vector<double> image_losses(const std::vector<double> &x, const Images &images) const {
+        if (images.empty()) throw error(AET_ERROR_EMPTY, "argument `images` is empty, wanted image indices");
+        std::vector<double> losses(images.size());
+        double loss = 0;
+        detail::check(aet_recon_loss_and_gradient(get(), length(x), x.data(), pointer(images), length(images), &loss,
+                                                  nullptr, losses.data()));
+        return losses;
+    }
+    /// Calculated images at x, into a view [images, rows, columns].
+    void predict(const std::vector<double> &x, const Images &images, const View &out) const {
+        detail::check(
+            aet_recon_predict(get(), length(x), x.data(), pointer(images), length(images), out.get()));
+    }
+    /// Gradient of sum(residuals * predicted) with respect to x: the derivative of a loss of the host's own.
+    std::vector<double> pull_back(const std::vector<double> &x, const Images &images,
+                                  const ConstView &residuals) const {
+        std::vector<double> gradient(x.size());
+        detail::check(aet_recon_pull_back(get(), length(x), x.data(), pointer(images), length(images),
+                                          residuals.get(), gradient.data()));
+        return gradient;
+    }
+
+    // Driving
+
+    /// One iteration. \return empty while there is more to do.
+    std::optional<Outcome> step(const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        return detail::outcome(observer.finish(aet_recon_step(get(), observer.function(), observer.user())));
+    }
+    /// Iterates until one of the stopping rules holds; cancelling keeps the best state.
+    Outcome run(const RunOptions &options = RunOptions(), const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        const aet_status status =
+            observer.finish(aet_recon_run(get(), options.get(), observer.function(), observer.user()));
+        return detail::outcome(status).value_or(Outcome::converged);
+    }
+    Outcome run(std::int32_t max_iterations, const ProgressFunction &progress = {}) {
+        return run(RunOptions().max_iterations(max_iterations), progress);
+    }
+
+    // Results
+
+    /// A column of the history: iteration, loss, r_factor, gradient_norm, step, seconds, evaluations, generation,
+    /// dataset_version.
+    std::vector<double> history(const std::string &name) const {
+        std::vector<double> values(static_cast<std::size_t>(aet_recon_history_count(get())));
+        const View out(values);
+        detail::check(aet_recon_copy_history(get(), name.c_str(), out.get()));
+        return values;
+    }
+    /// R factor of each image with scale and background fitted, NaN where excluded.
+    std::vector<double> r_factors() const {
+        std::vector<double> values(image_count());
+        const View out(values);
+        detail::check(aet_recon_copy_r_factors(get(), out.get()));
+        return values;
+    }
+    /// JSON: options used, versions, instruction set, why the latest run ended, timings.
+    std::string record() const {
+        return detail::read_text([this](char *buffer, std::size_t capacity, std::size_t *needed) {
+            return aet_recon_record(get(), buffer, capacity, needed);
+        });
+    }
+    Atoms atoms() const {
+        aet_atoms *created = nullptr;
+        detail::check(aet_recon_get_atoms(get(), &created));
+        return Atoms(created);
+    }
+    Geometry geometry() const {
+        const std::size_t count = image_count();
+        const auto n = static_cast<std::int64_t>(count);
+        Geometry geometry{std::vector<double>(9 * count), std::vector<double>(2 * count), std::vector<double>(count)};
+        const View rotations(geometry.rotations, {n, 3, 3}), drift(geometry.drift, {n, 2}), defocus(geometry.defocus);
+        detail::check(aet_recon_get_geometry(get(), rotations.get(), drift.get(), defocus.get()));
+        return geometry;
+    }
+    /// The latest consistent state; any thread, also while a run works.
+    Snapshot snapshot() const {
+        aet_snapshot *created = nullptr;
+        detail::check(aet_recon_snapshot(get(), &created));
+        return Snapshot(created);
+    }
+
+    // Research knobs
+
+    static std::vector<std::string> param_names() {
+        std::vector<std::string> names(static_cast<std::size_t>(aet_recon_param_count()));
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            const char *name = aet_recon_param_name(static_cast<std::int64_t>(i));
+            if (name != nullptr) names[i] = name;
+        }
+        return names;
+    }
+    double param(const std::string &name) const {
+        double value = 0;
+        detail::check(aet_recon_get_param(get(), name.c_str(), &value));
+        return value;
+    }
+    void set_param(const std::string &name, double value) {
+        detail::check(aet_recon_set_param(get(), name.c_str(), value));
+    }
+
+    aet_recon *get() const noexcept { return handle_.get(); }
+
+private:
+    static Reconstruction load(const Context &context, const TiltSeries &series, const aet_probe *probe,
+                               const std::string &path) {
+        aet_recon *created = nullptr;
+        detail::check(aet_recon_load(context.get(), series.get(), probe, path.c_str(), &created));
+        return Reconstruction(created);
+    }
+    template <class T>
+    static std::int64_t length(const std::vector<T> &values) noexcept {
+        return static_cast<std::int64_t>(values.size());
+    }
+    static const std::int64_t *pointer(const Images &images) noexcept {
+        return images.empty() ? nullptr : images.data();
+    }
+    Shape block_shape(const std::string &name) const {
+        for (const Block &block : blocks()) {
+            if (block.name == name) return block.shape;
+        }
+        throw error(AET_ERROR_UNKNOWN_OPTION, "unknown block `" + name + "`");
+    }
+    /// Images of the dataset version that the reconstruction works on.
+    std::size_t image_count() const { return static_cast<std::size_t>(block_shape("scale").at(0)); }
+
+    detail::Handle<aet_recon, aet_recon_free> handle_;
+};
+
+/// Local-orbital tomography: every atom is a Gaussian H exp(-rho^2 / B), imaged by a probe.
+class LocalOrbital : public Reconstruction {
+public:
+    class Options {
+    public:
+        Options() { detail::check(aet_lot_options_init(&raw_, sizeof raw_)); }
+        Options &model(Model model) noexcept { return raw_.model = static_cast<std::int32_t>(model), *this; }
+        Options &loss(Loss loss) noexcept { return raw_.loss = static_cast<std::int32_t>(loss), *this; }
+        Options &slicing(Slicing slicing) noexcept {
+            return raw_.slicing = static_cast<std::int32_t>(slicing), *this;
+        }
+        Options &precision(Precision precision) noexcept {
+            return raw_.precision = static_cast<std::int32_t>(precision), *this;
+        }
+        Options &height_sharing(Sharing sharing) noexcept {
+            return raw_.height_sharing = static_cast<std::int32_t>(sharing), *this;
+        }
+        Options &width_sharing(Sharing sharing) noexcept {
+            return raw_.width_sharing = static_cast<std::int32_t>(sharing), *this;
+        }
+        /// A; 0: 4 A.
+        Options &slice_thickness(double thickness) noexcept { return raw_.slice_thickness = thickness, *this; }
+        /// Widths B at the start, A^2; 0: the atoms' own, else 0.5.
+        Options &width_start(double width) noexcept { return raw_.width_start = width, *this; }
+        /// Bounds of the widths B, A^2; 0: automatic.
+        Options &width_bounds(double lower, double upper) noexcept {
+            return raw_.width_min = lower, raw_.width_max = upper, *this;
+        }
+        /// Half width of an atom's window in units of sqrt(B); 0: automatic.
+        Options &cutoff(double half_width) noexcept { return raw_.cutoff = half_width, *this; }
+        /// Bytes; 0: no limit.
+        Options &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+        const aet_lot_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_lot_options raw_{};
+    };
+
+    LocalOrbital(const Context &context, const TiltSeries &series, const Probe &probe, const Atoms &start,
+                 const Options &options = Options())
+        : Reconstruction(create(context, series, probe.get(), start, options)) {}
+    /// Without a probe: the direct model.
+    LocalOrbital(const Context &context, const TiltSeries &series, const Atoms &start,
+                 const Options &options = Options())
+        : Reconstruction(create(context, series, nullptr, start, options)) {}
+
+private:
+    static aet_recon *create(const Context &context, const TiltSeries &series, const aet_probe *probe,
+                             const Atoms &start, const Options &options) {
+        aet_recon *created = nullptr;
+        detail::check(
+            aet_recon_create_lot(context.get(), series.get(), probe, start.get(), options.get(), &created));
+        return created;
+    }
+};
+
+} // namespace aet
+
+#endif // AET_HPP

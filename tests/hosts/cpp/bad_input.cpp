@@ -1,0 +1,251 @@
+// What the C++ interface adds to the C one: errors as exceptions, owners that move, exceptions that travel through the
+// library, builders. The cases of bad input themselves are tested from C.
+//
+//   bad_input DATA_FOLDER SCRATCH_FOLDER
+//
+// One line per check, then "N passed, N failed"; the exit code tells whether any failed.
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "aet.hpp"
+
+namespace {
+
+int passed = 0, failed = 0;
+
+void check(const std::string &what, bool holds) {
+    ++(holds ? passed : failed);
+    std::printf("%s  %s\n", holds ? "ok  " : "FAIL", what.c_str());
+}
+
+// The call throws aet::error with this code and a text that mentions the argument.
+void expect(const std::string &what, std::int32_t code, const std::string &mention,
+            const std::function<void()> &call) {
+    try {
+        call();
+        check(what + ": no exception", false);
+    } catch (const aet::error &e) {
+        const bool holds = e.code() == code && std::string(e.what()).find(mention) != std::string::npos;
+        check(what + ": " + e.name() + " " + e.what(), holds);
+    } catch (const std::exception &e) {
+        check(what + ": another exception, " + e.what(), false);
+    }
+}
+
+template <class T>
+constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                            !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+static_assert(moves_only<aet::Context> && moves_only<aet::TiltSeries> && moves_only<aet::Probe>);
+static_assert(moves_only<aet::Atoms> && moves_only<aet::LocalOrbital> && moves_only<aet::Snapshot>);
+static_assert(std::is_nothrow_destructible_v<aet::Reconstruction>);
+static_assert(!std::is_constructible_v<aet::ConstView, std::vector<double> &&>, "a view of a temporary");
+
+// Two tilts of a single atom, as a host has them.
+struct Host {
+    static constexpr std::int64_t rows = 16, columns = 20, count = 2;
+    std::vector<double> images, rotations, positions{0.1, 0, 0};
+    Host() {
+        for (std::int64_t k = 0; k < count; ++k) {
+            for (std::int64_t row = 0; row < rows; ++row) {
+                for (std::int64_t column = 0; column < columns; ++column) {
+                    const double x = 0.5 * static_cast<double>(column - columns / 2);
+                    const double y = 0.5 * static_cast<double>(row - rows / 2);
+                    images.push_back(std::exp(-(x * x + y * y) / 0.6));
+                }
+            }
+            const double c = std::cos(0.5 * static_cast<double>(k)), s = std::sin(0.5 * static_cast<double>(k));
+            rotations.insert(rotations.end(), {c, 0, s, 0, 1, 0, -s, 0, c});
+        }
+    }
+    aet::ConstView image_view() const { return {images, {count, rows, columns}}; }
+    aet::Frames frames() const { return aet::Frames{}.rotations({rotations, {count, 3, 3}}); }
+    aet::TiltSeries series(const aet::Context &context) const {
+        return {context, image_view(), frames(), aet::TiltSeries::Options{}.pixel_size(0.5)};
+    }
+    aet::LocalOrbital recon(const aet::Context &context) const {
+        return {context, series(context), aet::Atoms({positions, {1, 3}}), direct()};
+    }
+    static aet::LocalOrbital::Options direct() {
+        return aet::LocalOrbital::Options{}.model(aet::Model::direct).precision(aet::Precision::f64);
+    }
+};
+
+void check_errors(const aet::Context &context, const Host &host) {
+    expect("zero pixel size", AET_ERROR_RANGE, "pixel_size", [&] {
+        aet::TiltSeries(context, host.image_view(), host.frames(), aet::TiltSeries::Options{}.pixel_size(0));
+    });
+    expect("no rotations", AET_ERROR_SHAPE, "rotations", [&] {
+        const aet::Frames frames = aet::Frames{}.rotations(host.positions);
+        aet::TiltSeries(context, host.image_view(), frames, aet::TiltSeries::Options{}.pixel_size(0.5));
+    });
+    expect("model 99", AET_ERROR_UNKNOWN_OPTION, "model", [&] {
+        const auto options = Host::direct().model(static_cast<aet::Model>(99));
+        aet::LocalOrbital(context, host.series(context), aet::Atoms({host.positions, {1, 3}}), options);
+    });
+    expect("rigid model without a probe", AET_ERROR_NULL, "probe", [&] {
+        const auto options = Host::direct().model(aet::Model::rigid);
+        aet::LocalOrbital(context, host.series(context), aet::Atoms({host.positions, {1, 3}}), options);
+    });
+    expect("no energy", AET_ERROR_RANGE, "energy_ev", [] { aet::Probe(0, 25); });
+    expect("no such file", AET_ERROR_FILE, "no such", [] { (void)aet::Atoms::read("no such file.xyz"); });
+    expect("vector of another size", AET_ERROR_SHAPE, "640", [&] {
+        (void)aet::ConstView(host.images, {host.count, host.rows, host.columns + 1});
+    });
+    expect("nine axes", AET_ERROR_SHAPE, "9",
+           [&] { (void)aet::ConstView(host.images.data(), aet::Shape(9, 1)); });
+}
+
+void check_owners(const aet::Context &context, const Host &host) {
+    aet::LocalOrbital recon = host.recon(context);
+    const std::vector<double> x = recon.parameters();
+    const double loss = recon.loss(x);
+    aet::LocalOrbital moved = std::move(recon);
+    check("moved, the same loss", moved.loss(x) == loss);
+    expect("moved from", AET_ERROR_NULL, "recon", [&] { (void)recon.record(); });
+    check("getters of what was moved from", recon.parameter_count() == 0 && recon.generation() == 0);
+    recon = host.recon(context);
+    check("assigned anew", recon.loss(x) == loss);
+
+    std::vector<double> gradient, longer = x;
+    longer.push_back(0);
+    check("loss with gradient", moved.loss_and_gradient(x, gradient) == loss && gradient.size() == x.size());
+    expect("stale parameters", AET_ERROR_STALE_PARAMETERS, "parameters", [&] { (void)moved.loss(longer); });
+    const std::vector<double> each = moved.image_losses(x, {0, 1});
+    check("losses of images", std::abs((each[0] + each[1]) / 2 - loss) < 1e-12 * std::abs(loss));
+    expect("losses of no images", AET_ERROR_EMPTY, "images", [&] { (void)moved.image_losses(x, {}); });
+    check("blocks", !moved.blocks().empty() && moved.blocks()[0].name == "positions");
+    check("one block", moved.block("positions") == host.positions);
+    expect("no such block", AET_ERROR_UNKNOWN_OPTION, "bricks", [&] { (void)moved.block("bricks"); });
+    check("geometry", moved.geometry().rotations == host.rotations);
+    check("column of the series", host.series(context).column("rotations") == host.rotations);
+    check("parameters with names", aet::Reconstruction::param_names().size() ==
+                                       static_cast<std::size_t>(aet_recon_param_count()));
+}
+
+struct Stop : std::runtime_error {
+    Stop() : std::runtime_error("the host's own exception") {}
+};
+
+void check_callbacks(const aet::Context &context, const Host &host) {
+    aet::LocalOrbital recon = host.recon(context);
+    const double before = recon.loss(recon.parameters());
+    bool caught = false;
+    try {
+        recon.run(50, [](const aet::Progress &) -> bool { throw Stop(); });
+    } catch (const Stop &) {
+        caught = true;
+    }
+    check("exception thrown in a progress function arrives", caught);
+    check("the best state is kept", recon.loss(recon.parameters()) <= before);
+    const auto outcome = recon.run(50, [](const aet::Progress &) { return false; });
+    check("false cancels", outcome == aet::Outcome::cancelled);
+
+    std::int32_t reentered = 0;
+    recon.run(3, [&](const aet::Progress &p) {
+        try {
+            if (reentered == 0) recon.run(1);
+        } catch (const aet::error &e) {
+            reentered = e.code();
+        }
+        return p.fraction() <= 1;
+    });
+    check("run inside a run", reentered == AET_ERROR_BUSY);
+    check("history", !recon.history("loss").empty() && !recon.record().empty());
+    check("atoms", recon.atoms().size() == 1 && recon.snapshot().atoms().size() == 1);
+
+    int messages = 0;
+    aet::set_log(aet::LogLevel::warning, [&](aet::LogLevel, const char *) {
+        ++messages;
+        throw Stop(); // is dropped
+    });
+    const std::vector<double> radians{0.1, 0.5};
+    aet::TiltSeries(context, host.image_view(), aet::Frames{}.angles_deg(radians, aet::TiltAxis::y),
+                    aet::TiltSeries::Options{}.pixel_size(0.5));
+    aet::set_log(aet::LogLevel::off);
+    check("a warning about radians, its exception dropped", messages == 1);
+}
+
+void check_growing(const aet::Context &context, const Host &host) {
+    aet::TiltSeries series(context, aet::TiltSeries::Options{}.shape(host.rows, host.columns).pixel_size(0.5));
+    check("a series starts empty", series.image_count() == 0 && series.rows() == host.rows);
+    const aet::ConstView image(host.images.data(), {host.rows, host.columns});
+    check("a single image appended", series.append(image, {1, 0, 0, 0, 1, 0, 0, 0, 1}) == 0);
+    expect("a matrix that is no rotation", AET_ERROR_RANGE, "rotations",
+           [&] { series.append(image, {1, 0, 0, 0, 2, 0, 0, 0, 1}); });
+    check("nothing appended", series.tilt_count() == 1);
+    series.exclude(0);
+    check("excluded", series.column<std::int32_t>("excluded") == std::vector<std::int32_t>{1});
+    series.set_metadata("operator", "Ren\xc3\xa9");
+    check("metadata", series.metadata().size() == 1 && series.metadata()[0].value == "Ren\xc3\xa9");
+}
+
+void check_files(const std::string &data, const std::string &scratch) {
+    aet::Context context(aet::Threads{2});
+    check("threads", context.threads() == 2 && context.simd() != aet::Simd::automatic);
+    expect("reading cancelled", AET_CANCELLED, "AET_CANCELLED", [&] {
+        (void)aet::TiltSeries::read(context, data, {}, [](const aet::Progress &) { return false; });
+    });
+    const Host host;
+    aet::LocalOrbital recon = host.recon(context);
+    const std::string path = scratch + "/\xc3\xa9tat C++.aet";
+    recon.save(path);
+    const auto again = aet::Reconstruction::load(context, host.series(context), path);
+    check("loaded, the same parameters", again.parameters() == recon.parameters());
+
+    // A long run, ended by another thread.
+    const auto series = aet::TiltSeries::read(context, data);
+    const auto truth = aet::TiltSeries::read_atoms(context, data, "truth");
+    const aet::Probe probe(series.energy_ev(), series.semiangle_mrad());
+    aet::LocalOrbital slow(context, series, probe, truth, aet::LocalOrbital::Options{}.model(aet::Model::rigid));
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point requested;
+    std::thread thread;
+    const auto options = aet::RunOptions{}.max_iterations(1000000).loss_tolerance(1e-300).gradient_tolerance(1e-300);
+    const auto outcome = slow.run(options, [&](const aet::Progress &) {
+        if (!thread.joinable()) {
+            thread = std::thread([&] {
+                requested = Clock::now();
+                context.request_cancel();
+            });
+        }
+        return true;
+    });
+    const auto returned = Clock::now();
+    thread.join();
+    check("cancelled by another thread", outcome == aet::Outcome::cancelled);
+    check("within a second", returned - requested < std::chrono::seconds(1));
+    check("comparison with the truth", slow.atoms().compare(truth).true_count == truth.size());
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    if (argc != 3) {
+        std::fprintf(stderr, "usage: %s DATA_FOLDER SCRATCH_FOLDER\n", argv[0]);
+        return EXIT_FAILURE;
+    }
+    try {
+        const aet::Context context;
+        const Host host;
+        check_errors(context, host);
+        check_owners(context, host);
+        check_callbacks(context, host);
+        check_growing(context, host);
+        check_files(argv[1], argv[2]);
+    } catch (const std::exception &e) {
+        check(std::string("unexpected exception: ") + e.what(), false);
+    }
+    std::printf("%d passed, %d failed\n", passed, failed);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
