@@ -1,0 +1,222 @@
+//! The examples and bad-input programs of all hosts, against the library that this test run built. Every host prints
+//! the same line for the same problem: what the library computes agrees to 12 digits.
+//!
+//! A host whose tools are missing is skipped with a message, unless AET_REQUIRE_HOSTS (c,cpp,octave,julia) names it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn root(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+/// A folder with the library of this build under all its names: libaet.so, and its soname.
+fn library() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let test = std::env::current_exe().expect("this test has a path");
+        let built = test.parent().expect("a folder").join("libaet.so");
+        assert!(built.exists(), "{} was not built", built.display());
+        let folder = scratch("lib");
+        for name in ["libaet.so", "libaet.so.0"] {
+            let link = folder.join(name);
+            let _ = std::fs::remove_file(&link);
+            std::fs::copy(&built, &link).expect("a copy of the library");
+        }
+        let _ = std::fs::copy(built.with_extension("a"), folder.join("libaet.a"));
+        folder
+    })
+}
+
+/// An empty folder of its own, with a space in its name.
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hosts of aet").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a scratch folder");
+    folder
+}
+
+/// True if `host` can be tested: its tool answers. Panics where it is required but missing.
+fn ready(host: &str, tool: &str, version: &str) -> bool {
+    let answers = Command::new(tool).arg(version).output().is_ok_and(|o| o.status.success());
+    let required = std::env::var("AET_REQUIRE_HOSTS").is_ok_and(|list| list.split(',').any(|h| h.trim() == host));
+    assert!(answers || !required, "host {host} is required, but `{tool} {version}` does not run");
+    if !answers {
+        eprintln!("skipped: host {host}, since `{tool} {version}` does not run");
+    }
+    answers
+}
+
+/// Runs a program to its end and returns what it printed; its errors stand in the panic. cargo's library path is
+/// cleared: it names a folder with an older library first.
+fn run(command: &mut Command) -> String {
+    let output = command.env_remove("LD_LIBRARY_PATH").output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let text = String::from_utf8_lossy(&output.stdout).to_string();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{text}\n{errors}", output.status);
+    text
+}
+
+/// The key=value pairs of the last line.
+fn pairs(text: &str) -> BTreeMap<String, f64> {
+    let last = text.lines().rev().find(|l| l.contains('=')).unwrap_or_else(|| panic!("no line of results in:\n{text}"));
+    last.split_whitespace()
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_string(), value.parse().unwrap_or(f64::NAN)))
+        .collect()
+}
+
+/// What the Rust example prints.
+fn reference() -> &'static BTreeMap<String, f64> {
+    static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
+    REFERENCE.get_or_init(|| {
+        let test = std::env::current_exe().expect("this test has a path");
+        let target = test.parent().and_then(Path::parent).expect("a target folder");
+        pairs(&run(Command::new(target.join("examples/local_orbital")).arg(root("examples/data/small"))))
+    })
+}
+
+/// The library's numbers agree to 12 digits, the host's own fit reaches the loss of `run` within 1e-6.
+fn check_example(host: &str, text: &str) {
+    let (got, wanted) = (pairs(text), reference());
+    for key in ["loss", "gradient_norm", "run_loss"] {
+        let error = (got[key] / wanted[key] - 1.0).abs();
+        assert!(error < 1e-12, "{host}: {key} is {:.15e}, Rust has {:.15e}", got[key], wanted[key]);
+    }
+    assert_eq!(got["run_iterations"], wanted["run_iterations"], "{host}: iterations");
+    assert_eq!(got["matched"], 60.0, "{host}: matched atoms");
+    assert!((got["rmsd_pm"] - wanted["rmsd_pm"]).abs() < 2e-6, "{host}: rmsd_pm");
+    let short = got["host_loss"] / got["run_loss"] - 1.0;
+    assert!(short < 1e-6, "{host}: its own fit ends {short:.2e} above the loss of run");
+    println!("{host}: loss={:.12e} host fit {short:+.1e} beside run, rmsd {:.3} pm", got["loss"], got["rmsd_pm"]);
+}
+
+fn check_bad_input(host: &str, text: &str) {
+    let last =
+        text.lines().rev().find(|l| l.contains(" passed")).unwrap_or_else(|| panic!("{host}: no summary in\n{text}"));
+    assert!(last.contains(" 0 failed"), "{host}: {text}");
+    println!("{host} bad input: {last}");
+}
+
+/// Compiles a C or C++ program against the header and this build's library.
+fn compile(compiler: &str, standard: &str, source: &str, name: &str) -> PathBuf {
+    let library = library();
+    let program = scratch(&format!("bin {name}")).join(name);
+    let mut command = Command::new(compiler);
+    command.args([standard, "-O1", "-g", "-Wall", "-Wextra", "-pedantic", "-Werror", "-pthread"]);
+    command.arg("-I").arg(root("include")).arg(root(source)).arg("-o").arg(&program);
+    command.arg("-L").arg(library).arg(format!("-Wl,-rpath,{}", library.display())).args(["-laet", "-lm"]);
+    run(&mut command);
+    program
+}
+
+#[test]
+fn the_rust_example_finds_the_atoms() {
+    let wanted = reference();
+    assert!(wanted["rmsd_pm"] < 3.0 && wanted["matched"] == 60.0, "{wanted:?}");
+    assert!(wanted["host_loss"] / wanted["run_loss"] - 1.0 < 1e-6);
+}
+
+#[test]
+fn c() {
+    if !ready("c", "cc", "--version") {
+        return;
+    }
+    let example = compile("cc", "-std=c99", "examples/c/local_orbital.c", "local_orbital_c");
+    check_example("c", &run(Command::new(example).arg(root("examples/data/small"))));
+    let bad_input = compile("cc", "-std=c99", "tests/hosts/c/bad_input.c", "bad_input_c");
+    check_bad_input("c", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("c"))));
+}
+
+#[test]
+fn the_demo_runs_and_writes_its_files() {
+    if !ready("c", "cc", "--version") {
+        return;
+    }
+    let demo = compile("cc", "-std=c99", "examples/c/demo.c", "demo_c");
+    let out = scratch("demo out");
+    let got = pairs(&run(Command::new(demo).arg(root("examples/data/demo")).arg(&out)));
+    assert!(
+        got["matched"] == 1000.0 && got["missing"] == 0.0 && got["extra"] == 0.0 && got["rmsd_pm"] < 4.0,
+        "{got:?}"
+    );
+    for name in ["atoms.xyz", "measured.f64", "calculated.f64", "errors.csv", "summary.json"] {
+        assert!(out.join(name).metadata().is_ok_and(|m| m.len() > 0), "{name} is missing");
+    }
+}
+
+#[test]
+fn cpp() {
+    if !ready("cpp", "c++", "--version") {
+        return;
+    }
+    let example = compile("c++", "-std=c++17", "examples/cpp/local_orbital.cpp", "local_orbital_cpp");
+    check_example("cpp", &run(Command::new(example).arg(root("examples/data/small"))));
+    let bad_input = compile("c++", "-std=c++17", "tests/hosts/cpp/bad_input.cpp", "bad_input_cpp");
+    check_bad_input("cpp", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("cpp"))));
+}
+
+#[test]
+fn octave() {
+    if !ready("octave", "octave-cli", "--version") || !ready("octave", "mkoctfile", "--version") {
+        return;
+    }
+    let mex = scratch("mex");
+    let octave = |paths: &[&Path], code: &str| {
+        let mut command = Command::new("octave-cli");
+        command.args(["-q", "--no-init-file"]);
+        for path in paths {
+            command.arg("--path").arg(path);
+        }
+        run(command.arg("--eval").arg(code))
+    };
+    let (classes, text) = (root("bindings/matlab"), |path: &Path| path.display().to_string());
+    octave(&[&classes], &format!("build_aet('{}', '{}', '{}')", text(library()), text(&root("include")), text(&mex)));
+    let small = text(&root("examples/data/small"));
+    let examples = root("examples/matlab");
+    check_example("octave", &octave(&[&classes, &mex, &examples], &format!("local_orbital('{small}')")));
+    let tests = root("tests/hosts/octave");
+    let code = format!("bad_input('{small}', '{}')", text(&scratch("octave")));
+    check_bad_input("octave", &octave(&[&classes, &mex, &tests], &code));
+}
+
+#[test]
+fn julia() {
+    let private = root("target/julia/julia");
+    let tool = match std::env::var("AET_JULIA") {
+        Ok(tool) => tool,
+        Err(_) if private.exists() => private.display().to_string(),
+        Err(_) => "julia".into(),
+    };
+    if !ready("julia", &tool, "--version") {
+        return;
+    }
+    let julia = |flags: &[&str], script: &str, arguments: &[&Path]| {
+        let mut command = Command::new(&tool);
+        command.arg("--startup-file=no").arg(format!("--project={}", root("bindings/julia").display()));
+        command.args(flags).arg(root(script)).args(arguments);
+        run(command.env("AET_LIBRARY", library().join("libaet.so")).env("JULIA_NUM_THREADS", "2"))
+    };
+    let small = root("examples/data/small");
+    check_bad_input("julia declarations", &julia(&[], "tests/hosts/julia/declarations.jl", &[&root("include/aet.h")]));
+    check_example("julia", &julia(&[], "examples/julia/local_orbital.jl", &[&small]));
+    // Julia 1.5 cannot throw from compiled code on this kind of system: tests of errors are interpreted.
+    let flags = ["--compile=min"];
+    check_bad_input("julia", &julia(&flags, "tests/hosts/julia/bad_input.jl", &[&small, &scratch("julia")]));
+}
+
+#[test]
+fn an_installed_library_is_found_by_cmake_and_pkg_config() {
+    if !ready("cmake", "cmake", "--version")
+        || !ready("cmake", "pkg-config", "--version")
+        || !ready("c", "cc", "--version")
+    {
+        return;
+    }
+    let script = root("tests/hosts/cmake-project/run.sh");
+    run(Command::new("sh").arg(script).arg(scratch("cmake")).arg(library()));
+}
