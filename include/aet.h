@@ -313,6 +313,588 @@ typedef struct aet_progress {
  */
 typedef int32_t (*aet_progress_fn)(void *user, const aet_progress *progress);
 
+/* ---- Context ---- */
+
+/** Instruction-set path of the numerical kernels. Results are equal to the last bit for one path. */
+enum {
+  /** The best that the processor has. */
+  AET_SIMD_AUTOMATIC = 0,
+  /** No assumption about the processor: the same results everywhere. */
+  AET_SIMD_PORTABLE = 1,
+  /** x86-64 with AVX2 and FMA. */
+  AET_SIMD_AVX2 = 2,
+  /** x86-64 with AVX-512 F, BW, DQ and VL. */
+  AET_SIMD_AVX512 = 3,
+};
+typedef int32_t aet_simd;
+
+/**
+ * Worker threads and settings shared by the objects made with it. Those keep what they need of it: it may be freed
+ * before them. Create a new one after a fork.
+ */
+typedef struct aet_context aet_context;
+
+/** How a context is made. */
+typedef struct aet_context_options {
+  /** sizeof(aet_context_options). */
+  size_t struct_size;
+  /** Worker threads, 1 to 4096; 0: the environment variable AET_NUM_THREADS, else all cores. */
+  int32_t threads;
+  /** An aet_simd. */
+  int32_t simd;
+} aet_context_options;
+
+/** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
+aet_status aet_context_options_init(struct aet_context_options *options, size_t struct_size);
+
+/**
+ * Creates a context and starts its worker threads, which sleep while there is no work. `options` may be NULL:
+ * defaults. AET_ERROR_RANGE for a number of threads outside 0 to 4096, AET_ERROR_UNKNOWN_OPTION for an unknown
+ * aet_simd, AET_ERROR_UNSUPPORTED for one that this processor lacks. Any thread.
+ */
+aet_status aet_context_create(const struct aet_context_options *options, struct aet_context **context);
+
+/** Frees a context; its threads end with the last object that was made with it. NULL is left alone. Any thread. */
+void aet_context_free(struct aet_context *context);
+
+/** Number of worker threads; 0 for NULL. Any thread. */
+int32_t aet_context_threads(const struct aet_context *context);
+
+/** The aet_simd in use, never AET_SIMD_AUTOMATIC; 0 for NULL. Any thread. */
+int32_t aet_context_simd(const struct aet_context *context);
+
+/**
+ * Ends the long calls in progress on this context's objects with AET_CANCELLED, within a second; nothing happens if
+ * there is none. Any thread, also a signal handler.
+ */
+void aet_context_request_cancel(const struct aet_context *context);
+
+/* ---- Atoms ---- */
+
+/** An immutable list of atoms, never empty: positions and species, and per atom what else is known of it. */
+typedef struct aet_atoms aet_atoms;
+
+/**
+ * Creates a list of n atoms. `positions` `[n,3]`: (x, y, z) in the specimen frame, angstrom. `species` `[n]`: atomic
+ * numbers, 1 to 103, or 0 for unknown; NULL: all unknown. `heights` `[n]` of the orbitals (image unit) and `widths`
+ * `[n]`, B of exp(-r^2 / B), angstrom^2, above 0; NULL: not known. Element types: any real one that holds the values.
+ * AET_ERROR_EMPTY without atoms, AET_ERROR_SHAPE, AET_ERROR_RANGE and AET_ERROR_NON_FINITE with the atom that is
+ * wrong. Any thread.
+ */
+aet_status aet_atoms_create(const aet_const_view *positions,
+                            const aet_const_view *species,
+                            const aet_const_view *heights,
+                            const aet_const_view *widths,
+                            struct aet_atoms **atoms);
+
+/**
+ * Reads the atoms of an extended xyz file (positions in angstrom; plain xyz is read, too): columns `species`, `pos`,
+ * `height`, `width`, `occupancy`, `probability`, `standard_error`, others are passed over. `path` is UTF-8.
+ * AET_ERROR_FILE where it cannot be read, AET_ERROR_FORMAT with the line that is malformed. Any thread.
+ */
+aet_status aet_atoms_read(const char *path, struct aet_atoms **atoms);
+
+/**
+ * Writes the atoms with all columns they have as extended xyz; reading gives the same numbers to the last bit. The
+ * file appears when it is complete, an older one of that name is replaced. `path` is UTF-8. AET_ERROR_FILE. Any
+ * thread.
+ */
+aet_status aet_atoms_write(const struct aet_atoms *atoms, const char *path);
+
+/** Frees a list of atoms. NULL is left alone. Any thread. */
+void aet_atoms_free(struct aet_atoms *atoms);
+
+/** Number of atoms; 0 for NULL. Any thread. */
+int64_t aet_atoms_count(const struct aet_atoms *atoms);
+
+/**
+ * Copies the column `name` of n atoms into `out`, of any real element type that holds its values; NaN where it is not
+ * known. `positions` `[n,3]` or `x`, `y`, `z` `[n]`, angstrom; `species` `[n]`, atomic number, 0 where unknown;
+ * `height` `[n]`, image unit; `width` `[n]`, angstrom^2; `occupancy` and `probability` (of the species) `[n]`, 0 to 1;
+ * `standard_error` `[n,3]` of the positions, angstrom. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE,
+ * AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+ */
+aet_status aet_atoms_copy_column(const struct aet_atoms *atoms, const char *name, const aet_view *out);
+
+/* ---- Comparison of atoms ---- */
+
+/** How two lists of atoms are compared. */
+typedef struct aet_compare_options {
+  /** sizeof(aet_compare_options). */
+  size_t struct_size;
+  /** Atoms farther apart than this never match, angstrom; 0: 0.9. */
+  double cutoff;
+  /** 1: also find the common rotation (where tilt angles were refined); 0: do not. */
+  int32_t remove_rotation;
+  /** Zero. */
+  int32_t reserved;
+} aet_compare_options;
+
+/**
+ * What a comparison of found atoms with the true ones says. Figures in pm are in 1/100 pixel where lengths are in
+ * pixels.
+ */
+typedef struct aet_comparison {
+  /** sizeof(aet_comparison), set by the caller. */
+  size_t struct_size;
+  /** Number of true atoms. */
+  int64_t true_count;
+  /** Pairs of mutually nearest atoms within the cutoff. */
+  int64_t matched;
+  /** True atoms without a partner. */
+  int64_t missing;
+  /** Found atoms without a partner. */
+  int64_t extra;
+  /** sqrt(mean |found + shift - truth|^2) over the pairs, pm; NaN without pairs. */
+  double rmsd_pm;
+  /** The same along x, pm. */
+  double rmsd_x_pm;
+  /** The same along y, pm. */
+  double rmsd_y_pm;
+  /** The same along z, pm. */
+  double rmsd_z_pm;
+  /** Fraction of the true atoms whose partner has the same species, 0 to 1. */
+  double species_correct;
+  /** Common shift (x, y, z) that was added to the found atoms, angstrom. */
+  double shift[3];
+  /** Angle of the common rotation, degrees; NaN where it was not asked for or there are fewer than three pairs. */
+  double rotation_deg;
+  /** RMSD with the common rotation removed, too, pm; NaN as `rotation_deg`. */
+  double rmsd_rotated_pm;
+} aet_comparison;
+
+/** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
+aet_status aet_compare_options_init(struct aet_compare_options *options, size_t struct_size);
+
+/**
+ * Compares found atoms with the true ones: mutually nearest atoms within the cutoff match, after their common shift
+ * was iterated out. `options` may be NULL: defaults. `comparison->struct_size` must be set. `errors`, where not NULL,
+ * takes found + shift - truth of each found atom, `[found,3]`, angstrom, NaN where it has no partner. AET_ERROR_RANGE
+ * for a negative cutoff, AET_ERROR_SHAPE for `errors`, AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_atoms_compare(const aet_atoms *found,
+                             const aet_atoms *truth,
+                             const struct aet_compare_options *options,
+                             struct aet_comparison *comparison,
+                             const aet_view *errors);
+
+/* ---- What is known of the images of a dataset ---- */
+
+/** Order in which three angles (phi, theta, psi), degrees, make the rotation R of p' = R p. */
+enum {
+  /** R = transpose(Rz(phi) Ry(theta) Rx(psi)), as the published codes of atomic electron tomography have it. */
+  AET_ANGLE_ORDER_ZYX = 0,
+  /** R = transpose(Rz(phi) Ry(theta) Rz(psi)), as files of GENFIRE have it. */
+  AET_ANGLE_ORDER_ZYZ = 1,
+  /** R = Rz(phi) Ry(theta) Rx(psi). */
+  AET_ANGLE_ORDER_XYZ = 2,
+};
+typedef int32_t aet_angle_order;
+
+/**
+ * Axis of a single-axis tilt: R = transpose(R_axis(angle)), so that the angle is theta (y) or psi (x) of the order
+ * zyx.
+ */
+enum {
+  /** Three angles are given per image. */
+  AET_TILT_AXIS_NONE = 0,
+  /** The x axis. */
+  AET_TILT_AXIS_X = 1,
+  /** The y axis. */
+  AET_TILT_AXIS_Y = 2,
+};
+typedef int32_t aet_tilt_axis;
+
+/**
+ * What is known of n images beside their pixels. Exactly one of `rotations` and `angles_deg` is required; all other
+ * views may be NULL. Element types: any real one that holds the values.
+ */
+typedef struct aet_frames {
+  /** sizeof(aet_frames). */
+  size_t struct_size;
+  /** `[n,3,3]`, or `[3,3]` for all images: proper rotations (within 1e-6), p' = R p. */
+  const aet_const_view *rotations;
+  /** `[n,3]`: phi, theta, psi in `angle_order`; or `[n,1]` or `[n]`: one angle about `tilt_axis`. Degrees. */
+  const aet_const_view *angles_deg;
+  /** An aet_angle_order. */
+  int32_t angle_order;
+  /** An aet_tilt_axis. */
+  int32_t tilt_axis;
+  /**
+   * `[n]` whole numbers: images of one number make one tilt, and tilts count in rising order of their numbers. NULL:
+   * every image its own tilt (aet_dataset_create), all one tilt (aet_dataset_append_tilt, aet_dataset_replace_tilt).
+   */
+  const aet_const_view *tilt;
+  /**
+   * `[n]` whole numbers: images of one focus have one number, and sections count in rising order of their numbers.
+   * NULL: counted within the tilt; a replaced tilt keeps its own.
+   */
+  const aet_const_view *section;
+  /** `[n]` angstrom: the crossover lies at z' = +defocus. NULL: 0. */
+  const aet_const_view *defocus;
+  /** `[n,2]` (u along x', v along y'), angstrom: the shift of the image. NULL: 0. */
+  const aet_const_view *drift;
+  /** `[n,rows,columns]`: non-zero = use the pixel. NULL: all. */
+  const aet_const_view *mask;
+  /** `[n]` variance of the noise of one pixel, (image unit)^2; NaN where not known. NULL: not known. */
+  const aet_const_view *noise_variance;
+  /** `[n]` electrons per image unit, 1 where images are counts; NaN where not known. NULL: not known. */
+  const aet_const_view *counts_per_unit;
+} aet_frames;
+
+/** Sets `struct_size` and all views to NULL. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
+aet_status aet_frames_init(struct aet_frames *frames, size_t struct_size);
+
+/* ---- Dataset ---- */
+
+/** Unit of all lengths of a dataset. */
+enum {
+  /** Angstrom. */
+  AET_LENGTH_UNIT_ANGSTROM = 0,
+  /** Pixels, where no pixel size is known. */
+  AET_LENGTH_UNIT_PIXEL = 1,
+};
+typedef int32_t aet_length_unit;
+
+/** An image tilt series. Image, tilt and section indices never change; changes make the next version. */
+typedef struct aet_dataset aet_dataset;
+
+/** What is fixed when a dataset is created. */
+typedef struct aet_dataset_options {
+  /** sizeof(aet_dataset_options). */
+  size_t struct_size;
+  /** Rows of every image; 0: from the images. */
+  int64_t rows;
+  /** Columns of every image; 0: from the images. */
+  int64_t columns;
+  /** Size of a pixel, angstrom; required, but 0 means 1 where lengths are in pixels. */
+  double pixel_size;
+  /** An aet_length_unit. */
+  int32_t length_unit;
+  /** Zero. */
+  int32_t reserved;
+  /** Energy of the beam, eV; 0: not known. */
+  double energy_ev;
+  /** Convergence semi-angle, mrad; 0: not known. */
+  double semiangle_mrad;
+} aet_dataset_options;
+
+/**
+ * Sets `struct_size` and all defaults, to which the pixel size must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE.
+ * Any thread.
+ */
+aet_status aet_dataset_options_init(struct aet_dataset_options *options, size_t struct_size);
+
+/**
+ * Creates a dataset from `images` `[n,rows,columns]`, of any real element type (kept in single precision), and
+ * `frames`, what is known of them. Both NULL: a dataset without images, to be filled by aet_dataset_append_tilt;
+ * `options` must then have rows and columns. AET_ERROR_SHAPE where columns, images and options disagree;
+ * AET_ERROR_RANGE for a pixel size, energy, semi-angle, variance or count that is not positive; AET_ERROR_NON_FINITE
+ * with image, row and column of a bad pixel that the mask leaves in use; AET_ERROR_INCONSISTENT for matrices that are
+ * no rotations, and for images of one tilt whose rotations differ; AET_ERROR_EMPTY for a mask that leaves nothing;
+ * AET_ERROR_UNKNOWN_OPTION. Angles that look like radians give a warning in the log. Any thread.
+ */
+aet_status aet_dataset_create(const aet_context *context,
+                              const struct aet_dataset_options *options,
+                              const aet_const_view *images,
+                              const aet_frames *frames,
+                              struct aet_dataset **dataset);
+
+/** Frees a dataset; reconstructions that use it keep what they need. NULL is left alone. Any thread. */
+void aet_dataset_free(struct aet_dataset *dataset);
+
+/**
+ * Adds the images of one tilt, `[m,rows,columns]`, m >= 1, with `frames` of m images, as a new tilt at the end; all of
+ * one rotation (within 1e-6) and, where `frames->tilt` is given, of one number. `tilt`, where not NULL, takes the
+ * index of the new tilt. All indices before stay; the version number rises by one. Errors as of aet_dataset_create,
+ * and AET_ERROR_EMPTY without images; the dataset then stays as it is. Any thread, also while a reconstruction runs on
+ * the dataset.
+ */
+aet_status aet_dataset_append_tilt(const struct aet_dataset *dataset,
+                                   const aet_const_view *images,
+                                   const aet_frames *frames,
+                                   int64_t *tilt);
+
+/**
+ * Replaces the images of one tilt by as many others, `[m,rows,columns]`, with `frames` of m images as of
+ * aet_dataset_append_tilt. Exclusion and, where `frames->section` is NULL, sections stay. The version number rises by
+ * one. AET_ERROR_RANGE for a tilt that does not exist, AET_ERROR_SHAPE for another number of images, and the errors of
+ * aet_dataset_create; the dataset then stays as it is. Any thread, also while a reconstruction runs on the dataset.
+ */
+aet_status aet_dataset_replace_tilt(const struct aet_dataset *dataset,
+                                    int64_t tilt,
+                                    const aet_const_view *images,
+                                    const aet_frames *frames);
+
+/**
+ * Excludes the images of one tilt from use (1), or takes them back in (0); they keep their indices. The version number
+ * rises by one. AET_ERROR_RANGE for a tilt that does not exist. Any thread, also while a reconstruction runs on the
+ * dataset.
+ */
+aet_status aet_dataset_exclude_tilt(const struct aet_dataset *dataset, int64_t tilt, int32_t excluded);
+
+/** Number of the present version: 1 after creation, one more after each change; 0 for NULL. Any thread. */
+uint64_t aet_dataset_version(const struct aet_dataset *dataset);
+
+/** Number of images, excluded ones included; 0 for NULL. Any thread. */
+int64_t aet_dataset_image_count(const struct aet_dataset *dataset);
+
+/** Number of tilts, excluded ones included; 0 for NULL. Any thread. */
+int64_t aet_dataset_tilt_count(const struct aet_dataset *dataset);
+
+/** Number of sections (foci); 0 for NULL. Any thread. */
+int64_t aet_dataset_section_count(const struct aet_dataset *dataset);
+
+/** Rows of every image; 0 for NULL. Any thread. */
+int64_t aet_dataset_rows(const struct aet_dataset *dataset);
+
+/** Columns of every image; 0 for NULL. Any thread. */
+int64_t aet_dataset_columns(const struct aet_dataset *dataset);
+
+/** Size of a pixel in the length unit; NaN for NULL. Any thread. */
+double aet_dataset_pixel_size(const struct aet_dataset *dataset);
+
+/** Energy of the beam, eV; NaN where not known, and for NULL. Any thread. */
+double aet_dataset_energy_ev(const struct aet_dataset *dataset);
+
+/** Convergence semi-angle, mrad; NaN where not known, and for NULL. Any thread. */
+double aet_dataset_semiangle_mrad(const struct aet_dataset *dataset);
+
+/** The aet_length_unit; 0 for NULL. Any thread. */
+int32_t aet_dataset_length_unit(const struct aet_dataset *dataset);
+
+/* ---- Datasets in folders ---- */
+
+/**
+ * Reads a folder of schema aet-tilt-series/1: `dataset.json` beside NumPy arrays. `folder` is UTF-8; `variant` names
+ * one of the image sets of the folder, NULL is its default. Keys that the library does not know become metadata.
+ * `progress` may be NULL. AET_ERROR_FILE where a file cannot be read, AET_ERROR_FORMAT, AET_ERROR_FILE_VERSION and
+ * AET_ERROR_TRUNCATED for bad ones, AET_ERROR_UNKNOWN_OPTION for an unknown variant, the errors of aet_dataset_create
+ * for bad data; AET_CANCELLED. Angles that look like radians give a warning in the log. Any thread; `progress` is
+ * called on it.
+ */
+aet_status aet_dataset_read(const aet_context *context,
+                            const char *folder,
+                            const char *variant,
+                            aet_progress_fn progress,
+                            void *user,
+                            aet_dataset **dataset);
+
+/**
+ * Writes the present version as a folder that aet_dataset_read gives back to the last bit. `folder` is UTF-8, its
+ * parent exists. The folder appears when it is complete; an older dataset of that name is replaced if it holds nothing
+ * else. `progress` may be NULL. AET_ERROR_FILE where files cannot be written, AET_ERROR_INCONSISTENT for a folder with
+ * other files, AET_ERROR_EMPTY without images; AET_CANCELLED, then nothing is left behind. Any thread; `progress` is
+ * called on it.
+ */
+aet_status aet_dataset_write(const aet_dataset *dataset, const char *folder, aet_progress_fn progress, void *user);
+
+/**
+ * Reads the atoms that a folder of schema aet-tilt-series/1 names: `which` is "truth", those of a simulation, or
+ * "published"; those of `variant` where it has its own, NULL is the default one. AET_ERROR_EMPTY where the folder
+ * names none, AET_ERROR_UNKNOWN_OPTION for another `which` or an unknown variant, and the errors of aet_dataset_read
+ * and aet_atoms_read. Any thread.
+ */
+aet_status aet_dataset_read_atoms(const aet_context *context,
+                                  const char *folder,
+                                  const char *which,
+                                  const char *variant,
+                                  aet_atoms **atoms);
+
+/* ---- Columns of a dataset ---- */
+
+/**
+ * Copies the column `name` of the n images into `out`, of any real element type that holds its values. `images`
+ * `[n,rows,columns]`, 0 where the mask leaves a pixel out; `rotations` `[n,3,3]`, p' = R p; `angles_deg` `[n,3]`, phi,
+ * theta, psi of AET_ANGLE_ORDER_ZYX; `tilt` and `section` `[n]`, indices; `defocus` `[n]`, angstrom; `drift` `[n,2]`,
+ * (u along x', v along y'), angstrom; `excluded` `[n]`, 0 or 1; `noise_variance` `[n]`, (image unit)^2, and
+ * `counts_per_unit` `[n]`, electrons per image unit, NaN where not known; `mask` `[n,rows,columns]`, 1 = use the
+ * pixel, all ones where there is none. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE, AET_ERROR_DTYPE for
+ * a complex `out`, AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+ */
+aet_status aet_dataset_copy_column(const aet_dataset *dataset, const char *name, const aet_view *out);
+
+/* ---- Metadata of a dataset ---- */
+
+/**
+ * Sets one key of the metadata, which travel through to every output: in its old place where it exists, else at the
+ * end. All texts are UTF-8; `unit` may be NULL: none. The version number rises by 1. AET_ERROR_EMPTY for an empty key,
+ * AET_ERROR_TEXT. Any thread, also while a reconstruction runs on the dataset.
+ */
+aet_status aet_dataset_set_metadata(const aet_dataset *dataset, const char *key, const char *value, const char *unit);
+
+/** Number of keys of the metadata; 0 for NULL. Any thread. */
+int64_t aet_dataset_metadata_count(const aet_dataset *dataset);
+
+/**
+ * The key at `index`, in the order of setting, as UTF-8 into `buffer` of `capacity` bytes. `needed` takes the bytes
+ * needed with the closing NUL; `buffer` NULL only asks for them, else `needed` may be NULL. AET_ERROR_RANGE for an
+ * index that does not exist or too small a buffer. Any thread.
+ */
+aet_status aet_dataset_metadata_key(const aet_dataset *dataset,
+                                    int64_t index,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *needed);
+
+/**
+ * The value of `key`, written as by aet_dataset_metadata_key. AET_ERROR_UNKNOWN_OPTION for a key that does not exist,
+ * AET_ERROR_RANGE for too small a buffer. Any thread.
+ */
+aet_status aet_dataset_metadata_value(const aet_dataset *dataset,
+                                      const char *key,
+                                      char *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+/**
+ * The unit of `key`, empty where it has none, written as by aet_dataset_metadata_key. AET_ERROR_UNKNOWN_OPTION for a
+ * key that does not exist, AET_ERROR_RANGE for too small a buffer. Any thread.
+ */
+aet_status aet_dataset_metadata_unit(const aet_dataset *dataset,
+                                     const char *key,
+                                     char *buffer,
+                                     size_t capacity,
+                                     size_t *needed);
+
+/* ---- Probe ---- */
+
+/** Edge of the round probe-forming aperture. */
+enum {
+  /** Falls from 1 to 0 over one frequency step of the grid, so that the probe is smooth in the semi-angle. */
+  AET_APERTURE_SOFT = 0,
+  /** 1 up to and including the semi-angle, 0 beyond. */
+  AET_APERTURE_HARD = 1,
+};
+typedef int32_t aet_aperture;
+
+/** A converged electron probe. Immutable. */
+typedef struct aet_probe aet_probe;
+
+/**
+ * Description of a probe. Aberrations cnm, phinm enter the phase
+ * chi(alpha, phi) = 2 pi / lambda * sum_nm alpha^(n+1) / (n+1) * cnm cos(m (phi - phinm)), used as exp(-i chi), with
+ * c10 = -defocus: a positive defocus puts the crossover at +defocus along the beam. All coefficients are in angstrom,
+ * all phinm in rad.
+ */
+typedef struct aet_probe_options {
+  /** sizeof(aet_probe_options). */
+  size_t struct_size;
+  /** Energy of the beam, eV; required. */
+  double energy_ev;
+  /** Convergence semi-angle, mrad, above 0 to 500; required. */
+  double semiangle_mrad;
+  /** Height of the crossover along the beam, angstrom. */
+  double defocus;
+  /** Twofold astigmatism. */
+  double c12;
+  /** Its azimuth. */
+  double phi12;
+  /** Axial coma. */
+  double c21;
+  /** Its azimuth. */
+  double phi21;
+  /** Threefold astigmatism. */
+  double c23;
+  /** Its azimuth. */
+  double phi23;
+  /** Spherical aberration of third order. */
+  double c30;
+  /** Star aberration of third order. */
+  double c32;
+  /** Its azimuth. */
+  double phi32;
+  /** Fourfold astigmatism. */
+  double c34;
+  /** Its azimuth. */
+  double phi34;
+  /** Coma of fourth order. */
+  double c41;
+  /** Its azimuth. */
+  double phi41;
+  /** Three-lobe aberration. */
+  double c43;
+  /** Its azimuth. */
+  double phi43;
+  /** Fivefold astigmatism. */
+  double c45;
+  /** Its azimuth. */
+  double phi45;
+  /** Spherical aberration of fifth order. */
+  double c50;
+  /** Star aberration of fifth order. */
+  double c52;
+  /** Its azimuth. */
+  double phi52;
+  /** Rosette aberration. */
+  double c54;
+  /** Its azimuth. */
+  double phi54;
+  /** Sixfold astigmatism. */
+  double c56;
+  /** Its azimuth. */
+  double phi56;
+  /** Standard deviation of the Gaussian image of the source, angstrom. */
+  double source_size;
+  /** An aet_aperture. */
+  int32_t aperture;
+  /** Zero. */
+  int32_t reserved;
+} aet_probe_options;
+
+/**
+ * Sets `struct_size` and all defaults: a perfect lens in focus, to which energy and semi-angle must be added.
+ * AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_probe_options_init(struct aet_probe_options *options, size_t struct_size);
+
+/**
+ * Creates a probe. `options` must not be NULL: there is no default energy. AET_ERROR_RANGE for an energy, semi-angle,
+ * aberration or source size that is not finite or outside its range, AET_ERROR_UNKNOWN_OPTION for an unknown
+ * aet_aperture. Any thread.
+ */
+aet_status aet_probe_create(const struct aet_probe_options *options, struct aet_probe **probe);
+
+/** Frees a probe. NULL is left alone. Any thread. */
+void aet_probe_free(struct aet_probe *probe);
+
+/** Relativistic wavelength, angstrom; NaN for NULL. Any thread. */
+double aet_probe_wavelength(const struct aet_probe *probe);
+
+/** Energy of the beam, eV; NaN for NULL. Any thread. */
+double aet_probe_energy_ev(const struct aet_probe *probe);
+
+/** Convergence semi-angle, mrad; NaN for NULL. Any thread. */
+double aet_probe_semiangle_mrad(const struct aet_probe *probe);
+
+/** Height of the crossover along the beam, angstrom; NaN for NULL. Any thread. */
+double aet_probe_defocus(const struct aet_probe *probe);
+
+/**
+ * Samples the complex wave psi(r) = IFFT[A(k) exp(-i chi(k)) exp(-i pi lambda depth k^2) exp(-2 pi i k . (x, y))] on
+ * the periodic grid of `out` `[rows,columns]`, c64 or c128, of square pixels of `pixel_size` (angstrom). `depth`
+ * (angstrom) counts along the beam from the reference plane of the defocus; the probe stands at (x, y) (angstrom) from
+ * the origin, which is pixel (rows / 2, columns / 2). Coherent: the source size plays no part. The sum over pixels of
+ * |psi|^2 is 1 / (rows columns). AET_ERROR_RANGE for a depth, position or pixel size that is not finite or positive,
+ * and, with the largest semi-angle and pixel size possible, where the aperture reaches beyond the Nyquist frequency;
+ * AET_ERROR_SHAPE, AET_ERROR_DTYPE for `out`. Any thread.
+ */
+aet_status aet_probe_wave(const struct aet_probe *probe,
+                          double pixel_size,
+                          double depth,
+                          double x,
+                          double y,
+                          const aet_view *out);
+
+/**
+ * Samples the intensity of the probe, blurred by its source, on the periodic grid of `out` `[rows,columns]`, f32 or
+ * f64, of square pixels of `pixel_size` (angstrom), centred on pixel (rows / 2, columns / 2). `depth` (angstrom)
+ * counts along the beam from the reference plane of the defocus. It sums to 1; where pixels are too coarse for the
+ * probe, single ones may be slightly negative. AET_ERROR_RANGE for a depth or pixel size that is not finite or
+ * positive; AET_ERROR_SHAPE, AET_ERROR_DTYPE for `out`. Any thread.
+ */
+aet_status aet_probe_intensity(const struct aet_probe *probe, double pixel_size, double depth, const aet_view *out);
+
 /* ---- Views of dense arrays ---- */
 
 /**

@@ -184,15 +184,26 @@ impl OutView<'_> {
         }
     }
 
-    /// Writes an array of the same shape, all of it or, where the view's type cannot hold a value, nothing.
-    pub(super) fn write<A: Number, D: Dimension>(&mut self, array: &ArrayBase<impl Data<Elem = A>, D>) -> Result<()> {
+    /// An error unless the view has floats or doubles, for results that whole numbers never hold.
+    pub(super) fn expect_fractions(&self) -> Result<()> {
+        match self.dtype() {
+            aet_dtype::F32 | aet_dtype::F64 => Ok(()),
+            other => Err(wrong_dtype(&self.name(), other, "AET_DTYPE_F32 or AET_DTYPE_F64")),
+        }
+    }
+
+    /// An error unless `write` would write this array: ask for all parts before the first is written.
+    pub(super) fn expect_fits<A: Number, D: Dimension>(&self, array: &ArrayBase<impl Data<Elem = A>, D>) -> Result<()> {
         self.expect_holds::<A>()?;
         self.expect_shape(array.shape())?;
+        with_dtype!(self.dtype(), S => expect_all_fit::<A, S>(&self.name(), array.view().into_dyn()))
+    }
+
+    /// Writes an array of the same shape, all of it or, where the view's type cannot hold a value, nothing.
+    pub(super) fn write<A: Number, D: Dimension>(&mut self, array: &ArrayBase<impl Data<Elem = A>, D>) -> Result<()> {
+        self.expect_fits(array)?;
         let name = self.name();
-        with_dtype!(self.dtype(), S => {
-            expect_all_fit::<A, S>(&name, array.view().into_dyn())?;
-            convert(&name, array.view().into_dyn(), self.places::<S>())
-        })
+        with_dtype!(self.dtype(), S => convert(&name, array.view().into_dyn(), self.places::<S>()))
     }
 }
 

@@ -11,22 +11,40 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod arguments;
+mod atoms;
+mod atoms_compare;
+mod context;
+mod dataset;
+mod dataset_columns;
+mod dataset_folder;
+mod dataset_metadata;
 mod elements;
 mod enums;
+mod frames;
 mod guard;
 mod handle;
 mod log;
 mod message;
 mod options;
 mod panics;
+mod probe;
 mod progress;
 mod status;
 mod text;
 mod version;
 mod view;
 
+pub use atoms::*;
+pub use atoms_compare::*;
+pub use context::*;
+pub use dataset::*;
+pub use dataset_columns::*;
+pub use dataset_folder::*;
+pub use dataset_metadata::*;
+pub use frames::*;
 pub use log::*;
 pub use message::*;
+pub use probe::*;
 pub use progress::*;
 pub use status::*;
 pub use version::*;

@@ -4,7 +4,7 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{progress, view};
+use super::{atoms_compare, context, dataset, frames, probe, progress, view};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -129,6 +129,12 @@ const STRUCTURES: &[(&str, usize)] = &[
     ("aet_view", size_of::<view::aet_view>()),
     ("aet_const_view", size_of::<view::aet_const_view>()),
     grown::<progress::aet_progress>(),
+    grown::<context::aet_context_options>(),
+    grown::<atoms_compare::aet_compare_options>(),
+    grown::<atoms_compare::aet_comparison>(),
+    grown::<dataset::aet_dataset_options>(),
+    grown::<frames::aet_frames>(),
+    grown::<probe::aet_probe_options>(),
 ];
 
 /// Name and size of a structure that grows.

@@ -1,0 +1,131 @@
+//! Atoms
+//!
+//! Immutable lists of atoms: made from arrays or files, read out column by column.
+
+use super::guard::{guard, guard_value, Host};
+use super::handle::Handle;
+use super::status::aet_status;
+use super::view::{aet_const_view, aet_view};
+use crate::io::xyz;
+use crate::specimen::{elements, Atoms};
+use crate::{Error, Result};
+use ndarray::ArrayView;
+use std::ffi::c_char;
+
+/// An immutable list of atoms, never empty: positions and species, and per atom what else is known of it.
+pub struct aet_atoms {
+    _opaque: [u8; 0],
+}
+
+impl Handle for aet_atoms {
+    const NAME: &'static str = "aet_atoms";
+    const IMMUTABLE: bool = true;
+    type Object = Atoms;
+}
+
+/// Creates a list of n atoms. `positions` `[n,3]`: (x, y, z) in the specimen frame, angstrom. `species` `[n]`: atomic
+/// numbers, 1 to 103, or 0 for unknown; NULL: all unknown. `heights` `[n]` of the orbitals (image unit) and `widths`
+/// `[n]`, B of exp(-r^2 / B), angstrom^2, above 0; NULL: not known. Element types: any real one that holds the values.
+/// AET_ERROR_EMPTY without atoms, AET_ERROR_SHAPE, AET_ERROR_RANGE and AET_ERROR_NON_FINITE with the atom that is
+/// wrong. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_atoms_create(
+    positions: *const aet_const_view,
+    species: *const aet_const_view,
+    heights: *const aet_const_view,
+    widths: *const aet_const_view,
+    atoms: *mut *mut aet_atoms,
+) -> aet_status {
+    guard("aet_atoms_create", |host| {
+        let place = host.new_handle(atoms, "atoms")?;
+        let positions = host.view(positions, "positions")?.read::<f64, 2>([None, Some(3)])?;
+        let (positions, _) = positions.into_raw_vec_and_offset();
+        let mut list = Atoms::new(positions.as_chunks::<3>().0.to_vec())?;
+        if let Some(species) = species_of(host, species, list.len())? {
+            list = list.with_species(species)?;
+        }
+        if let Some(heights) = numbers(host, heights, "heights", list.len())? {
+            list = list.with_heights(heights)?;
+        }
+        if let Some(widths) = numbers(host, widths, "widths", list.len())? {
+            list = list.with_widths(widths)?;
+        }
+        place.set(list);
+        Ok(())
+    })
+}
+
+/// One number per atom.
+fn numbers(host: &Host, view: *const aet_const_view, argument: &'static str, count: usize) -> Result<Option<Vec<f64>>> {
+    let Some(view) = host.optional_view(view, argument)? else { return Ok(None) };
+    Ok(Some(view.read::<f64, 1>([Some(count)])?.to_vec()))
+}
+
+fn species_of(host: &Host, view: *const aet_const_view, count: usize) -> Result<Option<Vec<u8>>> {
+    let Some(view) = host.optional_view(view, "species")? else { return Ok(None) };
+    let numbers = view.read::<i64, 1>([Some(count)])?;
+    let number = |(atom, number): (usize, &i64)| {
+        u8::try_from(*number).map_err(|_| {
+            let wanted = format!("an atomic number 0 (unknown) to {}", elements::MAX_ATOMIC_NUMBER);
+            Error::range(format!("species of atom {atom}"), number, wanted)
+        })
+    };
+    numbers.iter().enumerate().map(number).collect::<Result<_>>().map(Some)
+}
+
+/// Reads the atoms of an extended xyz file (positions in angstrom; plain xyz is read, too): columns `species`, `pos`,
+/// `height`, `width`, `occupancy`, `probability`, `standard_error`, others are passed over. `path` is UTF-8.
+/// AET_ERROR_FILE where it cannot be read, AET_ERROR_FORMAT with the line that is malformed. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_atoms_read(path: *const c_char, atoms: *mut *mut aet_atoms) -> aet_status {
+    guard("aet_atoms_read", |host| {
+        let place = host.new_handle(atoms, "atoms")?;
+        place.set(xyz::read(&host.path(path, "path")?)?);
+        Ok(())
+    })
+}
+
+/// Writes the atoms with all columns they have as extended xyz; reading gives the same numbers to the last bit. The
+/// file appears when it is complete, an older one of that name is replaced. `path` is UTF-8. AET_ERROR_FILE. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_atoms_write(atoms: *const aet_atoms, path: *const c_char) -> aet_status {
+    guard("aet_atoms_write", |host| {
+        let atoms = host.object(atoms, "atoms")?;
+        xyz::write(atoms, &host.path(path, "path")?)
+    })
+}
+
+/// Frees a list of atoms. NULL is left alone. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_atoms_free(atoms: *mut aet_atoms) {
+    guard_value((), |host| host.free(atoms))
+}
+
+/// Number of atoms; 0 for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_atoms_count(atoms: *const aet_atoms) -> i64 {
+    guard_value(0, |host| Ok(host.object(atoms, "atoms")?.len() as i64))
+}
+
+/// Copies the column `name` of n atoms into `out`, of any real element type that holds its values; NaN where it is not
+/// known. `positions` `[n,3]` or `x`, `y`, `z` `[n]`, angstrom; `species` `[n]`, atomic number, 0 where unknown;
+/// `height` `[n]`, image unit; `width` `[n]`, angstrom^2; `occupancy` and `probability` (of the species) `[n]`, 0 to 1;
+/// `standard_error` `[n,3]` of the positions, angstrom. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE,
+/// AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_atoms_copy_column(
+    atoms: *const aet_atoms,
+    name: *const c_char,
+    out: *const aet_view,
+) -> aet_status {
+    guard("aet_atoms_copy_column", |host| {
+        let atoms = host.object(atoms, "atoms")?;
+        let column = atoms.column(&host.text(name, "name")?)?;
+        let mut out = host.out_view(out, "out")?;
+        let shape = [atoms.len(), column.components];
+        let shape = if column.components == 1 { &shape[..1] } else { &shape[..] };
+        let values = ArrayView::from_shape(shape, &column.values);
+        out.write(&values.map_err(|error| Error::Internal(format!("column of atoms: {error}")))?)
+    })
+}
