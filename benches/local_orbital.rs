@@ -83,7 +83,11 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let after = |flag: &str| {
         let at = arguments.iter().position(|a| a == flag).map_or(arguments.len(), |i| i + 1);
-        arguments[at..].iter().take_while(|a| !a.starts_with("--")).filter_map(|a| a.parse().ok()).collect::<Vec<usize>>()
+        arguments[at..]
+            .iter()
+            .take_while(|a| !a.starts_with("--"))
+            .filter_map(|a| a.parse().ok())
+            .collect::<Vec<usize>>()
     };
     let mut sizes = after("--atoms");
     if sizes.is_empty() {
@@ -92,12 +96,16 @@ fn main() {
     let threads = after("--threads").first().copied().unwrap_or(2);
     let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
     println!("rigid, {TILTS} tilts x {SECTIONS} foci, {threads} threads, path {}", context.simd().name());
-    println!("{:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>8}", "atoms", "pixels", "slices", "best s", "median s", "PyTorch s", "ratio");
+    println!(
+        "{:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>8}",
+        "atoms", "pixels", "slices", "best s", "median s", "PyTorch s", "ratio"
+    );
     for atoms in sizes {
         let recon = problem(&context, atoms);
         let (best, median) = time_pass(&recon);
         let peer = peer(atoms, threads);
-        let (of_peer, ratio) = peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
+        let (of_peer, ratio) =
+            peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
         let slices = &recon.record()["slices"];
         println!("{atoms:>8} {:>7} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8}", size(atoms).1);
     }
