@@ -6,8 +6,20 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Order of the files of src/capi in the header; those not named here follow by name.
-const FIRST: [&str; 12] = [
-    "status", "message", "version", "log", "view", "progress", "context", "dataset", "atoms", "probe", "recon",
+const FIRST: &[&str] = &[
+    "status",
+    "message",
+    "version",
+    "log",
+    "view",
+    "progress",
+    "context",
+    "dataset",
+    "atoms",
+    "probe",
+    "standin",
+    "recon",
+    "recon_run",
     "snapshot",
 ];
 

@@ -13,21 +13,33 @@
 mod arguments;
 mod elements;
 mod enums;
+#[cfg(test)]
+mod fixture;
 mod guard;
 mod handle;
 mod log;
+mod lot;
 mod message;
 mod options;
 mod panics;
 mod progress;
+mod recon;
+mod recon_run;
+mod snapshot;
+mod standin;
 mod status;
 mod text;
 mod version;
 mod view;
 
 pub use log::*;
+pub use lot::*;
 pub use message::*;
 pub use progress::*;
+pub use recon::*;
+pub use recon_run::*;
+pub use snapshot::*;
+pub use standin::*;
 pub use status::*;
 pub use version::*;
 pub use view::*;

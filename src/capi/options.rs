@@ -4,7 +4,7 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{progress, view};
+use super::{lot, progress, recon, recon_run, view};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -129,6 +129,9 @@ const STRUCTURES: &[(&str, usize)] = &[
     ("aet_view", size_of::<view::aet_view>()),
     ("aet_const_view", size_of::<view::aet_const_view>()),
     grown::<progress::aet_progress>(),
+    grown::<lot::aet_lot_options>(),
+    grown::<recon::aet_block>(),
+    grown::<recon_run::aet_run_options>(),
 ];
 
 /// Name and size of a structure that grows.
