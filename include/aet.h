@@ -345,29 +345,29 @@ typedef struct aet_context_options {
 } aet_context_options;
 
 /** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
-aet_status aet_context_options_init(struct aet_context_options *options, size_t struct_size);
+aet_status aet_context_options_init(aet_context_options *options, size_t struct_size);
 
 /**
  * Creates a context and starts its worker threads, which sleep while there is no work. `options` may be NULL:
  * defaults. AET_ERROR_RANGE for a number of threads outside 0 to 4096, AET_ERROR_UNKNOWN_OPTION for an unknown
  * aet_simd, AET_ERROR_UNSUPPORTED for one that this processor lacks. Any thread.
  */
-aet_status aet_context_create(const struct aet_context_options *options, struct aet_context **context);
+aet_status aet_context_create(const aet_context_options *options, aet_context **context);
 
 /** Frees a context; its threads end with the last object that was made with it. NULL is left alone. Any thread. */
-void aet_context_free(struct aet_context *context);
+void aet_context_free(aet_context *context);
 
 /** Number of worker threads; 0 for NULL. Any thread. */
-int32_t aet_context_threads(const struct aet_context *context);
+int32_t aet_context_threads(const aet_context *context);
 
 /** The aet_simd in use, never AET_SIMD_AUTOMATIC; 0 for NULL. Any thread. */
-int32_t aet_context_simd(const struct aet_context *context);
+int32_t aet_context_simd(const aet_context *context);
 
 /**
  * Ends the long calls in progress on this context's objects with AET_CANCELLED, within a second; nothing happens if
  * there is none. Any thread, also a signal handler.
  */
-void aet_context_request_cancel(const struct aet_context *context);
+void aet_context_request_cancel(const aet_context *context);
 
 /* ---- Atoms ---- */
 
@@ -385,27 +385,27 @@ aet_status aet_atoms_create(const aet_const_view *positions,
                             const aet_const_view *species,
                             const aet_const_view *heights,
                             const aet_const_view *widths,
-                            struct aet_atoms **atoms);
+                            aet_atoms **atoms);
 
 /**
  * Reads the atoms of an extended xyz file (positions in angstrom; plain xyz is read, too): columns `species`, `pos`,
  * `height`, `width`, `occupancy`, `probability`, `standard_error`, others are passed over. `path` is UTF-8.
  * AET_ERROR_FILE where it cannot be read, AET_ERROR_FORMAT with the line that is malformed. Any thread.
  */
-aet_status aet_atoms_read(const char *path, struct aet_atoms **atoms);
+aet_status aet_atoms_read(const char *path, aet_atoms **atoms);
 
 /**
  * Writes the atoms with all columns they have as extended xyz; reading gives the same numbers to the last bit. The
  * file appears when it is complete, an older one of that name is replaced. `path` is UTF-8. AET_ERROR_FILE. Any
  * thread.
  */
-aet_status aet_atoms_write(const struct aet_atoms *atoms, const char *path);
+aet_status aet_atoms_write(const aet_atoms *atoms, const char *path);
 
 /** Frees a list of atoms. NULL is left alone. Any thread. */
-void aet_atoms_free(struct aet_atoms *atoms);
+void aet_atoms_free(aet_atoms *atoms);
 
 /** Number of atoms; 0 for NULL. Any thread. */
-int64_t aet_atoms_count(const struct aet_atoms *atoms);
+int64_t aet_atoms_count(const aet_atoms *atoms);
 
 /**
  * Copies the column `name` of n atoms into `out`, of any real element type that holds its values; NaN where it is not
@@ -414,7 +414,7 @@ int64_t aet_atoms_count(const struct aet_atoms *atoms);
  * `standard_error` `[n,3]` of the positions, angstrom. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE,
  * AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for a value that it cannot hold. Any thread.
  */
-aet_status aet_atoms_copy_column(const struct aet_atoms *atoms, const char *name, const aet_view *out);
+aet_status aet_atoms_copy_column(const aet_atoms *atoms, const char *name, const aet_view *out);
 
 /* ---- Comparison of atoms ---- */
 
@@ -464,7 +464,7 @@ typedef struct aet_comparison {
 } aet_comparison;
 
 /** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
-aet_status aet_compare_options_init(struct aet_compare_options *options, size_t struct_size);
+aet_status aet_compare_options_init(aet_compare_options *options, size_t struct_size);
 
 /**
  * Compares found atoms with the true ones: mutually nearest atoms within the cutoff match, after their common shift
@@ -474,8 +474,8 @@ aet_status aet_compare_options_init(struct aet_compare_options *options, size_t 
  */
 aet_status aet_atoms_compare(const aet_atoms *found,
                              const aet_atoms *truth,
-                             const struct aet_compare_options *options,
-                             struct aet_comparison *comparison,
+                             const aet_compare_options *options,
+                             aet_comparison *comparison,
                              const aet_view *errors);
 
 /* ---- What is known of the images of a dataset ---- */
@@ -543,7 +543,7 @@ typedef struct aet_frames {
 } aet_frames;
 
 /** Sets `struct_size` and all views to NULL. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
-aet_status aet_frames_init(struct aet_frames *frames, size_t struct_size);
+aet_status aet_frames_init(aet_frames *frames, size_t struct_size);
 
 /* ---- Dataset ---- */
 
@@ -583,7 +583,7 @@ typedef struct aet_dataset_options {
  * Sets `struct_size` and all defaults, to which the pixel size must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE.
  * Any thread.
  */
-aet_status aet_dataset_options_init(struct aet_dataset_options *options, size_t struct_size);
+aet_status aet_dataset_options_init(aet_dataset_options *options, size_t struct_size);
 
 /**
  * Creates a dataset from `images` `[n,rows,columns]`, of any real element type (kept in single precision), and
@@ -595,13 +595,13 @@ aet_status aet_dataset_options_init(struct aet_dataset_options *options, size_t 
  * AET_ERROR_UNKNOWN_OPTION. Angles that look like radians give a warning in the log. Any thread.
  */
 aet_status aet_dataset_create(const aet_context *context,
-                              const struct aet_dataset_options *options,
+                              const aet_dataset_options *options,
                               const aet_const_view *images,
                               const aet_frames *frames,
-                              struct aet_dataset **dataset);
+                              aet_dataset **dataset);
 
 /** Frees a dataset; reconstructions that use it keep what they need. NULL is left alone. Any thread. */
-void aet_dataset_free(struct aet_dataset *dataset);
+void aet_dataset_free(aet_dataset *dataset);
 
 /**
  * Adds the images of one tilt, `[m,rows,columns]`, m >= 1, with `frames` of m images, as a new tilt at the end; all of
@@ -610,7 +610,7 @@ void aet_dataset_free(struct aet_dataset *dataset);
  * and AET_ERROR_EMPTY without images; the dataset then stays as it is. Any thread, also while a reconstruction runs on
  * the dataset.
  */
-aet_status aet_dataset_append_tilt(const struct aet_dataset *dataset,
+aet_status aet_dataset_append_tilt(const aet_dataset *dataset,
                                    const aet_const_view *images,
                                    const aet_frames *frames,
                                    int64_t *tilt);
@@ -621,7 +621,7 @@ aet_status aet_dataset_append_tilt(const struct aet_dataset *dataset,
  * one. AET_ERROR_RANGE for a tilt that does not exist, AET_ERROR_SHAPE for another number of images, and the errors of
  * aet_dataset_create; the dataset then stays as it is. Any thread, also while a reconstruction runs on the dataset.
  */
-aet_status aet_dataset_replace_tilt(const struct aet_dataset *dataset,
+aet_status aet_dataset_replace_tilt(const aet_dataset *dataset,
                                     int64_t tilt,
                                     const aet_const_view *images,
                                     const aet_frames *frames);
@@ -631,37 +631,37 @@ aet_status aet_dataset_replace_tilt(const struct aet_dataset *dataset,
  * rises by one. AET_ERROR_RANGE for a tilt that does not exist. Any thread, also while a reconstruction runs on the
  * dataset.
  */
-aet_status aet_dataset_exclude_tilt(const struct aet_dataset *dataset, int64_t tilt, int32_t excluded);
+aet_status aet_dataset_exclude_tilt(const aet_dataset *dataset, int64_t tilt, int32_t excluded);
 
 /** Number of the present version: 1 after creation, one more after each change; 0 for NULL. Any thread. */
-uint64_t aet_dataset_version(const struct aet_dataset *dataset);
+uint64_t aet_dataset_version(const aet_dataset *dataset);
 
 /** Number of images, excluded ones included; 0 for NULL. Any thread. */
-int64_t aet_dataset_image_count(const struct aet_dataset *dataset);
+int64_t aet_dataset_image_count(const aet_dataset *dataset);
 
 /** Number of tilts, excluded ones included; 0 for NULL. Any thread. */
-int64_t aet_dataset_tilt_count(const struct aet_dataset *dataset);
+int64_t aet_dataset_tilt_count(const aet_dataset *dataset);
 
 /** Number of sections (foci); 0 for NULL. Any thread. */
-int64_t aet_dataset_section_count(const struct aet_dataset *dataset);
+int64_t aet_dataset_section_count(const aet_dataset *dataset);
 
 /** Rows of every image; 0 for NULL. Any thread. */
-int64_t aet_dataset_rows(const struct aet_dataset *dataset);
+int64_t aet_dataset_rows(const aet_dataset *dataset);
 
 /** Columns of every image; 0 for NULL. Any thread. */
-int64_t aet_dataset_columns(const struct aet_dataset *dataset);
+int64_t aet_dataset_columns(const aet_dataset *dataset);
 
 /** Size of a pixel in the length unit; NaN for NULL. Any thread. */
-double aet_dataset_pixel_size(const struct aet_dataset *dataset);
+double aet_dataset_pixel_size(const aet_dataset *dataset);
 
 /** Energy of the beam, eV; NaN where not known, and for NULL. Any thread. */
-double aet_dataset_energy_ev(const struct aet_dataset *dataset);
+double aet_dataset_energy_ev(const aet_dataset *dataset);
 
 /** Convergence semi-angle, mrad; NaN where not known, and for NULL. Any thread. */
-double aet_dataset_semiangle_mrad(const struct aet_dataset *dataset);
+double aet_dataset_semiangle_mrad(const aet_dataset *dataset);
 
 /** The aet_length_unit; 0 for NULL. Any thread. */
-int32_t aet_dataset_length_unit(const struct aet_dataset *dataset);
+int32_t aet_dataset_length_unit(const aet_dataset *dataset);
 
 /* ---- Datasets in folders ---- */
 
@@ -846,29 +846,29 @@ typedef struct aet_probe_options {
  * Sets `struct_size` and all defaults: a perfect lens in focus, to which energy and semi-angle must be added.
  * AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread.
  */
-aet_status aet_probe_options_init(struct aet_probe_options *options, size_t struct_size);
+aet_status aet_probe_options_init(aet_probe_options *options, size_t struct_size);
 
 /**
  * Creates a probe. `options` must not be NULL: there is no default energy. AET_ERROR_RANGE for an energy, semi-angle,
  * aberration or source size that is not finite or outside its range, AET_ERROR_UNKNOWN_OPTION for an unknown
  * aet_aperture. Any thread.
  */
-aet_status aet_probe_create(const struct aet_probe_options *options, struct aet_probe **probe);
+aet_status aet_probe_create(const aet_probe_options *options, aet_probe **probe);
 
 /** Frees a probe. NULL is left alone. Any thread. */
-void aet_probe_free(struct aet_probe *probe);
+void aet_probe_free(aet_probe *probe);
 
 /** Relativistic wavelength, angstrom; NaN for NULL. Any thread. */
-double aet_probe_wavelength(const struct aet_probe *probe);
+double aet_probe_wavelength(const aet_probe *probe);
 
 /** Energy of the beam, eV; NaN for NULL. Any thread. */
-double aet_probe_energy_ev(const struct aet_probe *probe);
+double aet_probe_energy_ev(const aet_probe *probe);
 
 /** Convergence semi-angle, mrad; NaN for NULL. Any thread. */
-double aet_probe_semiangle_mrad(const struct aet_probe *probe);
+double aet_probe_semiangle_mrad(const aet_probe *probe);
 
 /** Height of the crossover along the beam, angstrom; NaN for NULL. Any thread. */
-double aet_probe_defocus(const struct aet_probe *probe);
+double aet_probe_defocus(const aet_probe *probe);
 
 /**
  * Samples the complex wave psi(r) = IFFT[A(k) exp(-i chi(k)) exp(-i pi lambda depth k^2) exp(-2 pi i k . (x, y))] on
@@ -879,7 +879,7 @@ double aet_probe_defocus(const struct aet_probe *probe);
  * and, with the largest semi-angle and pixel size possible, where the aperture reaches beyond the Nyquist frequency;
  * AET_ERROR_SHAPE, AET_ERROR_DTYPE for `out`. Any thread.
  */
-aet_status aet_probe_wave(const struct aet_probe *probe,
+aet_status aet_probe_wave(const aet_probe *probe,
                           double pixel_size,
                           double depth,
                           double x,
@@ -893,7 +893,457 @@ aet_status aet_probe_wave(const struct aet_probe *probe,
  * probe, single ones may be slightly negative. AET_ERROR_RANGE for a depth or pixel size that is not finite or
  * positive; AET_ERROR_SHAPE, AET_ERROR_DTYPE for `out`. Any thread.
  */
-aet_status aet_probe_intensity(const struct aet_probe *probe, double pixel_size, double depth, const aet_view *out);
+aet_status aet_probe_intensity(const aet_probe *probe, double pixel_size, double depth, const aet_view *out);
+
+/* ---- Local-orbital tomography (LOT) ---- */
+
+/** How probe and atoms interact in an image. */
+enum {
+  /** Independent of depth: an atom is a Gaussian spot in every image. Needs no probe and no pixel size. */
+  AET_LOT_MODEL_DIRECT = 0,
+  /** The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default. */
+  AET_LOT_MODEL_RIGID = 1,
+  /** Free probe pixels: AET_ERROR_UNSUPPORTED in this version. */
+  AET_LOT_MODEL_ADAPTIVE = 2,
+};
+typedef int32_t aet_lot_model;
+
+/** What is minimised, as a mean over the used pixels of all images. */
+enum {
+  /** Poisson where the counts per unit of every image are known, else the mean square. */
+  AET_LOSS_AUTOMATIC = 0,
+  /** (measured - calculated)^2 / 2, formula (5) of the LOT paper. */
+  AET_LOSS_MSE = 1,
+  /** calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. */
+  AET_LOSS_POISSON = 2,
+};
+typedef int32_t aet_loss;
+
+/** How neighbouring slices of the rigid model share an atom. */
+enum {
+  /** Linear weights between the two nearest slice centres: differentiable along the beam. */
+  AET_SLICING_LINEAR = 0,
+  /** The nearest slice has the whole atom, as in the papers; no derivative along the beam. */
+  AET_SLICING_HARD = 1,
+};
+typedef int32_t aet_slicing;
+
+/** Type of numbers in the kernels; parameters and sums are double in both. */
+enum {
+  /** float: fast. */
+  AET_PRECISION_SINGLE = 0,
+  /** double: for verification. */
+  AET_PRECISION_DOUBLE = 1,
+};
+typedef int32_t aet_precision;
+
+/** Which atoms have one value in common. */
+enum {
+  /** Heights: each atom its own. Widths: one per species. */
+  AET_SHARING_AUTOMATIC = 0,
+  /** Each atom its own. */
+  AET_SHARING_ATOM = 1,
+  /** One per species. */
+  AET_SHARING_SPECIES = 2,
+  /** One for all. */
+  AET_SHARING_COMMON = 3,
+};
+typedef int32_t aet_sharing;
+
+/** Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`. */
+typedef struct aet_lot_options {
+  /** sizeof(aet_lot_options). */
+  size_t struct_size;
+  /** An aet_lot_model. */
+  int32_t model;
+  /** An aet_loss. */
+  int32_t loss;
+  /** An aet_slicing. */
+  int32_t slicing;
+  /** An aet_precision. */
+  int32_t precision;
+  /** An aet_sharing: which atoms share a height H. */
+  int32_t height_sharing;
+  /** An aet_sharing: which atoms share a width B. */
+  int32_t width_sharing;
+  /** Thickness of slices, angstrom; 0: 4. */
+  double slice_thickness;
+  /** Width B of the orbitals H exp(-r^2 / B) at the start, angstrom^2; 0: those of the start atoms, else 0.5. */
+  double width_start;
+  /** Smallest width B, angstrom^2; 0: 0.1 pixel^2. */
+  double width_min;
+  /** Largest width B, angstrom^2; 0: 100 pixel^2. */
+  double width_max;
+  /**
+   * Half width of the window in which an orbital is computed, in sqrt(B); 0: 3.4 in single, 6.2 in double precision.
+   */
+  double cutoff;
+  /** Bytes that an evaluation may need beside the dataset; 0: no limit. */
+  double memory_limit;
+} aet_lot_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_lot_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
+
+/**
+ * Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
+ * slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
+ * background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
+ *
+ * `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
+ * `start` are used where it has them. All heights are then multiplied by one factor, and the backgrounds set, by least
+ * squares over all images. `options` may be NULL. The dataset may be empty: evaluations and runs answer
+ * AET_ERROR_NOT_READY until tilts are appended.
+ *
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
+ * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
+ * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+ * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_create_lot(const aet_context *context,
+                                const aet_dataset *dataset,
+                                const aet_probe *probe,
+                                const aet_atoms *start,
+                                const aet_lot_options *options,
+                                aet_recon **recon);
+
+/* ---- Reconstruction ---- */
+
+/**
+ * A reconstruction: a forward model, the images of a dataset and an optimiser. Functions that take it as `const` may be
+ * called from any thread at any time, also while aet_recon_run works and from its progress callback; they see the state
+ * after the latest iteration. The others may be called one at a time (AET_ERROR_BUSY).
+ */
+typedef struct aet_recon aet_recon;
+
+/** One block of the parameters. */
+typedef struct aet_block {
+  /** sizeof(aet_block), set by the caller. */
+  size_t struct_size;
+  /** Name: "positions". */
+  char name[32];
+  /** Unit: "A", "A^2", "deg", "1", or "image" for the unit of the images. */
+  char unit[16];
+  /** AET_DTYPE_F64. */
+  int32_t dtype;
+  /** Number of axes. */
+  int32_t ndim;
+  /** Extent of each axis, 1 beyond `ndim`. In x the last axis is contiguous. */
+  int64_t shape[4];
+  /** Number of values. */
+  int64_t size;
+  /** Place of the first value in x; -1 while the block is frozen. */
+  int64_t offset;
+  /** Typical change of one value: optimisers do best on value / scale. */
+  double scale;
+  /** Smallest value, or minus infinity. */
+  double lower;
+  /** Largest value, or infinity. */
+  double upper;
+  /** 1 while the block is frozen, else 0. */
+  int32_t frozen;
+  /** Zero. */
+  int32_t reserved;
+} aet_block;
+
+/**
+ * Frees the handle. Calls at work on other threads finish first; atoms and snapshots taken from it live on.
+ * NULL and freed handles are ignored. Any thread.
+ */
+void aet_recon_free(aet_recon *recon);
+
+/**
+ * Bytes that evaluations and iterations need beside the dataset, with all threads of the context at work.
+ * Any thread.
+ */
+aet_status aet_recon_memory_estimate(const aet_recon *recon, uint64_t *bytes);
+
+/**
+ * Generation of the parameters. It rises whenever length or meaning of x changes: a block is frozen or freed, a run
+ * takes up appended images. Fetch parameters and layout again then. 0 for NULL or a stale handle. Any thread.
+ */
+uint64_t aet_recon_generation(const aet_recon *recon);
+
+/** Number of blocks, frozen ones included; 0 for NULL or a stale handle. Any thread. */
+int64_t aet_recon_block_count(const aet_recon *recon);
+
+/**
+ * Describes block `index`, counted from 0. The caller sets `block->struct_size`. Blocks of local-orbital
+ * reconstructions, with p' = R p + (u, v, w), formula (3) of the LOT paper:
+ *
+ * - positions [atoms,3]: x, y, z in the specimen frame, A
+ * - heights [atoms, species or 1]: H, unit of the images
+ * - widths [atoms, species or 1]: B, A^2
+ * - drift [images,2]: u, v, A
+ * - depth_offset [tilts]: w, A
+ * - defocus [sections]: added to the recorded defocus, A
+ * - angles [tilts,3]: phi, theta, psi of the order zyx, deg
+ * - scale [images]: factor of the calculated image
+ * - background [images]: added to it, unit of the images
+ *
+ * The parameter vector x holds the free blocks in this order. At the start positions, heights, widths and background
+ * are free. AET_ERROR_RANGE for an index beyond the last block. Any thread.
+ */
+aet_status aet_recon_parameter_layout(const aet_recon *recon, int64_t index, aet_block *block);
+
+/** Length of the parameter vector x: the values of all free blocks. 0 for NULL or a stale handle. Any thread. */
+int64_t aet_recon_parameter_count(const aet_recon *recon);
+
+/**
+ * Copies the free parameters into `x` [n], n = aet_recon_parameter_count. AET_ERROR_STALE_PARAMETERS for another n.
+ * Any thread.
+ */
+aet_status aet_recon_get_parameters(const aet_recon *recon, int64_t n, double *x);
+
+/**
+ * Sets the free parameters to `x` [n]; the optimiser starts afresh from there. AET_ERROR_STALE_PARAMETERS for another n
+ * than aet_recon_parameter_count, AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction.
+ */
+aet_status aet_recon_set_parameters(aet_recon *recon, int64_t n, const double *x);
+
+/**
+ * Copies one block, frozen or not, into `out`, which has the shape of the block. AET_ERROR_UNKNOWN_OPTION for another
+ * name, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_get_block(const aet_recon *recon, const char *name, const aet_view *out);
+
+/**
+ * Sets one block, frozen or not, to `values`, which have the shape of the block; the optimiser starts afresh from
+ * there. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE, AET_ERROR_NON_FINITE, AET_ERROR_RANGE for a value
+ * outside the bounds of the block; AET_ERROR_BUSY while another call changes the reconstruction.
+ */
+aet_status aet_recon_set_block(aet_recon *recon, const char *name, const aet_const_view *values);
+
+/**
+ * Freezes (`frozen` 1) or frees (0) a block. That changes x, so the generation rises and the optimiser starts afresh;
+ * scales are estimated anew. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_UNSUPPORTED for a block that the
+ * model cannot refine (defocus and depth_offset without a probe, depth_offset with hard slices); AET_ERROR_BUSY while
+ * another call changes the reconstruction.
+ */
+aet_status aet_recon_freeze(aet_recon *recon, const char *name, int32_t frozen);
+
+/**
+ * Loss at `x` [n], a mean over the used pixels of `images` [n_images], which are numbers of images of the dataset, each
+ * at most once. NULL with n_images 0: all that are not excluded. Images named are evaluated even if excluded.
+ *
+ * `gradient` [n] gets the derivatives of the loss with respect to x; NULL saves their computation. `image_losses`
+ * [n_images] gets the loss of each image by itself; it may be NULL. Where `images` is NULL it needs room for every image
+ * of the dataset that is not excluded; name the images while other threads append or exclude tilts.
+ *
+ * AET_ERROR_STALE_PARAMETERS for another n than aet_recon_parameter_count, AET_ERROR_NON_FINITE (in x, or where x gives
+ * an infinite loss), AET_ERROR_RANGE (image numbers), AET_ERROR_INCONSISTENT (an image named twice),
+ * AET_ERROR_NOT_READY (no images), AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_loss_and_gradient(const aet_recon *recon,
+                                       int64_t n,
+                                       const double *x,
+                                       const int64_t *images,
+                                       int64_t n_images,
+                                       double *loss,
+                                       double *gradient,
+                                       double *image_losses);
+
+/**
+ * Calculates `images` [n_images] at `x` [n] into `out` [n_images,rows,columns], any real element type that holds them.
+ * NULL with n_images 0: all that are not excluded. The images are written one by one: after AET_CANCELLED some may be
+ * there. Errors as for aet_recon_loss_and_gradient, and AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_predict(const aet_recon *recon,
+                             int64_t n,
+                             const double *x,
+                             const int64_t *images,
+                             int64_t n_images,
+                             const aet_view *out);
+
+/**
+ * Gradient with respect to x of a loss of the host: J^T r at `x` [n], where `residuals` [n_images,rows,columns] are the
+ * derivatives r of that loss with respect to the calculated images and J those of the images with respect to x. It is
+ * the exact adjoint of the derivative of aet_recon_predict. `gradient` has n values. Images and errors as for
+ * aet_recon_loss_and_gradient, and AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_pull_back(const aet_recon *recon,
+                               int64_t n,
+                               const double *x,
+                               const int64_t *images,
+                               int64_t n_images,
+                               const aet_const_view *residuals,
+                               double *gradient);
+
+/* ---- Reconstruction ---- */
+
+/** When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members. */
+typedef struct aet_run_options {
+  /** sizeof(aet_run_options). */
+  size_t struct_size;
+  /** Iterations of this run at most; 0: 200. */
+  int32_t max_iterations;
+  /** Zero. */
+  int32_t reserved;
+  /** Seconds of this run at most, looked at after each iteration; 0: no limit. */
+  double max_seconds;
+  /** Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. */
+  double loss_tolerance;
+  /**
+   * Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
+   * 0: 1e-9.
+   */
+  double gradient_tolerance;
+} aet_run_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_run_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_run_options_init(aet_run_options *options, size_t struct_size);
+
+/**
+ * Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
+ * optimiser. `progress` may be NULL.
+ *
+ * AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the former state is kept); AET_ERROR_NOT_READY (no
+ * images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
+ * calling thread.
+ */
+aet_status aet_recon_step(aet_recon *recon, aet_progress_fn progress, void *user);
+
+/**
+ * Iterates until a rule of `options` (NULL: defaults) ends it: AET_CONVERGED, AET_MAX_ITERATIONS, AET_TIME_LIMIT or
+ * AET_CANCELLED. In every case the best state is kept, and another run goes on from there. Versions of the dataset that
+ * appear meanwhile are taken up at the next iteration. `progress` may be NULL; it ends the run by returning non-zero,
+ * and so does aet_context_request_cancel, within a second.
+ *
+ * AET_ERROR_RANGE (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call
+ * changes the reconstruction. Callbacks come on the calling thread. L-BFGS with bounds: Nocedal and Wright, Numerical
+ * Optimization, algorithms 7.4 and 7.5.
+ */
+aet_status aet_recon_run(aet_recon *recon, const aet_run_options *options, aet_progress_fn progress, void *user);
+
+/**
+ * Number of iterations in the history, those before a save included; 0 for NULL or a stale handle. Any thread; while a
+ * run works it grows.
+ */
+int64_t aet_recon_history_count(const aet_recon *recon);
+
+/**
+ * Copies the first values of one column of the history into `out` [count], count at most aet_recon_history_count:
+ *
+ * - iteration: number of the iteration, from 1
+ * - loss: after the iteration
+ * - r_factor: mean over the images of sum |measured - calculated| / sum |measured|, formula (11) of the LOT paper
+ * - gradient_norm: root mean square of the gradient in parameters / scale
+ * - step: root mean square of the step in parameters / scale
+ * - seconds: spent in iterations so far
+ * - evaluations: of all images so far
+ * - generation: of the parameters
+ * - dataset_version: of the dataset
+ *
+ * AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_copy_history(const aet_recon *recon, const char *name, const aet_view *out);
+
+/**
+ * Copies the R factor of every image in the latest state, sum |measured - calculated| / sum |measured| (formula (11) of
+ * the LOT paper), into `out` [images]; NaN where the image is excluded or was not evaluated yet. AET_ERROR_SHAPE. Any
+ * thread.
+ */
+aet_status aet_recon_copy_r_factors(const aet_recon *recon, const aet_view *out);
+
+/**
+ * The record of the reconstruction as JSON (UTF-8): options used, versions, instruction-set path, reason of the end,
+ * totals. `*needed` is set to the bytes with the closing NUL; `buffer` NULL only asks for them. AET_ERROR_RANGE where
+ * `capacity` is less. Any thread; while a run works it changes.
+ */
+aet_status aet_recon_record(const aet_recon *recon, char *buffer, size_t capacity, size_t *needed);
+
+/** The atoms of the latest state, with height and width of each, as a new handle. Any thread. */
+aet_status aet_recon_get_atoms(const aet_recon *recon, aet_atoms **atoms);
+
+/**
+ * The geometry of every image, excluded ones too, in the latest state: `rotations` [images,3,3], p' = R p; `drift`
+ * [images,2], (u along x', v along y') in A; `defocus` [images], recorded plus refined, in A. Any of them may be NULL.
+ * AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_get_geometry(const aet_recon *recon,
+                                  const aet_view *rotations,
+                                  const aet_view *drift,
+                                  const aet_view *defocus);
+
+/**
+ * Writes the latest state to the file `path`: all that is needed, beside dataset and probe, to go on with the same
+ * numbers to the last bit. An older file of that name stays until the new one is complete. AET_ERROR_FILE,
+ * AET_CANCELLED. Any thread; while a run works it is the state after the latest iteration.
+ */
+aet_status aet_recon_save(const aet_recon *recon, const char *path);
+
+/**
+ * Creates a reconstruction from a file of aet_recon_save. `dataset` holds the images it was saved with; tilts appended
+ * since are taken up by the next iteration. `probe` is that of its creation (NULL if it had none). On the same
+ * instruction-set path it goes on with the same numbers to the last bit, whatever the number of threads.
+ *
+ * AET_ERROR_FILE, AET_ERROR_FORMAT (no state file, or a damaged one), AET_ERROR_FILE_VERSION, AET_ERROR_TRUNCATED,
+ * AET_ERROR_INCONSISTENT (another dataset or probe), AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_load(const aet_context *context,
+                          const aet_dataset *dataset,
+                          const aet_probe *probe,
+                          const char *path,
+                          aet_recon **recon);
+
+/** Number of research knobs. Any thread. */
+int64_t aet_recon_param_count(void);
+
+/**
+ * Name of research knob `index`, counted from 0, in static storage; NULL beyond the last:
+ *
+ * - lbfgs.memory: pairs that L-BFGS remembers, 1 to 1000
+ * - line_search.decrease: sufficient decrease of the Armijo rule, 0 to 0.5
+ * - line_search.curvature: slope, relative to the start, at which a step is long enough, 0 to 1
+ * - line_search.evaluations: evaluations of one line search at most, 1 to 1000
+ *
+ * Any thread.
+ */
+const char *aet_recon_param_name(int64_t index);
+
+/**
+ * Sets a research knob. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_RANGE; AET_ERROR_BUSY while another call
+ * changes the reconstruction.
+ */
+aet_status aet_recon_set_param(aet_recon *recon, const char *name, double value);
+
+/** Value of a research knob. AET_ERROR_UNKNOWN_OPTION for another name. Any thread. */
+aet_status aet_recon_get_param(const aet_recon *recon, const char *name, double *value);
+
+/* ---- Snapshot ---- */
+
+/**
+ * The state of a reconstruction after some iteration. Immutable: any number of threads may use it, and it lives on when
+ * the reconstruction is freed.
+ */
+typedef struct aet_snapshot aet_snapshot;
+
+/**
+ * Takes the state after the latest iteration, without waiting and without copying. Any thread at any time, also while
+ * aet_recon_run works and from its progress callback; never AET_ERROR_BUSY.
+ */
+aet_status aet_recon_snapshot(const aet_recon *recon, aet_snapshot **snapshot);
+
+/** Frees the handle; NULL and freed handles are ignored. Any thread. */
+void aet_snapshot_free(aet_snapshot *snapshot);
+
+/** Iterations made when it was taken; 0 for NULL or a stale handle. Any thread. */
+int64_t aet_snapshot_iteration(const aet_snapshot *snapshot);
+
+/** Loss when it was taken; NaN before the first iteration, and for NULL or a stale handle. Any thread. */
+double aet_snapshot_loss(const aet_snapshot *snapshot);
+
+/** Generation of the parameters when it was taken; 0 for NULL or a stale handle. Any thread. */
+uint64_t aet_snapshot_generation(const aet_snapshot *snapshot);
+
+/** The atoms when it was taken, with height and width of each, as a new handle. Any thread. */
+aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atoms);
 
 /* ---- Views of dense arrays ---- */
 

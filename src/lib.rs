@@ -8,6 +8,10 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+// Unit tests share the small problems of tests/common, which name the crate as its users do.
+#[cfg(test)]
+extern crate self as aet;
+
 pub mod error;
 
 pub mod electron;

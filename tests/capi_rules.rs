@@ -14,6 +14,8 @@ fn sources() -> Vec<Source> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join("capi");
     let entries = fs::read_dir(folder).expect("src/capi can be listed").map(|entry| entry.expect("an entry").path());
     let files = entries.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    // What the unit tests share.
+    let files = files.filter(|path| path.file_stem().is_some_and(|stem| stem != "fixture"));
     let read = |path: std::path::PathBuf| {
         let text = fs::read_to_string(&path).expect("sources are readable");
         let text = text.split("#[cfg(test)]\n#[allow").next().unwrap_or_default();

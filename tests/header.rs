@@ -22,7 +22,9 @@ const FIRST: &[&str] = &[
     "dataset_columns",
     "dataset_metadata",
     "probe",
+    "lot",
     "recon",
+    "recon_run",
     "snapshot",
 ];
 

@@ -1,4 +1,4 @@
-//! Files: the dataset folder, NumPy arrays and extended xyz, in and out.
+//! Files: the dataset folder, NumPy arrays, extended xyz and states of reconstructions, in and out.
 //!
 //! Readers check sizes before they allocate and name the file, the line or the key that is wrong. Writers never
 //! leave half a file: everything is written beside its place and renamed at the end.
@@ -6,6 +6,7 @@
 pub mod atomic;
 pub mod dataset_folder;
 pub mod npy;
+pub mod state_file;
 pub mod xyz;
 
 use std::path::Path;

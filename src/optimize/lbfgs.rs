@@ -6,6 +6,7 @@
 
 use super::{dot, norm, Iterate, Objective, Space, Step};
 use crate::error::{Error, Result};
+use std::sync::Arc;
 
 /// Settings of [`Lbfgs`].
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -29,7 +30,8 @@ impl Default for LbfgsOptions {
 /// State of the method: the pairs in scaled variables, oldest first.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Lbfgs {
-    pairs: Vec<Pair>,
+    /// Shared, so that publishing the state after every iteration copies none of them.
+    pairs: Vec<Arc<Pair>>,
 }
 
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -51,6 +53,11 @@ impl Lbfgs {
     /// Forgets the pairs: the problem or its variables changed.
     pub fn forget(&mut self) {
         self.pairs.clear();
+    }
+
+    /// Whether all pairs have `len` variables, as those of a problem with `len` parameters have.
+    pub fn fits(&self, len: usize) -> bool {
+        self.pairs.iter().all(|pair| pair.s.len() == len && pair.y.len() == len)
     }
 
     /// One iteration from `at`, which becomes the new point; on error it is unchanged.
@@ -88,7 +95,7 @@ impl Lbfgs {
             if self.pairs.len() >= options.memory.max(1) {
                 self.pairs.remove(0);
             }
-            self.pairs.push(Pair { s, y, rho: 1.0 / product });
+            self.pairs.push(Arc::new(Pair { s, y, rho: 1.0 / product }));
         }
     }
 

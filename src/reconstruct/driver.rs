@@ -187,9 +187,9 @@ impl Memory {
             dataset_version: plan.version.number(),
         };
         self.history.push(record);
+        let judged = self.stopping.judge(stopping, loss, norm);
         self.publish(scene, plan.clone(), parameters, loss);
         self.tell_record(&record, watch);
-        let judged = self.stopping.judge(stopping, loss, norm);
         Ok(if step.stalled { Some(Termination::Stalled) } else { judged })
     }
 
@@ -215,7 +215,14 @@ impl Memory {
             iteration: self.iteration,
             loss,
             r_factors: Arc::new(self.r_factors.clone()),
+            memory: Arc::new(self.clone()),
         }));
+    }
+
+    /// Publishes what changed beside plan and parameters: knobs, the reason of the end.
+    pub fn republish(&self, scene: &Scene<'_>) {
+        let state = scene.latest.load_full();
+        scene.latest.store(Arc::new(State { memory: Arc::new(self.clone()), ..(*state).clone() }));
     }
 
     /// The parameters or the problem changed: what was remembered of the former one is void.

@@ -43,6 +43,8 @@ pub(super) struct Plan {
     pub started: bool,
     pub poisson_floor: f64,
     pub loss: LossChoice,
+    /// Parameters that slices and margins were laid out for.
+    pub laid_out_for: Arc<Vec<f64>>,
 }
 
 impl Recipe {
@@ -50,6 +52,12 @@ impl Recipe {
         let heights = self.options.height_sharing.unwrap_or(Sharing::Atom);
         let widths = self.options.width_sharing.unwrap_or(Sharing::Species);
         (heights.groups(&self.species), widths.groups(&self.species))
+    }
+
+    /// Number of values of all blocks for a version.
+    pub fn parameter_count(&self, version: &SeriesVersion) -> usize {
+        let (height_groups, width_groups) = self.groups();
+        Blocks::new(&series_geometry(version), &height_groups, &width_groups).background.end
     }
 
     /// Values of all blocks at the start; heights are relative until the intensities are fitted.
@@ -168,6 +176,7 @@ impl Recipe {
             started: false,
             poisson_floor: floor,
             loss: choice,
+            laid_out_for: Arc::new(parameters.to_vec()),
         })
     }
 

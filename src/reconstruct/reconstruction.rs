@@ -5,11 +5,11 @@ use super::plan::{Plan, Recipe};
 use super::state::{Fingerprint, Memory, Record, SavedState, Snapshot, State};
 use super::LotOptions;
 use crate::context::{CancelToken, Context};
-use crate::dataset::{SeriesVersion, TiltSeries};
+use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
 use crate::optics::Probe;
-use crate::optimize::{Stopping, Termination};
+use crate::optimize::{LbfgsOptions, Stopping, Termination};
 use crate::problem::{Evaluation, Layout, Observer, Waiting, Want};
 use crate::specimen::Atoms;
 use arc_swap::ArcSwap;
@@ -22,14 +22,6 @@ pub struct Reconstruction {
     series: TiltSeries,
     latest: ArcSwap<State>,
     driver: Mutex<Memory>,
-    /// Copy of the driver's record for readers.
-    record: ArcSwap<RecordBook>,
-}
-
-#[derive(Default)]
-struct RecordBook {
-    history: Vec<Record>,
-    termination: Option<Termination>,
 }
 
 /// Geometry of every image as refined.
@@ -50,8 +42,8 @@ pub struct Param {
     pub name: &'static str,
     /// What it does.
     pub help: &'static str,
-    get: fn(&Memory) -> f64,
-    set: fn(&mut Memory, f64),
+    get: fn(&LbfgsOptions) -> f64,
+    set: fn(&mut LbfgsOptions, f64),
     lower: f64,
     upper: f64,
 }
@@ -62,32 +54,32 @@ impl Param {
         Param {
             name: "lbfgs.memory",
             help: "pairs that L-BFGS remembers",
-            get: |m| m.lbfgs_options.memory as f64,
-            set: |m, v| m.lbfgs_options.memory = v as usize,
+            get: |o| o.memory as f64,
+            set: |o, v| o.memory = v as usize,
             lower: 1.0,
             upper: 1000.0,
         },
         Param {
             name: "line_search.decrease",
             help: "sufficient decrease c of the Armijo rule",
-            get: |m| m.lbfgs_options.decrease,
-            set: |m, v| m.lbfgs_options.decrease = v,
+            get: |o| o.decrease,
+            set: |o, v| o.decrease = v,
             lower: 0.0,
             upper: 0.5,
         },
         Param {
             name: "line_search.curvature",
             help: "slope, relative to the start, at which a step is long enough",
-            get: |m| m.lbfgs_options.curvature,
-            set: |m, v| m.lbfgs_options.curvature = v,
+            get: |o| o.curvature,
+            set: |o, v| o.curvature = v,
             lower: 0.0,
             upper: 1.0,
         },
         Param {
             name: "line_search.evaluations",
             help: "evaluations of one line search at most",
-            get: |m| m.lbfgs_options.line_search_evaluations as f64,
-            set: |m, v| m.lbfgs_options.line_search_evaluations = v as usize,
+            get: |o| o.line_search_evaluations as f64,
+            set: |o, v| o.line_search_evaluations = v as usize,
             lower: 1.0,
             upper: 1000.0,
         },
@@ -140,15 +132,9 @@ impl Reconstruction {
             iteration: memory.iteration,
             loss,
             r_factors: Arc::new(r_factors),
+            memory: Arc::new(memory.clone()),
         };
-        let book = RecordBook { history: memory.history.clone(), termination: memory.termination };
-        Self {
-            recipe,
-            series,
-            latest: ArcSwap::from_pointee(state),
-            driver: Mutex::new(memory),
-            record: ArcSwap::from_pointee(book),
-        }
+        Self { recipe, series, latest: ArcSwap::from_pointee(state), driver: Mutex::new(memory) }
     }
 
     /// The context it works on.
@@ -283,6 +269,26 @@ impl Reconstruction {
         })
     }
 
+    /// As `predict`, a few tilts at a time: `take` gets each image's place in the request and its pixels
+    /// [rows * columns], in no particular order, so that no second copy of all images is needed.
+    pub fn predict_each(
+        &self,
+        x: &[f64],
+        images: &[usize],
+        take: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
+    ) -> Result<()> {
+        self.with_point(x, |state, parameters, waiting| {
+            let pixels = state.plan.problem.pixels();
+            for places in state.plan.tilts_at_once(images)? {
+                let part: Vec<usize> = places.iter().map(|place| images[*place]).collect();
+                let mut out = vec![0.0; part.len() * pixels];
+                state.plan.problem.predict(&parameters, &part, &mut out, waiting)?;
+                places.iter().zip(out.chunks_exact(pixels)).try_for_each(|(place, image)| take(*place, image))?;
+            }
+            Ok(())
+        })
+    }
+
     /// J^T residuals with respect to x: the gradient of a loss of the host, whose derivatives with respect to the
     /// images [images, rows, columns] are `residuals`.
     pub fn pull_back(&self, x: &[f64], images: Option<&[usize]>, residuals: &[f64]) -> Result<Vec<f64>> {
@@ -297,6 +303,22 @@ impl Reconstruction {
             let gradient = state.plan.problem.pull_back(&parameters, &active, images, residuals, waiting)?;
             Ok(state.plan.layout.gather(&gradient))
         })
+    }
+
+    /// Rows and columns of every image.
+    pub fn image_shape(&self) -> (usize, usize) {
+        let state = self.latest.load();
+        (state.plan.version.rows(), state.plan.version.columns())
+    }
+
+    /// Number of images in the latest state, excluded ones included.
+    pub fn image_count(&self) -> usize {
+        self.latest.load().plan.version.images().len()
+    }
+
+    /// The images that take part when a request names none.
+    pub fn used_images(&self) -> Vec<usize> {
+        self.latest.load().plan.problem.images().to_vec()
     }
 
     fn with_point<R>(&self, x: &[f64], run: impl FnOnce(&State, Vec<f64>, &mut Waiting<'_>) -> Result<R>) -> Result<R> {
@@ -342,7 +364,7 @@ impl Reconstruction {
         let mut noted = |progress: &crate::problem::Progress| observer(progress);
         let mut watch = Watch::new(&cancel, &mut noted, max_iterations);
         let outcome = work(&mut memory, &self.scene(), &mut watch);
-        self.record.store(Arc::new(RecordBook { history: memory.history.clone(), termination: memory.termination }));
+        memory.republish(&self.scene());
         outcome
     }
 
@@ -370,9 +392,9 @@ impl Reconstruction {
         }
     }
 
-    /// One record per iteration of the finished calls.
+    /// One record per iteration so far.
     pub fn history(&self) -> Vec<Record> {
-        self.record.load().history.clone()
+        self.latest.load().memory.history.clone()
     }
 
     /// R factor of every image, NaN where excluded or not evaluated.
@@ -382,7 +404,7 @@ impl Reconstruction {
 
     /// Why the last run ended.
     pub fn termination(&self) -> Option<Termination> {
-        self.record.load().termination
+        self.latest.load().memory.termination
     }
 
     /// Loss of the latest state, NaN before the first evaluation.
@@ -393,7 +415,7 @@ impl Reconstruction {
     /// Options used, versions, instruction-set path, termination and totals, as JSON.
     pub fn record(&self) -> serde_json::Value {
         let state = self.latest.load();
-        let book = self.record.load();
+        let book = &state.memory;
         let last = book.history.last();
         serde_json::json!({
             "library": env!("CARGO_PKG_VERSION"),
@@ -423,7 +445,7 @@ impl Reconstruction {
     /// Value of a research knob.
     pub fn param(&self, name: &str) -> Result<f64> {
         let param = Param::find(name)?;
-        Ok((param.get)(&*self.drive()?))
+        Ok((param.get)(&self.latest.load().memory.lbfgs_options))
     }
 
     /// Sets a research knob.
@@ -432,18 +454,20 @@ impl Reconstruction {
         if !(param.lower..=param.upper).contains(&value) {
             return Err(Error::range(name, value, format!("{} to {}", param.lower, param.upper)));
         }
-        (param.set)(&mut *self.drive()?, value);
+        let mut memory = self.drive()?;
+        (param.set)(&mut memory.lbfgs_options, value);
+        memory.republish(&self.scene());
         Ok(())
     }
 
     // ---- storing ----
 
-    /// All that is needed to go on to the last bit, beside dataset and probe.
-    pub fn saved_state(&self) -> Result<SavedState> {
-        let memory = self.drive()?;
+    /// All that is needed to go on to the last bit, beside dataset and probe. Any thread, also during a run: then it is
+    /// the state after the latest iteration.
+    pub fn saved_state(&self) -> SavedState {
         let state = self.latest.load();
         let layout = &state.plan.layout;
-        Ok(SavedState {
+        SavedState {
             library: env!("CARGO_PKG_VERSION").into(),
             simd: self.recipe.context.simd().name().into(),
             options: self.recipe.options.clone(),
@@ -451,30 +475,24 @@ impl Reconstruction {
             species: self.recipe.species.clone(),
             generation: state.plan.generation,
             parameters: state.parameters.to_vec(),
+            laid_out_for: state.plan.laid_out_for.to_vec(),
             frozen: layout.blocks.iter().map(|b| b.frozen).collect(),
             scales: layout.blocks.iter().map(|b| b.scale).collect(),
             started: state.plan.started,
             poisson_floor: state.plan.poisson_floor,
-            fingerprint: fingerprint(&state.plan.version, state.plan.version.images().len()),
-            memory: memory.clone(),
-        })
+            fingerprint: Fingerprint::of(&state.plan.version, state.plan.version.images().len()),
+            memory: (*state.memory).clone(),
+        }
     }
 
-    /// Goes on from a saved state with the same images (a series that has grown since is taken up by the next
-    /// iteration). The probe must be the one it was made with.
+    /// Goes on from a saved state with the same images (a series that has grown since, or excludes others, is taken up
+    /// by the next iteration). The probe must be the one it was made with.
     pub fn resume(context: &Context, series: &TiltSeries, probe: Option<&Probe>, saved: SavedState) -> Result<Self> {
         context.check_process()?;
         let version = series.version();
-        let of_series = fingerprint(&version, saved.fingerprint.images.len());
-        if (Fingerprint { dataset_version: saved.fingerprint.dataset_version, ..of_series }) != saved.fingerprint {
-            return Err(Error::Inconsistent {
-                what: "state file".into(),
-                why: format!(
-                    "it was made with {} images of {} x {} pixels; the dataset has {}, of {} x {}, or other pixel values",
-                    saved.fingerprint.images.len(), saved.fingerprint.rows, saved.fingerprint.columns,
-                    version.images().len(), version.rows(), version.columns()
-                ),
-            });
+        let of_series = Fingerprint::of(&version, saved.fingerprint.images.len());
+        if !of_series.same_images(&saved.fingerprint) {
+            return Err(saved.fingerprint.difference(&version));
         }
         if probe.map(Probe::options) != saved.probe.as_ref() {
             return Err(Error::Inconsistent {
@@ -482,16 +500,31 @@ impl Reconstruction {
                 why: "it differs from the one the state was made with".into(),
             });
         }
+        saved.options.check()?;
         let recipe =
             Recipe { context: context.clone(), options: saved.options, probe: probe.cloned(), species: saved.species };
         let version = version.first_images(saved.fingerprint.images.len());
-        let mut plan = recipe.plan(version, &saved.parameters, saved.generation, Some(saved.poisson_floor))?;
-        for ((block, frozen), scale) in plan.layout.blocks.iter_mut().zip(&saved.frozen).zip(&saved.scales) {
-            (block.frozen, block.scale) = (*frozen, *scale);
+        let wanted = recipe.parameter_count(&version);
+        for values in [&saved.parameters, &saved.laid_out_for] {
+            if values.len() != wanted || recipe.species.is_empty() {
+                return Err(damaged(format!("{} parameters, wanted {wanted}", values.len())));
+            }
+            check_values("state file: the parameters", values)?;
         }
+        let mut plan = recipe.plan(version, &saved.laid_out_for, saved.generation, Some(saved.poisson_floor))?;
+        plan.take_frozen(&saved.frozen, &saved.scales)?;
         plan.started = saved.started;
-        Ok(Self::assemble(recipe, series.clone(), plan, saved.parameters, saved.memory))
+        let mut memory = saved.memory;
+        memory.check(plan.layout.free_len())?;
+        if of_series.excluded != saved.fingerprint.excluded {
+            memory.forget();
+        }
+        Ok(Self::assemble(recipe, series.clone(), plan, saved.parameters, memory))
     }
+}
+
+fn damaged(why: String) -> Error {
+    Error::Inconsistent { what: "state file".into(), why }
 }
 
 impl State {
@@ -523,8 +556,37 @@ impl Plan {
             species: self.species.clone(),
             height_groups: self.height_groups.clone(),
             width_groups: self.width_groups.clone(),
+            laid_out_for: self.laid_out_for.clone(),
             ..*self
         }
+    }
+}
+
+impl Plan {
+    /// Freezes and scales the blocks as they were saved.
+    fn take_frozen(&mut self, frozen: &[bool], scales: &[f64]) -> Result<()> {
+        let count = self.layout.blocks.len();
+        if frozen.len() != count || scales.len() != count {
+            return Err(damaged(format!("{} blocks, wanted {count}", frozen.len())));
+        }
+        for ((block, frozen), scale) in self.layout.blocks.iter_mut().zip(frozen).zip(scales) {
+            if !(scale.is_finite() && *scale > 0.0) || (block.locked.is_some() && !frozen) {
+                return Err(damaged(format!("block {} with scale {scale}, frozen: {frozen}", block.name)));
+            }
+            (block.frozen, block.scale) = (*frozen, *scale);
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// An error unless it belongs to a problem with `len` free parameters.
+    fn check(&self, len: usize) -> Result<()> {
+        let fits = self.at.as_ref().is_none_or(|at| at.x.len() == len && at.gradient.len() == len);
+        if fits && self.lbfgs.fits(len) {
+            return Ok(());
+        }
+        Err(damaged(format!("the optimiser's memory is not one of {len} free parameters")))
     }
 }
 
@@ -532,20 +594,5 @@ fn check_values(what: &str, values: &[f64]) -> Result<()> {
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(at) => Err(Error::NonFinite { what: what.into(), value: values[at], at: format!("index {at}") }),
-    }
-}
-
-fn fingerprint(version: &SeriesVersion, count: usize) -> Fingerprint {
-    let of_image = |image: &Arc<crate::dataset::Image>| {
-        let mut hasher = crc32fast::Hasher::new();
-        image.pixels.iter().for_each(|v| hasher.update(&v.to_le_bytes()));
-        hasher.finalize()
-    };
-    Fingerprint {
-        rows: version.rows(),
-        columns: version.columns(),
-        pixel_size: version.pixel_size(),
-        images: version.images().iter().take(count).map(of_image).collect(),
-        dataset_version: version.number(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use crate::context::log;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::forward::local_orbital::Blocks;
 use crate::problem::Waiting;
 use rand::{Rng, SeedableRng};
@@ -20,6 +20,19 @@ impl Plan {
         };
         let tilts: Vec<Vec<usize>> = self.version.tilts().iter().map(|t| used(&t.images)).collect();
         tilts.chunks(TILTS_AT_ONCE).map(|tilts| tilts.concat()).filter(|images| !images.is_empty()).collect()
+    }
+
+    /// Places in a request, tilt by tilt, as many as are held at once.
+    pub fn tilts_at_once(&self, images: &[usize]) -> Result<Vec<Vec<usize>>> {
+        let mut by_tilt = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+        for (place, &image) in images.iter().enumerate() {
+            let count = self.version.images().len();
+            let known = self.version.images().get(image);
+            let known = known.ok_or_else(|| Error::range("image", image, format!("a number below {count}")))?;
+            by_tilt.entry(known.tilt).or_default().push(place);
+        }
+        let tilts: Vec<Vec<usize>> = by_tilt.into_values().collect();
+        Ok(tilts.chunks(TILTS_AT_ONCE).map(|tilts| tilts.concat()).collect())
     }
 
     /// One factor for all heights and one background per image, by least squares over all images:

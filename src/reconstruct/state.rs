@@ -2,9 +2,11 @@
 
 use super::options::LotOptions;
 use super::plan::Plan;
-use crate::error::Result;
+use crate::dataset::{Image, SeriesVersion};
+use crate::error::{Error, Result};
 use crate::optics::ProbeOptions;
 use crate::optimize::{Iterate, Lbfgs, LbfgsOptions, StoppingState, Termination};
+use crate::problem::Block;
 use crate::specimen::Atoms;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub struct State {
     pub loss: f64,
     /// R factor of every image; NaN where excluded or not evaluated yet.
     pub r_factors: Arc<Vec<f64>>,
+    /// What the driver remembered at that moment.
+    pub(super) memory: Arc<Memory>,
 }
 
 /// A state handed out while the reconstruction goes on.
@@ -42,6 +46,12 @@ impl Snapshot {
     /// Generation at that moment.
     pub fn generation(&self) -> u64 {
         self.state.plan.generation
+    }
+
+    /// A block with its values at that moment.
+    pub fn block(&self, name: &str) -> Result<(&Block, &[f64])> {
+        let block = self.state.plan.layout.block(name)?;
+        Ok((block, &self.state.parameters[block.range()]))
     }
 
     /// The atoms at that moment.
@@ -98,6 +108,8 @@ pub struct SavedState {
     pub(super) species: Vec<u8>,
     pub(super) generation: u64,
     pub(super) parameters: Vec<f64>,
+    /// Parameters that slices and margins were laid out for: with others the last bits would differ.
+    pub(super) laid_out_for: Vec<f64>,
     pub(super) frozen: Vec<bool>,
     pub(super) scales: Vec<f64>,
     pub(super) started: bool,
@@ -112,7 +124,60 @@ pub(super) struct Fingerprint {
     pub rows: usize,
     pub columns: usize,
     pub pixel_size: f64,
-    /// Checksum of the pixels of every image.
+    /// Checksum of every image: its pixels and what is recorded with them.
     pub images: Vec<u32>,
-    pub dataset_version: u64,
+    /// Which images were excluded; a difference is like a new version of the dataset.
+    pub excluded: Vec<bool>,
+}
+
+impl Fingerprint {
+    /// Of the first `count` images of a version.
+    pub fn of(version: &SeriesVersion, count: usize) -> Self {
+        let images = || version.images().iter().take(count);
+        Fingerprint {
+            rows: version.rows(),
+            columns: version.columns(),
+            pixel_size: version.pixel_size(),
+            images: images().map(|image| checksum(image)).collect(),
+            excluded: images().map(|image| image.excluded).collect(),
+        }
+    }
+
+    /// Whether a state made with these images goes on with those.
+    pub fn same_images(&self, other: &Self) -> bool {
+        (self.rows, self.columns, &self.images) == (other.rows, other.columns, &other.images)
+            && self.pixel_size.to_bits() == other.pixel_size.to_bits()
+    }
+
+    /// The error for a version whose images are others.
+    pub fn difference(&self, version: &SeriesVersion) -> Error {
+        Error::Inconsistent {
+            what: "state file".into(),
+            why: format!(
+                "it was made with {} images of {} x {} pixels of {}; the dataset has {}, of {} x {} of {}, or other \
+                 values in them",
+                self.images.len(),
+                self.rows,
+                self.columns,
+                self.pixel_size,
+                version.images().len(),
+                version.rows(),
+                version.columns(),
+                version.pixel_size()
+            ),
+        }
+    }
+}
+
+/// Checksum of all that an evaluation takes from an image.
+fn checksum(image: &Image) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    image.pixels.iter().for_each(|v| hasher.update(&v.to_le_bytes()));
+    if let Some(mask) = &image.mask {
+        mask.iter().for_each(|used| hasher.update(&[u8::from(*used)]));
+    }
+    [image.tilt as u64, image.section as u64].iter().for_each(|i| hasher.update(&i.to_le_bytes()));
+    let numbers = [image.defocus, image.counts_per_unit.unwrap_or(f64::NAN)];
+    numbers.iter().for_each(|v| hasher.update(&v.to_le_bytes()));
+    hasher.finalize()
 }

@@ -1,0 +1,349 @@
+//! Local-orbital tomography (LOT): its options and its creator
+
+use super::enums::{host_enum, HostEnum};
+use super::guard::guard;
+use super::options::CStruct;
+use super::recon::aet_recon;
+use super::status::aet_status;
+use super::{aet_atoms, aet_context, aet_dataset, aet_probe};
+use crate::forward::local_orbital::{Sharing, Slicing};
+use crate::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use crate::{Error, Result};
+
+/// How probe and atoms interact in an image.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_lot_model {
+    /// Independent of depth: an atom is a Gaussian spot in every image. Needs no probe and no pixel size.
+    Direct = 0,
+    /// The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default.
+    Rigid = 1,
+    /// Free probe pixels: AET_ERROR_UNSUPPORTED in this version.
+    Adaptive = 2,
+}
+
+host_enum!(aet_lot_model:
+    Direct = "AET_LOT_MODEL_DIRECT",
+    Rigid = "AET_LOT_MODEL_RIGID",
+    Adaptive = "AET_LOT_MODEL_ADAPTIVE",
+);
+
+/// What is minimised, as a mean over the used pixels of all images.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_loss {
+    /// Poisson where the counts per unit of every image are known, else the mean square.
+    Automatic = 0,
+    /// (measured - calculated)^2 / 2, formula (5) of the LOT paper.
+    Mse = 1,
+    /// calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative.
+    Poisson = 2,
+}
+
+host_enum!(aet_loss:
+    Automatic = "AET_LOSS_AUTOMATIC",
+    Mse = "AET_LOSS_MSE",
+    Poisson = "AET_LOSS_POISSON",
+);
+
+/// How neighbouring slices of the rigid model share an atom.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_slicing {
+    /// Linear weights between the two nearest slice centres: differentiable along the beam.
+    Linear = 0,
+    /// The nearest slice has the whole atom, as in the papers; no derivative along the beam.
+    Hard = 1,
+}
+
+host_enum!(aet_slicing:
+    Linear = "AET_SLICING_LINEAR",
+    Hard = "AET_SLICING_HARD",
+);
+
+/// Type of numbers in the kernels; parameters and sums are double in both.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_precision {
+    /// float: fast.
+    Single = 0,
+    /// double: for verification.
+    Double = 1,
+}
+
+host_enum!(aet_precision:
+    Single = "AET_PRECISION_SINGLE",
+    Double = "AET_PRECISION_DOUBLE",
+);
+
+/// Which atoms have one value in common.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_sharing {
+    /// Heights: each atom its own. Widths: one per species.
+    Automatic = 0,
+    /// Each atom its own.
+    Atom = 1,
+    /// One per species.
+    Species = 2,
+    /// One for all.
+    Common = 3,
+}
+
+host_enum!(aet_sharing:
+    Automatic = "AET_SHARING_AUTOMATIC",
+    Atom = "AET_SHARING_ATOM",
+    Species = "AET_SHARING_SPECIES",
+    Common = "AET_SHARING_COMMON",
+);
+
+/// Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct aet_lot_options {
+    /// sizeof(aet_lot_options).
+    pub struct_size: usize,
+    /// An aet_lot_model.
+    pub model: i32,
+    /// An aet_loss.
+    pub loss: i32,
+    /// An aet_slicing.
+    pub slicing: i32,
+    /// An aet_precision.
+    pub precision: i32,
+    /// An aet_sharing: which atoms share a height H.
+    pub height_sharing: i32,
+    /// An aet_sharing: which atoms share a width B.
+    pub width_sharing: i32,
+    /// Thickness of slices, angstrom; 0: 4.
+    pub slice_thickness: f64,
+    /// Width B of the orbitals H exp(-r^2 / B) at the start, angstrom^2; 0: those of the start atoms, else 0.5.
+    pub width_start: f64,
+    /// Smallest width B, angstrom^2; 0: 0.1 pixel^2.
+    pub width_min: f64,
+    /// Largest width B, angstrom^2; 0: 100 pixel^2.
+    pub width_max: f64,
+    /// Half width of the window in which an orbital is computed, in sqrt(B); 0: 3.4 in single, 6.2 in double precision.
+    pub cutoff: f64,
+    /// Bytes that an evaluation may need beside the dataset; 0: no limit.
+    pub memory_limit: f64,
+}
+
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; six i32 stand before the 8-byte members.
+unsafe impl CStruct for aet_lot_options {
+    const NAME: &'static str = "aet_lot_options";
+
+    fn defaults() -> Self {
+        aet_lot_options {
+            struct_size: size_of::<Self>(),
+            model: aet_lot_model::Rigid as i32,
+            loss: 0,
+            slicing: 0,
+            precision: 0,
+            height_sharing: 0,
+            width_sharing: 0,
+            slice_thickness: 0.0,
+            width_start: 0.0,
+            width_min: 0.0,
+            width_max: 0.0,
+            cutoff: 0.0,
+            memory_limit: 0.0,
+        }
+    }
+}
+
+impl aet_sharing {
+    fn chosen(self) -> Option<Sharing> {
+        match self {
+            aet_sharing::Automatic => None,
+            aet_sharing::Atom => Some(Sharing::Atom),
+            aet_sharing::Species => Some(Sharing::Species),
+            aet_sharing::Common => Some(Sharing::Common),
+        }
+    }
+}
+
+/// A number for which 0 means automatic.
+fn chosen(value: f64) -> Option<f64> {
+    (value != 0.0).then_some(value)
+}
+
+impl TryFrom<aet_lot_options> for LotOptions {
+    type Error = Error;
+
+    fn try_from(options: aet_lot_options) -> Result<Self> {
+        let default = LotOptions::default();
+        let limit = options.memory_limit;
+        if limit.is_nan() || limit < 0.0 {
+            return Err(Error::range("memory_limit", limit, "a number of bytes, or 0 for no limit"));
+        }
+        Ok(LotOptions {
+            model: match aet_lot_model::from_number(options.model, "model")? {
+                aet_lot_model::Direct => LotModel::Direct,
+                aet_lot_model::Rigid => LotModel::Rigid,
+                aet_lot_model::Adaptive => LotModel::Adaptive,
+            },
+            loss: match aet_loss::from_number(options.loss, "loss")? {
+                aet_loss::Automatic => None,
+                aet_loss::Mse => Some(LossChoice::Mse),
+                aet_loss::Poisson => Some(LossChoice::Poisson),
+            },
+            slicing: match aet_slicing::from_number(options.slicing, "slicing")? {
+                aet_slicing::Linear => Slicing::Linear,
+                aet_slicing::Hard => Slicing::Hard,
+            },
+            precision: match aet_precision::from_number(options.precision, "precision")? {
+                aet_precision::Single => Precision::Single,
+                aet_precision::Double => Precision::Double,
+            },
+            height_sharing: aet_sharing::from_number(options.height_sharing, "height_sharing")?.chosen(),
+            width_sharing: aet_sharing::from_number(options.width_sharing, "width_sharing")?.chosen(),
+            slice_thickness: chosen(options.slice_thickness).unwrap_or(default.slice_thickness),
+            width_start: chosen(options.width_start),
+            width_min: chosen(options.width_min),
+            width_max: chosen(options.width_max),
+            cutoff: chosen(options.cutoff),
+            memory_limit: chosen(limit).map(|bytes| bytes as u64),
+        })
+    }
+}
+
+/// Sets all members to their defaults; `struct_size` is sizeof(aet_lot_options). AET_ERROR_NULL,
+/// AET_ERROR_STRUCT_SIZE. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_lot_options_init(options: *mut aet_lot_options, struct_size: usize) -> aet_status {
+    guard("aet_lot_options_init", |host| host.init(options, struct_size))
+}
+
+/// Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
+/// slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
+/// background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
+///
+/// `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
+/// `start` are used where it has them. All heights are then multiplied by one factor, and the backgrounds set, by least
+/// squares over all images. `options` may be NULL. The dataset may be empty: evaluations and runs answer
+/// AET_ERROR_NOT_READY until tilts are appended.
+///
+/// AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
+/// the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
+/// (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+/// AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_create_lot(
+    context: *const aet_context,
+    dataset: *const aet_dataset,
+    probe: *const aet_probe,
+    start: *const aet_atoms,
+    options: *const aet_lot_options,
+    recon: *mut *mut aet_recon,
+) -> aet_status {
+    guard("aet_recon_create_lot", |host| {
+        let place = host.new_handle(recon, "recon")?;
+        let context = host.input(context, "context")?;
+        let series = &host.input(dataset, "dataset")?.series;
+        let probe = host.optional_input(probe, "probe")?;
+        let start = host.input(start, "start")?;
+        let options = LotOptions::try_from(host.options(options)?)?;
+        place.set(Reconstruction::local_orbital(context, series, probe.map(AsRef::as_ref), start, &options)?);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::super::fixture::{common, free, handle, message, Scene};
+    use super::super::*;
+    use super::*;
+    use crate::specimen::Atoms;
+    use std::ptr;
+
+    fn fails(scene: &mut Scene, options: aet_lot_options, code: i32, text: &str) {
+        assert_eq!(scene.create(&options) as i32, code, "{}", message());
+        assert!(message().starts_with("aet_recon_create_lot: "), "{}", message());
+        assert!(message().contains(text), "{}", message());
+        assert!(scene.recon.is_null());
+    }
+
+    #[test]
+    fn defaults() {
+        let mut options = aet_lot_options { model: 9, ..aet_lot_options::defaults() };
+        // SAFETY: a local.
+        let status = unsafe { aet_lot_options_init(&raw mut options, size_of::<aet_lot_options>()) };
+        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 80));
+        assert_eq!(LotOptions::try_from(options).unwrap(), LotOptions::default());
+        // SAFETY: NULL is allowed to come.
+        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 80) } as i32, 100);
+    }
+
+    #[test]
+    fn bad_options_are_named() {
+        let mut scene = Scene::inputs(common::series(2, 1, 21, 22), common::atoms());
+        let good = aet_lot_options::defaults();
+        fails(&mut scene, aet_lot_options { model: 7, ..good }, 104, "AET_LOT_MODEL_RIGID = 1");
+        fails(&mut scene, aet_lot_options { model: 2, ..good }, 107, "adaptive");
+        fails(&mut scene, aet_lot_options { loss: 3, ..good }, 104, "AET_LOSS_POISSON = 2");
+        fails(&mut scene, aet_lot_options { slicing: -1, ..good }, 104, "AET_SLICING_HARD = 1");
+        fails(&mut scene, aet_lot_options { precision: 2, ..good }, 104, "AET_PRECISION_DOUBLE = 1");
+        fails(&mut scene, aet_lot_options { width_sharing: 4, ..good }, 104, "unknown width_sharing `4`");
+        fails(&mut scene, aet_lot_options { slice_thickness: f64::NAN, ..good }, 103, "slice_thickness is NaN");
+        fails(&mut scene, aet_lot_options { width_start: -1.0, ..good }, 103, "width_start is -1");
+        fails(&mut scene, aet_lot_options { cutoff: f64::INFINITY, ..good }, 103, "cutoff is inf");
+        fails(&mut scene, aet_lot_options { memory_limit: -1.0, ..good }, 103, "memory_limit is -1");
+        fails(&mut scene, aet_lot_options { memory_limit: 1000.0, ..good }, 500, "1000 are allowed");
+        fails(&mut scene, aet_lot_options { struct_size: 12, ..good }, 106, "aet_lot_options");
+    }
+
+    #[test]
+    fn bad_inputs_are_named() {
+        let mut scene = Scene::inputs(common::series(2, 1, 21, 22), common::atoms());
+        let good = aet_lot_options::defaults();
+        let probe = std::mem::replace(&mut scene.probe, ptr::null_mut());
+        fails(&mut scene, good, 100, "`probe` is NULL");
+        assert_eq!(scene.create(&aet_lot_options { model: 0, ..good }), aet_status::AET_OK, "direct needs no probe");
+        free(std::mem::replace(&mut scene.recon, ptr::null_mut()));
+        scene.probe = probe;
+
+        let start = std::mem::replace(&mut scene.start, ptr::null_mut());
+        fails(&mut scene, good, 100, "`start` is NULL");
+        scene.start = handle(Atoms::new(vec![[900.0, 0.0, 0.0], [0.0, 950.0, 0.0]]).unwrap());
+        fails(&mut scene, good, 302, "all 2 atoms lie outside every image");
+        free(scene.start);
+        fails(&mut scene, good, 105, "aet_atoms is no live handle");
+        scene.start = start;
+        let Scene { context, dataset, probe, start, .. } = scene;
+        // SAFETY: handles and NULL.
+        let status = unsafe { aet_recon_create_lot(context, dataset, probe, start, ptr::null(), ptr::null_mut()) };
+        assert_eq!((status as i32, message().contains("`recon` is NULL")), (100, true));
+    }
+
+    #[test]
+    fn inputs_may_be_freed_first() {
+        let mut scene = Scene::small(aet_lot_model::Rigid);
+        for pointer in [&mut scene.start] {
+            free(std::mem::replace(pointer, ptr::null_mut()));
+        }
+        free(std::mem::replace(&mut scene.probe, ptr::null_mut()));
+        free(std::mem::replace(&mut scene.dataset, ptr::null_mut()));
+        free(std::mem::replace(&mut scene.context, ptr::null_mut()));
+        assert_eq!(scene.run(2, &mut |_| 0), aet_status::AET_MAX_ITERATIONS, "{}", message());
+    }
+
+    #[test]
+    fn an_empty_dataset_waits_for_tilts() {
+        let (images, mut frames) = common::frames(1, 2, 21, 22);
+        let options = crate::dataset::SeriesOptions {
+            rows: Some(21),
+            columns: Some(22),
+            pixel_size: common::PIXEL,
+            ..Default::default()
+        };
+        let series = crate::dataset::TiltSeries::empty(options).unwrap();
+        let mut scene = Scene::inputs(series.clone(), common::atoms());
+        assert_eq!(scene.create(&aet_lot_options { width_start: 0.6, ..aet_lot_options::defaults() }) as i32, 0);
+        assert_eq!(scene.run(2, &mut |_| 0), aet_status::AET_ERROR_NOT_READY, "{}", message());
+        frames.tilt = None;
+        series.append_tilt(images.view(), &frames).unwrap();
+        assert_eq!(scene.run(2, &mut |_| 0), aet_status::AET_MAX_ITERATIONS, "{}", message());
+    }
+}

@@ -1,0 +1,690 @@
+//! Reconstruction: running, results, storing
+
+use super::guard::{guard, guard_plain, guard_value};
+use super::options::CStruct;
+use super::progress::aet_progress_fn;
+use super::recon::aet_recon;
+use super::status::aet_status;
+use super::view::{aet_view, OutView};
+use super::{aet_atoms, aet_context, aet_dataset, aet_probe};
+use crate::context::Context;
+use crate::io::{state_file, Monitor};
+use crate::optimize::{Stopping, Termination};
+use crate::reconstruct::{Param, Reconstruction, Record};
+use crate::{Error, Result};
+use ndarray::{Array1, ArrayD, IxDyn};
+use std::ffi::{c_char, c_void, CString};
+use std::ptr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct aet_run_options {
+    /// sizeof(aet_run_options).
+    pub struct_size: usize,
+    /// Iterations of this run at most; 0: 200.
+    pub max_iterations: i32,
+    /// Zero.
+    pub reserved: i32,
+    /// Seconds of this run at most, looked at after each iteration; 0: no limit.
+    pub max_seconds: f64,
+    /// Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7.
+    pub loss_tolerance: f64,
+    /// Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
+    /// 0: 1e-9.
+    pub gradient_tolerance: f64,
+}
+
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; two i32 stand before the 8-byte members.
+unsafe impl CStruct for aet_run_options {
+    const NAME: &'static str = "aet_run_options";
+
+    fn defaults() -> Self {
+        aet_run_options {
+            struct_size: size_of::<Self>(),
+            max_iterations: 0,
+            reserved: 0,
+            max_seconds: 0.0,
+            loss_tolerance: 0.0,
+            gradient_tolerance: 0.0,
+        }
+    }
+}
+
+/// Longest time limit in seconds: a thousand years.
+const LONGEST: f64 = 3.2e10;
+
+impl TryFrom<aet_run_options> for Stopping {
+    type Error = Error;
+
+    fn try_from(options: aet_run_options) -> Result<Self> {
+        let default = Stopping::default();
+        let iterations = usize::try_from(options.max_iterations).map_err(|_| {
+            Error::range("max_iterations", options.max_iterations, "a positive number, 0 for automatic")
+        })?;
+        let seconds = options.max_seconds;
+        if seconds.is_nan() || seconds < 0.0 {
+            return Err(Error::range("max_seconds", seconds, "a positive number (seconds), 0 for no limit"));
+        }
+        let tolerance = |value: f64, automatic: f64| if value == 0.0 { automatic } else { value };
+        let stopping = Stopping {
+            max_iterations: if iterations == 0 { default.max_iterations } else { iterations },
+            max_time: (seconds > 0.0 && seconds < LONGEST).then(|| Duration::from_secs_f64(seconds)),
+            loss_tolerance: tolerance(options.loss_tolerance, default.loss_tolerance),
+            gradient_tolerance: tolerance(options.gradient_tolerance, default.gradient_tolerance),
+        };
+        stopping.check()?;
+        Ok(stopping)
+    }
+}
+
+impl From<Termination> for aet_status {
+    fn from(termination: Termination) -> Self {
+        match termination {
+            Termination::LossTolerance | Termination::GradientTolerance | Termination::Stalled => {
+                aet_status::AET_CONVERGED
+            }
+            Termination::MaxIterations => aet_status::AET_MAX_ITERATIONS,
+            Termination::TimeLimit => aet_status::AET_TIME_LIMIT,
+            Termination::Cancelled => aet_status::AET_CANCELLED,
+        }
+    }
+}
+
+/// Sets all members to their defaults; `struct_size` is sizeof(aet_run_options). AET_ERROR_NULL,
+/// AET_ERROR_STRUCT_SIZE. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_run_options_init(options: *mut aet_run_options, struct_size: usize) -> aet_status {
+    guard("aet_run_options_init", |host| host.init(options, struct_size))
+}
+
+/// Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
+/// optimiser. `progress` may be NULL.
+///
+/// AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the former state is kept); AET_ERROR_NOT_READY (no
+/// images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
+/// calling thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_step(
+    recon: *mut aet_recon,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+) -> aet_status {
+    guard("aet_recon_step", |host| {
+        let recon = host.object_exclusive(recon, "recon")?;
+        let outcome = recon.step(&mut host.progress(progress, user))?;
+        Ok(outcome.map_or(aet_status::AET_OK, aet_status::from))
+    })
+}
+
+/// Iterates until a rule of `options` (NULL: defaults) ends it: AET_CONVERGED, AET_MAX_ITERATIONS, AET_TIME_LIMIT or
+/// AET_CANCELLED. In every case the best state is kept, and another run goes on from there. Versions of the dataset that
+/// appear meanwhile are taken up at the next iteration. `progress` may be NULL; it ends the run by returning non-zero,
+/// and so does aet_context_request_cancel, within a second.
+///
+/// AET_ERROR_RANGE (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call
+/// changes the reconstruction. Callbacks come on the calling thread. L-BFGS with bounds: Nocedal and Wright, Numerical
+/// Optimization, algorithms 7.4 and 7.5.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_run(
+    recon: *mut aet_recon,
+    options: *const aet_run_options,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+) -> aet_status {
+    guard("aet_recon_run", |host| {
+        let recon = host.object_exclusive(recon, "recon")?;
+        let stopping = Stopping::try_from(host.options(options)?)?;
+        Ok(aet_status::from(recon.run(&stopping, &mut host.progress(progress, user))?))
+    })
+}
+
+/// Columns of the history.
+const HISTORY: [(&str, fn(&Record) -> f64); 9] = [
+    ("iteration", |r| r.iteration as f64),
+    ("loss", |r| r.loss),
+    ("r_factor", |r| r.r_factor),
+    ("gradient_norm", |r| r.gradient_norm),
+    ("step", |r| r.step),
+    ("seconds", |r| r.seconds),
+    ("evaluations", |r| r.evaluations),
+    ("generation", |r| r.generation as f64),
+    ("dataset_version", |r| r.dataset_version as f64),
+];
+
+/// Number of iterations in the history, those before a save included; 0 for NULL or a stale handle. Any thread; while a
+/// run works it grows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_history_count(recon: *const aet_recon) -> i64 {
+    guard_value(0, |host| Ok(host.object(recon, "recon")?.history().len() as i64))
+}
+
+/// Copies the first values of one column of the history into `out` [count], count at most aet_recon_history_count:
+///
+/// - iteration: number of the iteration, from 1
+/// - loss: after the iteration
+/// - r_factor: mean over the images of sum |measured - calculated| / sum |measured|, formula (11) of the LOT paper
+/// - gradient_norm: root mean square of the gradient in parameters / scale
+/// - step: root mean square of the step in parameters / scale
+/// - seconds: spent in iterations so far
+/// - evaluations: of all images so far
+/// - generation: of the parameters
+/// - dataset_version: of the dataset
+///
+/// AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_copy_history(
+    recon: *const aet_recon,
+    name: *const c_char,
+    out: *const aet_view,
+) -> aet_status {
+    guard("aet_recon_copy_history", |host| {
+        let mut history = host.object(recon, "recon")?.history();
+        let mut out = host.out_view(out, "out")?;
+        let name = host.text(name, "name")?;
+        let column = HISTORY.iter().find(|(known, _)| *known == name).ok_or_else(|| Error::UnknownOption {
+            what: "column of the history".into(),
+            got: name,
+            known: HISTORY.map(|(known, _)| known).join(", "),
+        })?;
+        // A run on another thread may have made it longer since the host asked for the count.
+        if let [count] = *out.shape() {
+            history.truncate(count);
+        }
+        out.write(&history.iter().map(column.1).collect::<Array1<f64>>())
+    })
+}
+
+/// Copies the R factor of every image in the latest state, sum |measured - calculated| / sum |measured| (formula (11) of
+/// the LOT paper), into `out` [images]; NaN where the image is excluded or was not evaluated yet. AET_ERROR_SHAPE. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_copy_r_factors(recon: *const aet_recon, out: *const aet_view) -> aet_status {
+    guard("aet_recon_copy_r_factors", |host| {
+        let r_factors = host.object(recon, "recon")?.r_factors();
+        host.out_view(out, "out")?.write(&Array1::from(r_factors))
+    })
+}
+
+/// The record of the reconstruction as JSON (UTF-8): options used, versions, instruction-set path, reason of the end,
+/// totals. `*needed` is set to the bytes with the closing NUL; `buffer` NULL only asks for them. AET_ERROR_RANGE where
+/// `capacity` is less. Any thread; while a run works it changes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_record(
+    recon: *const aet_recon,
+    buffer: *mut c_char,
+    capacity: usize,
+    needed: *mut usize,
+) -> aet_status {
+    guard("aet_recon_record", |host| {
+        let recon = host.object(recon, "recon")?;
+        let place = host.out_text(buffer, capacity, needed)?;
+        let text = serde_json::to_string_pretty(&recon.record()).map_err(|e| Error::Internal(e.to_string()))?;
+        place.set(&text)
+    })
+}
+
+/// The atoms of the latest state, with height and width of each, as a new handle. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_get_atoms(recon: *const aet_recon, atoms: *mut *mut aet_atoms) -> aet_status {
+    guard("aet_recon_get_atoms", |host| {
+        let place = host.new_handle(atoms, "atoms")?;
+        place.set(host.object(recon, "recon")?.atoms()?);
+        Ok(())
+    })
+}
+
+/// The geometry of every image, excluded ones too, in the latest state: `rotations` [images,3,3], p' = R p; `drift`
+/// [images,2], (u along x', v along y') in A; `defocus` [images], recorded plus refined, in A. Any of them may be NULL.
+/// AET_ERROR_SHAPE. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_get_geometry(
+    recon: *const aet_recon,
+    rotations: *const aet_view,
+    drift: *const aet_view,
+    defocus: *const aet_view,
+) -> aet_status {
+    guard("aet_recon_get_geometry", |host| {
+        let geometry = host.object(recon, "recon")?.geometry();
+        let n = geometry.defocus.len();
+        let matrices = shaped(&[n, 3, 3], geometry.rotations.into_iter().flatten().flatten().collect())?;
+        let shifts = shaped(&[n, 2], geometry.drift.into_iter().flatten().collect())?;
+        let foci = shaped(&[n], geometry.defocus)?;
+        let mut rotations = wanted(host.optional_out_view(rotations, "rotations")?, &matrices)?;
+        let mut drift = wanted(host.optional_out_view(drift, "drift")?, &shifts)?;
+        let mut defocus = wanted(host.optional_out_view(defocus, "defocus")?, &foci)?;
+        rotations.as_mut().map_or(Ok(()), |out| out.write(&matrices))?;
+        drift.as_mut().map_or(Ok(()), |out| out.write(&shifts))?;
+        defocus.as_mut().map_or(Ok(()), |out| out.write(&foci))
+    })
+}
+
+fn shaped(shape: &[usize], values: Vec<f64>) -> Result<ArrayD<f64>> {
+    ArrayD::from_shape_vec(IxDyn(shape), values).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// A view that can take an array: all are checked before the first is written.
+fn wanted<'c>(view: Option<OutView<'c>>, array: &ArrayD<f64>) -> Result<Option<OutView<'c>>> {
+    if let Some(view) = &view {
+        view.expect_shape(array.shape())?;
+        view.expect_holds::<f64>()?;
+    }
+    Ok(view)
+}
+
+/// Reads or writes a file; only aet_context_request_cancel ends it early.
+fn cancellable<R>(context: &Context, work: impl FnOnce(&mut Monitor<'_>) -> Result<R>) -> Result<R> {
+    let cancel = context.cancel_token();
+    work(&mut |_| !cancel.is_cancelled())
+}
+
+/// Writes the latest state to the file `path`: all that is needed, beside dataset and probe, to go on with the same
+/// numbers to the last bit. An older file of that name stays until the new one is complete. AET_ERROR_FILE,
+/// AET_CANCELLED. Any thread; while a run works it is the state after the latest iteration.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_save(recon: *const aet_recon, path: *const c_char) -> aet_status {
+    guard("aet_recon_save", |host| {
+        let recon = host.object(recon, "recon")?;
+        let path = host.path(path, "path")?;
+        cancellable(recon.context(), |monitor| state_file::write(&path, &recon.saved_state(), monitor))
+    })
+}
+
+/// Creates a reconstruction from a file of aet_recon_save. `dataset` holds the images it was saved with; tilts appended
+/// since are taken up by the next iteration. `probe` is that of its creation (NULL if it had none). On the same
+/// instruction-set path it goes on with the same numbers to the last bit, whatever the number of threads.
+///
+/// AET_ERROR_FILE, AET_ERROR_FORMAT (no state file, or a damaged one), AET_ERROR_FILE_VERSION, AET_ERROR_TRUNCATED,
+/// AET_ERROR_INCONSISTENT (another dataset or probe), AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_load(
+    context: *const aet_context,
+    dataset: *const aet_dataset,
+    probe: *const aet_probe,
+    path: *const c_char,
+    recon: *mut *mut aet_recon,
+) -> aet_status {
+    guard("aet_recon_load", |host| {
+        let place = host.new_handle(recon, "recon")?;
+        let context = host.input(context, "context")?;
+        let series = &host.input(dataset, "dataset")?.series;
+        let probe = host.optional_input(probe, "probe")?;
+        let path = host.path(path, "path")?;
+        let saved = cancellable(context, |monitor| state_file::read(&path, monitor))?;
+        place.set(Reconstruction::resume(context, series, probe.map(AsRef::as_ref), saved)?);
+        Ok(())
+    })
+}
+
+/// Names of the research knobs for C.
+fn param_names() -> &'static [CString] {
+    static NAMES: OnceLock<Vec<CString>> = OnceLock::new();
+    NAMES.get_or_init(|| Param::ALL.iter().filter_map(|param| CString::new(param.name).ok()).collect())
+}
+
+/// Number of research knobs. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn aet_recon_param_count() -> i64 {
+    guard_plain(0, || param_names().len() as i64)
+}
+
+/// Name of research knob `index`, counted from 0, in static storage; NULL beyond the last:
+///
+/// - lbfgs.memory: pairs that L-BFGS remembers, 1 to 1000
+/// - line_search.decrease: sufficient decrease of the Armijo rule, 0 to 0.5
+/// - line_search.curvature: slope, relative to the start, at which a step is long enough, 0 to 1
+/// - line_search.evaluations: evaluations of one line search at most, 1 to 1000
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn aet_recon_param_name(index: i64) -> *const c_char {
+    guard_plain(ptr::null(), || {
+        let name = usize::try_from(index).ok().and_then(|index| param_names().get(index));
+        name.map_or(ptr::null(), |name| name.as_ptr())
+    })
+}
+
+/// Sets a research knob. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_RANGE; AET_ERROR_BUSY while another call
+/// changes the reconstruction.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_set_param(recon: *mut aet_recon, name: *const c_char, value: f64) -> aet_status {
+    guard("aet_recon_set_param", |host| {
+        host.object_exclusive(recon, "recon")?.set_param(&host.text(name, "name")?, value)
+    })
+}
+
+/// Value of a research knob. AET_ERROR_UNKNOWN_OPTION for another name. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_get_param(
+    recon: *const aet_recon,
+    name: *const c_char,
+    value: *mut f64,
+) -> aet_status {
+    guard("aet_recon_get_param", |host| {
+        let place = host.out(value, "value")?;
+        place.set(host.object(recon, "recon")?.param(&host.text(name, "name")?)?);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::super::fixture::{common, free, message, view, Scene};
+    use super::super::*;
+    use super::*;
+    use crate::specimen::Atoms;
+    use std::ffi::CStr;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
+
+    fn column(scene: &Scene, name: &CStr) -> Vec<f64> {
+        // SAFETY: a handle, a string and a view of a local.
+        unsafe {
+            let count = aet_recon_history_count(scene.recon) as usize;
+            let mut values = vec![0.0; count];
+            let out = view(&mut values, &[count]);
+            assert_eq!(aet_recon_copy_history(scene.recon, name.as_ptr(), &out) as i32, 0, "{}", message());
+            values
+        }
+    }
+
+    fn record(scene: &Scene) -> String {
+        let mut needed = 0;
+        // SAFETY: a handle and locals of the sizes told.
+        unsafe {
+            assert_eq!(aet_recon_record(scene.recon, ptr::null_mut(), 0, &raw mut needed) as i32, 0);
+            let mut buffer = vec![0_u8; needed];
+            let data = buffer.as_mut_ptr().cast();
+            assert_eq!(aet_recon_record(scene.recon, data, needed, &raw mut needed) as i32, 0);
+            assert_eq!(aet_recon_record(scene.recon, data, 10, &raw mut needed) as i32, 103);
+            CStr::from_bytes_with_nul(&buffer).unwrap().to_str().unwrap().to_string()
+        }
+    }
+
+    #[test]
+    fn options() {
+        let mut options = aet_run_options::defaults();
+        assert_eq!(Stopping::try_from(options).unwrap(), Stopping::default());
+        (options.max_iterations, options.max_seconds, options.loss_tolerance) = (7, 0.5, 1e-3);
+        let stopping = Stopping::try_from(options).unwrap();
+        assert_eq!((stopping.max_iterations, stopping.loss_tolerance), (7, 1e-3));
+        assert_eq!(stopping.max_time, Some(Duration::from_millis(500)));
+        let good = aet_run_options::defaults();
+        for bad in [
+            aet_run_options { max_iterations: -1, ..good },
+            aet_run_options { max_seconds: f64::NAN, ..good },
+            aet_run_options { max_seconds: -1.0, ..good },
+            aet_run_options { loss_tolerance: -1e-3, ..good },
+            aet_run_options { gradient_tolerance: f64::NAN, ..good },
+        ] {
+            assert_eq!(Stopping::try_from(bad).unwrap_err().code(), 103, "{bad:?}");
+        }
+        let endless = aet_run_options { max_seconds: f64::INFINITY, ..good };
+        assert_eq!(Stopping::try_from(endless).unwrap().max_time, None);
+        // SAFETY: a local.
+        assert_eq!(unsafe { aet_run_options_init(&raw mut options, 40) } as i32, 0);
+        assert_eq!((options.max_iterations, options.struct_size), (0, 40));
+    }
+
+    #[test]
+    fn outcomes() {
+        let scene = Scene::small(aet_lot_model::Direct);
+        let none = ptr::null_mut();
+        // SAFETY: handles, and options that live here.
+        unsafe {
+            assert_eq!(aet_recon_step(scene.recon, None, none), aet_status::AET_OK, "{}", message());
+            let hurry = aet_run_options { max_seconds: 1e-9, ..aet_run_options::defaults() };
+            assert_eq!(aet_recon_run(scene.recon, &hurry, None, none), aet_status::AET_TIME_LIMIT);
+            assert_eq!(scene.run(1, &mut |_| 0), aet_status::AET_MAX_ITERATIONS);
+            let easy = aet_run_options { loss_tolerance: 1e-4, ..aet_run_options::defaults() };
+            assert_eq!(aet_recon_run(scene.recon, &easy, None, none), aet_status::AET_CONVERGED);
+            let bad = aet_run_options { max_seconds: -1.0, ..easy };
+            assert_eq!(aet_recon_run(scene.recon, &bad, None, none), aet_status::AET_ERROR_RANGE);
+            assert_eq!(aet_recon_run(ptr::null_mut(), &easy, None, none), aet_status::AET_ERROR_NULL);
+        }
+        let record = record(&scene);
+        assert!(record.contains("\"termination\": \"LossTolerance\""), "{record}");
+    }
+
+    #[test]
+    fn history_and_results() {
+        let scene = Scene::small(aet_lot_model::Rigid);
+        let mut told = Vec::new();
+        let status = scene.run(5, &mut |progress| {
+            if progress.phase == aet_phase::Optimizing as i32 {
+                told.push((progress.iteration, progress.loss));
+            }
+            0
+        });
+        assert_eq!(status, aet_status::AET_MAX_ITERATIONS, "{}", message());
+        let losses = column(&scene, c"loss");
+        assert_eq!(column(&scene, c"iteration"), [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
+        told.dedup();
+        assert_eq!(told, (1..=5).zip(losses.iter().copied()).collect::<Vec<_>>());
+        for (name, _) in HISTORY {
+            assert!(column(&scene, &CString::new(name).unwrap()).iter().all(|v| v.is_finite()), "{name}");
+        }
+        let (mut r_factors, mut rotations, mut foci) = ([0.0; 6], [0.0; 54], [0.0; 6]);
+        let mut atoms = ptr::null_mut();
+        // SAFETY: handles, strings, views of locals.
+        unsafe {
+            let out = view(&mut r_factors, &[6]);
+            assert_eq!(aet_recon_copy_history(scene.recon, c"colour".as_ptr(), &out) as i32, 104);
+            assert!(message().contains("iteration, loss, r_factor"), "{}", message());
+            assert_eq!(aet_recon_copy_history(scene.recon, c"loss".as_ptr(), &out) as i32, 101, "5 values for 6");
+            assert_eq!(aet_recon_copy_r_factors(scene.recon, &out) as i32, 0, "{}", message());
+            assert!(r_factors.iter().all(|r| *r > 0.0 && *r < 1.0), "{r_factors:?}");
+
+            let (of_rotations, of_foci) = (view(&mut rotations, &[6, 3, 3]), view(&mut foci, &[6]));
+            let geometry =
+                |of_foci: &aet_view| aet_recon_get_geometry(scene.recon, &of_rotations, ptr::null(), of_foci);
+            assert_eq!(geometry(&aet_view { ndim: 2, ..of_foci }) as i32, 101);
+            assert_eq!(rotations[8], 0.0, "nothing was written");
+            assert_eq!(geometry(&of_foci) as i32, 0, "{}", message());
+            assert_eq!(foci, [-8.0, 0.0, -8.0, 0.0, -8.0, 0.0]);
+            let of_dataset = scene.series.version().images()[5].rotation;
+            let worst = (0..9).map(|i| (rotations[45 + i] - of_dataset[i / 3][i % 3]).abs()).fold(0.0, f64::max);
+            assert!(worst < 1e-12, "{worst}");
+
+            assert_eq!(aet_recon_get_atoms(scene.recon, &raw mut atoms) as i32, 0);
+        }
+        free(atoms);
+        assert!(record(&scene).contains("\"simd\""));
+    }
+
+    #[test]
+    fn callbacks_may_ask_but_not_change() {
+        let scene = Scene::small(aet_lot_model::Rigid);
+        let folder = tempfile::tempdir().unwrap();
+        let path = CString::new(folder.path().join("checkpoint").to_str().unwrap()).unwrap();
+        let x = scene.parameters();
+        let mut called = 0;
+        let status = scene.run(3, &mut |_| {
+            called += 1;
+            let (recon, n) = (scene.recon, x.len() as i64);
+            let (mut loss, mut value, mut atoms, mut snapshot) = (0.0, 0.0, ptr::null_mut(), ptr::null_mut());
+            // SAFETY: handles, strings and locals of the sizes told.
+            unsafe {
+                assert_eq!(aet_recon_run(recon, ptr::null(), None, ptr::null_mut()), aet_status::AET_ERROR_BUSY);
+                assert_eq!(aet_recon_set_parameters(recon, n, x.as_ptr()), aet_status::AET_ERROR_BUSY);
+                assert_eq!(aet_recon_freeze(recon, c"widths".as_ptr(), 1), aet_status::AET_ERROR_BUSY);
+                assert!(message().contains("busy"), "{}", message());
+                let null = ptr::null_mut();
+                let evaluated =
+                    aet_recon_loss_and_gradient(recon, n, x.as_ptr(), [1_i64].as_ptr(), 1, &raw mut loss, null, null);
+                assert_eq!((evaluated as i32, loss > 0.0), (0, true), "{}", message());
+                assert_eq!(aet_recon_get_atoms(recon, &raw mut atoms) as i32, 0);
+                assert_eq!(aet_recon_snapshot(recon, &raw mut snapshot) as i32, 0);
+                assert_eq!(aet_recon_get_param(recon, c"lbfgs.memory".as_ptr(), &raw mut value) as i32, 0);
+                assert_eq!(aet_recon_save(recon, path.as_ptr()) as i32, 0, "{}", message());
+                assert_eq!(aet_recon_history_count(recon), aet_snapshot_iteration(snapshot));
+            }
+            free(atoms);
+            free(snapshot);
+            0
+        });
+        assert_eq!((status, called >= 3), (aet_status::AET_MAX_ITERATIONS, true), "{}", message());
+    }
+
+    #[test]
+    fn cancelling_from_the_callback_keeps_the_best_state() {
+        let scene = Scene::small(aet_lot_model::Direct);
+        let status = scene.run(100, &mut |progress| i32::from(progress.iteration == 2));
+        assert_eq!(status, aet_status::AET_CANCELLED);
+        let losses = column(&scene, c"loss");
+        assert_eq!(losses.len(), 2);
+        assert!(record(&scene).contains("\"termination\": \"Cancelled\""));
+        assert_eq!(scene.loss(&scene.parameters()), losses[1]);
+        assert_eq!(scene.run(1, &mut |_| 0), aet_status::AET_MAX_ITERATIONS, "it goes on");
+        assert_eq!(column(&scene, c"iteration"), [1.0, 2.0, 3.0]);
+    }
+
+    /// A problem of which one evaluation lasts.
+    fn large() -> Scene {
+        let positions = (0..6000).map(|i| std::array::from_fn(|a| 160.0 * (common::noise(3 * i + a) - 0.5))).collect();
+        let mut scene = Scene::inputs(common::series(8, 2, 400, 400), Atoms::new(positions).unwrap());
+        let options = aet_lot_options { precision: 1, width_start: 0.6, ..aet_lot_options::defaults() };
+        assert_eq!(scene.create(&options), aet_status::AET_OK, "{}", message());
+        scene
+    }
+
+    #[test]
+    fn cancelling_from_another_thread_takes_less_than_a_second() {
+        let scene = large();
+        let x = scene.parameters();
+        for evaluating in [false, true] {
+            let asked = std::thread::scope(|scope| {
+                let asked = scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(300));
+                    scene.inner.request_cancel();
+                    Instant::now()
+                });
+                let mut status = aet_status::AET_OK;
+                while evaluating && status == aet_status::AET_OK {
+                    let (mut loss, n, mut gradient) = (0.0, x.len() as i64, vec![0.0; x.len()]);
+                    let (to_loss, to_gradient) = (&raw mut loss, gradient.as_mut_ptr());
+                    let (data, none) = (x.as_ptr(), ptr::null_mut());
+                    // SAFETY: a handle and locals of the sizes told.
+                    status = unsafe {
+                        aet_recon_loss_and_gradient(scene.recon, n, data, ptr::null(), 0, to_loss, to_gradient, none)
+                    };
+                }
+                if !evaluating {
+                    status = scene.run(i32::MAX, &mut |_| 0);
+                }
+                assert_eq!(status, aet_status::AET_CANCELLED, "{}", message());
+                let returned = Instant::now();
+                returned.saturating_duration_since(asked.join().unwrap())
+            });
+            assert!(asked < Duration::from_secs(1), "{asked:?}, evaluating: {evaluating}");
+        }
+    }
+
+    #[test]
+    fn evaluations_and_snapshots_go_on_during_a_run() {
+        let scene = Scene::small(aet_lot_model::Rigid);
+        let (x, done) = (scene.parameters(), AtomicBool::new(false));
+        let first = scene.loss(&x);
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let mut latest = 0;
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(scene.loss(&x), first);
+                    let (mut snapshot, mut atoms) = (ptr::null_mut(), ptr::null_mut());
+                    // SAFETY: handles and locals.
+                    unsafe {
+                        assert_eq!(aet_recon_snapshot(scene.recon(), &raw mut snapshot) as i32, 0);
+                        assert!(aet_snapshot_iteration(snapshot) >= latest);
+                        latest = aet_snapshot_iteration(snapshot);
+                        assert_eq!(aet_snapshot_get_atoms(snapshot, &raw mut atoms) as i32, 0);
+                    }
+                    free(atoms);
+                    free(snapshot);
+                }
+            });
+            assert_eq!(scene.run(30, &mut |_| 0), aet_status::AET_MAX_ITERATIONS, "{}", message());
+            done.store(true, Ordering::Relaxed);
+            asking.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_tilt_appended_during_a_run_is_taken_up() {
+        let scene = Scene::small(aet_lot_model::Rigid);
+        let (images, mut frames) = common::frames(1, 2, 41, 38);
+        frames.tilt = None;
+        let mut waiting = true;
+        let status = scene.run(6, &mut |progress| {
+            if progress.iteration == 3 && std::mem::take(&mut waiting) {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| scene.series.append_tilt(images.view(), &frames).unwrap());
+                });
+            }
+            0
+        });
+        assert_eq!(status, aet_status::AET_MAX_ITERATIONS, "{}", message());
+        assert_eq!(column(&scene, c"dataset_version"), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(column(&scene, c"generation"), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(scene.parameters().len(), 58, "two more backgrounds");
+    }
+
+    #[test]
+    fn saving_and_loading() {
+        let mut scene = Scene::small(aet_lot_model::Rigid);
+        assert_eq!(scene.run(8, &mut |_| 0), aet_status::AET_MAX_ITERATIONS);
+        let whole = scene.parameters();
+        free(std::mem::replace(&mut scene.recon, ptr::null_mut()));
+        let options = aet_lot_options { width_start: 0.6, ..aet_lot_options::defaults() };
+        assert_eq!(scene.create(&options), aet_status::AET_OK);
+        assert_eq!(scene.run(4, &mut |_| 0), aet_status::AET_MAX_ITERATIONS);
+
+        let folder = tempfile::tempdir().unwrap();
+        let name = |name: &str| CString::new(folder.path().join(name).to_str().unwrap()).unwrap();
+        let (path, missing) = (name("Zwischen stand \u{e4}\u{212b}.aet"), name("missing"));
+        std::fs::write(folder.path().join("other"), b"no state file at all").unwrap();
+        // SAFETY: handles, strings and locals.
+        unsafe {
+            assert_eq!(aet_recon_save(scene.recon, path.as_ptr()) as i32, 0, "{}", message());
+            assert_eq!(aet_recon_save(scene.recon, c"".as_ptr()) as i32, 103);
+            assert_eq!(aet_recon_save(scene.recon, name("no folder/state").as_ptr()) as i32, 400);
+            free(std::mem::replace(&mut scene.recon, ptr::null_mut()));
+            let Scene { context, dataset, probe, .. } = scene;
+            let recon = &raw mut scene.recon;
+            let load = |probe, path: &CStr| aet_recon_load(context, dataset, probe, path.as_ptr(), recon) as i32;
+            assert_eq!(load(probe, &missing), 400);
+            assert_eq!(load(probe, &name("other")), 401);
+            assert_eq!(load(ptr::null_mut(), &path), 302);
+            assert_eq!(load(probe, &path), 0, "{}", message());
+        }
+        assert_eq!(column(&scene, c"iteration").len(), 4);
+        assert_eq!(scene.run(4, &mut |_| 0), aet_status::AET_MAX_ITERATIONS);
+        assert_eq!(scene.parameters(), whole);
+    }
+
+    #[test]
+    fn knobs() {
+        let scene = Scene::small(aet_lot_model::Direct);
+        // SAFETY: a handle, strings and locals.
+        unsafe {
+            let count = aet_recon_param_count();
+            assert!(count >= 4 && aet_recon_param_name(count).is_null() && aet_recon_param_name(-1).is_null());
+            for index in 0..count {
+                let mut value = f64::NAN;
+                let name = aet_recon_param_name(index);
+                assert_eq!(aet_recon_get_param(scene.recon, name, &raw mut value) as i32, 0);
+                assert_eq!(aet_recon_set_param(scene.recon, name, value) as i32, 0, "{}", message());
+            }
+            let (memory, mut value) = (c"lbfgs.memory".as_ptr(), 0.0);
+            assert_eq!(aet_recon_set_param(scene.recon, memory, 5.0) as i32, 0);
+            assert_eq!(aet_recon_get_param(scene.recon, memory, &raw mut value) as i32, 0);
+            assert_eq!(value, 5.0);
+            assert_eq!(aet_recon_set_param(scene.recon, memory, f64::NAN) as i32, 103);
+            assert_eq!(aet_recon_set_param(scene.recon, c"luck".as_ptr(), 1.0) as i32, 104);
+            assert!(message().contains("lbfgs.memory, line_search.decrease"), "{}", message());
+        }
+    }
+}
