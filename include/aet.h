@@ -895,121 +895,6 @@ aet_status aet_probe_wave(const aet_probe *probe,
  */
 aet_status aet_probe_intensity(const aet_probe *probe, double pixel_size, double depth, const aet_view *out);
 
-/* ---- Local-orbital tomography (LOT) ---- */
-
-/** How probe and atoms interact in an image. */
-enum {
-  /** Independent of depth: an atom is a Gaussian spot in every image. Needs no probe and no pixel size. */
-  AET_LOT_MODEL_DIRECT = 0,
-  /** The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default. */
-  AET_LOT_MODEL_RIGID = 1,
-  /** Free probe pixels: AET_ERROR_UNSUPPORTED in this version. */
-  AET_LOT_MODEL_ADAPTIVE = 2,
-};
-typedef int32_t aet_lot_model;
-
-/** What is minimised, as a mean over the used pixels of all images. */
-enum {
-  /** Poisson where the counts per unit of every image are known, else the mean square. */
-  AET_LOSS_AUTOMATIC = 0,
-  /** (measured - calculated)^2 / 2, formula (5) of the LOT paper. */
-  AET_LOSS_MSE = 1,
-  /** calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. */
-  AET_LOSS_POISSON = 2,
-};
-typedef int32_t aet_loss;
-
-/** How neighbouring slices of the rigid model share an atom. */
-enum {
-  /** Linear weights between the two nearest slice centres: differentiable along the beam. */
-  AET_SLICING_LINEAR = 0,
-  /** The nearest slice has the whole atom, as in the papers; no derivative along the beam. */
-  AET_SLICING_HARD = 1,
-};
-typedef int32_t aet_slicing;
-
-/** Type of numbers in the kernels; parameters and sums are double in both. */
-enum {
-  /** float: fast. */
-  AET_PRECISION_SINGLE = 0,
-  /** double: for verification. */
-  AET_PRECISION_DOUBLE = 1,
-};
-typedef int32_t aet_precision;
-
-/** Which atoms have one value in common. */
-enum {
-  /** Heights: each atom its own. Widths: one per species. */
-  AET_SHARING_AUTOMATIC = 0,
-  /** Each atom its own. */
-  AET_SHARING_ATOM = 1,
-  /** One per species. */
-  AET_SHARING_SPECIES = 2,
-  /** One for all. */
-  AET_SHARING_COMMON = 3,
-};
-typedef int32_t aet_sharing;
-
-/** Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`. */
-typedef struct aet_lot_options {
-  /** sizeof(aet_lot_options). */
-  size_t struct_size;
-  /** An aet_lot_model. */
-  int32_t model;
-  /** An aet_loss. */
-  int32_t loss;
-  /** An aet_slicing. */
-  int32_t slicing;
-  /** An aet_precision. */
-  int32_t precision;
-  /** An aet_sharing: which atoms share a height H. */
-  int32_t height_sharing;
-  /** An aet_sharing: which atoms share a width B. */
-  int32_t width_sharing;
-  /** Thickness of slices, angstrom; 0: 4. */
-  double slice_thickness;
-  /** Width B of the orbitals H exp(-r^2 / B) at the start, angstrom^2; 0: those of the start atoms, else 0.5. */
-  double width_start;
-  /** Smallest width B, angstrom^2; 0: 0.1 pixel^2. */
-  double width_min;
-  /** Largest width B, angstrom^2; 0: 100 pixel^2. */
-  double width_max;
-  /**
-   * Half width of the window in which an orbital is computed, in sqrt(B); 0: 3.4 in single, 6.2 in double precision.
-   */
-  double cutoff;
-  /** Bytes that an evaluation may need beside the dataset; 0: no limit. */
-  double memory_limit;
-} aet_lot_options;
-
-/**
- * Sets all members to their defaults; `struct_size` is sizeof(aet_lot_options). AET_ERROR_NULL,
- * AET_ERROR_STRUCT_SIZE. Any thread.
- */
-aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
-
-/**
- * Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
- * slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
- * background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
- *
- * `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
- * `start` are used where it has them. All heights are then multiplied by one factor, and the backgrounds set, by least
- * squares over all images. `options` may be NULL. The dataset may be empty: evaluations and runs answer
- * AET_ERROR_NOT_READY until tilts are appended.
- *
- * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
- * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
- * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
- * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
- */
-aet_status aet_recon_create_lot(const aet_context *context,
-                                const aet_dataset *dataset,
-                                const aet_probe *probe,
-                                const aet_atoms *start,
-                                const aet_lot_options *options,
-                                aet_recon **recon);
-
 /* ---- Reconstruction ---- */
 
 /**
@@ -1171,6 +1056,121 @@ aet_status aet_recon_pull_back(const aet_recon *recon,
                                int64_t n_images,
                                const aet_const_view *residuals,
                                double *gradient);
+
+/* ---- Local-orbital tomography (LOT) ---- */
+
+/** How probe and atoms interact in an image. */
+enum {
+  /** Independent of depth: an atom is a Gaussian spot in every image. Needs no probe and no pixel size. */
+  AET_LOT_MODEL_DIRECT = 0,
+  /** The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default. */
+  AET_LOT_MODEL_RIGID = 1,
+  /** Free probe pixels: AET_ERROR_UNSUPPORTED in this version. */
+  AET_LOT_MODEL_ADAPTIVE = 2,
+};
+typedef int32_t aet_lot_model;
+
+/** What is minimised, as a mean over the used pixels of all images. */
+enum {
+  /** Poisson where the counts per unit of every image are known, else the mean square. */
+  AET_LOSS_AUTOMATIC = 0,
+  /** (measured - calculated)^2 / 2, formula (5) of the LOT paper. */
+  AET_LOSS_MSE = 1,
+  /** calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. */
+  AET_LOSS_POISSON = 2,
+};
+typedef int32_t aet_loss;
+
+/** How neighbouring slices of the rigid model share an atom. */
+enum {
+  /** Linear weights between the two nearest slice centres: differentiable along the beam. */
+  AET_SLICING_LINEAR = 0,
+  /** The nearest slice has the whole atom, as in the papers; no derivative along the beam. */
+  AET_SLICING_HARD = 1,
+};
+typedef int32_t aet_slicing;
+
+/** Type of numbers in the kernels; parameters and sums are double in both. */
+enum {
+  /** float: fast. */
+  AET_PRECISION_SINGLE = 0,
+  /** double: for verification. */
+  AET_PRECISION_DOUBLE = 1,
+};
+typedef int32_t aet_precision;
+
+/** Which atoms have one value in common. */
+enum {
+  /** Heights: each atom its own. Widths: one per species. */
+  AET_SHARING_AUTOMATIC = 0,
+  /** Each atom its own. */
+  AET_SHARING_ATOM = 1,
+  /** One per species. */
+  AET_SHARING_SPECIES = 2,
+  /** One for all. */
+  AET_SHARING_COMMON = 3,
+};
+typedef int32_t aet_sharing;
+
+/** Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`. */
+typedef struct aet_lot_options {
+  /** sizeof(aet_lot_options). */
+  size_t struct_size;
+  /** An aet_lot_model. */
+  int32_t model;
+  /** An aet_loss. */
+  int32_t loss;
+  /** An aet_slicing. */
+  int32_t slicing;
+  /** An aet_precision. */
+  int32_t precision;
+  /** An aet_sharing: which atoms share a height H. */
+  int32_t height_sharing;
+  /** An aet_sharing: which atoms share a width B. */
+  int32_t width_sharing;
+  /** Thickness of slices, angstrom; 0: 4. */
+  double slice_thickness;
+  /** Width B of the orbitals H exp(-r^2 / B) at the start, angstrom^2; 0: those of the start atoms, else 0.5. */
+  double width_start;
+  /** Smallest width B, angstrom^2; 0: 0.1 pixel^2. */
+  double width_min;
+  /** Largest width B, angstrom^2; 0: 100 pixel^2. */
+  double width_max;
+  /**
+   * Half width of the window in which an orbital is computed, in sqrt(B); 0: 3.4 in single, 6.2 in double precision.
+   */
+  double cutoff;
+  /** Bytes that an evaluation may need beside the dataset; 0: no limit. */
+  double memory_limit;
+} aet_lot_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_lot_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
+
+/**
+ * Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
+ * slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
+ * background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
+ *
+ * `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
+ * `start` are used where it has them. All heights are then multiplied by one factor, and the backgrounds set, by least
+ * squares over all images. `options` may be NULL. The dataset may be empty: evaluations and runs answer
+ * AET_ERROR_NOT_READY until tilts are appended.
+ *
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
+ * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
+ * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+ * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_create_lot(const aet_context *context,
+                                const aet_dataset *dataset,
+                                const aet_probe *probe,
+                                const aet_atoms *start,
+                                const aet_lot_options *options,
+                                aet_recon **recon);
 
 /* ---- Reconstruction ---- */
 

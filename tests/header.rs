@@ -22,8 +22,8 @@ const FIRST: &[&str] = &[
     "dataset_columns",
     "dataset_metadata",
     "probe",
-    "lot",
     "recon",
+    "lot",
     "recon_run",
     "snapshot",
 ];
