@@ -163,7 +163,7 @@ fn twin_images(
     let interaction = match options.model {
         LotModel::Direct => Interaction::Direct,
         _ => Interaction::Rigid {
-            probe: probe.clone(),
+            probe: Box::new(probe.clone()),
             slice_thickness: options.slice_thickness,
             slicing: options.slicing,
         },

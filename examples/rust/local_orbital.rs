@@ -75,7 +75,7 @@ fn host_driven_fit(recon: &Reconstruction) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
-    let folder = std::env::args().nth(1).ok_or_else(|| Error::Null { argument: "DATA_FOLDER" })?;
+    let folder = std::env::args().nth(1).ok_or(Error::Null { argument: "DATA_FOLDER" })?;
     let folder = Path::new(&folder);
     let context = Context::new(&ContextOptions::default())?;
     let series = series_from_arrays(folder)?;

@@ -320,9 +320,7 @@ mod tests {
     #[test]
     fn inputs_may_be_freed_first() {
         let mut scene = Scene::small(aet_lot_model::Rigid);
-        for pointer in [&mut scene.start] {
-            free(std::mem::replace(pointer, ptr::null_mut()));
-        }
+        free(std::mem::replace(&mut scene.start, ptr::null_mut()));
         free(std::mem::replace(&mut scene.probe, ptr::null_mut()));
         free(std::mem::replace(&mut scene.dataset, ptr::null_mut()));
         free(std::mem::replace(&mut scene.context, ptr::null_mut()));

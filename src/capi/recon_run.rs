@@ -141,8 +141,11 @@ pub unsafe extern "C" fn aet_recon_run(
     })
 }
 
+/// A column of the history: its name, and its value in a record.
+type HistoryColumn = (&'static str, fn(&Record) -> f64);
+
 /// Columns of the history.
-const HISTORY: [(&str, fn(&Record) -> f64); 9] = [
+const HISTORY: [HistoryColumn; 9] = [
     ("iteration", |r| r.iteration as f64),
     ("loss", |r| r.loss),
     ("r_factor", |r| r.r_factor),

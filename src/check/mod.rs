@@ -14,10 +14,13 @@ pub struct GradientReport {
     pub derivative: (f64, f64),
 }
 
+/// A function of x that gives its value and gradient.
+pub type LossAndGradient<'a> = dyn FnMut(&[f64]) -> Result<(f64, Vec<f64>)> + 'a;
+
 /// Compares the gradient of `loss` at `x` with central differences of `step(i)` for the parameters `which`.
 /// Two step sizes (h and h / 2) are combined, which removes the error of second order.
 pub fn gradient(
-    loss: &mut dyn FnMut(&[f64]) -> Result<(f64, Vec<f64>)>,
+    loss: &mut LossAndGradient<'_>,
     x: &[f64],
     which: &[usize],
     step: &dyn Fn(usize) -> f64,

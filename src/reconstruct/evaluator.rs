@@ -33,6 +33,15 @@ struct TiltWork {
     places: Vec<usize>,
 }
 
+/// What is done with the calculated images of one tilt: its number in the request, the point, the scratch.
+type TiltItem<'a, T, M> = dyn Fn(
+        usize,
+        &Point<'_, <M as ForwardModel<T>>::Shared>,
+        &mut Scratch<T, <M as ForwardModel<T>>::Workspace>,
+    ) -> Result<()>
+    + Sync
+    + 'a;
+
 /// Loss (sum over pixels) and R factor of one image.
 #[derive(Clone, Copy, Default)]
 struct ImageResult {
@@ -103,7 +112,7 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
         active: &[bool],
         work: &[TiltWork],
         waiting: &mut Waiting<'_>,
-        item: &(dyn Fn(usize, &Point<'_, M::Shared>, &mut Scratch<T, M::Workspace>) -> Result<()> + Sync),
+        item: &TiltItem<'_, T, M>,
     ) -> Result<()> {
         let cancel = waiting.cancel;
         let shared = self.model.prepare(parameters, active, &self.context, &mut |_| waiting.at(0.0, "planning"))?;

@@ -201,7 +201,7 @@ impl Recipe {
             });
         }
         Ok(Interaction::Rigid {
-            probe: probe.clone(),
+            probe: Box::new(probe.clone()),
             slice_thickness: self.options.slice_thickness,
             slicing: self.options.slicing,
         })

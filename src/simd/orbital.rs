@@ -187,8 +187,8 @@ fn splat_one<T: Real, const FUSED: bool, const W: usize>(stamp: &OrbitalStamp<T>
     profile(stamp.centre.0, stamp.decay, stamp.half_width, &mut dx, &mut gx);
     profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
     let start = stamp.corner.0 as usize * pitch + stamp.corner.1 as usize;
-    for r in 0..(2 * stamp.half_width as usize + 1).min(W) {
-        let g = stamp.height * gy[r];
+    for (r, gauss) in gy.iter().enumerate().take(2 * stamp.half_width as usize + 1) {
+        let g = stamp.height * *gauss;
         let row = row_of_mut::<T, W>(image, start + r * pitch);
         for k in 0..W {
             row[k] = g.multiply_add::<FUSED>(gx[k], row[k]);
@@ -208,8 +208,8 @@ fn splat_two<T: Real, const FUSED: bool, const W: usize>(
     profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
     let start = stamp.corner.0 as usize * pitch + stamp.corner.1 as usize;
     let (h1, h2) = (stamp.height * (T::one() - stamp.second), stamp.height * stamp.second);
-    for r in 0..(2 * stamp.half_width as usize + 1).min(W) {
-        let (g1, g2) = (h1 * gy[r], h2 * gy[r]);
+    for (r, gauss) in gy.iter().enumerate().take(2 * stamp.half_width as usize + 1) {
+        let (g1, g2) = (h1 * *gauss, h2 * *gauss);
         let row = row_of_mut::<T, W>(first, start + r * pitch);
         for k in 0..W {
             row[k] = g1.multiply_add::<FUSED>(gx[k], row[k]);

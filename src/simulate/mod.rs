@@ -67,7 +67,7 @@ pub fn local_orbital_series(
         angle_order: AngleOrder::Zyx,
     };
     let interaction = probe.map_or(Interaction::Direct, |probe| Interaction::Rigid {
-        probe: probe.clone(),
+        probe: Box::new(probe.clone()),
         slice_thickness: plan.slice_thickness,
         slicing: Slicing::Linear,
     });
@@ -198,7 +198,7 @@ mod tests {
                 let series = simulate(1, false, &plan(rows, oversampling, None));
                 let version = series.version();
                 let image = &version.images()[2]; // no tilt
-                let at = (rows / 2) * (rows + 1) + (rows + 1) / 2;
+                let at = (rows / 2) * (rows + 1) + rows.div_ceil(2);
                 assert!((image.pixels[at] - 52.0).abs() < 1e-2, "{rows} {oversampling} {}", image.pixels[at]);
             }
         }

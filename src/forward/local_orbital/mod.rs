@@ -79,7 +79,7 @@ pub enum Interaction {
     /// p from the optics.
     Rigid {
         /// The probe; its own defocus is added to that of the images.
-        probe: Probe,
+        probe: Box<Probe>,
         /// Thickness of slices in A.
         slice_thickness: f64,
         /// Weights of slices.

@@ -224,9 +224,7 @@ impl<T: Real> Placement<T> {
             for a in 0..3 {
                 gradient[at + a] += rotation[0][a] * g[0] + rotation[1][a] * g[1] + rotation[2][a] * g[2];
                 geometry.shift[a] += g[a];
-                for b in 0..3 {
-                    geometry.rotation[a][b] += g[a] * p[b];
-                }
+                geometry.rotation[a].iter_mut().zip(&p).for_each(|(r, p)| *r += g[a] * p);
             }
         }
         geometry
