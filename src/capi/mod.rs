@@ -4,10 +4,10 @@
 //! out: handles, views, options, slices and strings become Rust values, or errors that name the argument.
 //! Results leave through `Out`, `OutView`, `OutHandle` and `OutText`, written on success only.
 #![allow(unsafe_code, non_camel_case_types)]
+// Documentation is written for the C header, where [n] is a shape and not a link.
+#![allow(rustdoc::broken_intra_doc_links)]
 // The promise behind every pointer argument is made once for all functions, in the head of the header.
 #![allow(clippy::missing_safety_doc)]
-// Until the objects that use all of it stand beside it.
-#![allow(dead_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod arguments;
