@@ -313,6 +313,470 @@ typedef struct aet_progress {
  */
 typedef int32_t (*aet_progress_fn)(void *user, const aet_progress *progress);
 
+/* ---- Stand-ins ---- */
+
+/** A list of atoms. */
+typedef struct aet_atoms aet_atoms;
+
+/** A context. */
+typedef struct aet_context aet_context;
+
+/** A dataset. */
+typedef struct aet_dataset aet_dataset;
+
+/** A probe. */
+typedef struct aet_probe aet_probe;
+
+/* ---- Reconstruction ---- */
+
+/**
+ * A reconstruction: a forward model, the images of a dataset and an optimiser. Functions that take it as `const` may be
+ * called from any thread at any time, also while aet_recon_run works and from its progress callback; they see the state
+ * after the latest iteration. The others may be called one at a time (AET_ERROR_BUSY).
+ */
+typedef struct aet_recon aet_recon;
+
+/** One block of the parameters. */
+typedef struct aet_block {
+  /** sizeof(aet_block), set by the caller. */
+  size_t struct_size;
+  /** Name: "positions". */
+  char name[32];
+  /** Unit: "A", "A^2", "deg", "1", or "image" for the unit of the images. */
+  char unit[16];
+  /** AET_DTYPE_F64. */
+  int32_t dtype;
+  /** Number of axes. */
+  int32_t ndim;
+  /** Extent of each axis, 1 beyond `ndim`. In x the last axis is contiguous. */
+  int64_t shape[4];
+  /** Number of values. */
+  int64_t size;
+  /** Place of the first value in x; -1 while the block is frozen. */
+  int64_t offset;
+  /** Typical change of one value: optimisers do best on value / scale. */
+  double scale;
+  /** Smallest value, or minus infinity. */
+  double lower;
+  /** Largest value, or infinity. */
+  double upper;
+  /** 1 while the block is frozen, else 0. */
+  int32_t frozen;
+  /** Zero. */
+  int32_t reserved;
+} aet_block;
+
+/**
+ * Frees the handle. Calls at work on other threads finish first; atoms and snapshots taken from it live on.
+ * NULL and freed handles are ignored. Any thread.
+ */
+void aet_recon_free(aet_recon *recon);
+
+/**
+ * Bytes that evaluations and iterations need beside the dataset, with all threads of the context at work.
+ * Any thread.
+ */
+aet_status aet_recon_memory_estimate(const aet_recon *recon, uint64_t *bytes);
+
+/**
+ * Generation of the parameters. It rises whenever length or meaning of x changes: a block is frozen or freed, a run
+ * takes up appended images. Fetch parameters and layout again then. 0 for NULL or a stale handle. Any thread.
+ */
+uint64_t aet_recon_generation(const aet_recon *recon);
+
+/** Number of blocks, frozen ones included; 0 for NULL or a stale handle. Any thread. */
+int64_t aet_recon_block_count(const aet_recon *recon);
+
+/**
+ * Describes block `index`, counted from 0. The caller sets `block->struct_size`. Blocks of local-orbital
+ * reconstructions, with p' = R p + (u, v, w), formula (3) of the LOT paper:
+ *
+ * - positions [atoms,3]: x, y, z in the specimen frame, A
+ * - heights [atoms, species or 1]: H, unit of the images
+ * - widths [atoms, species or 1]: B, A^2
+ * - drift [images,2]: u, v, A
+ * - depth_offset [tilts]: w, A
+ * - defocus [sections]: added to the recorded defocus, A
+ * - angles [tilts,3]: phi, theta, psi of the order zyx, deg
+ * - scale [images]: factor of the calculated image
+ * - background [images]: added to it, unit of the images
+ *
+ * The parameter vector x holds the free blocks in this order. At the start positions, heights, widths and background
+ * are free. AET_ERROR_RANGE for an index beyond the last block. Any thread.
+ */
+aet_status aet_recon_parameter_layout(const aet_recon *recon, int64_t index, aet_block *block);
+
+/** Length of the parameter vector x: the values of all free blocks. 0 for NULL or a stale handle. Any thread. */
+int64_t aet_recon_parameter_count(const aet_recon *recon);
+
+/**
+ * Copies the free parameters into `x` [n], n = aet_recon_parameter_count. AET_ERROR_STALE_PARAMETERS for another n.
+ * Any thread.
+ */
+aet_status aet_recon_get_parameters(const aet_recon *recon, int64_t n, double *x);
+
+/**
+ * Sets the free parameters to `x` [n]; the optimiser starts afresh from there. AET_ERROR_STALE_PARAMETERS for another n
+ * than aet_recon_parameter_count, AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction.
+ */
+aet_status aet_recon_set_parameters(aet_recon *recon, int64_t n, const double *x);
+
+/**
+ * Copies one block, frozen or not, into `out`, which has the shape of the block. AET_ERROR_UNKNOWN_OPTION for another
+ * name, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_get_block(const aet_recon *recon, const char *name, const aet_view *out);
+
+/**
+ * Sets one block, frozen or not, to `values`, which have the shape of the block; the optimiser starts afresh from
+ * there. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE, AET_ERROR_NON_FINITE, AET_ERROR_RANGE for a value
+ * outside the bounds of the block; AET_ERROR_BUSY while another call changes the reconstruction.
+ */
+aet_status aet_recon_set_block(aet_recon *recon, const char *name, const aet_const_view *values);
+
+/**
+ * Freezes (`frozen` 1) or frees (0) a block. That changes x, so the generation rises and the optimiser starts afresh;
+ * scales are estimated anew. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_UNSUPPORTED for a block that the
+ * model cannot refine (defocus and depth_offset without a probe, depth_offset with hard slices); AET_ERROR_BUSY while
+ * another call changes the reconstruction.
+ */
+aet_status aet_recon_freeze(aet_recon *recon, const char *name, int32_t frozen);
+
+/**
+ * Loss at `x` [n], a mean over the used pixels of `images` [n_images], which are numbers of images of the dataset, each
+ * at most once. NULL with n_images 0: all that are not excluded. Images named are evaluated even if excluded.
+ *
+ * `gradient` [n] gets the derivatives of the loss with respect to x; NULL saves their computation. `image_losses`
+ * [n_images] gets the loss of each image by itself; it may be NULL. Where `images` is NULL it needs room for every image
+ * of the dataset that is not excluded; name the images while other threads append or exclude tilts.
+ *
+ * AET_ERROR_STALE_PARAMETERS for another n than aet_recon_parameter_count, AET_ERROR_NON_FINITE (in x, or where x gives
+ * an infinite loss), AET_ERROR_RANGE (image numbers), AET_ERROR_INCONSISTENT (an image named twice),
+ * AET_ERROR_NOT_READY (no images), AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_loss_and_gradient(const aet_recon *recon,
+                                       int64_t n,
+                                       const double *x,
+                                       const int64_t *images,
+                                       int64_t n_images,
+                                       double *loss,
+                                       double *gradient,
+                                       double *image_losses);
+
+/**
+ * Calculates `images` [n_images] at `x` [n] into `out` [n_images,rows,columns], any real element type that holds them.
+ * NULL with n_images 0: all that are not excluded. The images are written one by one: after AET_CANCELLED some may be
+ * there. Errors as for aet_recon_loss_and_gradient, and AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_predict(const aet_recon *recon,
+                             int64_t n,
+                             const double *x,
+                             const int64_t *images,
+                             int64_t n_images,
+                             const aet_view *out);
+
+/**
+ * Gradient with respect to x of a loss of the host: J^T r at `x` [n], where `residuals` [n_images,rows,columns] are the
+ * derivatives r of that loss with respect to the calculated images and J those of the images with respect to x. It is
+ * the exact adjoint of the derivative of aet_recon_predict. `gradient` has n values. Images and errors as for
+ * aet_recon_loss_and_gradient, and AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_pull_back(const aet_recon *recon,
+                               int64_t n,
+                               const double *x,
+                               const int64_t *images,
+                               int64_t n_images,
+                               const aet_const_view *residuals,
+                               double *gradient);
+
+/* ---- Running a reconstruction, its results, storing it ---- */
+
+/** When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members. */
+typedef struct aet_run_options {
+  /** sizeof(aet_run_options). */
+  size_t struct_size;
+  /** Iterations of this run at most; 0: 200. */
+  int32_t max_iterations;
+  /** Zero. */
+  int32_t reserved;
+  /** Seconds of this run at most, looked at after each iteration; 0: no limit. */
+  double max_seconds;
+  /** Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. */
+  double loss_tolerance;
+  /**
+   * Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
+   * 0: 1e-9.
+   */
+  double gradient_tolerance;
+} aet_run_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_run_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_run_options_init(aet_run_options *options, size_t struct_size);
+
+/**
+ * Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
+ * optimiser. `progress` may be NULL.
+ *
+ * AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the former state is kept); AET_ERROR_NOT_READY (no
+ * images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
+ * calling thread.
+ */
+aet_status aet_recon_step(aet_recon *recon, aet_progress_fn progress, void *user);
+
+/**
+ * Iterates until a rule of `options` (NULL: defaults) ends it: AET_CONVERGED, AET_MAX_ITERATIONS, AET_TIME_LIMIT or
+ * AET_CANCELLED. In every case the best state is kept, and another run goes on from there. Versions of the dataset that
+ * appear meanwhile are taken up at the next iteration. `progress` may be NULL; it ends the run by returning non-zero,
+ * and so does aet_context_request_cancel, within a second.
+ *
+ * AET_ERROR_RANGE (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call
+ * changes the reconstruction. Callbacks come on the calling thread. L-BFGS with bounds: Nocedal and Wright, Numerical
+ * Optimization, algorithms 7.4 and 7.5.
+ */
+aet_status aet_recon_run(aet_recon *recon, const aet_run_options *options, aet_progress_fn progress, void *user);
+
+/**
+ * Number of iterations in the history, those before a save included; 0 for NULL or a stale handle. Any thread; while a
+ * run works it grows.
+ */
+int64_t aet_recon_history_count(const aet_recon *recon);
+
+/**
+ * Copies the first values of one column of the history into `out` [count], count at most aet_recon_history_count:
+ *
+ * - iteration: number of the iteration, from 1
+ * - loss: after the iteration
+ * - r_factor: mean over the images of sum |measured - calculated| / sum |measured|, formula (11) of the LOT paper
+ * - gradient_norm: root mean square of the gradient in parameters / scale
+ * - step: root mean square of the step in parameters / scale
+ * - seconds: spent in iterations so far
+ * - evaluations: of all images so far
+ * - generation: of the parameters
+ * - dataset_version: of the dataset
+ *
+ * AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_copy_history(const aet_recon *recon, const char *name, const aet_view *out);
+
+/**
+ * Copies the R factor of every image in the latest state, sum |measured - calculated| / sum |measured| (formula (11) of
+ * the LOT paper), into `out` [images]; NaN where the image is excluded or was not evaluated yet. AET_ERROR_SHAPE. Any
+ * thread.
+ */
+aet_status aet_recon_copy_r_factors(const aet_recon *recon, const aet_view *out);
+
+/**
+ * The record of the reconstruction as JSON (UTF-8): options used, versions, instruction-set path, reason of the end,
+ * totals. `*needed` is set to the bytes with the closing NUL; `buffer` NULL only asks for them. AET_ERROR_RANGE where
+ * `capacity` is less. Any thread; while a run works it changes.
+ */
+aet_status aet_recon_record(const aet_recon *recon, char *buffer, size_t capacity, size_t *needed);
+
+/** The atoms of the latest state, with height and width of each, as a new handle. Any thread. */
+aet_status aet_recon_get_atoms(const aet_recon *recon, aet_atoms **atoms);
+
+/**
+ * The geometry of every image, excluded ones too, in the latest state: `rotations` [images,3,3], p' = R p; `drift`
+ * [images,2], (u along x', v along y') in A; `defocus` [images], recorded plus refined, in A. Any of them may be NULL.
+ * AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_get_geometry(const aet_recon *recon,
+                                  const aet_view *rotations,
+                                  const aet_view *drift,
+                                  const aet_view *defocus);
+
+/**
+ * Writes the latest state to the file `path`: all that is needed, beside dataset and probe, to go on with the same
+ * numbers to the last bit. An older file of that name stays until the new one is complete. AET_ERROR_FILE,
+ * AET_CANCELLED. Any thread; while a run works it is the state after the latest iteration.
+ */
+aet_status aet_recon_save(const aet_recon *recon, const char *path);
+
+/**
+ * Creates a reconstruction from a file of aet_recon_save. `dataset` holds the images it was saved with; tilts appended
+ * since are taken up by the next iteration. `probe` is that of its creation (NULL if it had none). On the same
+ * instruction-set path it goes on with the same numbers to the last bit, whatever the number of threads.
+ *
+ * AET_ERROR_FILE, AET_ERROR_FORMAT (no state file, or a damaged one), AET_ERROR_FILE_VERSION, AET_ERROR_TRUNCATED,
+ * AET_ERROR_INCONSISTENT (another dataset or probe), AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_load(const aet_context *context,
+                          const aet_dataset *dataset,
+                          const aet_probe *probe,
+                          const char *path,
+                          aet_recon **recon);
+
+/** Number of research knobs. Any thread. */
+int64_t aet_recon_param_count(void);
+
+/**
+ * Name of research knob `index`, counted from 0, in static storage; NULL beyond the last:
+ *
+ * - lbfgs.memory: pairs that L-BFGS remembers, 1 to 1000
+ * - line_search.decrease: sufficient decrease of the Armijo rule, 0 to 0.5
+ * - line_search.curvature: slope, relative to the start, at which a step is long enough, 0 to 1
+ * - line_search.evaluations: evaluations of one line search at most, 1 to 1000
+ *
+ * Any thread.
+ */
+const char *aet_recon_param_name(int64_t index);
+
+/**
+ * Sets a research knob. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_RANGE; AET_ERROR_BUSY while another call
+ * changes the reconstruction.
+ */
+aet_status aet_recon_set_param(aet_recon *recon, const char *name, double value);
+
+/** Value of a research knob. AET_ERROR_UNKNOWN_OPTION for another name. Any thread. */
+aet_status aet_recon_get_param(const aet_recon *recon, const char *name, double *value);
+
+/* ---- Snapshot ---- */
+
+/**
+ * The state of a reconstruction after some iteration. Immutable: any number of threads may use it, and it lives on when
+ * the reconstruction is freed.
+ */
+typedef struct aet_snapshot aet_snapshot;
+
+/**
+ * Takes the state after the latest iteration, without waiting and without copying. Any thread at any time, also while
+ * aet_recon_run works and from its progress callback; never AET_ERROR_BUSY.
+ */
+aet_status aet_recon_snapshot(const aet_recon *recon, aet_snapshot **snapshot);
+
+/** Frees the handle; NULL and freed handles are ignored. Any thread. */
+void aet_snapshot_free(aet_snapshot *snapshot);
+
+/** Iterations made when it was taken; 0 for NULL or a stale handle. Any thread. */
+int64_t aet_snapshot_iteration(const aet_snapshot *snapshot);
+
+/** Loss when it was taken; NaN before the first iteration, and for NULL or a stale handle. Any thread. */
+double aet_snapshot_loss(const aet_snapshot *snapshot);
+
+/** Generation of the parameters when it was taken; 0 for NULL or a stale handle. Any thread. */
+uint64_t aet_snapshot_generation(const aet_snapshot *snapshot);
+
+/** The atoms when it was taken, with height and width of each, as a new handle. Any thread. */
+aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atoms);
+
+/* ---- Local-orbital tomography (LOT) ---- */
+
+/** How probe and atoms interact in an image. */
+enum {
+  /** Independent of depth: an atom is a Gaussian spot in every image. Needs no probe and no pixel size. */
+  AET_LOT_MODEL_DIRECT = 0,
+  /** The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default. */
+  AET_LOT_MODEL_RIGID = 1,
+  /** Free probe pixels: AET_ERROR_UNSUPPORTED in this version. */
+  AET_LOT_MODEL_ADAPTIVE = 2,
+};
+typedef int32_t aet_lot_model;
+
+/** What is minimised, as a mean over the used pixels of all images. */
+enum {
+  /** Poisson where the counts per unit of every image are known, else the mean square. */
+  AET_LOSS_AUTOMATIC = 0,
+  /** (measured - calculated)^2 / 2, formula (5) of the LOT paper. */
+  AET_LOSS_MSE = 1,
+  /** calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. */
+  AET_LOSS_POISSON = 2,
+};
+typedef int32_t aet_loss;
+
+/** How neighbouring slices of the rigid model share an atom. */
+enum {
+  /** Linear weights between the two nearest slice centres: differentiable along the beam. */
+  AET_SLICING_LINEAR = 0,
+  /** The nearest slice has the whole atom, as in the papers; no derivative along the beam. */
+  AET_SLICING_HARD = 1,
+};
+typedef int32_t aet_slicing;
+
+/** Type of numbers in the kernels; parameters and sums are double in both. */
+enum {
+  /** float: fast. */
+  AET_PRECISION_SINGLE = 0,
+  /** double: for verification. */
+  AET_PRECISION_DOUBLE = 1,
+};
+typedef int32_t aet_precision;
+
+/** Which atoms have one value in common. */
+enum {
+  /** Heights: each atom its own. Widths: one per species. */
+  AET_SHARING_AUTOMATIC = 0,
+  /** Each atom its own. */
+  AET_SHARING_ATOM = 1,
+  /** One per species. */
+  AET_SHARING_SPECIES = 2,
+  /** One for all. */
+  AET_SHARING_COMMON = 3,
+};
+typedef int32_t aet_sharing;
+
+/** Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`. */
+typedef struct aet_lot_options {
+  /** sizeof(aet_lot_options). */
+  size_t struct_size;
+  /** An aet_lot_model. */
+  int32_t model;
+  /** An aet_loss. */
+  int32_t loss;
+  /** An aet_slicing. */
+  int32_t slicing;
+  /** An aet_precision. */
+  int32_t precision;
+  /** An aet_sharing: which atoms share a height H. */
+  int32_t height_sharing;
+  /** An aet_sharing: which atoms share a width B. */
+  int32_t width_sharing;
+  /** Thickness of slices, angstrom; 0: 4. */
+  double slice_thickness;
+  /** Width B of the orbitals H exp(-r^2 / B) at the start, angstrom^2; 0: those of the start atoms, else 0.5. */
+  double width_start;
+  /** Smallest width B, angstrom^2; 0: 0.1 pixel^2. */
+  double width_min;
+  /** Largest width B, angstrom^2; 0: 100 pixel^2. */
+  double width_max;
+  /**
+   * Half width of the window in which an orbital is computed, in sqrt(B); 0: 3.4 in single, 6.2 in double precision.
+   */
+  double cutoff;
+  /** Bytes that an evaluation may need beside the dataset; 0: no limit. */
+  double memory_limit;
+} aet_lot_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_lot_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
+
+/**
+ * Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
+ * slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
+ * background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
+ *
+ * `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
+ * `start` are used where it has them. All heights are then multiplied by one factor, and the backgrounds set, by least
+ * squares over all images. `options` may be NULL. The dataset may be empty: evaluations and runs answer
+ * AET_ERROR_NOT_READY until tilts are appended.
+ *
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
+ * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
+ * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+ * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_create_lot(const aet_context *context,
+                                const aet_dataset *dataset,
+                                const aet_probe *probe,
+                                const aet_atoms *start,
+                                const aet_lot_options *options,
+                                aet_recon **recon);
+
 /* ---- Views of dense arrays ---- */
 
 /**

@@ -310,6 +310,10 @@ mod tests {
         fails(&mut scene, good, 302, "all 2 atoms lie outside every image");
         free(scene.start);
         fails(&mut scene, good, 105, "aet_atoms is no live handle");
+        // Nanometres or picometres for angstrom: an error, not work without end.
+        scene.start = handle(Atoms::new(vec![[0.0; 3], [0.0, 0.0, 1e9]]).unwrap());
+        fails(&mut scene, good, 103, "check the unit of the positions");
+        free(scene.start);
         scene.start = start;
         let Scene { context, dataset, probe, start, .. } = scene;
         // SAFETY: handles and NULL.
@@ -320,9 +324,7 @@ mod tests {
     #[test]
     fn inputs_may_be_freed_first() {
         let mut scene = Scene::small(aet_lot_model::Rigid);
-        for pointer in [&mut scene.start] {
-            free(std::mem::replace(pointer, ptr::null_mut()));
-        }
+        free(std::mem::replace(&mut scene.start, ptr::null_mut()));
         free(std::mem::replace(&mut scene.probe, ptr::null_mut()));
         free(std::mem::replace(&mut scene.dataset, ptr::null_mut()));
         free(std::mem::replace(&mut scene.context, ptr::null_mut()));
