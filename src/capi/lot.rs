@@ -310,6 +310,10 @@ mod tests {
         fails(&mut scene, good, 302, "all 2 atoms lie outside every image");
         free(scene.start);
         fails(&mut scene, good, 105, "aet_atoms is no live handle");
+        // Nanometres or picometres for angstrom: an error, not work without end.
+        scene.start = handle(Atoms::new(vec![[0.0; 3], [0.0, 0.0, 1e9]]).unwrap());
+        fails(&mut scene, good, 103, "check the unit of the positions");
+        free(scene.start);
         scene.start = start;
         let Scene { context, dataset, probe, start, .. } = scene;
         // SAFETY: handles and NULL.

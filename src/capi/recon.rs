@@ -1,4 +1,4 @@
-//! Reconstruction: parameters, evaluation
+//! Reconstruction
 //!
 //! One interface for all methods: what their creators return is driven, asked and stored by the functions here.
 

@@ -16,6 +16,11 @@ use crate::simd::Real;
 use crate::specimen::Atoms;
 use std::sync::Arc;
 
+/// Most slices, and widest probe in pixels, of the rigid model: beyond them a length is in a wrong unit, and the work
+/// would never end.
+const MAX_SLICES: f64 = 16384.0;
+const MAX_SPREAD: f64 = 4096.0;
+
 /// Euler order of the refined angles.
 const ANGLE_ORDER: AngleOrder = AngleOrder::Zyx;
 
@@ -146,6 +151,7 @@ impl Recipe {
         let positions: Vec<Vec3> = (0..self.species.len()).map(|i| blocks.position_of(parameters, i)).collect();
         let rotations: Vec<Mat3> =
             (0..series.tilts).map(|t| series.angle_order.rotation(&blocks.angles_of(parameters, t))).collect();
+        self.check_depth(&version, &positions, &rotations)?;
         let (width_min, width_max) = self.options.width_bounds(series.pixel_size);
         let model_options = LocalOrbitalOptions {
             interaction: self.interaction(&version)?,
@@ -178,6 +184,26 @@ impl Recipe {
             loss: choice,
             laid_out_for: Arc::new(parameters.to_vec()),
         })
+    }
+
+    /// Refuses atoms and crossovers that lie absurdly far from the origin along the beam.
+    fn check_depth(&self, version: &SeriesVersion, positions: &[Vec3], rotations: &[Mat3]) -> Result<()> {
+        let (LotModel::Rigid, Some(probe)) = (self.options.model, &self.probe) else { return Ok(()) };
+        let depths = rotations.iter().flat_map(|r| positions.iter().map(|p| geometry::apply(r, p)[2].abs()));
+        let depth = depths.fold(0.0, f64::max);
+        let deepest = 0.5 * MAX_SLICES * self.options.slice_thickness;
+        if depth > deepest {
+            let wanted = format!("at most {deepest} A ({MAX_SLICES} slices); check the unit of the positions");
+            return Err(Error::range("distance of a start atom from the origin along the beam (A)", depth, wanted));
+        }
+        let defocus = version.images().iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs();
+        let to_spread = probe.semiangle_mrad() * 1e-3 / version.pixel_size();
+        if (defocus + depth) * to_spread > MAX_SPREAD {
+            let limit = MAX_SPREAD / to_spread;
+            let wanted = format!("at most {limit:.0} A, where the probe is {MAX_SPREAD} pixels wide; check units");
+            return Err(Error::range("distance from crossover to atoms (A)", defocus + depth, wanted));
+        }
+        Ok(())
     }
 
     fn check_memory(&self, needed: u64) -> Result<()> {
