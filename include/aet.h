@@ -1172,7 +1172,7 @@ aet_status aet_recon_create_lot(const aet_context *context,
                                 const aet_lot_options *options,
                                 aet_recon **recon);
 
-/* ---- Reconstruction ---- */
+/* ---- Running a reconstruction, its results, storing it ---- */
 
 /** When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members. */
 typedef struct aet_run_options {
@@ -1203,7 +1203,7 @@ aet_status aet_run_options_init(aet_run_options *options, size_t struct_size);
  * Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
  * optimiser. `progress` may be NULL.
  *
- * AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the former state is kept); AET_ERROR_NOT_READY (no
+ * AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
  * images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
  * calling thread.
  */
@@ -1336,7 +1336,10 @@ void aet_snapshot_free(aet_snapshot *snapshot);
 /** Iterations made when it was taken; 0 for NULL or a stale handle. Any thread. */
 int64_t aet_snapshot_iteration(const aet_snapshot *snapshot);
 
-/** Loss when it was taken; NaN before the first iteration, and for NULL or a stale handle. Any thread. */
+/**
+ * Loss when it was taken; NaN while it is not known: before the first iteration and
+ * after the host changed parameters, until the next one; and for NULL or a stale handle. Any thread.
+ */
 double aet_snapshot_loss(const aet_snapshot *snapshot);
 
 /** Generation of the parameters when it was taken; 0 for NULL or a stale handle. Any thread. */

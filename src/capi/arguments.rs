@@ -103,7 +103,8 @@ impl Host {
 
     /// Length of an array that can exist.
     fn array<T>(&self, data: *const T, n: i64, argument: &'static str) -> Result<usize> {
-        let length = self.count(n, argument)?;
+        let length = usize::try_from(n)
+            .map_err(|_| Error::range(format!("n_{argument} (length of {argument})"), n, "0 or more"))?;
         let bytes = length.checked_mul(size_of::<T>()).filter(|&bytes| isize::try_from(bytes).is_ok());
         if bytes.is_none() {
             return Err(Error::range(

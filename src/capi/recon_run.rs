@@ -103,7 +103,7 @@ pub unsafe extern "C" fn aet_run_options_init(options: *mut aet_run_options, str
 /// Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
 /// optimiser. `progress` may be NULL.
 ///
-/// AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the former state is kept); AET_ERROR_NOT_READY (no
+/// AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
 /// images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
 /// calling thread.
 #[unsafe(no_mangle)]

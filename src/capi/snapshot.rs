@@ -42,7 +42,8 @@ pub unsafe extern "C" fn aet_snapshot_iteration(snapshot: *const aet_snapshot) -
     guard_value(0, |host| Ok(host.object(snapshot, "snapshot")?.iteration() as i64))
 }
 
-/// Loss when it was taken; NaN before the first iteration, and for NULL or a stale handle. Any thread.
+/// Loss when it was taken; NaN while it is not known: before the first iteration and
+/// after the host changed parameters, until the next one; and for NULL or a stale handle. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_snapshot_loss(snapshot: *const aet_snapshot) -> f64 {
     guard_value(f64::NAN, |host| Ok(host.object(snapshot, "snapshot")?.loss()))

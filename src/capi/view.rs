@@ -228,11 +228,6 @@ impl Strided {
         self.strides.get(..self.ndim).unwrap_or_default()
     }
 
-    /// Number of axes.
-    pub(super) fn ndim(&self) -> usize {
-        self.ndim
-    }
-
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
         self.shape().iter().product()
@@ -328,6 +323,7 @@ pub(super) struct OutView<'c> {
 
 impl<'c> InView<'c> {
     /// The part with this index along the first axis; not for arrays without axes.
+    #[cfg(test)]
     pub(super) fn part(&self, index: usize) -> Result<InView<'c>> {
         Ok(InView { strided: self.strided.part(index)?, host: PhantomData })
     }
@@ -517,7 +513,7 @@ mod tests {
         with_host(|host| {
             let raw = f64_view(data[3..].as_ptr(), &[2, 3], &[-3, 1]);
             let view = host.view(&raw, "images").unwrap();
-            assert_eq!((view.ndim(), view.len(), view.shape()), (2, 6, &[2, 3][..]));
+            assert_eq!((view.len(), view.shape()), (6, &[2, 3][..]));
             let part = view.part(1).unwrap();
             assert_eq!(part.elements::<f64>().iter().copied().collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
             assert_eq!(part.expect_shape(&[Some(4)]).unwrap_err().to_string(), "images[1] has shape [3], wanted [4]");

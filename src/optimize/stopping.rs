@@ -40,6 +40,7 @@ impl Stopping {
 
 /// Why a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Termination {
     /// The loss no longer falls.
     LossTolerance,

@@ -27,16 +27,27 @@ pub(super) struct Watch<'a, 'o> {
     pub observer: &'a mut Observer<'o>,
     pub began: Instant,
     told: Option<Instant>,
+    /// Iterations that this call may make, 0 for a single step.
     pub max_iterations: usize,
+    /// Iterations before this call.
+    first_iteration: usize,
     /// Last known numbers.
     pub progress: Progress,
 }
 
 impl<'a, 'o> Watch<'a, 'o> {
-    pub fn new(cancel: &'a CancelToken<'a>, observer: &'a mut Observer<'o>, max_iterations: usize) -> Self {
+    pub fn new(
+        cancel: &'a CancelToken<'a>,
+        observer: &'a mut Observer<'o>,
+        first_iteration: usize,
+        max_iterations: usize,
+    ) -> Self {
         let mut progress = Progress::of_phase(Phase::Planning, 0.0, 0.0);
-        progress.max_iterations = max_iterations;
-        Self { cancel, observer, began: Instant::now(), told: None, max_iterations, progress }
+        progress.iteration = first_iteration;
+        if max_iterations > 0 {
+            progress.max_iterations = first_iteration + max_iterations;
+        }
+        Self { cancel, observer, began: Instant::now(), told: None, max_iterations, first_iteration, progress }
     }
 
     /// Tells the observer now; remembers its wish to end.
@@ -71,6 +82,22 @@ struct Descent<'p, 'a, 'w, 'o> {
     watch: &'w mut Watch<'a, 'o>,
     evaluations: f64,
     tried: Vec<(u64, Vec<f64>)>,
+}
+
+impl<'p, 'a, 'w, 'o> Descent<'p, 'a, 'w, 'o> {
+    fn new(plan: &'p Plan, parameters: &[f64], watch: &'w mut Watch<'a, 'o>) -> Self {
+        let (active, parameters) = (plan.active(), parameters.to_vec());
+        Self { plan, active, parameters, watch, evaluations: 0.0, tried: Vec::new() }
+    }
+
+    /// Loss and gradient at the parameters it was made with, moved into their bounds.
+    fn first_point(&mut self, space: &Space) -> Result<Iterate> {
+        let mut x = self.plan.layout.gather(&self.parameters);
+        space.clamp(&mut x);
+        let mut gradient = vec![0.0; x.len()];
+        let loss = self.evaluate(&x, &mut gradient)?;
+        Ok(Iterate { x, loss, gradient })
+    }
 }
 
 impl Objective for Descent<'_, '_, '_, '_> {
@@ -149,17 +176,10 @@ impl Memory {
         let state = scene.latest.load_full();
         let plan = &state.plan;
         let space = plan.space();
-        let mut descent = Descent {
-            plan,
-            active: plan.active(),
-            parameters: state.parameters.to_vec(),
-            watch,
-            evaluations: 0.0,
-            tried: Vec::new(),
-        };
+        let mut descent = Descent::new(plan, &state.parameters, watch);
         let mut at = match self.at.take() {
             Some(at) => at,
-            None => first_point(plan, &space, &state.parameters, &mut descent)?,
+            None => descent.first_point(&space)?,
         };
         let step = self.lbfgs.step(&self.lbfgs_options, &mut descent, &space, &mut at);
         let (evaluations, tried) = (descent.evaluations, descent.tried);
@@ -190,11 +210,15 @@ impl Memory {
         let judged = self.stopping.judge(stopping, loss, norm);
         self.publish(scene, plan.clone(), parameters, loss);
         self.tell_record(&record, watch);
+        if watch.cancel.is_cancelled() {
+            return Ok(Some(Termination::Cancelled)); // asked for while this iteration was told: it is kept
+        }
         Ok(if step.stalled { Some(Termination::Stalled) } else { judged })
     }
 
     fn tell_record(&self, record: &Record, watch: &mut Watch<'_, '_>) {
-        let of_max = self.iteration as f64 / watch.max_iterations.max(1) as f64;
+        let done = record.iteration.saturating_sub(watch.first_iteration);
+        let of_max = done as f64 / watch.max_iterations.max(1) as f64;
         watch.progress = Progress {
             phase: Phase::Optimizing,
             iteration: record.iteration,
@@ -257,8 +281,21 @@ impl Memory {
             plan.version.images().len(),
             plan.generation
         ));
+        let mut descent = Descent::new(&plan, &parameters, watch);
+        let at = match plan.problem.images() {
+            [] => None,
+            _ => Some(descent.first_point(&plan.space())?),
+        };
+        let (evaluations, tried) = (descent.evaluations, descent.tried);
         self.forget();
-        self.publish(scene, Arc::new(plan), parameters, f64::NAN);
+        self.evaluations += evaluations;
+        self.r_factors = plan.spread(tried.first().map_or(&[], |(_, r)| r));
+        self.at = at;
+        let loss = self.at.as_ref().map_or(f64::NAN, |at| {
+            plan.layout.scatter(&at.x, &mut parameters);
+            at.loss
+        });
+        self.publish(scene, Arc::new(plan), parameters, loss);
         Ok(())
     }
 }
@@ -276,17 +313,4 @@ pub(super) fn start(plan: &mut Plan, parameters: &mut [f64], waiting: &mut Waiti
     plan.estimate_scales(parameters, waiting)?;
     plan.started = true;
     Ok(())
-}
-
-fn first_point(
-    plan: &Plan,
-    space: &Space,
-    parameters: &[f64],
-    descent: &mut Descent<'_, '_, '_, '_>,
-) -> Result<Iterate> {
-    let mut x = plan.layout.gather(parameters);
-    space.clamp(&mut x);
-    let mut gradient = vec![0.0; x.len()];
-    let loss = descent.evaluate(&x, &mut gradient)?;
-    Ok(Iterate { x, loss, gradient })
 }

@@ -86,7 +86,7 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
             if work.images.contains(&image) {
                 return Err(Error::Inconsistent {
                     what: "image list".into(),
-                    why: format!("image {image} is named twice"),
+                    why: format!("image {image} (0-based) is named twice"),
                 });
             }
             work.images.push(image);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How probe and atoms interact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LotModel {
     /// Independent of depth: no probe.
     Direct,
@@ -17,6 +18,7 @@ pub enum LotModel {
 
 /// What is minimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LossChoice {
     /// Mean square difference, formula (5).
     Mse,
@@ -26,6 +28,7 @@ pub enum LossChoice {
 
 /// Type of numbers in the kernels; sums and parameters are double in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// f32: fast.
     Single,

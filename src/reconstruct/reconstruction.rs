@@ -362,7 +362,7 @@ impl Reconstruction {
         let mut memory = self.drive()?;
         let cancel: CancelToken<'_> = self.recipe.context.cancel_token();
         let mut noted = |progress: &crate::problem::Progress| observer(progress);
-        let mut watch = Watch::new(&cancel, &mut noted, max_iterations);
+        let mut watch = Watch::new(&cancel, &mut noted, memory.iteration, max_iterations);
         let outcome = work(&mut memory, &self.scene(), &mut watch);
         memory.republish(&self.scene());
         outcome
@@ -497,7 +497,11 @@ impl Reconstruction {
         if probe.map(Probe::options) != saved.probe.as_ref() {
             return Err(Error::Inconsistent {
                 what: "probe".into(),
-                why: "it differs from the one the state was made with".into(),
+                why: format!(
+                    "got {}, wanted the one that the state was made with, {}",
+                    describe(probe.map(Probe::options)),
+                    describe(saved.probe.as_ref())
+                ),
             });
         }
         saved.options.check()?;
@@ -588,6 +592,10 @@ impl Memory {
         }
         Err(damaged(format!("the optimiser's memory is not one of {len} free parameters")))
     }
+}
+
+fn describe(probe: Option<&crate::optics::ProbeOptions>) -> String {
+    probe.map_or("none".into(), |p| serde_json::to_string(p).unwrap_or_else(|_| format!("{p:?}")))
 }
 
 fn check_values(what: &str, values: &[f64]) -> Result<()> {

@@ -34,6 +34,7 @@ use rigid::{Rigid, RigidWorkspace};
 
 /// How neighbouring slices share an atom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Slicing {
     /// Linear weights between the two neighbouring slice centres.
     Linear,

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 /// Which atoms share one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sharing {
     /// One number per atom.
     Atom,
