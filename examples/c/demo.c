@@ -98,10 +98,11 @@ static void interrupted(int number)
     aet_context_request_cancel(context_to_cancel); /* signal-safe */
 }
 
+/* Draws the bar; `user` may point to an aet_progress that keeps what was shown last. */
 static int32_t show_progress(void *user, const aet_progress *progress)
 {
     enum { WIDTH = 30 };
-    (void)user;
+    if (user != NULL) *(aet_progress *)user = *progress;
     const double fraction = fmin(fmax(progress->fraction, 0), 1);
     char bar[WIDTH + 1];
     memset(bar, '.', WIDTH);
@@ -157,10 +158,16 @@ static void create_recon(job *j)
 
 static void run(const job *j)
 {
+    aet_progress shown;
+    memset(&shown, 0, sizeof shown);
     signal(SIGINT, interrupted);
-    const aet_status outcome = aet_recon_run(j->recon, NULL, show_progress, NULL);
+    const aet_status outcome = aet_recon_run(j->recon, NULL, show_progress, &shown);
     signal(SIGINT, SIG_DFL);
     check(outcome);
+    if (outcome == AET_CONVERGED) { /* done before the largest number of iterations */
+        shown.fraction = 1;
+        (void)show_progress(NULL, &shown);
+    }
     fprintf(stderr, "\n%s%s\n", aet_status_name(outcome),
             outcome == AET_CANCELLED ? ": the best state so far is kept" : "");
 }

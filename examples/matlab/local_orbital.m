@@ -3,18 +3,15 @@ function local_orbital(folder)
 %   LOCAL_ORBITAL(DATA_FOLDER): everything is made from the host's own arrays,
 %   the host drives the fit itself, then the library does. DATA_FOLDER is a
 %   dataset folder whose true atoms are known; without the argument it is the
-%   last word of Octave's command line. Progress goes to stderr; the last line
-%   on stdout holds what was computed. The same example exists in every host
+%   small one beside the examples. Progress goes to stderr; the last line on
+%   stdout holds what was computed. The same example exists in every host
 %   language and prints the same numbers.
 
+root = fileparts(fileparts(fileparts(mfilename('fullpath'))));
 if nargin < 1
-    words = argv();   % Octave only
-    folder = words{end};
+    folder = fullfile(root, 'examples', 'data', 'small');
 end
-if isempty(which('aet.version'))
-    root = fileparts(fileparts(fileparts(mfilename('fullpath'))));
-    addpath(fullfile(root, 'bindings', 'matlab'));
-end
+addpath(fullfile(root, 'bindings', 'matlab'));
 
 data = readSeries(folder);
 series = createSeries(data);

@@ -2,8 +2,8 @@
     Atoms(positions; species = nothing, heights = nothing, widths = nothing)
 
 An immutable list of atoms. `positions` is n x 3 in A, specimen origin at 0; `species` are atomic
-numbers (a vector, or one number for all), `heights` are in the unit of the images times A^2 and
-`widths` in A^2, n each.
+numbers (a vector, or one number for all). `heights` H, in the unit of the images, and `widths` B, in
+A^2, are those of the orbitals H exp(-r^2 / B), n each.
 
 Columns are read as properties, as new arrays: `positions` (n x 3, A), `x`, `y`, `z`, `species`,
 `height`, `width`, `occupancy`, `probability` (n) and `standard_error` (n x 3, A), NaN where not
@@ -53,8 +53,9 @@ end
     read_atoms(folder, which; variant = nothing, context = default_context())
 
 Atoms of an extended xyz file, or those that a data folder has as `which` (`:truth` or
-`:published`). Throws `AET_ERROR_FILE` where there are none and `AET_ERROR_FORMAT` for a file that
-is no extended xyz.
+`:published`), those of `variant` where it has its own. Throws `AET_ERROR_FILE` for a file that is
+not there, `AET_ERROR_FORMAT` for one that is no extended xyz, and `AET_ERROR_EMPTY` for a folder
+that names no such atoms.
 """
 read_atoms(path::AbstractString) = Atoms(created(out -> aet_atoms_read(path, out)))
 

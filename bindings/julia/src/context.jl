@@ -58,7 +58,8 @@ instruction_set(context::Context) = symbol_of(SIMDS, aet_context_simd(live(conte
 """
     request_cancel(context = default_context())
 
-End the long call in progress on this context within a second; it returns as cancelled and keeps
-its best state. May be called from any thread.
+End the long calls in progress on this context within a second: [`run!`](@ref) and [`step!`](@ref)
+return `:cancelled` and keep the best state, others throw an [`AETError`](@ref) named
+`AET_CANCELLED`. May be called from any thread.
 """
 request_cancel(context::Context = default_context()) = aet_context_request_cancel(live(context))

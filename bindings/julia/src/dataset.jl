@@ -23,8 +23,9 @@ The same names read what the series holds, as new arrays (`series.images`, `seri
 besides `excluded`, `version`, `image_count`, `tilt_count`, `section_count`, `rows`, `columns` and
 `metadata`. `write(folder, series)` writes a data folder; `write(progress, folder, series)` reports.
 
-Throws `AET_ERROR_SHAPE`, `AET_ERROR_NON_FINITE` for NaN or infinite pixels, and
-`AET_ERROR_RANGE` for a pixel size that is not positive or a matrix that is no rotation.
+Throws `AET_ERROR_SHAPE`, `AET_ERROR_NULL` without rotations and angles, `AET_ERROR_NON_FINITE` for
+NaN or infinite pixels, `AET_ERROR_RANGE` for a pixel size that is not positive and
+`AET_ERROR_INCONSISTENT` for a matrix that is no rotation.
 """
 mutable struct TiltSeries <: Handle
     pointer::Ptr{Cvoid}
@@ -112,7 +113,8 @@ end
 
 Read a data folder (schema `aet-tilt-series/1`), the image set `variant` where it has several.
 `progress` is a function as in [`run!`](@ref). Throws `AET_ERROR_FILE` where a file is missing,
-`AET_ERROR_TRUNCATED` where one is cut short, `AET_ERROR_FORMAT` where one is malformed.
+`AET_ERROR_TRUNCATED` where one is cut short, `AET_ERROR_FORMAT` where one is malformed,
+`AET_ERROR_UNKNOWN_OPTION` for an unknown variant, and `AET_CANCELLED` where `progress` ends it.
 """
 read_series(folder::AbstractString; keywords...) = read_series(nothing, folder; keywords...)
 
@@ -122,20 +124,16 @@ function read_series(progress, folder::AbstractString; variant = nothing, contex
     status = with_progress(progress) do report, user
         aet_dataset_read(context, folder, optional_text(variant), report, user, out)
     end
-    completed(status, "reading $folder")
+    check(status, "reading $folder")
     return TiltSeries(out[])
 end
 
 function Base.write(progress::Function, folder::AbstractString, series::TiltSeries)
     live(series)
     status = with_progress((report, user) -> aet_dataset_write(series, folder, report, user), progress)
-    completed(status, "writing $folder")
+    check(status, "writing $folder")
     return nothing
 end
-
-# A cancelled call that has nothing to hand back cannot return.
-completed(status, what) =
-    status == 0 || throw(AETError(status, unsafe_string(aet_status_name(status)), "$what was cancelled"))
 
 Base.write(folder::AbstractString, series::TiltSeries) = write(_ -> true, folder, series)
 

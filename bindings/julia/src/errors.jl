@@ -37,11 +37,20 @@ end
 status_error(status::Int32) =
     AETError(status, unsafe_string(aet_status_name(status)), copied_error_message())
 
-"Throw what a log function threw or what the library reports; otherwise return the status."
-function check(status::Int32)
+"Throw what a log function threw or the fault that the library reports; otherwise return the outcome."
+function outcome_of(status::Int32)
     rethrow_log_exception()
     status >= 100 && throw(status_error(status))
     return status
+end
+
+"""
+Throw unless the call did what it is for. One that was cancelled has nothing to hand back, so `what` was
+cancelled is an `AETError`, too; `outcome_of` is for those calls that end in several good ways.
+"""
+function check(status::Int32, what::AbstractString = "the call")
+    outcome_of(status) == 0 && return nothing
+    throw(AETError(status, unsafe_string(aet_status_name(status)), "$what was cancelled before it was done"))
 end
 
 "The string that `f(buffer, capacity, needed)` copies, asked for its size first."

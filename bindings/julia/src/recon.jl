@@ -111,8 +111,8 @@ parameter_count(recon::LocalOrbital) = Int(aet_recon_parameter_count(live(recon)
 """
     generation(recon)
 
-A number that rises whenever the meaning of the parameter vector changes: when blocks are frozen,
-tilts appended or atoms added. Parameters of another generation are refused.
+A number that rises whenever length or meaning of the parameter vector changes: when a block is frozen
+or freed, or a run takes up appended tilts. Fetch parameters and layout again then.
 """
 generation(recon::LocalOrbital) = Int(aet_recon_generation(live(recon)))
 
@@ -205,7 +205,8 @@ evaluated. The reconstruction itself stays as it is; any number of threads may e
 
     optimize(Optim.only_fg!((F, G, x) -> loss_and_gradient!(G, recon, x)), parameters(recon), LBFGS())
 
-Throws `AET_ERROR_STALE_PARAMETERS` where `x` belongs to another generation.
+Throws `AET_ERROR_STALE_PARAMETERS` where `x` belongs to another generation, and `AET_CANCELLED`
+after [`request_cancel`](@ref).
 """
 function loss_and_gradient!(gradient, recon::LocalOrbital, x::AbstractVector{<:Real};
                             images = nothing, image_losses = nothing)
@@ -255,8 +256,9 @@ Fill `out[row, column, image]` with the calculated images at `x`: of all images 
 excluded, or of those at the indices `images`.
 """
 function predict!(out::AbstractArray{<:Any,3}, recon::LocalOrbital, x::AbstractVector{<:Real}; images = nothing)
-    indices = image_indices(something(images, used_images(recon)))
-    check(aet_recon_predict(live(recon), length(x), contiguous(x), indices, length(indices), output_view(out, Images)))
+    indices = image_indices(images)
+    check(aet_recon_predict(live(recon), length(x), contiguous(x), something(indices, C_NULL), count_of(indices),
+                            output_view(out, Images)))
     return out
 end
 
@@ -278,9 +280,9 @@ Gradient of the sum of `residuals[row, column, image] .* predict(recon, x; image
 `x`: what a loss of your own needs, with its derivative by the images as `residuals`.
 """
 function pull_back(recon::LocalOrbital, x::AbstractVector{<:Real}, residuals::AbstractArray{<:Real,3}; images = nothing)
-    indices = image_indices(something(images, used_images(recon)))
+    indices = image_indices(images)
     gradient = zeros(length(x))
-    check(aet_recon_pull_back(live(recon), length(x), contiguous(x), indices, length(indices),
+    check(aet_recon_pull_back(live(recon), length(x), contiguous(x), something(indices, C_NULL), count_of(indices),
                               input_view(residuals, Images), gradient))
     return gradient
 end

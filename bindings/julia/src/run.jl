@@ -60,7 +60,8 @@ end
 """
     r_factors(recon)
 
-R factor of every image, sum |I_obs - I_cal| / sum |I_obs|; NaN where it is excluded.
+R factor of every image, sum |I_obs - I_cal| / sum |I_obs|; NaN where it is excluded or was not
+evaluated yet.
 """
 function r_factors(recon::LocalOrbital)
     out = zeros(image_count(recon))
@@ -127,8 +128,8 @@ end
 # ---- snapshots ----
 
 """
-An immutable copy of the latest state of a reconstruction: `iteration`, `loss`, `generation`, and
-[`atoms`](@ref).
+An immutable copy of the latest state of a reconstruction: `iteration`, `loss` (NaN while it is not
+known), `generation`, and [`atoms`](@ref).
 """
 mutable struct Snapshot <: Handle
     pointer::Ptr{Cvoid}

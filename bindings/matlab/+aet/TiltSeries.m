@@ -15,7 +15,8 @@ classdef TiltSeries < aet.internal.Object
     %     TiltAxis       'x' | 'y', for one angle per image
     %   Options: per image (one value serves all images)
     %     Defocus        positive: crossover behind the specimen origin
-    %     Tilt, Section  index of the tilt and of the focus, from 1
+    %     Tilt, Section  whole numbers: images of one tilt, of one focus, have one
+    %                    number; in rising order they get the indices 1, 2, ...
     %     Drift          [n x 2] shift along x' and y'
     %     Mask           [rows x columns x n], or one for all; true: use pixel
     %     CountsPerUnit  electrons per image unit (1 where images are counts)
@@ -48,11 +49,11 @@ classdef TiltSeries < aet.internal.Object
         columns         % columns of an image
         imageCount      % images, excluded ones included
         tiltCount       % tilts
-        sectionCount    % most foci in a tilt
+        sectionCount    % foci
         pixelSize       % angstrom
         lengthUnit      % 'A' or 'px'
-        energyEv        % energy of the beam, 0 or NaN where unknown
-        semiAngleMrad   % convergence semi-angle, 0 or NaN where unknown
+        energyEv        % eV, NaN where unknown
+        semiAngleMrad   % mrad, NaN where unknown
         version         % grows with every change
     end
 

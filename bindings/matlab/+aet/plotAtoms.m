@@ -1,7 +1,7 @@
-function handles = plotAtoms(atoms)
+function varargout = plotAtoms(atoms)
 %AET.PLOTATOMS  Atoms as coloured balls, one colour per species.
 %   AET.PLOTATOMS(ATOMS) takes an aet.Atoms or positions [n x 3] in angstrom.
-%   HANDLES are the plots, one per species.
+%   HANDLES = AET.PLOTATOMS(ATOMS) are the plots, one per species.
 
 if isnumeric(atoms)
     positions = atoms;
@@ -32,5 +32,8 @@ grid on
 xlabel('x (A)'), ylabel('y (A)'), zlabel('z (A)')
 if any(numbers ~= 0)
     legend(handles, names);
+end
+if nargout > 0
+    varargout{1} = handles;
 end
 end

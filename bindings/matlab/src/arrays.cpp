@@ -237,6 +237,15 @@ std::vector<Integer> zero_based(const mxArray *array, const char *name) {
 template std::vector<int32_t> zero_based(const mxArray *, const char *);
 template std::vector<int64_t> zero_based(const mxArray *, const char *);
 
+void require_indices(const std::vector<int64_t> &indices, const char *name, int64_t count) {
+  for (const int64_t index : indices) {
+    if (index < 0 || index >= count) {
+      throw Failure("aet:range", std::string(name) + ": got " + std::to_string(index + 1) + ", wanted 1 to " +
+                                     std::to_string(count));
+    }
+  }
+}
+
 const double *doubles(const mxArray *array, const char *name) {
   if (dtype(array, name) != AET_DTYPE_F64) {
     throw Failure("aet:dtype", std::string(name) + ": got class " + mxGetClassName(array) +

@@ -52,6 +52,8 @@ mxArray *make_number(double value);
 /// 1-based whole numbers of any class to 0-based ones.
 template <class Integer>
 std::vector<Integer> zero_based(const mxArray *array, const char *name);
+/// Refuses 0-based indices outside 0 to count - 1 with the host's own numbers; the library would name its own.
+void require_indices(const std::vector<int64_t> &indices, const char *name, int64_t count);
 /// A real full double array, for vectors that the library takes as pointers.
 const double *doubles(const mxArray *array, const char *name);
 

@@ -147,17 +147,24 @@ void append_tilt(Call &call) {
   call.give(0, static_cast<double>(tilt + 1));
 }
 
+int64_t tilt_index(const aet_dataset *dataset, const mxArray *tilt) {
+  const int64_t index = integer(tilt, "tilt") - 1;
+  require_indices({index}, "tilt", aet_dataset_tilt_count(dataset));
+  return index;
+}
+
 void replace_tilt(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
   const aet_const_view images = stack_view(call.argument(2), "images");
   const Frames frames(call.options(3), images.shape[0]);
-  check(aet_dataset_replace_tilt(dataset.get(), integer(call.argument(1), "tilt") - 1, &images, frames.get()));
+  const int64_t tilt = tilt_index(dataset.get(), call.argument(1));
+  check(aet_dataset_replace_tilt(dataset.get(), tilt, &images, frames.get()));
 }
 
 void exclude_tilt(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
-  check(aet_dataset_exclude_tilt(dataset.get(), integer(call.argument(1), "tilt") - 1,
-                                 truth(call.argument(2), "excluded")));
+  const int64_t tilt = tilt_index(dataset.get(), call.argument(1));
+  check(aet_dataset_exclude_tilt(dataset.get(), tilt, truth(call.argument(2), "excluded")));
 }
 
 void length_unit(Call &call) {

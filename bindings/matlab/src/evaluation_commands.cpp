@@ -47,7 +47,11 @@ struct Parameters {
 struct Subset {
   std::vector<int64_t> images;
 
-  explicit Subset(const mxArray *list) : images(zero_based<int64_t>(list, "images")) {}
+  Subset(const mxArray *list, const aet_recon *recon) : images(zero_based<int64_t>(list, "images")) {
+    if (!images.empty()) {
+      require_indices(images, "images", image_count(recon));
+    }
+  }
   const int64_t *data() const { return images.empty() ? nullptr : images.data(); }
   int64_t size() const { return static_cast<int64_t>(images.size()); }
 };
@@ -127,7 +131,7 @@ mxArray *written_part(const std::vector<double> &losses) {
 void loss_and_gradient(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const Parameters x(call.argument(1));
-  const Subset subset(call.argument(2));
+  const Subset subset(call.argument(2), recon.get());
   mxArray *gradient = nullptr;
   double *gradient_data = nullptr;
   if (call.outputs() > 1) {
@@ -156,7 +160,7 @@ void loss_and_gradient(Call &call) {
 void predict(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const Parameters x(call.argument(1));
-  const Subset subset(call.argument(2));
+  const Subset subset(call.argument(2), recon.get());
   const double *size = doubles(call.argument(3), "size");
   const Output out = stack_output(subset.size(), static_cast<int64_t>(size[0]), static_cast<int64_t>(size[1]));
   check(aet_recon_predict(recon.get(), x.size, x.data, subset.data(), subset.size(), &out.view));
@@ -166,7 +170,7 @@ void predict(Call &call) {
 void pull_back(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const Parameters x(call.argument(1));
-  const Subset subset(call.argument(2));
+  const Subset subset(call.argument(2), recon.get());
   const aet_const_view residuals = stack_view(call.argument(3), "residuals");
   const Output gradient = vector_output(x.size);
   check(aet_recon_pull_back(recon.get(), x.size, x.data, subset.data(), subset.size(), &residuals,

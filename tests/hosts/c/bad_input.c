@@ -315,7 +315,7 @@ static void check_shapes(const fit *f)
     series_fill(&s), s.defocus = aet_const_view_c(s.foci, AET_DTYPE_F64, 1, fewer);
     expect_series(f, "one defocus too few", &s, AET_ERROR_SHAPE, AET_ERROR_SHAPE, "defocus");
     series_fill(&s), s.options.rows = ROWS + 1, s.options.columns = COLUMNS;
-    expect_series(f, "other rows than said", &s, AET_ERROR_SHAPE, AET_ERROR_INCONSISTENT, "rows");
+    expect_series(f, "other rows than said", &s, AET_ERROR_SHAPE, AET_ERROR_SHAPE, "wanted [n, 25, 20]");
     series_fill(&s);
     const aet_const_view drift = aet_const_view_c(s.matrices, AET_DTYPE_F64, 2, pairs);
     s.frames.drift = &drift;
@@ -325,7 +325,7 @@ static void check_shapes(const fit *f)
     s.frames.mask = &mask;
     expect_series(f, "mask of one axis", &s, AET_ERROR_SHAPE, AET_ERROR_SHAPE, "mask");
     series_fill(&s), s.frames.rotations = NULL;
-    expect_series(f, "neither rotations nor angles", &s, AET_ERROR_INCONSISTENT, AET_ERROR_NULL, "rotations");
+    expect_series(f, "neither rotations nor angles", &s, AET_ERROR_NULL, AET_ERROR_NULL, "rotations");
     series_fill(&s), s.frames.angles_deg = &s.rotations;
     expect_series(f, "both rotations and angles", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT, "angles_deg");
 
@@ -378,6 +378,24 @@ static void check_out_views(const fit *f)
 
 /* ---- data ---- */
 
+/* Any whole numbers name tilts, which count in rising order of them. */
+static void check_tilt_numbers(const fit *f)
+{
+    static series s;
+    double fractions[IMAGES];
+    aet_dataset *dataset = NULL;
+    series_fill(&s), s.tilt_index[0] = -1;
+    expect("negative tilt number", series_create(f->context, &s, &dataset), AET_OK, "");
+    check("makes a tilt of its own", aet_dataset_tilt_count(dataset) == TILTS + 1);
+    aet_dataset_free(dataset);
+    series_fill(&s), s.tilt_index[0] = 1;
+    expect_series(f, "one tilt of two rotations", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT, "tilt");
+    series_fill(&s);
+    for (int k = 0; k < IMAGES; k++) fractions[k] = 0.5 * k;
+    s.tilt = aet_const_view_c(fractions, AET_DTYPE_F64, 1, SCALARS);
+    expect_series(f, "half a tilt number", &s, AET_ERROR_RANGE, AET_ERROR_RANGE, "tilt");
+}
+
 static void check_values(const fit *f)
 {
     static series s;
@@ -389,11 +407,12 @@ static void check_values(const fit *f)
     series_fill(&s), s.foci[3] = NAN;
     expect_series(f, "NaN defocus", &s, AET_ERROR_NON_FINITE, AET_ERROR_NON_FINITE, "defocus");
     series_fill(&s), s.matrices[9] = 1.5;
-    expect_series(f, "matrix that is no rotation", &s, AET_ERROR_RANGE, AET_ERROR_INCONSISTENT, "rotations");
+    expect_series(f, "matrix that is no rotation", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT,
+                  "rotations: image 1");
     series_fill(&s), s.matrices[4] = -1;
-    expect_series(f, "reflection", &s, AET_ERROR_RANGE, AET_ERROR_INCONSISTENT, "rotations");
+    expect_series(f, "reflection", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT, "determinant -1");
     series_fill(&s), s.matrices[0] = NAN;
-    expect_series(f, "NaN in a rotation", &s, AET_ERROR_NON_FINITE, AET_ERROR_RANGE, "rotations");
+    expect_series(f, "NaN in a rotation", &s, AET_ERROR_NON_FINITE, AET_ERROR_NON_FINITE, "rotations: image 0");
     series_fill(&s), s.options.pixel_size = 0;
     expect_series(f, "zero pixel size", &s, AET_ERROR_RANGE, AET_ERROR_RANGE, "pixel_size");
     series_fill(&s), s.options.pixel_size = -0.5;
@@ -402,8 +421,7 @@ static void check_values(const fit *f)
     expect_series(f, "NaN pixel size", &s, AET_ERROR_RANGE, AET_ERROR_NON_FINITE, "pixel_size");
     series_fill(&s), s.options.length_unit = UNKNOWN;
     expect_series(f, "length_unit 99", &s, AET_ERROR_UNKNOWN_OPTION, AET_ERROR_UNKNOWN_OPTION, "length_unit");
-    series_fill(&s), s.tilt_index[0] = -1;
-    expect_series(f, "negative tilt index", &s, AET_ERROR_RANGE, AET_ERROR_RANGE, "tilt");
+    check_tilt_numbers(f);
 }
 
 typedef struct {
@@ -445,7 +463,7 @@ static void check_angles(const fit *f)
     expect_series(f, "tilt_axis 99", &s, AET_ERROR_UNKNOWN_OPTION, AET_ERROR_UNKNOWN_OPTION, "tilt_axis");
     const aet_const_view single = aet_const_view_c(angles, AET_DTYPE_F64, 1, SCALARS);
     s.frames.tilt_axis = AET_TILT_AXIS_NONE, s.frames.angles_deg = &single;
-    expect_series(f, "one angle per image and no axis", &s, AET_ERROR_INCONSISTENT, AET_ERROR_RANGE, "tilt_axis");
+    expect_series(f, "one angle per image and no axis", &s, AET_ERROR_SHAPE, AET_ERROR_SHAPE, "tilt_axis");
 }
 
 static void check_atoms(const fit *f)
@@ -718,7 +736,11 @@ static void check_state_files(const fit *f, const path *scratch)
     expect_nothing("not there", aet_recon_load(f->context, f->dataset, f->probe, nowhere.text, &recon),
                    AET_ERROR_FILE, "nowhere", recon);
     expect_nothing("without its probe", aet_recon_load(f->context, f->dataset, NULL, file.text, &recon),
-                   AET_ERROR_NULL, "probe", recon);
+                   AET_ERROR_INCONSISTENT, "probe", recon);
+    aet_probe *other = probe_of(200e3, 20);
+    expect_nothing("with another probe", aet_recon_load(f->context, f->dataset, other, file.text, &recon),
+                   AET_ERROR_INCONSISTENT, "probe", recon);
+    aet_probe_free(other);
 }
 
 /* ---- runs that are cancelled ---- */
@@ -768,7 +790,18 @@ static void *cancel_soon(void *user)
     return NULL;
 }
 
-static void check_cancel(const char *data)
+/* A folder that is being written when the host ends it leaves nothing behind. */
+static void check_cancelled_write(const fit *f, const path *scratch)
+{
+    counter in_write = {0, 1, 0};
+    struct stat status;
+    const path folder = join(scratch, "cancelled");
+    expect("while writing", aet_dataset_write(f->dataset, folder.text, count_and_cancel, &in_write), AET_CANCELLED,
+           "");
+    check("within a second, without a folder", now() - in_write.cancelled_at < 1 && stat(folder.text, &status) != 0);
+}
+
+static void check_cancel(const char *data, const path *scratch)
 {
     printf("# cancelling\n");
     fit f = fit_read(data);
@@ -795,6 +828,7 @@ static void check_cancel(const char *data)
     expect("while reading", aet_dataset_read(f.context, data, NULL, count_and_cancel, &in_read, &dataset),
            AET_CANCELLED, "");
     check("within a second, without a dataset", now() - in_read.cancelled_at < 1 && dataset == NULL);
+    check_cancelled_write(&f, scratch);
     counter in_step = {0, 1, 0};
     expect("in a step", aet_recon_step(f.recon, count_and_cancel, &in_step), AET_CANCELLED, "");
     check("within a second", now() - in_step.cancelled_at < 1);
@@ -1133,7 +1167,7 @@ int main(int argc, char **argv)
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);
-    check_cancel(argv[1]);
+    check_cancel(argv[1], &scratch);
     check_reentry();
     check_second_thread();
     check_free_orders();

@@ -1,8 +1,9 @@
 # What Julia gets back for bad input: the right exception, a message with what was got and what
 # was wanted, and nothing lost.
 #
-#   julia --compile=min --project=bindings/julia tests/hosts/julia/bad_input.jl
+#   JULIA_NUM_THREADS=2 julia --compile=min --project=bindings/julia tests/hosts/julia/bad_input.jl DATA SCRATCH
 #
+# DATA is a data folder with true atoms, SCRATCH an existing folder to write to.
 # Julia 1.5.3 cannot throw from compiled code on some systems, hence --compile=min.
 
 using AET
@@ -10,6 +11,8 @@ using AET
 include("checks.jl")
 include("problem.jl")
 
+length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
+const DATA, SCRATCH = ARGS
 const ROTATIONS = tilt_rotations()
 
 "A series of the problem with some keywords replaced."
@@ -51,14 +54,34 @@ function check_null_and_struct_size()
     options.struct_size = 4
     check_fault(null(AET.aet_probe_create(options, out)), "struct_size of 4", :struct_size, "4")
     options.struct_size = 0
-    check_fault(null(AET.aet_probe_create(options, out)), "struct_size of 0", :struct_size)
+    check_fault(null(AET.aet_probe_create(options, out)), "struct_size of 0", :struct_size, "0")
+    check("failures write no handle", out[] == C_NULL)
+end
+
+function check_foreign_handles()
+    probe, series, recon = small_probe(), small_series(), small_reconstruction()
+    pointer = getfield(recon, :pointer)
+    refused(status) = () -> AET.check(status)
+    GC.@preserve probe series begin
+        check_fault(refused(AET.aet_recon_step(getfield(probe, :pointer), C_NULL, Ref{Any}(nothing))),
+                    "a probe as reconstruction", :stale_handle, "recon")
+        check_fault(refused(AET.aet_recon_save(getfield(series, :pointer), "nowhere.aet")),
+                    "a series as reconstruction", :stale_handle, "recon")
+    end
+    close(recon)
+    check_fault(refused(AET.aet_recon_step(pointer, C_NULL, Ref{Any}(nothing))), "a freed pointer", :stale_handle)
+    AET.aet_recon_free(pointer)
+    check("a freed pointer freed again", AET.aet_recon_generation(pointer) == 0)
+    check("what the pointers belong to lives on", series.tilt_count == TILTS && probe.energy_ev == 300e3)
 end
 
 function check_shapes()
     check_fault(() -> series_with(rotations = ROTATIONS[:, :, 1:2]), "2 rotations for $IMAGES images", :shape,
                 "2", "$IMAGES")
     check_fault(() -> series_with(rotations = nothing, angles_deg = zeros(IMAGES, 2)), "angles n x 2", :shape)
-    check_fault(() -> series_with(rotations = nothing), "neither rotations nor angles", :empty)
+    check_fault(() -> series_with(rotations = nothing), "neither rotations nor angles", :null, "rotations", "angles_deg")
+    check_fault(() -> series_with(angles_deg = zeros(IMAGES, 3)), "both rotations and angles", :inconsistent,
+                "rotations", "angles_deg")
     check_fault(() -> series_with(drift = zeros(IMAGES, 3)), "drift n x 3", :shape, "3")
     check_fault(() -> series_with(defocus = zeros(1)), "1 defocus for $IMAGES images", :shape)
     check_fault(() -> series_with(mask = trues(2, 2, IMAGES)), "mask of another size", :shape)
@@ -75,6 +98,8 @@ function check_shapes()
     check_fault(() -> loss_and_gradient(recon, x; images = [0]), "image 0", :range, "0")
     check_fault(() -> loss_and_gradient(recon, x; images = [IMAGES + 1]), "image beyond the last", :range)
     check_fault(() -> loss_and_gradient(recon, x; images = Int[]), "no images", :empty)
+    check_fault(() -> pull_back(recon, x, zeros(ROWS, COLUMNS, 1)), "too few residuals", :shape, "1", "$IMAGES")
+    check("the parameters are as before", parameters(recon) == x)
 end
 
 function check_overlap()
@@ -101,6 +126,7 @@ function check_values()
     check_fault(() -> Context(threads = -1), "-1 threads", :range, "-1")
     check_fault(() -> Atoms(zeros(0, 3)), "no atoms", :empty)
     check_fault(() -> Atoms([NaN 0.0 0.0]), "NaN position", :non_finite)
+    check_kept_after_bad_values()
     series = small_series()
     check_fault(() -> LocalOrbital(series, small_probe(); start = POSITIONS .+ 1e4, model = :rigid),
                 "atoms outside every image", :inconsistent)
@@ -108,6 +134,26 @@ function check_values()
                 :null, "probe")
     empty = TiltSeries(rows = ROWS, columns = COLUMNS, pixel_size = PIXEL_SIZE)
     check_fault(() -> run!(LocalOrbital(empty; start = POSITIONS, model = :direct)), "run on an empty series", :not_ready)
+end
+
+"Neither a series nor a reconstruction changes where a change is refused."
+function check_kept_after_bad_values()
+    series, recon = small_series(), small_reconstruction()
+    images, version, x = series.images, series.version, parameters(recon)
+    bad = images[:, :, 1:2]
+    bad[5, 6, 2] = NaN
+    rotations = ROTATIONS[:, :, 1:2]
+    check_fault(() -> append_tilt!(series, bad; rotations = rotations), "appended NaN pixel", :non_finite)
+    check_fault(() -> append_tilt!(series, bad[:, 2:end, :]; rotations = rotations), "appended images of another size",
+                :shape)
+    check_fault(() -> append_tilt!(series, images[:, :, 1:2]; rotations = ROTATIONS[:, :, 2:3]),
+                "one tilt of two rotations", :inconsistent)
+    check_fault(() -> replace_tilt!(series, 1, bad; rotations = rotations), "NaN pixel as replacement", :non_finite)
+    check("the series is as before", series.version == version && series.images == images)
+    check_fault(() -> set_parameters!(recon, fill(NaN, length(x))), "NaN parameters", :non_finite)
+    check_fault(() -> loss_and_gradient(recon, fill(Inf, length(x))), "infinite parameters", :non_finite)
+    check_fault(() -> set_block!(recon, :widths, fill(-1.0, size(block(recon, :widths)))), "negative widths", :range)
+    check("the reconstruction is as before", parameters(recon) == x)
 end
 
 function check_options()
@@ -129,8 +175,10 @@ function check_radians()
     lines = String[]
     set_log!((level, message) -> push!(lines, string(level, " ", message)), :warning)
     TiltSeries(zeros(ROWS, COLUMNS, 3), [-1.0, 0.0, 1.0]; tilt_axis = :y, pixel_size = PIXEL_SIZE)
+    check("angles in radians: a warning", length(lines) == 1 && occursin(r"^warning .*radian", lines[1]), lines)
+    TiltSeries(zeros(ROWS, COLUMNS, 3), [-60.0, 0.0, 60.0]; tilt_axis = :y, pixel_size = PIXEL_SIZE)
     set_log!(nothing)
-    check("angles in radians: a warning", any(line -> occursin("warning", line) && occursin("rad", line), lines), lines)
+    check("angles in degrees: none", length(lines) == 1, lines)
 end
 
 # ---- runs ----
@@ -138,22 +186,91 @@ end
 "Whether a reconstruction still runs."
 runs(recon) = run!(recon; iterations = 2) in (:max_iterations, :converged)
 
+"A reconstruction of the data folder, whose fit takes a while."
+function long_reconstruction(context)
+    series = read_series(DATA; context = context)
+    probe = Probe(energy_ev = series.energy_ev, semiangle_mrad = series.semiangle_mrad)
+    start = Atoms(read_atoms(DATA, :truth; context = context).positions .+ 0.1)
+    return LocalOrbital(series, probe; start = start, model = :rigid, precision = :double, context = context)
+end
+
+present_loss(recon) = loss_and_gradient!(nothing, recon, parameters(recon))
+
+# Rules that no run meets before it is cancelled.
+const ENDLESS = (iterations = 1_000_000, loss_tolerance = 1e-300, gradient_tolerance = 1e-300)
+
 function check_cancel()
-    recon = small_reconstruction()
-    first_loss = loss_and_gradient!(nothing, recon, parameters(recon))
-    started = time()
-    outcome = run!(p -> p.iteration < 2, recon; iterations = 50)
-    seconds = time() - started
-    check("cancelled run says so", outcome === :cancelled, outcome)
-    check("cancelled run returns soon", seconds < 2, seconds)
-    check("cancelled run keeps the best state", loss_and_gradient!(nothing, recon, parameters(recon)) <= first_loss)
     context = Context(threads = 1)
-    recon = small_reconstruction(context = context)
-    outcome = run!(recon; iterations = 50) do p
+    recon = long_reconstruction(context)
+    first_loss, asked = present_loss(recon), Ref(0.0)
+    outcome = run!(recon; ENDLESS...) do p
+        p.iteration < 2 && return true
+        asked[] = time()
+        return false
+    end
+    check("cancelled run says so", outcome === :cancelled, outcome)
+    check("cancelled run returns within a second", time() - asked[] < 1)
+    kept = present_loss(recon)
+    check("cancelled run keeps the best state", kept < first_loss && kept == last(history(recon).loss), kept)
+    outcome = run!(recon; ENDLESS...) do p
         request_cancel(context)
         true
     end
     check("request_cancel ends the run", outcome === :cancelled, outcome)
+    check("and keeps the best state", present_loss(recon) <= kept)
+    outcomes = (step!(_ -> false, recon), run!(_ -> false, recon; iterations = 1))
+    check("cancelled step, and last iteration", outcomes == (:cancelled, :cancelled), outcomes)
+    check("they keep the best state", present_loss(recon) <= kept)
+    check_fault(() -> read_series(_ -> false, DATA; context = context), "cancelled while reading", :cancelled, "reading")
+    folder = joinpath(SCRATCH, "never complete")
+    check_fault(() -> write(_ -> false, folder, recon.series), "cancelled while writing", :cancelled, "writing")
+    check("nothing of it is left behind", !any(name -> occursin("never", name), readdir(SCRATCH)), readdir(SCRATCH))
+    request_cancel(context)
+    check("a request with nothing under way is forgotten", runs(recon))
+end
+
+"""
+Seconds between a request from a second thread and the end of `work`, which is repeated until one request falls
+into it; `nothing` where none did in ten seconds.
+"""
+function cancelled_after(work, context)
+    requested, over = Threads.Atomic{Float64}(time()), Threads.Atomic{Bool}(false)
+    worker = Threads.@spawn while !over[]
+        Libc.systemsleep(0.003)
+        requested[] = time()
+        request_cancel(context)
+    end
+    began, seconds = time(), nothing
+    while seconds === nothing && time() - began < 10
+        try
+            work() === :cancelled && (seconds = time() - requested[])
+        catch exception
+            exception isa AETError && exception.name == "AET_CANCELLED" || rethrow()
+            seconds = time() - requested[]
+        end
+    end
+    over[] = true
+    wait(worker)
+    return seconds
+end
+
+function check_cancel_from_second_thread()
+    Threads.nthreads() > 1 || return println("skip  cancelling from a second thread: needs JULIA_NUM_THREADS=2")
+    context = Context(threads = 1)
+    recon = long_reconstruction(context)
+    series, start = recon.series, atoms(recon)
+    probe = Probe(energy_ev = series.energy_ev, semiangle_mrad = series.semiangle_mrad)
+    x, loss = parameters(recon), present_loss(recon)
+    residuals = zeros(series.rows, series.columns, series.image_count)
+    phases = ("run" => () -> run!(recon; ENDLESS...), "evaluation" => () -> loss_and_gradient(recon, x),
+              "prediction" => () -> predict(recon, x), "pull-back" => () -> pull_back(recon, x, residuals),
+              "creation" => () -> LocalOrbital(series, probe; start = start, model = :rigid, context = context),
+              "reading" => () -> read_series(DATA; context = context))
+    for (name, work) in phases
+        seconds = cancelled_after(work, context)
+        check("$name cancelled from a second thread within a second", seconds !== nothing && seconds < 1, seconds)
+    end
+    check("the best state is kept", present_loss(recon) <= loss && runs(recon))
 end
 
 function check_callbacks()
@@ -217,18 +334,47 @@ function check_changes_during_run()
     check_fault(() -> exclude_tilt!(series, TILTS + 5), "a tilt that is not there", :range, "$(TILTS + 4)")
 end
 
+"""
+Appends, excludes and takes snapshots while a run is at work; says when it has begun and goes on until the run is over.
+"""
+function accompany(series, recon, begun, over)
+    image, rotation = series.images[:, :, 1:1], ROTATIONS[:, :, 1:1]
+    tilt = append_tilt!(series, image; rotations = rotation)
+    exclude_tilt!(series, 1)
+    begun[] = true
+    losses = Float64[]
+    while !over[]
+        picture = snapshot(recon)
+        push!(losses, picture.loss)
+        length(atoms(picture)) == ATOMS || push!(losses, NaN)
+    end
+    return tilt, losses, Threads.threadid()
+end
+
 function check_second_thread()
     Threads.nthreads() > 1 || return println("skip  second thread: needs JULIA_NUM_THREADS=2")
     series = small_series()
     recon = LocalOrbital(series, small_probe(); start = POSITIONS .+ 0.1, model = :rigid)
-    image, rotation = series.images[:, :, 1:1], ROTATIONS[:, :, 1:1]
-    worker = Threads.@spawn begin
-        losses = [snapshot(recon).loss for _ in 1:20]
-        (append_tilt!(series, image; rotations = rotation), losses)
+    version, begun, over = series.version, Threads.Atomic{Bool}(false), Threads.Atomic{Bool}(false)
+    worker = nothing
+    outcome = run!(recon; iterations = 60, loss_tolerance = 1e-300, gradient_tolerance = 1e-300) do p
+        p.iteration < 1 && return true
+        worker === nothing && (worker = Threads.@spawn accompany(series, recon, begun, over))
+        while !begun[] && !istaskdone(worker)     # without yielding, so that the other thread has to do it
+            GC.safepoint()
+            Libc.systemsleep(0.001)
+        end
+        return true
     end
-    run!(recon; iterations = 40, loss_tolerance = 1e-300)
-    tilt, losses = fetch(worker)
-    check("snapshots and appending from a second thread", tilt == TILTS + 1 && length(losses) == 20, tilt)
+    over[] = true
+    tilt, losses, thread = fetch(worker)
+    check("the run ends by itself", outcome in (:max_iterations, :converged), outcome)
+    check("a second thread", thread != Threads.threadid(), thread)
+    check("appending and excluding from a second thread", tilt == TILTS + 1 && series.version == version + 2, tilt)
+    check("snapshots from a second thread", !isempty(losses) && all(isfinite, losses),
+          "$(count(!isfinite, losses)) of $(length(losses)) losses are not finite")
+    versions = history(recon).dataset_version
+    check("the history tells what was taken up", first(versions) == version && last(versions) == version + 2, versions)
 end
 
 # ---- process state ----
@@ -315,8 +461,9 @@ function check_folders(directory)
           again.images == series.images && again.rotations ≈ series.rotations)
     check("metadata comes through", get(again.metadata, "operator", (value = "",)).value == "Åsa", again.metadata)
     check_fault(() -> read_series(joinpath(directory, "nowhere")), "folder that is not there", :file, "nowhere")
-    check_fault(() -> read_series(folder; variant = "no_such"), "variant that is not there", :range, "no_such")
-    check_fault(() -> read_atoms(folder, :truth), "folder without true atoms", :not_ready)
+    check_fault(() -> read_series(folder; variant = "no_such"), "variant that is not there", :unknown_option, "no_such")
+    check_fault(() -> read_atoms(folder, :truth), "folder without true atoms", :empty, "truth")
+    check_fault(() -> read_atoms(folder, :best), "atoms of an unknown kind", :unknown_option, "best", "published")
     check_throws(() -> read_series(_ -> error("stop reading"), folder), "exception while reading is rethrown",
                  e -> e isa ErrorException)
     largest = argmax(Dict(file => filesize(joinpath(folder, file)) for file in readdir(folder)))
@@ -335,7 +482,7 @@ function check_atom_files(directory)
     again = read_atoms(path)
     check("atoms through a file", again.positions ≈ POSITIONS && all(==(14), again.species))
     truncate_file(path, 0.6)
-    check_fault(() -> read_atoms(path), "extended xyz cut short", :truncated)
+    check_fault(() -> read_atoms(path), "extended xyz cut short", :format, "2 atoms", "$ATOMS")
     write(path, "no atoms here\n")
     check_fault(() -> read_atoms(path), "file that is no extended xyz", :format)
 end
@@ -355,24 +502,34 @@ function check_states(directory)
         write(path, bytes[1:floor(Int, fraction * length(bytes))])
         check_fault(() -> load_reconstruction(path, series, probe), "state file cut to $fraction", :truncated)
     end
-    write(path, vcat(bytes[1:8], 0xff, bytes[10:end]))
-    check_fault(() -> load_reconstruction(path, series, probe), "state file of another version", :file_version)
-    write(path, rand(UInt8, 1000))
-    check_fault(() -> load_reconstruction(path, series, probe), "file that is no state", :format)
+    write(path, vcat(bytes[1:8], 0xff, bytes[10:end]))      # after eight letters the version
+    check_fault(() -> load_reconstruction(path, series, probe), "state file of another version", :file_version, "255", "1")
+    flipped = copy(bytes)
+    flipped[end ÷ 2] ⊻= 0x10
+    write(path, flipped)
+    check_fault(() -> load_reconstruction(path, series, probe), "state file with a bit flipped", :format)
+    write(path, repeat(UInt8[1, 2, 3, 4], 250))
+    check_fault(() -> load_reconstruction(path, series, probe), "file that is no state", :format, "AETSTATE")
     missing_file = joinpath(directory, "no.aet")
     check_fault(() -> load_reconstruction(missing_file, series, probe), "state file that is not there", :file, "no.aet")
     write(path, bytes)
+    check_fault(() -> load_reconstruction(path, small_series_of(MEASURED .+ 1), probe), "state of another series",
+                :inconsistent)
+    check_fault(() -> load_reconstruction(path, series), "state without its probe", :inconsistent, "probe")
+    check_fault(() -> save(recon, joinpath(directory, "nowhere", "a.aet")), "state into no folder", :file, "nowhere")
     check("the whole file still loads", runs(load_reconstruction(path, series, probe)))
 end
 
 check_closed_handles()
 check_null_and_struct_size()
+check_foreign_handles()
 check_shapes()
 check_overlap()
 check_values()
 check_options()
 check_radians()
 check_cancel()
+check_cancel_from_second_thread()
 check_callbacks()
 check_reentry()
 check_stale_parameters()
@@ -382,9 +539,7 @@ check_flush_to_zero()
 check_fork()
 check_order_of_release()
 check_finalizer_storm()
-mktempdir() do directory
-    check_folders(directory)
-    check_atom_files(directory)
-    check_states(directory)
-end
+check_folders(SCRATCH)
+check_atom_files(SCRATCH)
+check_states(SCRATCH)
 finish()

@@ -9,16 +9,20 @@ function check(name, passed::Bool, seen = nothing)
     return nothing
 end
 
-"Check that `f()` throws an `AETError` of this name whose message has all of `words`."
+"Name of a status in the C interface."
+status_name(fault::Symbol) = fault === :cancelled ? "AET_CANCELLED" : string("AET_ERROR_", uppercase(string(fault)))
+
+"Check that `f()` throws an `AETError` of this name whose message is not empty and has all of `words`."
 function check_fault(f, name, fault::Symbol, words...)
-    wanted = string("AET_ERROR_", uppercase(string(fault)))
+    wanted = status_name(fault)
     seen = try
         f()
         "no error"
     catch exception
         exception
     end
-    good = seen isa AETError && seen.name == wanted && all(word -> occursin(word, seen.message), words)
+    good = seen isa AETError && seen.name == wanted && !isempty(seen.message) &&
+           all(word -> occursin(word, seen.message), words)
     check(string(name, good ? string(" -> ", seen.name, ": ", seen.message) : ""), good, seen)
 end
 

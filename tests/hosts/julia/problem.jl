@@ -32,7 +32,8 @@ end
 
 const MEASURED = calculated_images()
 
-small_series(; context = default_context()) = TiltSeries(MEASURED; context = context, geometry_keywords()...)
+small_series_of(images; context = default_context()) = TiltSeries(images; context = context, geometry_keywords()...)
+small_series(; context = default_context()) = small_series_of(MEASURED; context = context)
 
 small_reconstruction(; context = default_context()) =
     LocalOrbital(small_series(context = context), small_probe(); start = POSITIONS .+ 0.1, model = :rigid,

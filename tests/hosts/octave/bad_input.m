@@ -1,6 +1,6 @@
-function failed = bad_input(dataFolder, scratchFolder)
+function varargout = bad_input(dataFolder, scratchFolder)
 %BAD_INPUT  Bad input and awkward hosts, from Octave.
-%   BAD_INPUT(DATA_FOLDER, SCRATCH_FOLDER) checks that every case gives the
+%   FAILED = BAD_INPUT(DATA_FOLDER, SCRATCH_FOLDER) checks that every case gives the
 %   right error identifier with a text that names the argument, and that
 %   nothing is lost. DATA_FOLDER is a dataset folder with true atoms whose fit
 %   takes a few seconds; SCRATCH_FOLDER exists and is writable. One line per
@@ -12,13 +12,15 @@ scratch = fullfile(scratchFolder, sprintf('bad input %d', floor(1e6 * now())));
 mkdir(scratch);
 tally('reset');
 checks = {@checkOptions, @checkShapes, @checkValues, @checkAngles, @checkLog, @checkAtoms, @checkEmptySeries, ...
-    @checkParameters, @checkSubsets, @() checkFiles(scratch), @() checkPaths(scratch), @() checkStateFiles(scratch), ...
-    @checkCallbacks, @() checkCancel(dataFolder), @checkGrowingSeries, @checkFreedHandles, @checkFreeOrders};
+    @checkParameters, @checkSubsets, @() checkFiles(scratch), @checkCallbacks, @() checkCancel(dataFolder), ...
+    @checkGrowingSeries, @checkFork, @checkFreedHandles, @checkFreeOrders};
 for k = 1:numel(checks)
     expect('no other error', '', '', checks{k});
 end
 failed = checkClearAll();
-if nargout == 0 && failed > 0
+if nargout > 0
+    varargout{1} = failed;
+elseif failed > 0
     exit(1);
 end
 end
@@ -50,13 +52,15 @@ expect('two widths to start from', 'aet:shape', 'WidthStart', @() orbital('Width
 expect('no start', 'aet:empty', 'Start', @() aet.LocalOrbital(f.series, f.probe));
 expect('rigid model without a probe', {'aet:null', 'aet:inconsistent'}, 'probe', ...
     @() aet.LocalOrbital(f.series, [], 'Start', f.atoms, 'Model', 'rigid'));
-expect('series that is an array', 'aet:argumentType', 'series', @() aet.LocalOrbital(s.images, f.probe, 'Start', f.atoms));
+expect('series that is an array', 'aet:argumentType', 'series', ...
+    @() aet.LocalOrbital(s.images, f.probe, 'Start', f.atoms));
 expect('unknown path', unknown, 'Simd', @() aet.Context('Simd', 'abacus'));
 expect('-1 threads', 'aet:range', 'threads', @() aet.Context('Threads', -1));
 expect('half a thread', 'aet:range', 'Threads', @() aet.Context('Threads', 0.5));
 expect('no energy', 'aet:range', 'energy_ev', @() aet.Probe('SemiAngleMrad', 25));
 expect('semi-angle -1', 'aet:range', 'semiangle_mrad', @() aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', -1));
-expect('unknown aperture', unknown, 'Aperture', @() aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 25, 'Aperture', 'square'));
+expect('unknown aperture', unknown, 'Aperture', ...
+    @() aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 25, 'Aperture', 'square'));
 expect('defocus NaN', {'aet:nonFinite', 'aet:range'}, 'defocus', ...
     @() aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 25, 'Defocus', NaN));
 expect('-1 iterations', 'aet:range', 'max_iterations', @() f.recon.run('MaxIterations', -1));
@@ -88,11 +92,11 @@ expect('complex images', 'aet:dtype', 'images', @() create(complex(s.images, 1),
 expect('rotations of 2 x 3', 'aet:shape', 'rotations', @() create(s.images, 'Rotations', s.rotations(1:2, :, :)));
 expect('one rotation too few', 'aet:shape', 'rotations', @() create(s.images, 'Rotations', s.rotations(:, :, 1:n - 1)));
 expect('one defocus too few', 'aet:shape', 'defocus', @() turned('Defocus', s.defocus(1:n - 1)));
-expect('other rows than said', {'aet:shape', 'aet:inconsistent'}, 'rows', @() turned('Rows', 25, 'Columns', 20));
+expect('other rows than said', 'aet:shape', '[n, 25, 20]', @() turned('Rows', 25, 'Columns', 20));
 expect('drift of three components', 'aet:shape', 'drift', @() turned('Drift', zeros(n, 3)));
 expect('mask of another size', 'aet:shape', 'mask', @() turned('Mask', true(24, 19, n)));
-expect('tilt index zero', 'aet:range', 'tilt', @() turned('Tilt', 0:n - 1));
-expect('tilt index 1.5', 'aet:range', 'Tilt', @() turned('Tilt', 0.5 + (1:n)));
+expect('tilt number 1.5', 'aet:range', 'Tilt', @() turned('Tilt', 0.5 + (1:n)));
+check('tilt numbers count in rising order', isequal(turned('Tilt', 10 * (n:-1:1) - 20).tilt, (n:-1:1)'));
 expect('neither rotations nor angles', {'aet:inconsistent', 'aet:null'}, 'rotations', @() create(s.images));
 expect('both rotations and angles', 'aet:inconsistent', 'angles_deg', @() turned('AnglesDeg', zeros(n, 3)));
 checkHostOrder(s);
@@ -101,8 +105,11 @@ f = makeFit();
 expect('appended image with a row too few', 'aet:shape', 'images', ...
     @() f.series.appendTilt(zeros(23, 20), 'Rotations', eye(3)));
 check('nothing appended', f.series.tiltCount == 6);
-expect('tilt that is not there', 'aet:range', 'tilt', @() f.series.excludeTilt(7));
-expect('tilt zero', 'aet:range', 'tilt', @() f.series.excludeTilt(0));
+expect('tilt that is not there', 'aet:range', 'got 7, wanted 1 to 6', @() f.series.excludeTilt(7));
+expect('tilt zero', 'aet:range', 'got 0, wanted 1 to 6', @() f.series.excludeTilt(0));
+expect('tilt zero replaced', 'aet:range', 'got 0, wanted 1 to 6', ...
+    @() f.series.replaceTilt(0, zeros(24, 20), 'Rotations', eye(3)));
+check('no version more', f.series.version == 1);
 end
 
 function checkHostOrder(s)
@@ -135,11 +142,11 @@ expect('infinite pixel of single', 'aet:nonFinite', 'images', @() makeSeries(set
 s = good; s.defocus(4) = NaN;
 expect('NaN defocus', 'aet:nonFinite', 'defocus', @() makeSeries(s));
 s = good; s.rotations(1, 1, 2) = 1.5;
-expect('matrix that is no rotation', {'aet:range', 'aet:inconsistent'}, 'rotations', @() makeSeries(s));
+expect('matrix that is no rotation', 'aet:inconsistent', 'rotation', @() makeSeries(s));
 s = good; s.rotations(2, 2, 1) = -1;
-expect('reflection', {'aet:range', 'aet:inconsistent'}, 'rotations', @() makeSeries(s));
+expect('reflection', 'aet:inconsistent', 'determinant', @() makeSeries(s));
 s = good; s.rotations(1) = NaN;
-expect('NaN in a rotation', {'aet:nonFinite', 'aet:range'}, 'rotations', @() makeSeries(s));
+expect('NaN in a rotation', 'aet:nonFinite', 'rotation', @() makeSeries(s));
 for pixelSize = [0, -0.5, NaN]
     s = good; s.pixelSize = pixelSize;
     expect(sprintf('pixel size %g', pixelSize), {'aet:range', 'aet:nonFinite'}, 'pixel_size', @() makeSeries(s));
@@ -172,7 +179,7 @@ aet.setLog('warning');
 unknown = 'aet:unknownOption';
 expect('unknown order', unknown, 'AngleOrder', @() create('AnglesDeg', radians, 'AngleOrder', 'zzz'));
 expect('unknown axis', unknown, 'TiltAxis', @() create('AnglesDeg', radians, 'TiltAxis', 'z'));
-expect('one angle per image and no axis', {'aet:inconsistent', 'aet:range'}, 'tilt_axis', ...
+expect('one angle per image and no axis', 'aet:shape', 'tilt_axis', ...
     @() create('AnglesDeg', radians(:, 2) * 180 / pi));
 expect('one angle per image about y', '', '', ...
     @() create('AnglesDeg', radians(:, 2)' * 180 / pi, 'TiltAxis', 'y'));
@@ -256,8 +263,10 @@ expect('one too few to predict', 'aet:staleParameters', 'parameters', @() recon.
 expect('NaN parameter', 'aet:nonFinite', 'x', @() recon.lossAndGradient([NaN; x(2:end)]));
 expect('NaN parameter set', 'aet:nonFinite', 'x', @() setParameters(recon, [NaN; x(2:end)]));
 expect('complex parameters', 'aet:dtype', 'x', @() recon.lossAndGradient(complex(x, 1)));
+expect('widths outside their bounds', 'aet:range', 'widths', @() recon.setBlock('widths', -1));
 expect('positions with a row too few', 'aet:shape', '', @() recon.setBlock('positions', zeros(4, 3)));
 expect('residuals of another size', 'aet:shape', 'residuals', @() recon.pullBack(x, zeros(24, 19, 12)));
+check('nothing has changed', isequal(recon.parameters, x) && recon.generation == 1);
 check('a row serves as well as a column', recon.lossAndGradient(x') == recon.lossAndGradient(x));
 generation = recon.generation;
 recon.freeze('widths');
@@ -296,8 +305,9 @@ check('predicted images of a subset', isequal(calculated, all12(:, :, [3 5])));
 residuals = (all12 - f.series.images) / numel(all12);
 check('pull back of the residuals is the gradient', ...
     norm(recon.pullBack(x, residuals) - gradient) <= 1e-8 * norm(gradient));
-expect('image that is not there', 'aet:range', 'images', @() recon.lossAndGradient(x, 13));
-expect('image zero', 'aet:range', 'images', @() recon.lossAndGradient(x, 0));
+expect('image that is not there', 'aet:range', 'got 13, wanted 1 to 12', @() recon.lossAndGradient(x, 13));
+expect('image zero', 'aet:range', 'got 0, wanted 1 to 12', @() recon.predict(x, 0));
+expect('image named twice', 'aet:inconsistent', 'named twice', @() recon.lossAndGradient(x, [2 2]));
 expect('half an image', 'aet:range', 'images', @() recon.lossAndGradient(x, 1.5));
 f.series.excludeTilt(2);
 recon.step();
@@ -306,128 +316,18 @@ check('a tilt excluded', numel(each) == 10 && size(recon.predict(), 3) == 10);
 check('R factors of excluded images are NaN', isequal(find(isnan(recon.rFactors))', [3 4]));
 end
 
-% ---- files ----
-
-function checkFiles(scratch)
-section('dataset folders');
-f = makeFit();
-folder = fullfile(scratch, 'truncated');
-mkdir(folder);
-read = @(varargin) aet.TiltSeries.read(folder, varargin{:});
-expect('folder that is not there', 'aet:file', 'nowhere', @() aet.TiltSeries.read(fullfile(scratch, 'nowhere')));
-expect('writing one', '', '', @() f.series.write(folder));
-expect('atoms that it does not have', {'aet:empty', 'aet:file'}, 'truth', @() aet.TiltSeries.readAtoms(folder, 'truth'));
-expect('atoms of an unknown kind', 'aet:unknownOption', 'best', @() aet.TiltSeries.readAtoms(folder, 'best'));
-expect('variant that it does not have', 'aet:unknownOption', 'no such', @() read('no such'));
-images = largestFile(folder);
-bytes = readBytes(images);
-writeBytes(images, bytes(1:floor(end / 2)));
-expect('images cut short', 'aet:truncated', 'truncated', @() read());
-unlink(images);
-expect('images gone', 'aet:file', 'truncated', @() read());
-description = fullfile(folder, 'dataset.json');
-bytes = readBytes(description);
-writeBytes(description, bytes(1:40));
-expect('description cut short', {'aet:format', 'aet:truncated'}, 'dataset.json', @() read());
-writeBytes(description, []);
-expect('description empty', {'aet:format', 'aet:truncated'}, 'dataset.json', @() read());
-expect('folder read as atoms', {'aet:file', 'aet:format'}, 'truncated', @() aet.Atoms.read(folder));
-end
-
-function file = largestFile(folder)
-listed = dir(folder);
-listed = listed(~[listed.isdir]);
-[~, largest] = max([listed.bytes]);
-file = fullfile(folder, listed(largest).name);
-end
-
-function bytes = readBytes(file)
-stream = fopen(file, 'rb');
-bytes = fread(stream, Inf, '*uint8');
-fclose(stream);
-end
-
-function writeBytes(file, bytes)
-stream = fopen(file, 'wb');
-fwrite(stream, bytes, 'uint8');
-fclose(stream);
-end
-
-function checkPaths(scratch)
-section('paths with spaces and letters beyond ASCII');
-f = makeFit();
-folder = fullfile(scratch, 'données 測定 d''été');
-mkdir(folder);
-data = fullfile(folder, 'série 1');
-mkdir(data);
-f.series.setMetadata('operator', 'René', '');
-f.series.write(data);
-series = aet.TiltSeries.read(data);
-check('dataset', isequal(series.images, f.series.images) && series.pixelSize == 0.5);
-entries = series.metadata;
-found = strcmp({entries.key}, 'operator');
-check('metadata', sum(found) == 1 && strcmp(entries(found).value, 'René'));
-file = fullfile(folder, 'åtomes 1.xyz');
-f.atoms.write(file);
-atoms = aet.Atoms.read(file);
-check('atoms', max(max(abs(atoms.positions - f.atoms.positions))) < 1e-6);
-file = fullfile(folder, 'état 1.aet');
-f.recon.save(file);
-recon = aet.LocalOrbital.load(file, f.series, f.probe);
-check('state, the same loss to the last bit', lossOf(recon) == lossOf(f.recon));
-file = fullfile(scratch, 'no such folder', 'atoms.xyz');
-expect('atoms into no folder', 'aet:file', 'no such folder', @() f.atoms.write(file));
-expect('state into no folder', 'aet:file', 'no such folder', @() f.recon.save(file));
-end
-
-function checkStateFiles(scratch)
-section('state files');
-f = makeFit();
-f.recon.run('MaxIterations', 3);
-file = fullfile(scratch, 'bad state.aet');
-f.recon.save(file);
-good = readBytes(file);
-load = @() aet.LocalOrbital.load(file, f.series, f.probe);
-recon = load();
-recon.run('MaxIterations', 3);
-f.recon.run('MaxIterations', 3);
-check('resuming gives the same numbers', isequal(recon.parameters, f.recon.parameters));
-for size = [0, floor(numel(good) / 2), numel(good) - 1]
-    writeBytes(file, good(1:size));
-    expect(sprintf('cut to %d of %d bytes', size, numel(good)), {'aet:truncated', 'aet:format'}, 'bad state', load);
-end
-refused = 0;
-versions = 0;
-for i = 1:16
-    bytes = good;
-    bytes(i) = bitxor(bytes(i), 1);
-    writeBytes(file, bytes);
-    try
-        load();
-    catch failure
-        refused = refused + ~isempty(strfind(failure.message, 'bad state'));
-        versions = versions + strcmp(failure.identifier, 'aet:fileVersion');
-    end
-end
-check('any byte of the head changed is refused', refused == 16);
-check('another version is named as such', versions > 0);
-bytes = good;
-bytes(floor(end / 2)) = bitxor(bytes(floor(end / 2)), 16);
-writeBytes(file, bytes);
-expect('a bit flipped', 'aet:format', 'bad state', load);
-writeBytes(file, good);
-expect('without its probe', {'aet:null', 'aet:inconsistent'}, 'probe', @() aet.LocalOrbital.load(file, f.series, []));
-expect('not there', 'aet:file', 'nowhere', @() aet.LocalOrbital.load(fullfile(scratch, 'nowhere'), f.series, f.probe));
-end
-
 % ---- callbacks ----
 
 function checkCallbacks()
 section('progress functions');
 f = makeFit();
 recon = f.recon;
-run = @(progress) recon.run('MaxIterations', 20, 'LossTolerance', 1e-300, 'GradientTolerance', 1e-300, 'Progress', progress);
-expect('error in the function', 'test:broken', 'broken', @() run(@(p) error('test:broken', 'broken at %d', p.iteration)));
+endless = {'LossTolerance', 1e-300, 'GradientTolerance', 1e-300};
+run = @(progress) recon.run('MaxIterations', 20, endless{:}, 'Progress', progress);
+before = lossOf(recon);
+expect('error in the function', 'test:broken', 'broken', ...
+    @() run(@(p) error('test:broken', 'broken at %d', p.iteration)));
+check('and the best state is kept', lossOf(recon) < before);
 expect('error without an identifier', '', '', @() expectText(run, @(p) error('no identifier'), 'no identifier'));
 expect('answer that is text', 'aet:callback', 'true or false', @() run(@(p) 'yes'));
 expect('function of no argument', 'Octave:invalid-fun-call', 'called with too many inputs', @() run(@() true));
@@ -437,8 +337,19 @@ expect('parameters set within the run', 'aet:busy', '', @() run(@(p) setWithin(r
 expect('the run goes on to work', '', '', @() run(@(p) true));
 caught = containers.Map({'id', 'iterations'}, {'', 0});
 outcome = run(@(p) tryToRun(recon, caught));
-check('a refused inner run does not harm the outer one', strcmp(caught('id'), 'aet:busy') && ~strcmp(outcome, 'cancelled'));
-check('snapshot within the run', strcmp(run(@(p) recon.snapshot().iteration < 0), 'cancelled'));
+check('a refused inner run does not harm the outer one', ...
+    strcmp(caught('id'), 'aet:busy') && ~strcmp(outcome, 'cancelled'));
+snapshotIsTaken = @(p) recon.snapshot().iteration == p.iteration && recon.snapshot().loss == p.loss;
+recon.setBlock('positions', recon.block('positions') + 0.1);
+check('snapshot within the run', ~strcmp(run(snapshotIsTaken), 'cancelled'));
+first = containers.Map({'fraction'}, {NaN});
+run(@(p) keepFirst(first, p));
+check('a further run begins at its own beginning', first('fraction') <= 0.1);
+for k = 1:5
+    run(@(p) true);   % to the minimum
+end
+check('a stop at the minimum counts', strcmp(run(@(p) false), 'cancelled'));
+check('a stop in the last iteration, too', strcmp(recon.run('MaxIterations', 1, 'Progress', @(p) false), 'cancelled'));
 other = makeFit();
 expect('another run within the run', '', '', @() run(@(p) ~isempty(other.recon.run('MaxIterations', 1))));
 doomed = makeFit();
@@ -467,6 +378,13 @@ try
     recon.run();
 catch failure
     caught('id') = failure.identifier;
+end
+end
+
+function goOn = keepFirst(first, progress)
+goOn = true;
+if isnan(first('fraction'))
+    first('fraction') = progress.fraction;
 end
 end
 
@@ -553,6 +471,34 @@ series.excludeTilt(2);
 done('done') = true;
 end
 
+% ---- fork ----
+
+function checkFork()
+section('a fork');
+f = makeFit();
+loss = lossOf(f.recon);
+fflush(stdout);
+child = fork();
+if child == 0
+    exit(inChild(f, loss));   % the handles of the parent are freed on the way
+end
+[~, status] = waitpid(child);
+check('refused in the child, where a new context works', WIFEXITED(status) && WEXITSTATUS(status) == 3);
+check('nothing happened to the parent', lossOf(f.recon) == loss);
+end
+
+function code = inChild(f, loss)
+% 1 for a refusal with text, 2 for the right loss with a context of its own.
+code = 0;
+try
+    f.recon.run();
+catch failure
+    code = strcmp(failure.identifier, 'aet:forked') && ~isempty(failure.message);
+end
+own = makeFit();
+code = code + 2 * (lossOf(own.recon) == loss);
+end
+
 % ---- handles ----
 
 function checkFreedHandles()
@@ -563,7 +509,8 @@ delete(f.recon);
 expect('reconstruction', 'aet:staleHandle', 'reconstruction', @() f.recon.parameters);
 delete(f.atoms);
 expect('atoms', 'aet:staleHandle', 'atom list', @() f.atoms.positions);
-expect('atoms to start from', 'aet:staleHandle', 'atom list', @() aet.LocalOrbital(f.series, f.probe, 'Start', f.atoms));
+expect('atoms to start from', 'aet:staleHandle', 'atom list', ...
+    @() aet.LocalOrbital(f.series, f.probe, 'Start', f.atoms));
 delete(f.probe);
 expect('probe', 'aet:staleHandle', 'probe', @() f.probe.wave([8 8], 'PixelSize', 1));
 delete(f.series);

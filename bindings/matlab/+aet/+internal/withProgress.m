@@ -10,8 +10,10 @@ guard = aet.internal.ProgressGuard(progress);
 try
     result = aet_mex(command, varargin{:}, guard.callback());
 catch failure
+    aet.progressBar();
     guard.rethrow();
     rethrow(failure);
 end
+aet.progressBar();
 guard.rethrow();
 end
