@@ -20,6 +20,7 @@ const FIRST: &[&str] = &[
     "standin",
     "recon",
     "recon_run",
+    "recon_store",
     "snapshot",
 ];
 
