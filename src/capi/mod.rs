@@ -6,6 +6,8 @@
 #![allow(unsafe_code, non_camel_case_types)]
 // The promise behind every pointer argument is made once for all functions, in the head of the header.
 #![allow(clippy::missing_safety_doc)]
+// The documentation is written for the header, where `[n,3]` is a shape, not a link.
+#![allow(rustdoc::broken_intra_doc_links)]
 // Until the objects that use all of it stand beside it.
 #![allow(dead_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
