@@ -104,7 +104,7 @@ impl aet_block {
 
 impl Host {
     /// Numbers of images; NULL with 0 means those that are not excluded.
-    fn images(&self, recon: &Reconstruction, images: *const i64, n: i64) -> Result<Vec<usize>> {
+    fn image_numbers(&self, recon: &Reconstruction, images: *const i64, n: i64) -> Result<Vec<usize>> {
         if images.is_null() && n == 0 {
             return Ok(recon.used_images());
         }
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn aet_recon_loss_and_gradient(
         let loss = host.out(loss, "loss")?;
         let x = host.slice(x, n, "x")?;
         let gradient = host.optional_out_slice(gradient, n, "gradient")?;
-        let images = host.images(recon, images, n_images)?;
+        let images = host.image_numbers(recon, images, n_images)?;
         let image_losses = host.optional_out_slice(image_losses, images.len() as i64, "image_losses")?;
         let want = Want { gradient: gradient.is_some(), r_factors: false };
         let evaluation = recon.evaluate(x, Some(&images), want)?;
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn aet_recon_predict(
     guard("aet_recon_predict", |host| {
         let recon = host.object(recon, "recon")?;
         let x = host.slice(x, n, "x")?;
-        let images = host.images(recon, images, n_images)?;
+        let images = host.image_numbers(recon, images, n_images)?;
         let mut out = host.out_view(out, "out")?;
         let (rows, columns) = recon.image_shape();
         out.expect_shape(&[images.len(), rows, columns])?;
@@ -354,7 +354,7 @@ pub unsafe extern "C" fn aet_recon_pull_back(
     guard("aet_recon_pull_back", |host| {
         let recon = host.object(recon, "recon")?;
         let x = host.slice(x, n, "x")?;
-        let images = host.images(recon, images, n_images)?;
+        let images = host.image_numbers(recon, images, n_images)?;
         let gradient = host.out_slice(gradient, n, "gradient")?;
         let (rows, columns) = recon.image_shape();
         let residuals = read_all(&host.view(residuals, "residuals")?, &[images.len(), rows, columns])?;
