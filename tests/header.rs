@@ -25,6 +25,7 @@ const FIRST: &[&str] = &[
     "recon",
     "lot",
     "recon_run",
+    "recon_store",
     "snapshot",
 ];
 

@@ -8,6 +8,7 @@
 mod driver;
 mod evaluator;
 mod options;
+mod param;
 mod plan;
 mod reconstruction;
 mod start;
@@ -15,5 +16,6 @@ mod state;
 
 pub use evaluator::Evaluator;
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
-pub use reconstruction::{Geometry, Param, Reconstruction};
+pub use param::Param;
+pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};

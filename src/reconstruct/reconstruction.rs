@@ -1,6 +1,7 @@
 //! The object that hosts drive.
 
 use super::driver::{start, Scene, Watch};
+use super::param::Param;
 use super::plan::{Plan, Recipe};
 use super::state::{Fingerprint, Memory, Record, SavedState, Snapshot, State};
 use super::LotOptions;
@@ -9,7 +10,7 @@ use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
 use crate::optics::Probe;
-use crate::optimize::{LbfgsOptions, Stopping, Termination};
+use crate::optimize::{Stopping, Termination};
 use crate::problem::{Evaluation, Layout, Observer, Waiting, Want};
 use crate::specimen::Atoms;
 use arc_swap::ArcSwap;
@@ -33,66 +34,6 @@ pub struct Geometry {
     pub drift: Vec<[f64; 2]>,
     /// Recorded defocus plus correction, A.
     pub defocus: Vec<f64>,
-}
-
-/// Research knobs by name: one table for reading, writing and listing.
-#[derive(Debug, Clone, Copy)]
-pub struct Param {
-    /// Name.
-    pub name: &'static str,
-    /// What it does.
-    pub help: &'static str,
-    get: fn(&LbfgsOptions) -> f64,
-    set: fn(&mut LbfgsOptions, f64),
-    lower: f64,
-    upper: f64,
-}
-
-impl Param {
-    /// All knobs.
-    pub const ALL: [Param; 4] = [
-        Param {
-            name: "lbfgs.memory",
-            help: "pairs that L-BFGS remembers",
-            get: |o| o.memory as f64,
-            set: |o, v| o.memory = v as usize,
-            lower: 1.0,
-            upper: 1000.0,
-        },
-        Param {
-            name: "line_search.decrease",
-            help: "sufficient decrease c of the Armijo rule",
-            get: |o| o.decrease,
-            set: |o, v| o.decrease = v,
-            lower: 0.0,
-            upper: 0.5,
-        },
-        Param {
-            name: "line_search.curvature",
-            help: "slope, relative to the start, at which a step is long enough",
-            get: |o| o.curvature,
-            set: |o, v| o.curvature = v,
-            lower: 0.0,
-            upper: 1.0,
-        },
-        Param {
-            name: "line_search.evaluations",
-            help: "evaluations of one line search at most",
-            get: |o| o.line_search_evaluations as f64,
-            set: |o, v| o.line_search_evaluations = v as usize,
-            lower: 1.0,
-            upper: 1000.0,
-        },
-    ];
-
-    fn find(name: &str) -> Result<&'static Param> {
-        static ALL: [Param; 4] = Param::ALL;
-        ALL.iter().find(|p| p.name == name).ok_or_else(|| Error::UnknownOption {
-            what: "parameter".into(),
-            got: name.into(),
-            known: Param::ALL.map(|p| p.name).join(", "),
-        })
-    }
 }
 
 impl Reconstruction {
@@ -445,17 +386,14 @@ impl Reconstruction {
     /// Value of a research knob.
     pub fn param(&self, name: &str) -> Result<f64> {
         let param = Param::find(name)?;
-        Ok((param.get)(&self.latest.load().memory.lbfgs_options))
+        Ok(param.get(&self.latest.load().memory.lbfgs_options))
     }
 
     /// Sets a research knob.
     pub fn set_param(&self, name: &str, value: f64) -> Result<()> {
         let param = Param::find(name)?;
-        if !(param.lower..=param.upper).contains(&value) {
-            return Err(Error::range(name, value, format!("{} to {}", param.lower, param.upper)));
-        }
         let mut memory = self.drive()?;
-        (param.set)(&mut memory.lbfgs_options, value);
+        param.set(&mut memory.lbfgs_options, value)?;
         memory.republish(&self.scene());
         Ok(())
     }
