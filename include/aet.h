@@ -1172,7 +1172,7 @@ aet_status aet_recon_create_lot(const aet_context *context,
                                 const aet_lot_options *options,
                                 aet_recon **recon);
 
-/* ---- Running a reconstruction, its results, storing it ---- */
+/* ---- Running a reconstruction, its results ---- */
 
 /** When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members. */
 typedef struct aet_run_options {
@@ -1270,6 +1270,8 @@ aet_status aet_recon_get_geometry(const aet_recon *recon,
                                   const aet_view *rotations,
                                   const aet_view *drift,
                                   const aet_view *defocus);
+
+/* ---- Storing a reconstruction, and its research knobs ---- */
 
 /**
  * Writes the latest state to the file `path`: all that is needed, beside dataset and probe, to go on with the same

@@ -351,7 +351,7 @@ mod tests {
             assert_eq!(aet_recon_run(ptr::null_mut(), &easy, None, none), aet_status::AET_ERROR_NULL);
         }
         let record = record(&scene);
-        assert!(record.contains("\"termination\": \"LossTolerance\""), "{record}");
+        assert!(record.contains("\"termination\": \"loss_tolerance\""), "{record}");
     }
 
     #[test]
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(status, aet_status::AET_CANCELLED);
         let losses = column(&scene, c"loss");
         assert_eq!(losses.len(), 2);
-        assert!(record(&scene).contains("\"termination\": \"Cancelled\""));
+        assert!(record(&scene).contains("\"termination\": \"cancelled\""));
         assert_eq!(scene.loss(&scene.parameters()), losses[1]);
         assert_eq!(scene.run(1, &mut |_| 0), aet_status::AET_MAX_ITERATIONS, "it goes on");
         assert_eq!(column(&scene, c"iteration"), [1.0, 2.0, 3.0]);
