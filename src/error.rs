@@ -16,10 +16,12 @@ pub enum Error {
         phase: &'static str,
     },
     /// A required pointer is NULL.
-    #[error("argument `{argument}` is NULL")]
+    #[error("argument `{argument}` is NULL, wanted {wanted}")]
     Null {
         /// Name of the argument.
         argument: &'static str,
+        /// What it should point to.
+        wanted: &'static str,
     },
     /// An array has the wrong shape.
     #[error("{what} has shape {got:?}, wanted {wanted}")]
@@ -140,7 +142,7 @@ pub enum Error {
         what: &'static str,
     },
     /// NaN or infinity in data.
-    #[error("{what} holds a non-finite value ({value}) at {at}")]
+    #[error("{what} holds a non-finite value ({value}) at {at} (counted from 0), wanted finite numbers")]
     NonFinite {
         /// Name of the data.
         what: String,

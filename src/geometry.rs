@@ -145,8 +145,8 @@ impl std::str::FromStr for AngleOrder {
 
 /// Checks that `r` is a proper rotation (r r^T = 1 within 1e-6, determinant +1); `what` names it in the error.
 pub fn check_rotation(what: &str, r: &Mat3) -> Result<()> {
-    if let Some(v) = r.iter().flatten().find(|v| !v.is_finite()) {
-        return Err(Error::NonFinite { what: what.into(), value: *v, at: "the matrix".into() });
+    if let Some((i, &value)) = r.iter().flatten().enumerate().find(|(_, v)| !v.is_finite()) {
+        return Err(Error::NonFinite { what: what.into(), value, at: format!("row {}, column {}", i / 3, i % 3) });
     }
     let product = multiply(r, &transpose(r));
     let worst = (0..9).map(|i| (product[i / 3][i % 3] - IDENTITY[i / 3][i % 3]).abs()).fold(0.0, f64::max);

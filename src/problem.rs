@@ -1,6 +1,6 @@
 //! The contracts: what a forward model offers, what a problem offers to optimisers and hosts, how progress is told.
 
-use crate::context::{CancelToken, Context};
+use crate::context::{BufferPool, CancelToken, Context};
 use crate::error::{Error, Result};
 
 /// What a long call is doing.
@@ -163,6 +163,16 @@ impl Layout {
         x
     }
 
+    /// As [`Self::gather`] within `all` itself, which keeps only the free values.
+    pub fn gather_in_place(&self, all: &mut Vec<f64>) {
+        let mut end = 0;
+        for block in self.free() {
+            all.copy_within(block.range(), end);
+            end += block.len();
+        }
+        all.truncate(end);
+    }
+
     /// Puts the free values `x` into `all`.
     pub fn scatter(&self, x: &[f64], all: &mut [f64]) {
         let mut rest = x;
@@ -290,6 +300,9 @@ pub trait Problem: Send + Sync {
     ) -> Result<Vec<f64>>;
     /// Rows times columns of an image.
     fn pixels(&self) -> usize;
+    /// Vectors of the size of parameters and images that evaluations take and give back, so that those after the first
+    /// get no large memory from the system.
+    fn buffers(&self) -> &BufferPool;
     /// Bytes that an evaluation needs on this context.
     fn memory_estimate(&self) -> u64;
 }

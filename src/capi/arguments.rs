@@ -65,7 +65,7 @@ impl Host {
 
     /// Place for a required result.
     pub(super) fn out<T: Copy>(&self, place: *mut T, argument: &'static str) -> Result<Out<'_, T>> {
-        self.optional_out(place).ok_or(Error::Null { argument })
+        self.optional_out(place).ok_or(Error::Null { argument, wanted: "a place for the result" })
     }
 
     /// Place for a result that the host may not want.
@@ -114,7 +114,7 @@ impl Host {
             ));
         }
         if length > 0 && data.is_null() {
-            return Err(Error::Null { argument });
+            return Err(Error::Null { argument, wanted: "an array" });
         }
         if length > 0 && !data.is_aligned() {
             return Err(misaligned(argument, data.addr(), align_of::<T>()));

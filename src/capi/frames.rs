@@ -187,7 +187,7 @@ impl Reader<'_> {
         match (matrices, angles) {
             (Some(matrices), None) => self.matrices(&matrices),
             (None, Some(angles)) => self.angles(&angles, order, axis.axis()),
-            (None, None) => Err(Error::Null { argument: "rotations (or angles_deg)" }),
+            (None, None) => Err(Error::Null { argument: "rotations", wanted: "one of rotations and angles_deg" }),
             (Some(_), Some(_)) => Err(Error::Inconsistent {
                 what: "frames".into(),
                 why: "both rotations and angles_deg are given, wanted one of the two".into(),

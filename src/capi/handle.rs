@@ -199,7 +199,7 @@ impl Host {
     /// Place for a new handle; NULL is an error before any work is done.
     pub(super) fn new_handle<H: Handle>(&self, place: *mut *mut H, argument: &'static str) -> Result<NewHandle<'_, H>> {
         if place.is_null() {
-            return Err(Error::Null { argument });
+            return Err(Error::Null { argument, wanted: "a place for the new handle" });
         }
         Ok(NewHandle { place, host: PhantomData })
     }
@@ -214,7 +214,7 @@ impl Host {
 
     fn take<H: Handle>(&self, handle: *const H, argument: &'static str, usage: Use) -> Result<&Arc<H::Object>> {
         if handle.is_null() {
-            return Err(Error::Null { argument });
+            return Err(Error::Null { argument, wanted: H::NAME });
         }
         let stale = || Error::StaleHandle { what: H::NAME };
         let slot = slot_of(handle).filter(|slot| slot.enter(tag_of(H::NAME))).ok_or_else(stale)?;

@@ -49,7 +49,7 @@ impl Host {
     /// Options that the call cannot do without: NULL is an error.
     pub(super) fn required_options<T: CStruct>(&self, options: *const T, argument: &'static str) -> Result<T> {
         match options.is_null() {
-            true => Err(Error::Null { argument }),
+            true => Err(Error::Null { argument, wanted: T::NAME }),
             false => self.options(options),
         }
     }
@@ -57,7 +57,7 @@ impl Host {
     /// The body of every `_init` function: defaults into a structure of which the host knows `size` bytes.
     pub(super) fn init<T: CStruct>(&self, options: *mut T, size: usize) -> Result<()> {
         if options.is_null() {
-            return Err(Error::Null { argument: "options" });
+            return Err(Error::Null { argument: "options", wanted: T::NAME });
         }
         check_size::<T>(size)?;
         write(options, size, T::defaults());
@@ -67,7 +67,7 @@ impl Host {
     /// Place for a report whose `struct_size` the host has set.
     pub(super) fn out_struct<T: CStruct>(&self, place: *mut T, argument: &'static str) -> Result<OutStruct<'_, T>> {
         if place.is_null() {
-            return Err(Error::Null { argument });
+            return Err(Error::Null { argument, wanted: T::NAME });
         }
         Ok(OutStruct { place, size: self.told_size(place.cast_const())?, host: PhantomData })
     }

@@ -306,7 +306,9 @@ pub unsafe extern "C" fn aet_recon_loss_and_gradient(
         loss.set(evaluation.loss);
         let set = |place: Option<OutSlice<'_, f64>>, values: &[f64]| place.map_or(Ok(()), |place| place.set(values));
         set(gradient, &evaluation.gradient)?;
-        set(image_losses, &evaluation.image_losses)
+        set(image_losses, &evaluation.image_losses)?;
+        recon.recycle(evaluation);
+        Ok(())
     })
 }
 

@@ -15,7 +15,7 @@ impl Host {
     /// A required string.
     pub(super) fn text(&self, text: *const c_char, argument: &'static str) -> Result<String> {
         if text.is_null() {
-            return Err(Error::Null { argument });
+            return Err(Error::Null { argument, wanted: "a string" });
         }
         // SAFETY: the host promises bytes up to and including a NUL; none is read beyond the first.
         let end = (0..LONGEST).find(|&i| unsafe { *text.add(i) } == 0).ok_or(Error::Text { argument })?;
@@ -41,7 +41,7 @@ impl Host {
     /// Place for a string: `capacity` bytes at `buffer`, the bytes needed at `needed`. One of the two may be NULL.
     pub(super) fn out_text(&self, buffer: *mut c_char, capacity: usize, needed: *mut usize) -> Result<OutText<'_>> {
         if buffer.is_null() && needed.is_null() {
-            return Err(Error::Null { argument: "needed" });
+            return Err(Error::Null { argument: "needed", wanted: "a place for the size, or a buffer" });
         }
         Ok(OutText { buffer, capacity, needed: self.optional_out(needed), host: PhantomData })
     }

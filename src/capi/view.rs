@@ -175,7 +175,7 @@ impl Strided {
         }
         let data = NonNull::new(view.data.cast_mut().cast::<u8>()).filter(|_| !empty);
         if data.is_none() && !empty {
-            return Err(Error::Null { argument });
+            return Err(Error::Null { argument, wanted: "a view whose `data` is not NULL" });
         }
         if let Some(data) = data.filter(|data| !data.addr().get().is_multiple_of(alignment)) {
             return Err(misaligned(argument, data.addr().get(), alignment));
@@ -380,7 +380,7 @@ impl std::ops::Deref for OutView<'_> {
 impl Host {
     /// A required array for reading.
     pub(super) fn view(&self, view: *const aet_const_view, argument: &'static str) -> Result<InView<'_>> {
-        self.optional_view(view, argument)?.ok_or(Error::Null { argument })
+        self.optional_view(view, argument)?.ok_or(Error::Null { argument, wanted: "an aet_const_view" })
     }
 
     /// An array for reading that may be missing: NULL gives None.
@@ -402,7 +402,7 @@ impl Host {
 
     /// A required array for results.
     pub(super) fn out_view(&self, view: *const aet_view, argument: &'static str) -> Result<OutView<'_>> {
-        self.optional_out_view(view, argument)?.ok_or(Error::Null { argument })
+        self.optional_out_view(view, argument)?.ok_or(Error::Null { argument, wanted: "an aet_view" })
     }
 
     /// An array for results that the host may not want: NULL gives None.

@@ -7,16 +7,20 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// Vectors of one length, kept for reuse.
+/// Vectors kept for reuse.
 #[derive(Default)]
 pub struct BufferPool {
     free: Mutex<Vec<Vec<f64>>>,
 }
 
 impl BufferPool {
-    /// A vector of `len` zeros.
+    /// A vector of `len` zeros, in the smallest memory at hand that holds it.
     pub fn take(&self, len: usize) -> Vec<f64> {
-        let mut buffer = self.free.lock().unwrap_or_else(|p| p.into_inner()).pop().unwrap_or_default();
+        let mut free = self.free.lock().unwrap_or_else(|p| p.into_inner());
+        let fitting = free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
+        let best = fitting.min_by_key(|(_, buffer)| buffer.capacity()).map(|(i, _)| i);
+        let mut buffer = best.map(|i| free.swap_remove(i)).unwrap_or_default();
+        drop(free);
         buffer.clear();
         buffer.resize(len, 0.0);
         buffer
@@ -24,7 +28,9 @@ impl BufferPool {
 
     /// Keeps `buffer` for a later [`Self::take`].
     pub fn give(&self, buffer: Vec<f64>) {
-        self.free.lock().unwrap_or_else(|p| p.into_inner()).push(buffer);
+        if buffer.capacity() > 0 {
+            self.free.lock().unwrap_or_else(|p| p.into_inner()).push(buffer);
+        }
     }
 }
 

@@ -137,7 +137,7 @@ impl Rotations {
                     return Err(Error::shape("rotations", &[matrices.len(), 3, 3], format!("[{n}, 3, 3] or [3, 3]")));
                 }
                 for (i, r) in matrices.iter().enumerate() {
-                    check_rotation(&format!("rotations: image {i} (0-based)"), r)?;
+                    check_rotation(&format!("rotation of image {i}"), r)?;
                 }
                 Ok((0..n).map(|i| matrices[i % matrices.len()]).collect())
             }

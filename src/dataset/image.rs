@@ -98,7 +98,7 @@ fn pixels_of(image: usize, plane: ArrayView2<'_, f32>, mask: Option<&[bool]>) ->
     let used = |i: usize| mask.is_none_or(|m| m[i]);
     if let Some((i, v)) = plane.iter().enumerate().find(|(i, v)| !v.is_finite() && used(*i)) {
         let (row, column) = (i / plane.ncols(), i % plane.ncols());
-        let at = format!("image {image}, row {row}, column {column} (0-based)");
+        let at = format!("image {image}, row {row}, column {column}");
         return Err(Error::NonFinite { what: "images".into(), value: f64::from(*v), at });
     }
     Ok(plane.iter().enumerate().map(|(i, v)| if used(i) { *v } else { 0.0 }).collect())

@@ -105,10 +105,12 @@ impl Objective for Descent<'_, '_, '_, '_> {
         self.plan.layout.scatter(x, &mut self.parameters);
         let want = Want { gradient: true, r_factors: true };
         let images = self.plan.problem.images();
-        let evaluation = self
+        let mut evaluation = self
             .watch
             .wait(|waiting| self.plan.problem.evaluate(&self.parameters, &self.active, images, want, waiting))?;
-        gradient.copy_from_slice(&self.plan.layout.gather(&evaluation.gradient));
+        self.plan.layout.gather_in_place(&mut evaluation.gradient);
+        gradient.copy_from_slice(&evaluation.gradient);
+        self.plan.problem.buffers().give(evaluation.gradient);
         self.evaluations += 1.0;
         self.tried.push((evaluation.loss.to_bits(), evaluation.r_factors));
         Ok(evaluation.loss)
@@ -254,6 +256,7 @@ impl Memory {
         self.lbfgs.forget();
         self.stopping.forget();
         self.at = None;
+        self.r_factors.fill(f64::NAN);
         self.termination = None;
     }
 

@@ -18,7 +18,7 @@ pub struct Evaluator<T: Real, M: ForwardModel<T>> {
     used: Vec<usize>,
     loss: Loss,
     workspaces: Mutex<Vec<Scratch<T, M::Workspace>>>,
-    gradients: BufferPool,
+    buffers: BufferPool,
 }
 
 struct Scratch<T, W> {
@@ -53,7 +53,7 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
     /// Joins a model with the images of a series; excluded images take no part unless named.
     pub fn new(context: Context, model: M, observed: Vec<Arc<Image>>, loss: Loss) -> Self {
         let used = (0..observed.len()).filter(|i| !observed[*i].excluded).collect();
-        Self { context, model, observed, used, loss, workspaces: Mutex::default(), gradients: BufferPool::default() }
+        Self { context, model, observed, used, loss, workspaces: Mutex::default(), buffers: BufferPool::default() }
     }
 
     /// The forward model.
@@ -137,10 +137,10 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
         waiting: &mut Waiting<'_>,
         residual: &(dyn Fn(usize, &mut [T]) + Sync),
     ) -> Result<Vec<f64>> {
-        let tree = TreeSum::new(work.len(), &self.gradients);
+        let tree = TreeSum::new(work.len(), &self.buffers);
         self.walk(parameters, active, work, waiting, &|i, point, scratch| {
             residual(i, &mut scratch.images);
-            let mut gradient = self.gradients.take(parameters.len());
+            let mut gradient = self.buffers.take(parameters.len());
             let tilt = &work[i];
             let Scratch { model, images } = scratch;
             self.model.pull_back(point, tilt.tilt, &tilt.images, images, &mut gradient, model)?;
@@ -252,6 +252,10 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
 
     fn pixels(&self) -> usize {
         self.model.pixels()
+    }
+
+    fn buffers(&self) -> &BufferPool {
+        &self.buffers
     }
 
     fn memory_estimate(&self) -> u64 {

@@ -219,7 +219,9 @@ impl Recipe {
         if self.options.model == LotModel::Direct {
             return Ok(Interaction::Direct);
         }
-        let Some(probe) = &self.probe else { return Err(Error::Null { argument: "probe" }) };
+        let Some(probe) = &self.probe else {
+            return Err(Error::Null { argument: "probe", wanted: "aet_probe (the model is rigid)" });
+        };
         if version.length_unit() == crate::dataset::LengthUnit::Pixel {
             return Err(Error::Unsupported {
                 what: "model rigid on a dataset in pixels".into(),

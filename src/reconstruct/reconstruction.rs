@@ -118,7 +118,8 @@ impl Reconstruction {
     pub fn set_parameters(&self, x: &[f64]) -> Result<()> {
         let memory = self.drive()?;
         let state = self.latest.load_full();
-        let parameters = state.insert(x)?;
+        let mut parameters = vec![0.0; state.parameters.len()];
+        state.insert(x, &mut parameters)?;
         self.replace(memory, state.plan.clone(), parameters)
     }
 
@@ -186,12 +187,17 @@ impl Reconstruction {
         self.with_point(x, |state, parameters, waiting| {
             let active = state.plan.active();
             let mut evaluation =
-                state.plan.problem.evaluate(&parameters, &active, state.images(images), want, waiting)?;
+                state.plan.problem.evaluate(parameters, &active, state.images(images), want, waiting)?;
             if want.gradient {
-                evaluation.gradient = state.plan.layout.gather(&evaluation.gradient);
+                state.plan.layout.gather_in_place(&mut evaluation.gradient);
             }
             Ok(evaluation)
         })
+    }
+
+    /// Takes an evaluation back that is no longer needed: the next one reuses its memory.
+    pub fn recycle(&self, evaluation: Evaluation) {
+        self.latest.load().plan.problem.buffers().give(evaluation.gradient);
     }
 
     /// Loss and gradient at `x` over all images that are not excluded.
@@ -205,7 +211,7 @@ impl Reconstruction {
         self.with_point(x, |state, parameters, waiting| {
             let images = state.images(images);
             let mut out = vec![0.0; images.len() * state.plan.problem.pixels()];
-            state.plan.problem.predict(&parameters, images, &mut out, waiting)?;
+            state.plan.problem.predict(parameters, images, &mut out, waiting)?;
             Ok(out)
         })
     }
@@ -219,12 +225,13 @@ impl Reconstruction {
         take: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
     ) -> Result<()> {
         self.with_point(x, |state, parameters, waiting| {
-            let pixels = state.plan.problem.pixels();
+            let (pixels, buffers) = (state.plan.problem.pixels(), state.plan.problem.buffers());
             for places in state.plan.tilts_at_once(images)? {
                 let part: Vec<usize> = places.iter().map(|place| images[*place]).collect();
-                let mut out = vec![0.0; part.len() * pixels];
-                state.plan.problem.predict(&parameters, &part, &mut out, waiting)?;
+                let mut out = buffers.take(part.len() * pixels);
+                state.plan.problem.predict(parameters, &part, &mut out, waiting)?;
                 places.iter().zip(out.chunks_exact(pixels)).try_for_each(|(place, image)| take(*place, image))?;
+                buffers.give(out);
             }
             Ok(())
         })
@@ -241,8 +248,9 @@ impl Reconstruction {
             }
             check_values("residuals", residuals)?;
             let active = state.plan.active();
-            let gradient = state.plan.problem.pull_back(&parameters, &active, images, residuals, waiting)?;
-            Ok(state.plan.layout.gather(&gradient))
+            let mut gradient = state.plan.problem.pull_back(parameters, &active, images, residuals, waiting)?;
+            state.plan.layout.gather_in_place(&mut gradient);
+            Ok(gradient)
         })
     }
 
@@ -262,12 +270,16 @@ impl Reconstruction {
         self.latest.load().plan.problem.images().to_vec()
     }
 
-    fn with_point<R>(&self, x: &[f64], run: impl FnOnce(&State, Vec<f64>, &mut Waiting<'_>) -> Result<R>) -> Result<R> {
+    fn with_point<R>(&self, x: &[f64], run: impl FnOnce(&State, &[f64], &mut Waiting<'_>) -> Result<R>) -> Result<R> {
         self.recipe.context.check_process()?;
         let state = self.latest.load_full();
-        let parameters = state.insert(x)?;
+        let buffers = state.plan.problem.buffers();
+        let mut parameters = buffers.take(state.parameters.len());
+        state.insert(x, &mut parameters)?;
         let cancel = self.recipe.context.cancel_token();
-        run(&state, parameters, &mut Waiting { cancel: &cancel, tell: &mut |_| true })
+        let result = run(&state, &parameters, &mut Waiting { cancel: &cancel, tell: &mut |_| true });
+        buffers.give(parameters);
+        result
     }
 
     /// Bytes an evaluation needs beside the dataset.
@@ -470,16 +482,16 @@ fn damaged(why: String) -> Error {
 }
 
 impl State {
-    /// All values with the free ones replaced by `x`.
-    fn insert(&self, x: &[f64]) -> Result<Vec<f64>> {
+    /// Makes `parameters` all values, the free ones replaced by `x`.
+    fn insert(&self, x: &[f64], parameters: &mut [f64]) -> Result<()> {
         let wanted = self.plan.layout.free_len();
         if x.len() != wanted {
             return Err(Error::StaleParameters { got: x.len(), wanted, generation: self.plan.generation });
         }
         check_values("parameter vector x", x)?;
-        let mut parameters = self.parameters.to_vec();
-        self.plan.layout.scatter(x, &mut parameters);
-        Ok(parameters)
+        parameters.copy_from_slice(&self.parameters);
+        self.plan.layout.scatter(x, parameters);
+        Ok(())
     }
 
     fn images<'a>(&'a self, images: Option<&'a [usize]>) -> &'a [usize] {

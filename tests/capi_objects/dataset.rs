@@ -151,7 +151,7 @@ fn bad_images_and_frames() {
     refused(&aet_frames { tilt_axis: 3, ..good }, 104, &["tilt_axis", "AET_TILT_AXIS_Y = 2"]);
     refused(&aet_frames { angle_order: 5, ..good }, 104, &["angle_order", "AET_ANGLE_ORDER_XYZ = 2"]);
     refused(&aet_frames { struct_size: 8, ..good }, 106, &["aet_frames"]);
-    refused(&frames(), 100, &["rotations (or angles_deg)"]);
+    refused(&frames(), 100, &["one of rotations and angles_deg"]);
     let three = Array2::<f64>::zeros((2, 3));
     let three = view(&three);
     refused(&aet_frames { angles_deg: &three, ..good }, 101, &["[2, 3]", "AET_TILT_AXIS_NONE"]);

@@ -27,6 +27,8 @@ pub(super) struct Rigid<T: Real> {
     pub plan: RealTransform2<T>,
     /// Row and column of the grid where image pixel (0, 0) lies.
     offset: (usize, usize),
+    /// Frequencies along columns and rows of the grid, cycles per pixel.
+    frequencies: (Vec<f64>, Vec<f64>),
     pub slices: usize,
     pub thickness: f64,
     pub slicing: Slicing,
@@ -51,11 +53,13 @@ pub(super) struct RigidWorkspace<T: Real> {
     /// Derivative of `images` with respect to the distance from the crossover.
     slopes: Vec<Vec<Complex<T>>>,
     residuals: Vec<Vec<Complex<T>>>,
+    ramp: Ramp<T>,
     scratch: RealTransformScratch<T>,
 }
 
 /// Phase ramp of a shift: E(kx, ky) = x[kx] y[ky], and derivatives per pixel. At Nyquist the cosine stands, which is
 /// the shift of a real image.
+#[derive(Default)]
 struct Ramp<T> {
     x: Vec<Complex<T>>,
     y: Vec<Complex<T>>,
@@ -63,17 +67,25 @@ struct Ramp<T> {
     dy: Vec<Complex<T>>,
 }
 
-fn ramp_axis<T: Real>(n: usize, count: usize, shift: f64) -> (Vec<Complex<T>>, Vec<Complex<T>>) {
-    let frequencies = grid::frequencies(n, 1.0);
-    (0..count)
-        .map(|k| {
-            let w = -2.0 * PI * frequencies[k];
-            let (s, c) = (w * shift).sin_cos();
-            let nyquist = 2 * k == n;
-            let (e, d) = if nyquist { ((c, 0.0), (-w * s, 0.0)) } else { ((c, s), (-w * s, w * c)) };
-            (Complex::new(T::of(e.0), T::of(e.1)), Complex::new(T::of(d.0), T::of(d.1)))
-        })
-        .unzip()
+/// The first `count` factors of the ramp exp(-2 pi i k shift) along one axis (`frequencies` k of the whole axis, shift in
+/// pixels), and their derivatives with respect to the shift.
+fn ramp_axis<T: Real>(
+    frequencies: &[f64],
+    count: usize,
+    shift: f64,
+    factors: &mut Vec<Complex<T>>,
+    derivatives: &mut Vec<Complex<T>>,
+) {
+    factors.clear();
+    derivatives.clear();
+    for (i, k) in frequencies.iter().take(count).enumerate() {
+        let w = -2.0 * PI * k;
+        let (s, c) = (w * shift).sin_cos();
+        let nyquist = 2 * i == frequencies.len();
+        let (e, d) = if nyquist { ((c, 0.0), (-w * s, 0.0)) } else { ((c, s), (-w * s, w * c)) };
+        factors.push(Complex::new(T::of(e.0), T::of(e.1)));
+        derivatives.push(Complex::new(T::of(d.0), T::of(d.1)));
+    }
 }
 
 impl<T: Real> Rigid<T> {
@@ -107,6 +119,7 @@ impl<T: Real> Rigid<T> {
         Ok(Self {
             plan: RealTransform2::new(simd, rows, columns),
             offset: (row_offset, column_offset),
+            frequencies: (grid::frequencies(columns, 1.0), grid::frequencies(rows, 1.0)),
             slices,
             thickness,
             slicing,
@@ -149,6 +162,7 @@ impl<T: Real> Rigid<T> {
             images: Vec::new(),
             slopes: Vec::new(),
             residuals: Vec::new(),
+            ramp: Ramp::default(),
             scratch: self.plan.scratch(),
         }
     }
@@ -159,11 +173,10 @@ impl<T: Real> Rigid<T> {
         spectrum * (2 * images + 1) + 3 * canvas + self.plan.scratch_bytes()
     }
 
-    fn ramp(&self, model: &LocalOrbital<T>, parameters: &[f64], image: usize) -> Ramp<T> {
+    fn set_ramp(&self, model: &LocalOrbital<T>, parameters: &[f64], image: usize, ramp: &mut Ramp<T>) {
         let [u, v] = model.blocks.drift_of(parameters, image).map(|d| d / model.series.pixel_size);
-        let (x, dx) = ramp_axis(self.plan.columns(), self.plan.half_columns(), u);
-        let (y, dy) = ramp_axis(self.plan.rows(), self.plan.rows(), v);
-        Ramp { x, y, dx, dy }
+        ramp_axis(&self.frequencies.0, self.plan.half_columns(), u, &mut ramp.x, &mut ramp.dx);
+        ramp_axis(&self.frequencies.1, self.plan.rows(), v, &mut ramp.y, &mut ramp.dy);
     }
 
     /// Rows of the grid (not of the canvas) that slice `k` touches.
@@ -208,9 +221,9 @@ impl<T: Real> Rigid<T> {
         }
         let (rows, columns) = (model.series.rows, model.series.columns);
         for (m, (image, out)) in images.iter().zip(out.chunks_exact_mut(rows * columns)).enumerate() {
-            let ramp = self.ramp(model, at.parameters, *image);
+            self.set_ramp(model, at.parameters, *image, &mut own.ramp);
             own.spectrum.copy_from_slice(&own.images[m]);
-            ramp.apply(&mut own.spectrum, self.plan.rows(), false);
+            own.ramp.apply(&mut own.spectrum, self.plan.rows(), false);
             let wanted = self.offset.0..self.offset.0 + rows;
             let pitch = self.plan.columns();
             self.plan.inverse(&mut own.spectrum, T::one(), &mut own.frame, pitch, wanted, &mut own.scratch);
@@ -306,7 +319,8 @@ impl<T: Real> Rigid<T> {
         gradient: &mut [f64],
         own: &mut RigidWorkspace<T>,
     ) {
-        let ramp = self.ramp(model, parameters, image);
+        self.set_ramp(model, parameters, image, &mut own.ramp);
+        let ramp = &own.ramp;
         let per_pixel = 1.0 / model.series.pixel_size;
         let (u, v) = self
             .parseval(&own.residuals[m], &own.images[m], |kx, ky| (ramp.dx[kx] * ramp.y[ky], ramp.x[kx] * ramp.dy[ky]));

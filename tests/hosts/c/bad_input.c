@@ -412,7 +412,7 @@ static void check_values(const fit *f)
     series_fill(&s), s.matrices[4] = -1;
     expect_series(f, "reflection", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT, "determinant -1");
     series_fill(&s), s.matrices[0] = NAN;
-    expect_series(f, "NaN in a rotation", &s, AET_ERROR_NON_FINITE, AET_ERROR_NON_FINITE, "rotations: image 0");
+    expect_series(f, "NaN in a rotation", &s, AET_ERROR_NON_FINITE, AET_ERROR_NON_FINITE, "rotation of image 0");
     series_fill(&s), s.options.pixel_size = 0;
     expect_series(f, "zero pixel size", &s, AET_ERROR_RANGE, AET_ERROR_RANGE, "pixel_size");
     series_fill(&s), s.options.pixel_size = -0.5;

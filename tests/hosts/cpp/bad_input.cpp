@@ -181,7 +181,7 @@ void check_growing(const aet::Context &context, const Host &host) {
     check("a series starts empty", series.image_count() == 0 && series.rows() == host.rows);
     const aet::ConstView image(host.images.data(), {host.rows, host.columns});
     check("a single image appended", series.append(image, {1, 0, 0, 0, 1, 0, 0, 0, 1}) == 0);
-    expect("a matrix that is no rotation", AET_ERROR_INCONSISTENT, "rotations: image 0",
+    expect("a matrix that is no rotation", AET_ERROR_INCONSISTENT, "rotation of image 0",
            [&] { series.append(image, {1, 0, 0, 0, 2, 0, 0, 0, 1}); });
     check("nothing appended", series.tilt_count() == 1);
     series.exclude(0);
