@@ -92,10 +92,13 @@ fn draw_images(images: &Images, path: &Path) -> Fallible<()> {
         // Counts: the noise of a pixel is the square root of its mean.
         let difference: Vec<f64> = measured.iter().zip(calculated).map(|(m, c)| (m - c) / c.max(1.0).sqrt()).collect();
         let y = k as u32 * (height + GAP);
-        let titles = ["measured", "calculated", "difference, -5 to 5 sigma"];
+        let titles = ["measured", "calculated", "difference (blue -5, white 0, red +5 sigma)"];
         for (column, title) in titles.iter().enumerate() {
             let x = 12 + column as u32 * (width + 12);
-            let caption = format!("{title}, focus {:.0} Å", images.defocus[k]);
+            let caption = match column {
+                2 => (*title).to_owned(),
+                _ => format!("{title}, focus {:.0} Å", images.defocus[k]),
+            };
             root.draw(&Text::new(caption, (x as i32, y as i32 + 10), ("sans-serif", 17).into_font()))?;
             let area = root.clone().shrink((x, y + GAP), (width, height));
             match column {
@@ -140,6 +143,8 @@ fn draw_histogram(errors: &[f64], rmsd: f64, path: &Path) -> Fallible<()> {
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .max_light_lines(0)
+        .y_label_formatter(&|n| format!("{n:.0}"))
         .x_desc("distance, pm")
         .y_desc("atoms")
         .label_style(("sans-serif", 15))

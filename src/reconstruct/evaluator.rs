@@ -69,8 +69,8 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
     /// Groups the images of a request by tilt, in the order of tilts.
     fn group(&self, images: &[usize]) -> Result<Vec<TiltWork>> {
         if images.is_empty() {
-            let why = "append tilts to the dataset, or include some again".into();
-            return Err(Error::NotReady { what: "the reconstruction has no images to evaluate: it".into(), why });
+            let why = "it has no images to evaluate; append tilts to the dataset, or include some again".into();
+            return Err(Error::NotReady { what: "the reconstruction".into(), why });
         }
         let mut tilts = std::collections::BTreeMap::<usize, TiltWork>::new();
         for (place, &image) in images.iter().enumerate() {

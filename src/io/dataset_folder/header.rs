@@ -95,7 +95,7 @@ impl Selection {
         let mut dose_per_a2 = None;
         if let Some(name) = &name {
             let known = || match variants.is_empty() {
-                true => "none".to_owned(),
+                true => "none: the folder has no variants".to_owned(),
                 false => variants.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
             };
             let value = variants.get(name).ok_or_else(|| Error::UnknownOption {

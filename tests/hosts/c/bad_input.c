@@ -408,7 +408,7 @@ static void check_values(const fit *f)
     expect_series(f, "NaN defocus", &s, AET_ERROR_NON_FINITE, AET_ERROR_NON_FINITE, "defocus");
     series_fill(&s), s.matrices[9] = 1.5;
     expect_series(f, "matrix that is no rotation", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT,
-                  "rotations: image 1");
+                  "rotation of image 1");
     series_fill(&s), s.matrices[4] = -1;
     expect_series(f, "reflection", &s, AET_ERROR_INCONSISTENT, AET_ERROR_INCONSISTENT, "determinant -1");
     series_fill(&s), s.matrices[0] = NAN;
