@@ -41,3 +41,8 @@ pub mod io;
 pub mod capi;
 
 pub use error::{Error, Result};
+
+// The programs of the book compile and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/src/hosts/rust.md")]
+mod book {}

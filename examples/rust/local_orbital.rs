@@ -75,7 +75,9 @@ fn host_driven_fit(recon: &Reconstruction) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
-    let folder = std::env::args().nth(1).ok_or(Error::Null { argument: "DATA_FOLDER" })?;
+    let folder = std::env::args()
+        .nth(1)
+        .ok_or_else(|| Error::Empty { what: "command line".into(), why: "usage: local_orbital DATA_FOLDER".into() })?;
     let folder = Path::new(&folder);
     let context = Context::new(&ContextOptions::default())?;
     let series = series_from_arrays(folder)?;

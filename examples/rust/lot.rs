@@ -242,18 +242,44 @@ fn run(arguments: &Arguments) -> Result<()> {
             source,
         })?;
         xyz::write(&atoms, &folder.join("atoms.xyz"))?;
-        println!("wrote {}", folder.join("atoms.xyz").display());
+        let record = folder.join("record.json");
+        std::fs::write(&record, format!("{:#}\n", recon.record())).map_err(|source| Error::File {
+            operation: "writing",
+            path: record.clone(),
+            source,
+        })?;
+        println!("wrote {} and {}", folder.join("atoms.xyz").display(), record.display());
     }
     let pixels = version.length_unit() == LengthUnit::Pixel;
     let (unit, factor) = if pixels { ("px", 0.01) } else { ("pm", 1.0) };
     let of = |f: fn(&Comparison) -> f64| truth.as_ref().map_or(f64::NAN, |(c, _)| f(c));
-    println!(
-        "true={} matched={} missing={} extra={} rmsd_{unit}={:.4} rmsd_x_{unit}={:.4} rmsd_y_{unit}={:.4} rmsd_z_{unit}={:.4} rmsd_published_{unit}={:.4} r_factor={r_factor:.6} loss={:.9e} evaluations={evaluations} seconds={seconds:.3}",
-        of(|c| c.true_count as f64), of(|c| c.matched as f64), of(|c| c.missing as f64), of(|c| c.extra as f64),
-        factor * of(|c| c.rmsd_pm), factor * of(|c| c.rmsd_axis_pm[0]), factor * of(|c| c.rmsd_axis_pm[1]),
-        factor * of(|c| c.rmsd_axis_pm[2]), factor * published.as_ref().map_or(f64::NAN, |(c, _)| c.rmsd_pm), recon.loss(),
-    );
+    let rmsd = |f: fn(&Comparison) -> f64| number(factor * of(f), 4);
+    let published = factor * published.as_ref().map_or(f64::NAN, |(c, _)| c.rmsd_pm);
+    let pairs = [
+        ("true".into(), number(of(|c| c.true_count as f64), 0)),
+        ("matched".into(), number(of(|c| c.matched as f64), 0)),
+        ("missing".into(), number(of(|c| c.missing as f64), 0)),
+        ("extra".into(), number(of(|c| c.extra as f64), 0)),
+        (format!("rmsd_{unit}"), rmsd(|c| c.rmsd_pm)),
+        (format!("rmsd_x_{unit}"), rmsd(|c| c.rmsd_axis_pm[0])),
+        (format!("rmsd_y_{unit}"), rmsd(|c| c.rmsd_axis_pm[1])),
+        (format!("rmsd_z_{unit}"), rmsd(|c| c.rmsd_axis_pm[2])),
+        (format!("rmsd_published_{unit}"), number(published, 4)),
+        ("r_factor".into(), number(r_factor, 6)),
+        ("loss".into(), format!("{:.9e}", recon.loss())),
+        ("evaluations".into(), evaluations.to_string()),
+        ("seconds".into(), number(seconds, 3)),
+    ];
+    println!("{}", pairs.map(|(key, value): (String, String)| format!("{key}={value}")).join(" "));
     Ok(())
+}
+
+/// `nan` where it is not known.
+fn number(value: f64, digits: usize) -> String {
+    match value.is_nan() {
+        true => "nan".into(),
+        false => format!("{value:.digits$}"),
+    }
 }
 
 fn main() -> std::process::ExitCode {
