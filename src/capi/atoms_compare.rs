@@ -27,6 +27,10 @@ pub struct aet_compare_options {
 unsafe impl CStruct for aet_compare_options {
     const NAME: &'static str = "aet_compare_options";
 
+    fn reserved(&self) -> i32 {
+        self.reserved
+    }
+
     fn defaults() -> Self {
         aet_compare_options { struct_size: size_of::<Self>(), cutoff: 0.0, remove_rotation: 0, reserved: 0 }
     }

@@ -123,6 +123,10 @@ pub struct aet_dataset_options {
 unsafe impl CStruct for aet_dataset_options {
     const NAME: &'static str = "aet_dataset_options";
 
+    fn reserved(&self) -> i32 {
+        self.reserved
+    }
+
     fn defaults() -> Self {
         aet_dataset_options {
             struct_size: size_of::<Self>(),

@@ -24,6 +24,11 @@ pub(super) unsafe trait CStruct: Copy + 'static {
 
     /// All members at their defaults; `struct_size` is set by the caller of this function.
     fn defaults() -> Self;
+
+    /// The member `reserved` of options that have one: the host must leave it 0, so that it can get a meaning later.
+    fn reserved(&self) -> i32 {
+        0
+    }
 }
 
 impl Host {
@@ -43,7 +48,10 @@ impl Host {
             let wanted = format!("at most {}, or zeros beyond: the rest is not known to this version", size_of::<T>());
             return Err(Error::StructSize { what: T::NAME, got: size, wanted });
         }
-        Ok(value)
+        match value.reserved() {
+            0 => Ok(value),
+            other => Err(Error::range(format!("reserved of {}", T::NAME), other, "0")),
+        }
     }
 
     /// Options that the call cannot do without: NULL is an error.

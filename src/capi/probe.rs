@@ -122,6 +122,10 @@ pub struct aet_probe_options {
 unsafe impl CStruct for aet_probe_options {
     const NAME: &'static str = "aet_probe_options";
 
+    fn reserved(&self) -> i32 {
+        self.reserved
+    }
+
     fn defaults() -> Self {
         aet_probe_options {
             struct_size: size_of::<Self>(),

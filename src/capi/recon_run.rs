@@ -37,6 +37,10 @@ pub struct aet_run_options {
 unsafe impl CStruct for aet_run_options {
     const NAME: &'static str = "aet_run_options";
 
+    fn reserved(&self) -> i32 {
+        self.reserved
+    }
+
     fn defaults() -> Self {
         aet_run_options {
             struct_size: size_of::<Self>(),

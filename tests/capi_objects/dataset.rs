@@ -211,6 +211,7 @@ fn bad_options_and_pixels() {
     refused(aet_dataset_options { energy_ev: -1.0, ..options() }, 103, &["energy_ev is -1"]);
     refused(aet_dataset_options { semiangle_mrad: -1.0, ..options() }, 103, &["semiangle_mrad is -1"]);
     refused(aet_dataset_options { length_unit: 4, ..options() }, 104, &["AET_LENGTH_UNIT_PIXEL = 1"]);
+    refused(aet_dataset_options { reserved: 7, ..options() }, 103, &["reserved of aet_dataset_options is 7"]);
     refused(aet_dataset_options { rows: -3, ..options() }, 103, &["rows is -3"]);
     refused(aet_dataset_options { rows: 5, ..options() }, 101, &["[n, 5, 4]"]);
     refused(aet_dataset_options { struct_size: usize::MAX, ..options() }, 106, &["aet_dataset_options"]);
