@@ -89,7 +89,6 @@ fn ramp_axis<T: Real>(
 }
 
 impl<T: Real> Rigid<T> {
-    #[allow(clippy::too_many_arguments)]
     pub fn new(
         series: &SeriesGeometry,
         start: &[Vec3],
@@ -240,7 +239,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// Change of the images before scale and background. Spectra, slopes and stamps of the prediction stay.
-    #[allow(clippy::too_many_arguments)]
     pub fn push_forward(
         &self,
         model: &LocalOrbital<T>,
@@ -276,7 +274,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// As [`Self::add_slice`] for the change of the orbitals, into the place of the residuals.
-    #[allow(clippy::too_many_arguments)]
     fn add_slice_change(
         &self,
         simd: SimdPath,
@@ -332,7 +329,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// Splats the atoms of bin k, transforms slice k and adds its part to every image's spectrum.
-    #[allow(clippy::too_many_arguments)]
     fn add_slice(
         &self,
         simd: SimdPath,
@@ -378,7 +374,6 @@ impl<T: Real> Rigid<T> {
         any
     }
 
-    #[allow(clippy::too_many_arguments)]
     pub fn pull_back(
         &self,
         model: &LocalOrbital<T>,
@@ -471,7 +466,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// G_k = sum_m conj(P_mk) R_m, then the sums at the atoms of the bin that is now complete.
-    #[allow(clippy::too_many_arguments)]
     fn gather_slice(
         &self,
         simd: SimdPath,
