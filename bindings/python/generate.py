@@ -46,8 +46,8 @@ def c_type(text):
 
 def enumerators_of(name, body):
     """{"rigid": 1} of AET_LOT_MODEL_RIGID in aet_lot_model; a status keeps all but AET_."""
-    prefix = "" if name == "aet_status" else name[len("aet_"):].upper() + "_"
-    return {word[len(prefix):].lower(): int(number) for _, word, number in ENUMERATOR.findall(body)}
+    prefix = "" if name == "aet_status" else name[len("aet_") :].upper() + "_"
+    return {word[len(prefix) :].lower(): int(number) for _, word, number in ENUMERATOR.findall(body)}
 
 
 def fields_of(body):
@@ -95,8 +95,10 @@ def written(tables):
 
 def literal(value, nested=False, indent="    "):
     if isinstance(value, dict):
-        inner = [f"{quoted(key)}: {literal(item, False, indent * 2) if nested else quoted(item)}"
-                 for key, item in value.items()]
+        inner = [
+            f"{quoted(key)}: {literal(item, False, indent * 2) if nested else quoted(item)}"
+            for key, item in value.items()
+        ]
         brackets = "{}"
     elif isinstance(value, list):
         inner, brackets = [quoted(item) for item in value], "[]"

@@ -1,5 +1,5 @@
-"""Local-orbital tomography from Python: a tilt series made from arrays, SciPy's optimiser on loss and gradient, then the
-library's own, and the comparison with the true atoms.
+"""Local-orbital tomography from Python: a tilt series made from arrays, SciPy's optimiser on loss and gradient, then
+the library's own, and the comparison with the true atoms.
 
     PYTHONPATH=bindings/python python3 examples/python/local_orbital.py DATA_FOLDER
 
@@ -18,9 +18,16 @@ import aet
 def series_from_arrays(recorded):
     """A new series from the arrays of the one in the folder, as a microscope's own software would make it."""
     counts = recorded.counts_per_unit
-    return aet.TiltSeries(recorded.images, rotations=recorded.rotations, tilt=recorded.tilt, section=recorded.section,
-                          defocus=recorded.defocus, counts_per_unit=counts if np.isfinite(counts).all() else None,
-                          pixel_size=recorded.pixel_size, energy_ev=recorded.energy_ev)
+    return aet.TiltSeries(
+        recorded.images,
+        rotations=recorded.rotations,
+        tilt=recorded.tilt,
+        section=recorded.section,
+        defocus=recorded.defocus,
+        counts_per_unit=counts if np.isfinite(counts).all() else None,
+        pixel_size=recorded.pixel_size,
+        energy_ev=recorded.energy_ev,
+    )
 
 
 def displaced(truth):
@@ -30,8 +37,17 @@ def displaced(truth):
 
 
 def reconstruction(series, probe, start):
-    return aet.LocalOrbital(series, probe, start=start, model="rigid", precision="double", loss="mse",
-                            height_sharing="common", width_sharing="common", width_start=0.5)
+    return aet.LocalOrbital(
+        series,
+        probe,
+        start=start,
+        model="rigid",
+        precision="double",
+        loss="mse",
+        height_sharing="common",
+        width_sharing="common",
+        width_start=0.5,
+    )
 
 
 def host_driven_fit(recon):
@@ -42,9 +58,14 @@ def host_driven_fit(recon):
         loss, gradient = recon.loss_and_gradient(u * scale)
         return loss, gradient * scale
 
-    result = minimize(scaled, recon.parameters / scale, jac=True, method="L-BFGS-B",
-                      bounds=recon.parameter_bounds / scale[:, np.newaxis],
-                      options={"maxiter": 200, "maxcor": 10, "ftol": 1e-12, "gtol": 1e-12})
+    result = minimize(
+        scaled,
+        recon.parameters / scale,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=recon.parameter_bounds / scale[:, np.newaxis],
+        options={"maxiter": 200, "maxcor": 10, "ftol": 1e-12, "gtol": 1e-12},
+    )
     print(f"L-BFGS-B: {result.nit} iterations, loss {result.fun:.6e}", file=sys.stderr)
     return result.fun
 
@@ -71,9 +92,11 @@ def main(folder):
     history, comparison = recon.history, recon.atoms.compare(truth)
     print(f"{outcome}: {comparison}")
 
-    print(f"loss={loss:.12e} gradient_norm={np.linalg.norm(gradient):.12e} run_loss={history['loss'][-1]:.12e} "
-          f"run_iterations={history['iteration'][-1]:.0f} rmsd_pm={comparison.rmsd_pm:.6f} "
-          f"matched={comparison.matched} host_loss={host_loss:.12e}")
+    print(
+        f"loss={loss:.12e} gradient_norm={np.linalg.norm(gradient):.12e} run_loss={history['loss'][-1]:.12e} "
+        f"run_iterations={history['iteration'][-1]:.0f} rmsd_pm={comparison.rmsd_pm:.6f} "
+        f"matched={comparison.matched} host_loss={host_loss:.12e}"
+    )
 
 
 if __name__ == "__main__":

@@ -23,8 +23,24 @@ from .probe import Probe
 from .reconstruction import Block, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
 
-__all__ = ["AetError", "Atoms", "Block", "Comparison", "Context", "Geometry", "LocalOrbital", "Metadata", "Probe",
-           "Progress", "Reconstruction", "Snapshot", "TiltSeries", "default_context", "set_log", "version_info"]
+__all__ = [
+    "AetError",
+    "Atoms",
+    "Block",
+    "Comparison",
+    "Context",
+    "Geometry",
+    "LocalOrbital",
+    "Metadata",
+    "Probe",
+    "Progress",
+    "Reconstruction",
+    "Snapshot",
+    "TiltSeries",
+    "default_context",
+    "set_log",
+    "version_info",
+]
 
 #: Version of the loaded library.
 __version__ = _lib.aet_version_string()

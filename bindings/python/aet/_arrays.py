@@ -8,16 +8,30 @@ from ._structs import STRUCTURES
 
 DTYPES = {
     np.dtype(element): ENUMS["aet_dtype"][name]
-    for element, name in [("f4", "f32"), ("f8", "f64"), ("c8", "c64"), ("c16", "c128"), ("?", "u8"), ("u1", "u8"),
-                          ("u2", "u16"), ("u4", "u32"), ("i2", "i16"), ("i4", "i32")]
+    for element, name in [
+        ("f4", "f32"),
+        ("f8", "f64"),
+        ("c8", "c64"),
+        ("c16", "c128"),
+        ("?", "u8"),
+        ("u1", "u8"),
+        ("u2", "u16"),
+        ("u4", "u32"),
+        ("i2", "i16"),
+        ("i4", "i32"),
+    ]
 }
 MOST_AXES = 8
 
 
 def is_viewable(array):
     """Whether the library can read the array where it lies: native, aligned, strides of whole elements."""
-    return (array.dtype in DTYPES and array.dtype.isnative and array.flags.aligned
-            and all(stride % array.itemsize == 0 for stride in array.strides))
+    return (
+        array.dtype in DTYPES
+        and array.dtype.isnative
+        and array.flags.aligned
+        and all(stride % array.itemsize == 0 for stride in array.strides)
+    )
 
 
 def numeric(values, what):
@@ -26,7 +40,7 @@ def numeric(values, what):
         raise fault("dtype", f"{what}: got a masked array, wanted a plain one; pass its mask as an argument of its own")
     try:
         array = np.asarray(values)
-    except ValueError as problem:       # nested lists of unequal lengths
+    except ValueError as problem:  # nested lists of unequal lengths
         raise fault("shape", f"{what}: {problem}") from None
     if array.dtype.kind not in "biufc":
         raise fault("dtype", f"{what}: got elements of type {array.dtype}, wanted numbers")
@@ -43,7 +57,7 @@ def view_of(array, what, kind):
     for axis, (extent, stride) in enumerate(zip(array.shape, array.strides)):
         view.shape[axis] = extent
         view.strides[axis] = stride // array.itemsize
-    view.array = array                  # lives as long as the view
+    view.array = array  # lives as long as the view
     return view
 
 
@@ -69,6 +83,7 @@ def output_view(array, what):
 
 # ---- dense vectors, where the C interface takes a plain pointer ----
 
+
 def vector(values, what):
     """`values` as a contiguous vector of doubles: itself where it is one."""
     array = numeric(values, what)
@@ -80,11 +95,11 @@ def vector(values, what):
 
 
 def indices(values, what, count):
-    """Whole numbers, or a mask of `count` values, as a contiguous vector of 64-bit indices."""
+    """Whole numbers, or a mask of `count()` values, as a contiguous vector of 64-bit indices."""
     array = numeric(values, what)
     if array.dtype == bool:
-        if array.shape != (count,):
-            raise fault("shape", f"{what}: got a mask of shape {array.shape}, wanted ({count},)")
+        if array.shape != (count(),):
+            raise fault("shape", f"{what}: got a mask of shape {array.shape}, wanted ({count()},)")
         array = np.flatnonzero(array)
     if array.ndim != 1:
         raise fault("shape", f"{what}: got an array of shape {array.shape}, wanted one axis")

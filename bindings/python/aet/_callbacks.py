@@ -4,6 +4,7 @@ are raised again once it has returned."""
 import atexit
 import collections
 import logging
+import os
 import signal
 import threading
 
@@ -66,7 +67,7 @@ class LongCall:
         for number, handler in self.former_handlers.items():
             signal.signal(number, handler)
         LongCall.working.discard(self)
-        self.report = None                  # it refers to this object, and so both would wait for the cycle collector
+        self.report = None  # it refers to this object, and so both would wait for the cycle collector
         kept, self.exception = self.exception, None
         if kept is not None:
             raise kept from None
@@ -97,6 +98,11 @@ class LongCall:
 
     def _ends(self):
         return self.stopped or self.exception is not None or pending.exception is not None
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of the threads that were at work.
+    os.register_at_fork(after_in_child=LongCall.working.clear)
 
 
 @atexit.register

@@ -24,7 +24,9 @@ from ._structs import SCALARS, STRUCTURES, name_of, real, whole
 # ---- finding it ----
 
 LIBRARY_FILE = {"win32": "aet.dll", "darwin": "libaet.dylib"}.get(sys.platform, "libaet.so")
-SYSTEM_FILE = {"win32": "aet.dll", "darwin": f"libaet.{ABI_VERSION}.dylib"}.get(sys.platform, f"libaet.so.{ABI_VERSION}")
+SYSTEM_FILE = {"win32": "aet.dll", "darwin": f"libaet.{ABI_VERSION}.dylib"}.get(
+    sys.platform, f"libaet.so.{ABI_VERSION}"
+)
 
 
 def candidates():
@@ -44,11 +46,14 @@ def opened():
             return ctypes.CDLL(path)
         except OSError as problem:
             problems.append(f"{path} (from {origin}): {problem}")
-    raise ImportError("aet: the shared library cannot be opened; set AET_LIBRARY to its path, or build it with "
-                      "`cargo build --release`. Tried " + "; ".join(problems))
+    raise ImportError(
+        "aet: the shared library cannot be opened; set AET_LIBRARY to its path, or build it with "
+        "`cargo build --release`. Tried " + "; ".join(problems)
+    )
 
 
 # ---- arguments ----
+
 
 def text_argument(value, what):
     if value is None:
@@ -70,6 +75,7 @@ def handle_argument(wanted):
         if not isinstance(value, Handle) or value.c_type != wanted:
             raise TypeError(f"{what}: got {type(value).__name__}, wanted an object that is an {wanted} in C")
         return ctypes.c_void_p(value._live())
+
     return convert
 
 
@@ -79,13 +85,16 @@ def structure_argument(wanted):
         if value is not None and not isinstance(value, wanted):
             raise TypeError(f"{what}: got {type(value).__name__}, wanted {wanted.__name__}")
         return None if value is None else ctypes.byref(value)
+
     return convert
 
 
 def view_argument(convert_array):
     """The view itself is converted to a pointer by ctypes, which keeps it, and its array, for the call."""
+
     def convert(value, what):
         return None if value is None else ctypes.pointer(convert_array(value, what))
+
     return convert
 
 
@@ -101,11 +110,12 @@ def pointer_argument(element):
         if isinstance(value, np.ndarray) and value.dtype == dtype and value.flags.c_contiguous:
             return ctypes.c_void_p(value.ctypes.data)
         raise TypeError(f"{what}: wanted a contiguous array of {dtype}")
+
     return convert
 
 
 def scalar_argument(c_type):
-    if c_type is ctypes.c_double:
+    if c_type in (ctypes.c_double, ctypes.c_float):
         return lambda value, what: c_type(real(value, what))
     return lambda value, what: c_type(whole(value, what, c_type))
 
@@ -133,6 +143,7 @@ def converter(declared):
 
 
 # ---- functions ----
+
 
 class PendingException(threading.local):
     """What a log function raised inside the present call; the thread that made the call raises it again."""
@@ -208,9 +219,9 @@ class Function:
 def loaded():
     """All functions of the library, after its binary interface and structures were compared with ours."""
     library = opened()
-    functions = SimpleNamespace(**{
-        name: Function(library, name, returns, arguments) for name, (returns, arguments) in FUNCTIONS.items()
-    })
+    functions = SimpleNamespace(
+        **{name: Function(library, name, returns, arguments) for name, (returns, arguments) in FUNCTIONS.items()}
+    )
     abi = functions.aet_abi_version()
     if abi != ABI_VERSION:
         raise ImportError(f"aet: the library has binary interface {abi}, this package needs {ABI_VERSION}")
@@ -235,7 +246,7 @@ def last_error_message():
 
 
 def copied_text(function, *arguments):
-    """The text that `function(..., buffer, capacity, needed)` writes, asked for its size first; it may grow meanwhile."""
+    """The text that `function(..., buffer, capacity, needed)` writes, asked for its size first, as it may grow."""
     needed = ctypes.c_size_t()
     function(*arguments, None, 0, needed)
     while True:

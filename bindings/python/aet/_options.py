@@ -46,7 +46,7 @@ class Options:
             view = input_view(value, member)
             self.kept.append(view)
             return ctypes.addressof(view)
-        if declared == "double":
+        if declared in ("double", "float"):
             return real(value, member)
         if declared in SCALARS:
             return whole(value, member, SCALARS[declared])
@@ -73,9 +73,12 @@ def takes_options(*inits):
         new = [(structure, member) for structure, member in members if member not in taken]
         listed = [inspect.Parameter(member, inspect.Parameter.KEYWORD_ONLY, default=None) for _, member in new]
         function.__signature__ = signature.replace(parameters=own + listed)
-        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options, None where left to the library:"]
-                                     + [described(structure, member) for structure, member in new])
+        function.__doc__ = "\n".join(
+            [inspect.cleandoc(function.__doc__ or ""), "", "Options, None where left to the library:"]
+            + [described(structure, member) for structure, member in new]
+        )
         return function
+
     return decorate
 
 

@@ -7,11 +7,15 @@ from ._declarations import CALLBACKS, ENUMS, STRUCTS
 from ._errors import fault, unknown_option
 
 SCALARS = {
+    "uint8_t": ctypes.c_uint8,
+    "uint16_t": ctypes.c_uint16,
+    "int16_t": ctypes.c_int16,
     "int32_t": ctypes.c_int32,
     "int64_t": ctypes.c_int64,
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
     "size_t": ctypes.c_size_t,
+    "float": ctypes.c_float,
     "double": ctypes.c_double,
     "char": ctypes.c_char,
 }
@@ -25,9 +29,9 @@ ENUMERATED = re.compile(r"An? (aet_\w+)\b")
 
 
 def field_type(declared):
-    """ctypes type of a member: `double`, `int64_t[8]`, or a pointer of any kind."""
+    """ctypes type of a member: `double`, `int64_t[8]`, or a pointer to anything, functions too."""
     base, extent = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", declared).groups()
-    if base.endswith("*"):
+    if base.endswith("*") or base in CALLBACKS:
         return ctypes.c_void_p
     return SCALARS[base] * int(extent) if extent else SCALARS[base]
 
@@ -49,8 +53,14 @@ MEMBERS = {
 
 def callback_type(name):
     returns, arguments = CALLBACKS[name]
-    kinds = [ctypes.c_char_p if declared == "const char *" else ctypes.c_void_p if declared.endswith("*")
-             else SCALARS[declared] for _, declared in arguments]
+    kinds = [
+        (
+            ctypes.c_char_p
+            if declared == "const char *"
+            else ctypes.c_void_p if declared.endswith("*") else SCALARS[declared]
+        )
+        for _, declared in arguments
+    ]
     return ctypes.CFUNCTYPE(SCALARS.get(returns), *kinds)
 
 
@@ -66,6 +76,7 @@ def empty_structure(name):
 
 
 # ---- enumerations ----
+
 
 def enumeration_of(structure_name, member):
     """Name of the enumeration a member takes its values from, or None."""
@@ -89,6 +100,7 @@ def name_of(enumeration, number):
 
 
 # ---- numbers ----
+
 
 def whole(value, what, c_type):
     """`value` as an int that `c_type` holds: ctypes itself would cut off what does not fit."""

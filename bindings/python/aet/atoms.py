@@ -23,16 +23,20 @@ class Comparison(collections.namedtuple("Comparison", result_members("aet_compar
     __slots__ = ()
 
     def __str__(self):
-        return (f"{self.matched} of {self.true_count} atoms matched, {self.missing} missing, {self.extra} extra, rmsd "
-                f"{self.rmsd_pm:.3f} pm (x {self.rmsd_x_pm:.3f}, y {self.rmsd_y_pm:.3f}, z {self.rmsd_z_pm:.3f})")
+        return (
+            f"{self.matched} of {self.true_count} atoms matched, {self.missing} missing, {self.extra} extra, rmsd "
+            f"{self.rmsd_pm:.3f} pm (x {self.rmsd_x_pm:.3f}, y {self.rmsd_y_pm:.3f}, z {self.rmsd_z_pm:.3f})"
+        )
 
 
 def column(name, documentation, width=1, dtype=np.float64):
     """A property that copies a column of the list."""
+
     def read(self):
         out = np.zeros((len(self), width) if width > 1 else len(self), dtype)
         lib.aet_atoms_copy_column(self, name, out)
         return out
+
     return property(read, doc=documentation)
 
 

@@ -51,7 +51,7 @@ class Default:
 
     @classmethod
     def forget(cls):
-        cls.lock = threading.Lock()         # another thread may have held the old one when the process forked
+        cls.lock = threading.Lock()  # another thread may have held the old one when the process forked
         cls.context = None
 
 

@@ -20,15 +20,24 @@ from .series import consistent
 Block = collections.namedtuple("Block", "name unit dtype shape place scale lower upper frozen")
 Block.__doc__ = """One block of the parameters.
 
-`name`, `unit`, `dtype` and `shape`; `place`, the slice of the parameter vector that holds it, last axis contiguous, None
-while it is frozen; `scale`, the typical change of one value; `lower` and `upper` bounds; `frozen`.
+`name`, `unit`, `dtype` and `shape`; `place`, the slice of the parameter vector that holds it, last axis contiguous,
+None while it is frozen; `scale`, the typical change of one value; `lower` and `upper` bounds; `frozen`.
 """
 
 Geometry = collections.namedtuple("Geometry", "rotations drift defocus")
 Geometry.__doc__ = "Geometry of every image: `rotations` n x 3 x 3, p' = R p; `drift` n x 2, A; `defocus` n, A."
 
-HISTORY_COLUMNS = ("iteration", "loss", "r_factor", "gradient_norm", "step", "seconds", "evaluations", "generation",
-                   "dataset_version")
+HISTORY_COLUMNS = (
+    "iteration",
+    "loss",
+    "r_factor",
+    "gradient_norm",
+    "step",
+    "seconds",
+    "evaluations",
+    "generation",
+    "dataset_version",
+)
 
 
 class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
@@ -61,8 +70,17 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
         lib.aet_recon_parameter_layout(self, index, block)
         place = None if block.frozen else slice(block.offset, block.offset + block.size)
         dtype = next((element for element, number in DTYPES.items() if number == block.dtype), None)
-        return Block(block.name.decode(), block.unit.decode(), dtype, tuple(block.shape[:block.ndim]), place,
-                     block.scale, block.lower, block.upper, bool(block.frozen))
+        return Block(
+            block.name.decode(),
+            block.unit.decode(),
+            dtype,
+            tuple(block.shape[: block.ndim]),
+            place,
+            block.scale,
+            block.lower,
+            block.upper,
+            bool(block.frozen),
+        )
 
     def _named_block(self, name):
         blocks = {block.name: block for block in self.layout}
@@ -145,7 +163,7 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
 
     def _used_images(self):
         """Indices of the images that are not excluded."""
-        return np.flatnonzero(~self.series.excluded[:self.image_count])
+        return np.flatnonzero(~self.series.excluded[: self.image_count])
 
     def _x(self, x):
         return self.parameters if x is None else vector(x, "x")
@@ -154,7 +172,7 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
         """Indices as the library takes them, and their number; None and 0 for all that are not excluded."""
         if images is None:
             return None, 0
-        chosen = indices(images, "images", self.image_count)
+        chosen = indices(images, "images", lambda: self.image_count)
         return chosen, chosen.size
 
     def loss(self, x=None, images=None, *, image_losses=None):

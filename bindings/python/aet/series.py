@@ -35,11 +35,13 @@ def consistent(version, read):
 
 def column(name, documentation, tail=(), dtype=np.float64, stored=None):
     """A property that copies a column; `tail` is its shape after the images, `stored` its type in the library."""
+
     def copy(self):
         extents = [getattr(self, extent) if isinstance(extent, str) else extent for extent in tail]
         out = np.zeros([self.image_count, *extents], stored or dtype)
         lib.aet_dataset_copy_column(self, name, out)
         return out.astype(dtype, copy=False)
+
     return property(lambda self: consistent(lambda: self.version, lambda: copy(self)), doc=documentation)
 
 
@@ -115,8 +117,12 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
 
     # ---- contents ----
 
-    images = column("images", "Images, n x rows x columns, in the precision in which the library keeps them; 0 where a "
-                    "pixel is masked.", ("rows", "columns"), np.float32)
+    images = column(
+        "images",
+        "Images, n x rows x columns, in the precision in which the library keeps them; 0 where a " "pixel is masked.",
+        ("rows", "columns"),
+        np.float32,
+    )
     mask = column("mask", "Pixels in use, n x rows x columns, bool.", ("rows", "columns"), bool, np.uint8)
     rotations = column("rotations", "Rotations, n x 3 x 3: p' = R p.", (3, 3))
     angles_deg = column("angles_deg", "phi, theta, psi of the order zyx, n x 3, degrees.", (3,))
@@ -184,10 +190,17 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
         return consistent(lambda: self.version, self._metadata)
 
     def _metadata(self):
-        keys = [copied_text(lib.aet_dataset_metadata_key, self, index)
-                for index in range(lib.aet_dataset_metadata_count(self))]
-        return {key: Metadata(copied_text(lib.aet_dataset_metadata_value, self, key),
-                              copied_text(lib.aet_dataset_metadata_unit, self, key)) for key in keys}
+        keys = [
+            copied_text(lib.aet_dataset_metadata_key, self, index)
+            for index in range(lib.aet_dataset_metadata_count(self))
+        ]
+        return {
+            key: Metadata(
+                copied_text(lib.aet_dataset_metadata_value, self, key),
+                copied_text(lib.aet_dataset_metadata_unit, self, key),
+            )
+            for key in keys
+        }
 
     def set_metadata(self, key, value, unit=""):
         """Sets one note, in its old place where there is one of that name."""
@@ -197,11 +210,13 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
         return self.image_count
 
     def __bool__(self):
-        return True                        # an empty series is a series
+        return True  # an empty series is a series
 
     def _describe(self):
-        return (f"{self.image_count} images of {self.rows} x {self.columns} pixels of {self.pixel_size:g} "
-                f"{self.length_unit}, {self.tilt_count} tilts")
+        return (
+            f"{self.image_count} images of {self.rows} x {self.columns} pixels of {self.pixel_size:g} "
+            f"{self.length_unit}, {self.tilt_count} tilts"
+        )
 
 
 def image_arguments(images, options):
@@ -211,14 +226,20 @@ def image_arguments(images, options):
         images = images[np.newaxis]
     if images.ndim != 3:
         raise fault("shape", f"images: got {images.ndim} axes, wanted [image, row, column]")
-    return images, Options(lib.aet_frames_init, {name: per_image(name, value, images) for name, value in options.items()})
+    return images, Options(
+        lib.aet_frames_init, {name: per_image(name, value, images) for name, value in options.items()}
+    )
 
 
 def per_image(name, value, images):
     if value is None or isinstance(value, str):
         return value
     if name == "mask":
-        return np.broadcast_to(value, images.shape) if np.ndim(value) == 2 and np.shape(value) == images.shape[1:] else value
+        return (
+            np.broadcast_to(value, images.shape)
+            if np.ndim(value) == 2 and np.shape(value) == images.shape[1:]
+            else value
+        )
     if name in ("angle_order", "tilt_axis", "rotations"):
         return value
     return np.broadcast_to(value, images.shape[:1]) if np.ndim(value) == 0 else value

@@ -1,6 +1,6 @@
 """The package's tables are those of the header, and everything it exports is documented and listed.
 
-    python3 tests/hosts/python/declarations.py
+python3 tests/hosts/python/declarations.py
 """
 
 import ctypes
@@ -26,8 +26,10 @@ def tables_are_those_of_the_header():
     enumerators = dict(re.findall(r"^  AET_(\w+) = (\d+),$", HEADER, re.M))
     found = sum(len(values) for values in _declarations.ENUMS.values())
     check(f"all {len(enumerators)} enumerators are there", found == len(enumerators), found)
-    check("and have their values", all(str(value) in enumerators.values()
-          for values in _declarations.ENUMS.values() for value in values.values()))
+    check(
+        "and have their values",
+        all(str(value) in enumerators.values() for values in _declarations.ENUMS.values() for value in values.values()),
+    )
     check("functions", len(_declarations.FUNCTIONS) > 70, len(_declarations.FUNCTIONS))
 
 
@@ -59,12 +61,21 @@ def everything_is_documented():
 
 
 def signatures_list_the_options():
-    for function, option in [(aet.LocalOrbital.__init__, "width_sharing"), (aet.TiltSeries.__init__, "tilt_axis"),
-                             (aet.Probe.__init__, "c12"), (aet.Reconstruction.run, "loss_tolerance")]:
+    for function, option in [
+        (aet.LocalOrbital.__init__, "width_sharing"),
+        (aet.TiltSeries.__init__, "tilt_axis"),
+        (aet.Probe.__init__, "c12"),
+        (aet.Reconstruction.run, "loss_tolerance"),
+    ]:
         listed = option in inspect.signature(function).parameters and option in function.__doc__
         check(f"{function.__qualname__} lists {option}", listed, inspect.signature(function))
 
 
-run(tables_are_those_of_the_header, structures_have_the_sizes_of_the_library, enumerated_options_are_known,
-    everything_is_documented, signatures_list_the_options)
+run(
+    tables_are_those_of_the_header,
+    structures_have_the_sizes_of_the_library,
+    enumerated_options_are_known,
+    everything_is_documented,
+    signatures_list_the_options,
+)
 finish()

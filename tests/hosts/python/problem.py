@@ -19,8 +19,13 @@ def rotation(tilt):
 
 TILT = np.arange(IMAGES) // SECTIONS
 ROTATIONS = np.stack([rotation(tilt) for tilt in TILT])
-GEOMETRY = dict(rotations=ROTATIONS, tilt=TILT, section=np.arange(IMAGES) % SECTIONS,
-                defocus=np.tile([-20.0, 20.0], TILTS), pixel_size=PIXEL_SIZE)
+GEOMETRY = dict(
+    rotations=ROTATIONS,
+    tilt=TILT,
+    section=np.arange(IMAGES) % SECTIONS,
+    defocus=np.tile([-20.0, 20.0], TILTS),
+    pixel_size=PIXEL_SIZE,
+)
 
 
 def small_probe():
@@ -29,9 +34,12 @@ def small_probe():
 
 def calculated_images():
     """Images that the library itself calculates for the atoms."""
+    aet.set_log("off")  # it says that black images do not look like atoms
     empty = aet.TiltSeries(np.zeros((IMAGES, ROWS, COLUMNS)), **GEOMETRY)
     truth = aet.Atoms(POSITIONS, species=14, heights=1.0, widths=0.6)
-    return aet.LocalOrbital(empty, small_probe(), start=truth, model="rigid", precision="double").predict()
+    recon = aet.LocalOrbital(empty, small_probe(), start=truth, model="rigid", precision="double")
+    aet.set_log()
+    return recon.predict()
 
 
 MEASURED = calculated_images()
@@ -43,8 +51,13 @@ def small_series(images=MEASURED, context=None, **options):
 
 def small_reconstruction(context=None, series=None, **options):
     series = series or small_series(context=context)
-    return aet.LocalOrbital(series, small_probe(), start=POSITIONS + 0.1, context=context,
-                            **{"model": "rigid", "precision": "double", **options})
+    return aet.LocalOrbital(
+        series,
+        small_probe(),
+        start=POSITIONS + 0.1,
+        context=context,
+        **{"model": "rigid", "precision": "double", **options},
+    )
 
 
 # Rules that no run meets before it is cancelled.
@@ -56,8 +69,9 @@ def long_reconstruction(folder, context):
     series = aet.TiltSeries.read(folder, context=context)
     truth = aet.TiltSeries.read_atoms(folder, context=context)
     probe = aet.Probe(series.energy_ev, series.semiangle_mrad)
-    return aet.LocalOrbital(series, probe, start=truth.positions + 0.1, model="rigid", precision="double",
-                            context=context)
+    return aet.LocalOrbital(
+        series, probe, start=truth.positions + 0.1, model="rigid", precision="double", context=context
+    )
 
 
 def runs(recon):

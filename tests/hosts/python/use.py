@@ -18,13 +18,28 @@ import numpy as np
 import aet
 from aet._arrays import input_view
 from checks import check, finish, run
-from problem import (ATOMS, COLUMNS, ENDLESS, GEOMETRY, IMAGES, MEASURED, POSITIONS, ROTATIONS, ROWS, TILTS, TILT,
-                     long_reconstruction, runs, small_probe, small_reconstruction, small_series)
+from problem import (
+    ATOMS,
+    COLUMNS,
+    GEOMETRY,
+    IMAGES,
+    MEASURED,
+    POSITIONS,
+    ROTATIONS,
+    ROWS,
+    TILTS,
+    TILT,
+    long_reconstruction,
+    runs,
+    small_reconstruction,
+    small_series,
+)
 
 DATA, SCRATCH = map(pathlib.Path, sys.argv[1:])
 
 
 # ---- arrays ----
+
 
 def laid_out(values):
     """The same values in every memory order that NumPy knows, by name."""
@@ -47,9 +62,17 @@ def every_type_and_memory_order_is_taken_as_it_is():
     for dtype in ("f4", "f8", "u1", "u2", "u4", "i2", "i4"):
         for order, images in laid_out(whole.astype(dtype)).items():
             copied = input_view(images, "images").array is not images
-            check(f"{images.dtype} in {order}, without a copy", not copied and (small_series(images).images == whole).all())
-    others = {"int64": whole.astype("i8"), "float16": whole.astype("f2"), "big-endian": whole.astype(">f8"),
-              "bool": whole > 5, "a list": whole.tolist()}
+            check(
+                f"{images.dtype} in {order}, without a copy",
+                not copied and (small_series(images).images == whole).all(),
+            )
+    others = {
+        "int64": whole.astype("i8"),
+        "float16": whole.astype("f2"),
+        "big-endian": whole.astype(">f8"),
+        "bool": whole > 5,
+        "a list": whole.tolist(),
+    }
     for name, images in others.items():
         check(f"{name} is converted", (small_series(images).images == np.asarray(images)).all())
     odd = np.frombuffer(b"\0" + whole.astype("f4").tobytes(), np.uint8)[1:].view("f4").reshape(whole.shape)
@@ -73,25 +96,51 @@ def results_go_into_any_array():
     check("parameters in single precision are taken", np.isfinite(recon.loss(recon.parameters.astype("f4"))))
     gradient, losses = np.zeros(x.size), np.zeros(IMAGES)
     loss, returned = recon.loss_and_gradient(gradient=gradient, image_losses=losses)
-    check("gradient into an array of one's own", returned is gradient and gradient.any() and np.isclose(losses.mean(), loss))
+    check(
+        "gradient into an array of one's own",
+        returned is gradient and gradient.any() and np.isclose(losses.mean(), loss),
+    )
 
 
 def a_series_gives_back_what_it_was_given():
     drift, mask = np.stack([np.arange(IMAGES), -np.arange(IMAGES)], 1), MEASURED > np.median(MEASURED)
     variance = np.linspace(1, 2, IMAGES)
-    series = small_series(drift=drift, mask=mask, noise_variance=variance, counts_per_unit=3, energy_ev=2e5,
-                          semiangle_mrad=21)
+    series = small_series(
+        drift=drift, mask=mask, noise_variance=variance, counts_per_unit=3, energy_ev=2e5, semiangle_mrad=21
+    )
     images = np.where(mask, MEASURED, 0).astype("f4")
-    given = dict(images=images, drift=drift, mask=mask, noise_variance=variance, counts_per_unit=np.full(IMAGES, 3.0),
-                 tilt=TILT, section=GEOMETRY["section"], defocus=GEOMETRY["defocus"], excluded=np.zeros(IMAGES, bool))
+    given = dict(
+        images=images,
+        drift=drift,
+        mask=mask,
+        noise_variance=variance,
+        counts_per_unit=np.full(IMAGES, 3.0),
+        tilt=TILT,
+        section=GEOMETRY["section"],
+        defocus=GEOMETRY["defocus"],
+        excluded=np.zeros(IMAGES, bool),
+    )
     for name, values in given.items():
         column = getattr(series, name)
         check(f"{name} as {column.dtype}", column.shape == np.shape(values) and (column == values).all(), column)
     check("rotations", np.allclose(series.rotations, ROTATIONS, atol=1e-12))
     check("angles of the order zyx", np.allclose(series.angles_deg[:, 1], -30.0 * (TILT - 1)), series.angles_deg)
-    check("numbers", (series.rows, series.columns, series.image_count, series.tilt_count, series.section_count,
-                      series.pixel_size, series.energy_ev, series.semiangle_mrad, series.length_unit, len(series))
-          == (ROWS, COLUMNS, IMAGES, TILTS, 2, 0.5, 2e5, 21, "angstrom", IMAGES))
+    check(
+        "numbers",
+        (
+            series.rows,
+            series.columns,
+            series.image_count,
+            series.tilt_count,
+            series.section_count,
+            series.pixel_size,
+            series.energy_ev,
+            series.semiangle_mrad,
+            series.length_unit,
+            len(series),
+        )
+        == (ROWS, COLUMNS, IMAGES, TILTS, 2, 0.5, 2e5, 21, "angstrom", IMAGES),
+    )
     check("one mask for all", (small_series(mask=mask[0]).mask == mask[0]).all())
     check("one defocus for all", (small_series(defocus=7).defocus == 7).all())
     single = aet.TiltSeries(np.ones((3, TILTS, ROWS))[0], angles_deg=[10.0], tilt_axis="x", length_unit="pixel")
@@ -102,14 +151,24 @@ def a_series_gives_back_what_it_was_given():
 def atoms_give_back_what_they_were_given():
     atoms = aet.Atoms(np.asfortranarray(POSITIONS), species=[14, 6, 79, 0], heights=np.arange(1, 5), widths=0.5)
     check("positions", (atoms.positions == POSITIONS).all() and (atoms.y == POSITIONS[:, 1]).all())
-    check("species, heights, widths", atoms.species.tolist() == [14, 6, 79, 0] and atoms.height.tolist() == [1, 2, 3, 4]
-          and atoms.width.tolist() == [0.5] * 4)
+    check(
+        "species, heights, widths",
+        atoms.species.tolist() == [14, 6, 79, 0]
+        and atoms.height.tolist() == [1, 2, 3, 4]
+        and atoms.width.tolist() == [0.5] * 4,
+    )
     check("what is not known is NaN", np.isnan(atoms.occupancy).all() and np.isnan(atoms.standard_error).all())
     check("len and repr", len(atoms) == ATOMS and "4 atoms" in repr(atoms))
     moved = aet.Atoms(POSITIONS + [0.01, 0, 0.02])
     comparison = moved.compare(atoms, cutoff=0.5)
-    check("comparison", comparison.matched == ATOMS and np.allclose(comparison.shift, (-0.01, 0, -0.02))
-          and comparison.rmsd_pm < 1e-6 and comparison.errors.shape == (ATOMS, 3) and "4 of 4" in str(comparison))
+    check(
+        "comparison",
+        comparison.matched == ATOMS
+        and np.allclose(comparison.shift, (-0.01, 0, -0.02))
+        and comparison.rmsd_pm < 1e-6
+        and comparison.errors.shape == (ATOMS, 3)
+        and "4 of 4" in str(comparison),
+    )
     check("with the rotation removed", moved.compare(atoms, remove_rotation=True).rotation_deg < 1e-5)
 
 
@@ -123,6 +182,7 @@ def a_probe_is_sampled():
 
 # ---- reconstructions ----
 
+
 def evaluations_agree_with_each_other():
     recon = small_reconstruction()
     x, losses = recon.parameters, np.zeros(IMAGES)
@@ -134,8 +194,10 @@ def evaluations_agree_with_each_other():
     chosen = np.array([1, 4])
     check("a mask of images", recon.loss(x, np.isin(np.arange(IMAGES), chosen)) == recon.loss(x, chosen))
     check("predicted subset", (recon.predict(x, chosen) == recon.predict(x)[chosen]).all())
-    check("pull-back of the residuals is the gradient",
-          np.allclose(recon.pull_back(x, (recon.predict(x) - MEASURED) / MEASURED.size), gradient, rtol=1e-6))
+    check(
+        "pull-back of the residuals is the gradient",
+        np.allclose(recon.pull_back(x, (recon.predict(x) - MEASURED) / MEASURED.size), gradient, rtol=1e-6),
+    )
     step = 1e-5 * np.random.default_rng(1).standard_normal(x.size) * recon.parameter_scale
     slope = (recon.loss(x + step) - recon.loss(x - step)) / 2
     check("central difference", np.isclose(slope, gradient @ step, rtol=1e-6), (slope, gradient @ step))
@@ -148,10 +210,18 @@ def parameters_are_blocks():
     free = [block for block in recon.layout if not block.frozen]
     check("free blocks", [block.name for block in free] == ["positions", "heights", "widths", "background"], free)
     check("places", recon.parameters[blocks["positions"].place].tolist() == recon.block("positions").ravel().tolist())
-    check("frozen blocks have none", blocks["drift"].frozen and blocks["drift"].place is None
-          and blocks["drift"].shape == (IMAGES, 2) and blocks["drift"].unit == "A")
+    check(
+        "frozen blocks have none",
+        blocks["drift"].frozen
+        and blocks["drift"].place is None
+        and blocks["drift"].shape == (IMAGES, 2)
+        and blocks["drift"].unit == "A",
+    )
     bounds, scale = recon.parameter_bounds, recon.parameter_scale
-    check("bounds and scale", bounds.shape == (scale.size, 2) and (bounds[:, 0] < bounds[:, 1]).all() and (scale > 0).all())
+    check(
+        "bounds and scale",
+        bounds.shape == (scale.size, 2) and (bounds[:, 0] < bounds[:, 1]).all() and (scale > 0).all(),
+    )
     recon.set_block("positions", np.asfortranarray(POSITIONS))
     recon.set_block("drift", 0.25)
     check("blocks set", (recon.block("positions") == POSITIONS).all() and (recon.block("drift") == 0.25).all())
@@ -172,16 +242,30 @@ def a_run_tells_what_it_does():
     outcome = recon.run(max_iterations=20, progress=seen.append)
     history = recon.history
     check("outcome", outcome in ("max_iterations", "converged"), outcome)
-    check("progress", len(seen) >= 2 and seen[-1].phase == "optimizing" and seen[-1].loss == history["loss"][-1], seen[-1:])
-    check("history", history["iteration"].tolist() == list(range(1, len(history["loss"]) + 1))
-          and (np.diff(history["loss"]) <= 0).all())
+    check(
+        "progress",
+        len(seen) >= 2 and seen[-1].phase == "optimizing" and seen[-1].loss == history["loss"][-1],
+        seen[-1:],
+    )
+    check(
+        "history",
+        history["iteration"].tolist() == list(range(1, len(history["loss"]) + 1))
+        and (np.diff(history["loss"]) <= 0).all(),
+    )
     check("atoms are found", recon.atoms.compare(aet.Atoms(POSITIONS)).rmsd_pm < 1, recon.atoms.positions)
     check("R factors", recon.r_factors.shape == (IMAGES,) and (recon.r_factors < 0.1).all())
     check("record", recon.record and isinstance(recon.record, dict))
-    check("geometry", np.allclose(recon.geometry.rotations, ROTATIONS) and (recon.geometry.defocus == GEOMETRY["defocus"]).all())
+    check(
+        "geometry",
+        np.allclose(recon.geometry.rotations, ROTATIONS) and (recon.geometry.defocus == GEOMETRY["defocus"]).all(),
+    )
     snapshot = recon.snapshot()
-    check("snapshot", snapshot.iteration == len(history["loss"]) and snapshot.loss == history["loss"][-1]
-          and snapshot.generation == recon.generation)
+    check(
+        "snapshot",
+        snapshot.iteration == len(history["loss"])
+        and snapshot.loss == history["loss"][-1]
+        and snapshot.generation == recon.generation,
+    )
     check("memory estimate", recon.memory_estimate > 1000)
     check("one step more", recon.step() in ("ok", "converged"))
     recon.close()
@@ -221,6 +305,7 @@ def a_series_grows_during_a_run():
 
 # ---- files and log ----
 
+
 def files_keep_everything():
     folder, series = SCRATCH / "Kippserie mit Ümläuten 傾斜", small_series()
     series.set_metadata("operator", "Åsa")
@@ -228,8 +313,10 @@ def files_keep_everything():
     seen = []
     series.write(folder, progress=lambda p: seen.append(p.phase))
     again = aet.TiltSeries.read(str(folder), progress=lambda p: seen.append(p.phase))
-    check("a folder with spaces and letters beyond ASCII", (again.images == series.images).all()
-          and (again.rotations == series.rotations).all())
+    check(
+        "a folder with spaces and letters beyond ASCII",
+        (again.images == series.images).all() and (again.rotations == series.rotations).all(),
+    )
     check("progress of reading and writing", {"reading", "saving"} <= set(seen), seen)
     check("metadata", again.metadata["operator"] == ("Åsa", "") and again.metadata["dose"].unit == "e/A^2")
     path = SCRATCH / "Atome ä.xyz"
@@ -254,7 +341,9 @@ def messages_go_to_the_logger():
     logger.propagate = False
     radians = lambda: aet.TiltSeries(np.zeros((3, 8, 8)), angles_deg=[-1.0, 0, 1], tilt_axis="y", pixel_size=1)
     radians()
-    check("angles in radians: a warning", len(lines) == 1 and lines[0][0] == "WARNING" and "radian" in lines[0][1], lines)
+    check(
+        "angles in radians: a warning", len(lines) == 1 and lines[0][0] == "WARNING" and "radian" in lines[0][1], lines
+    )
     aet.set_log("off")
     radians()
     check("the log is off", len(lines) == 1, lines)
@@ -267,6 +356,7 @@ def messages_go_to_the_logger():
 
 
 # ---- threads and lifetimes ----
+
 
 def other_threads_go_on_during_a_call():
     recon, counted, over = long_reconstruction(DATA, aet.Context(threads=1)), [0], threading.Event()
@@ -305,13 +395,17 @@ def snapshots_and_changes_from_a_second_thread():
                 if not check_shape or len(values) != 5 or not np.isfinite(recon.loss()):
                     problems.append(values)
         except aet.AetError as error:
-            if error.name != "AET_ERROR_STALE_PARAMETERS":      # the run took up the tilt between parameters and loss
+            if error.name != "AET_ERROR_STALE_PARAMETERS":  # the run took up the tilt between parameters and loss
                 problems.append(error)
 
     worker = threading.Thread(target=accompany)
     worker.start()
-    outcome = recon.run(max_iterations=200, loss_tolerance=1e-300, gradient_tolerance=1e-300,
-                        progress=lambda p: begun.set() if p.iteration >= 1 else None)
+    outcome = recon.run(
+        max_iterations=200,
+        loss_tolerance=1e-300,
+        gradient_tolerance=1e-300,
+        progress=lambda p: begun.set() if p.iteration >= 1 else None,
+    )
     over.set()
     worker.join()
     check("the run ends by itself", outcome in ("max_iterations", "converged"), outcome)
@@ -352,7 +446,7 @@ def objects_are_freed_in_any_order():
 def the_garbage_collector_frees():
     for _ in range(300):
         recon = small_reconstruction()
-        recon.me = recon                    # a cycle, which only the collector can undo
+        recon.me = recon  # a cycle, which only the collector can undo
         recon.atoms, recon.snapshot(), recon.loss()
     gc.collect()
     survivor = small_reconstruction()
@@ -362,9 +456,23 @@ def the_garbage_collector_frees():
     check("nothing is left but the survivor and the last", leftover <= 2, leftover)
 
 
-run(every_type_and_memory_order_is_taken_as_it_is, results_go_into_any_array, a_series_gives_back_what_it_was_given,
-    atoms_give_back_what_they_were_given, a_probe_is_sampled, evaluations_agree_with_each_other, parameters_are_blocks,
-    a_run_tells_what_it_does, results_do_not_depend_on_threads, a_series_grows_during_a_run, files_keep_everything,
-    messages_go_to_the_logger, other_threads_go_on_during_a_call, snapshots_and_changes_from_a_second_thread,
-    many_threads_evaluate_one_reconstruction, objects_are_freed_in_any_order, the_garbage_collector_frees)
+run(
+    every_type_and_memory_order_is_taken_as_it_is,
+    results_go_into_any_array,
+    a_series_gives_back_what_it_was_given,
+    atoms_give_back_what_they_were_given,
+    a_probe_is_sampled,
+    evaluations_agree_with_each_other,
+    parameters_are_blocks,
+    a_run_tells_what_it_does,
+    results_do_not_depend_on_threads,
+    a_series_grows_during_a_run,
+    files_keep_everything,
+    messages_go_to_the_logger,
+    other_threads_go_on_during_a_call,
+    snapshots_and_changes_from_a_second_thread,
+    many_threads_evaluate_one_reconstruction,
+    objects_are_freed_in_any_order,
+    the_garbage_collector_frees,
+)
 finish()
