@@ -35,7 +35,8 @@ def candidates():
     if chosen:
         return [(chosen, "AET_LIBRARY")]
     root = pathlib.Path(__file__).resolve().parents[3]
-    return [(str(root / "target" / "release" / LIBRARY_FILE), "the source tree"), (SYSTEM_FILE, "the system")]
+    built = [(str(root / "target" / "release" / LIBRARY_FILE), "the source tree")]
+    return (built if (root / "Cargo.toml").exists() else []) + [(SYSTEM_FILE, "the system")]
 
 
 def opened():
