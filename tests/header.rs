@@ -25,6 +25,8 @@ const FIRST: &[&str] = &[
     "recon",
     "lot",
     "recon_run",
+    "recon_second_order",
+    "recon_terms",
     "recon_store",
     "snapshot",
 ];

@@ -75,8 +75,8 @@ impl<'a, 'o> Watch<'a, 'o> {
 }
 
 /// Loss and gradient of the free parameters; keeps the R factors of every point tried in this step.
-struct Descent<'p, 'a, 'w, 'o> {
-    plan: &'p Plan,
+pub(super) struct Descent<'p, 'a, 'w, 'o> {
+    pub plan: &'p Plan,
     active: Vec<bool>,
     parameters: Vec<f64>,
     watch: &'w mut Watch<'a, 'o>,
@@ -105,9 +105,8 @@ impl Objective for Descent<'_, '_, '_, '_> {
         self.plan.layout.scatter(x, &mut self.parameters);
         let want = Want { gradient: true, r_factors: true };
         let images = self.plan.problem.images();
-        let mut evaluation = self
-            .watch
-            .wait(|waiting| self.plan.problem.evaluate(&self.parameters, &self.active, images, want, waiting))?;
+        let mut evaluation =
+            self.watch.wait(|waiting| self.plan.evaluate(&self.parameters, &self.active, images, want, waiting))?;
         self.plan.layout.gather_in_place(&mut evaluation.gradient);
         gradient.copy_from_slice(&evaluation.gradient);
         self.plan.problem.buffers().give(evaluation.gradient);
@@ -183,7 +182,9 @@ impl Memory {
             Some(at) => at,
             None => descent.first_point(&space)?,
         };
+        let before = plan.has_projection().then(|| at.clone());
         let step = self.lbfgs.step(&self.lbfgs_options, &mut descent, &space, &mut at);
+        let step = step.and_then(|step| descent.project(&space, before, &mut at).map(|()| step));
         let (evaluations, tried) = (descent.evaluations, descent.tried);
         let mut parameters = descent.parameters;
         if let Some((_, r)) = tried.iter().rev().find(|(loss, _)| *loss == at.loss.to_bits()) {
@@ -277,6 +278,7 @@ impl Memory {
             (block.frozen, block.scale) = (old.frozen, old.scale);
         }
         plan.started = former.started;
+        plan.follow(former);
         watch.wait(|waiting| start(&mut plan, &mut parameters, waiting))?;
         log::info(format!(
             "took up version {} of the dataset: {} images, generation {}",
