@@ -3,6 +3,7 @@ are raised again once it has returned."""
 
 import atexit
 import collections
+import ctypes
 import logging
 import os
 import signal
@@ -116,6 +117,51 @@ def end_working_calls():
         if not LongCall.working:
             break
         waiting.wait(0.01)
+
+
+# ---- terms of the loss ----
+
+
+def array_at(view):
+    """The array that a view of doubles at an address describes; it belongs to the library."""
+    view = STRUCTURES["aet_view"].from_address(view)
+    shape = tuple(view.shape[: view.ndim])
+    elements = (ctypes.c_double * int(np.prod(shape))).from_address(view.data)
+    return np.frombuffer(elements, dtype=np.float64).reshape(shape)
+
+
+def guarded(work):
+    """0, or 1 after an exception, which the call at work raises once it has returned."""
+    try:
+        work()
+        return 0
+    except BaseException as exception:
+        pending.exception = exception
+        return 1
+
+
+def term_function(function):
+    """A function of values and gradient for the library; to be kept as long as the library may call it."""
+    if not callable(function):
+        raise TypeError(f"function: got {function!r}, wanted a function of values and gradient")
+
+    def called(_user, values, loss, gradient):
+        def work():
+            to_gradient = None if gradient is None else array_at(gradient)
+            ctypes.c_double.from_address(loss).value = float(function(array_at(values).copy(), to_gradient))
+
+        return guarded(work)
+
+    return CALLBACK_TYPES["aet_term_fn"](called)
+
+
+def projection_function(function):
+    """A function that moves the parameters for the library, kept likewise; None for none."""
+    if function is None:
+        return None
+    if not callable(function):
+        raise TypeError(f"function: got {function!r}, wanted a function of the parameters")
+    return CALLBACK_TYPES["aet_projection_fn"](lambda _user, x: guarded(lambda: function(array_at(x))))
 
 
 # ---- log ----

@@ -27,6 +27,7 @@ ENUMS = {
         "error_busy": 201,
         "error_forked": 202,
         "error_poisoned": 203,
+        "error_callback": 204,
         "error_non_finite": 300,
         "error_empty": 301,
         "error_inconsistent": 302,
@@ -282,6 +283,8 @@ HANDLES = [
 CALLBACKS = {
     "aet_log_fn": ("void", [("user", "void *"), ("level", "int32_t"), ("message", "const char *")]),
     "aet_progress_fn": ("int32_t", [("user", "void *"), ("progress", "const aet_progress *")]),
+    "aet_term_fn": ("int32_t", [("user", "void *"), ("values", "const aet_const_view *"), ("loss", "double *"), ("gradient", "const aet_view *")]),
+    "aet_projection_fn": ("int32_t", [("user", "void *"), ("x", "const aet_view *")]),
 }
 
 # Function: what it returns, and (argument, C type).
@@ -368,6 +371,13 @@ FUNCTIONS = {
     "aet_recon_record": ("aet_status", [("recon", "const aet_recon *"), ("buffer", "char *"), ("capacity", "size_t"), ("needed", "size_t *")]),
     "aet_recon_get_atoms": ("aet_status", [("recon", "const aet_recon *"), ("atoms", "aet_atoms **")]),
     "aet_recon_get_geometry": ("aet_status", [("recon", "const aet_recon *"), ("rotations", "const aet_view *"), ("drift", "const aet_view *"), ("defocus", "const aet_view *")]),
+    "aet_recon_push_forward": ("aet_status", [("recon", "const aet_recon *"), ("n", "int64_t"), ("x", "const double *"), ("images", "const int64_t *"), ("n_images", "int64_t"), ("direction", "const double *"), ("out", "const aet_view *")]),
+    "aet_recon_gauss_newton_product": ("aet_status", [("recon", "const aet_recon *"), ("n", "int64_t"), ("x", "const double *"), ("images", "const int64_t *"), ("n_images", "int64_t"), ("direction", "const double *"), ("product", "double *")]),
+    "aet_recon_gauss_newton_diagonal": ("aet_status", [("recon", "const aet_recon *"), ("n", "int64_t"), ("x", "const double *"), ("images", "const int64_t *"), ("n_images", "int64_t"), ("probes", "int32_t"), ("diagonal", "double *")]),
+    "aet_recon_index_map": ("aet_status", [("recon", "const aet_recon *"), ("generation", "uint64_t"), ("n", "int64_t"), ("map", "int64_t *")]),
+    "aet_recon_add_term": ("aet_status", [("recon", "aet_recon *"), ("block", "const char *"), ("weight", "double"), ("fn", "aet_term_fn"), ("user", "void *")]),
+    "aet_recon_set_projection": ("aet_status", [("recon", "aet_recon *"), ("fn", "aet_projection_fn"), ("user", "void *")]),
+    "aet_recon_clear_terms": ("aet_status", [("recon", "aet_recon *")]),
     "aet_recon_save": ("aet_status", [("recon", "const aet_recon *"), ("path", "const char *")]),
     "aet_recon_load": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("path", "const char *"), ("recon", "aet_recon **")]),
     "aet_recon_param_count": ("int64_t", []),

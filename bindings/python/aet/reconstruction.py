@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from ._arrays import DTYPES, indices, numeric, vector
-from ._callbacks import LongCall
+from ._callbacks import LongCall, projection_function, term_function
 from ._errors import fault, unknown_option
 from ._handles import Handle
 from ._library import copied_text, lib
@@ -50,6 +50,7 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
 
     #: What it was made of.
     series = probe = None
+    _functions = ()
 
     def _made_of(self, pointer, series, probe):
         self.series, self.probe = series, probe
@@ -222,6 +223,77 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
         gradient = np.zeros_like(x)
         lib.aet_recon_pull_back(self, x.size, x, chosen, count, numeric(residuals, "residuals"), gradient)
         return gradient
+
+    # ---- second order ----
+
+    def _direction(self, direction, x):
+        direction = vector(direction, "direction")
+        if direction.size != x.size:
+            raise fault("shape", f"direction: got {direction.size} values, wanted {x.size} like x")
+        return direction
+
+    def push_forward(self, x, direction, images=None, *, out=None):
+        """Change of the images, n x rows x columns, at `x` per unit of `direction`: the exact derivative of `predict`,
+        whose exact adjoint is `pull_back`."""
+        x = self._x(x)
+        direction = self._direction(direction, x)
+        chosen, count = self._images(self._used_images() if images is None else images)
+        if out is None:
+            out = np.zeros((count, self.series.rows, self.series.columns))
+        lib.aet_recon_push_forward(self, x.size, x, chosen, count, direction, out)
+        return out
+
+    def gauss_newton_product(self, x, direction, images=None):
+        """Product of `direction` with the Gauss-Newton (Fisher) matrix of the loss at `x`, without the terms of
+        `add_term`: symmetric and positive, for conjugate gradients and scipy.sparse.linalg.LinearOperator."""
+        x = self._x(x)
+        chosen, count = self._images(images)
+        product = np.zeros_like(x)
+        lib.aet_recon_gauss_newton_product(self, x.size, x, chosen, count, self._direction(direction, x), product)
+        return product
+
+    def gauss_newton_diagonal(self, x=None, images=None, *, probes=0):
+        """Estimate of the diagonal of that matrix from `probes` random vectors of a fixed seed (0: 16), for
+        preconditioners: each value has the relative standard error sqrt(2 / probes)."""
+        x = self._x(x)
+        chosen, count = self._images(images)
+        diagonal = np.zeros_like(x)
+        lib.aet_recon_gauss_newton_diagonal(self, x.size, x, chosen, count, probes, diagonal)
+        return diagonal
+
+    def index_map(self, generation):
+        """For every element of the present parameter vector its index in that of an earlier `generation`, -1 where it
+        was not part of it: what an optimiser remembers of a parameter can move with it."""
+        return consistent(lambda: self.generation, lambda: self._index_map(generation))
+
+    def _index_map(self, generation):
+        numbers = np.zeros(lib.aet_recon_parameter_count(self), dtype=np.int64)
+        lib.aet_recon_index_map(self, generation, numbers.size, numbers)
+        return numbers
+
+    # ---- terms ----
+
+    def add_term(self, block, function, weight=1.0):
+        """Adds `weight` times a differentiable function of one block to the loss of evaluations, steps and runs.
+
+        `function(values, gradient)` returns the loss and fills `gradient`, zeros of the shape of `values`, unless that
+        is None; neither may be kept. What it raises ends the call and is raised by it, AET_ERROR_CALLBACK where loss or
+        gradient are not finite. Terms are not saved; `clear_terms` takes them away.
+        """
+        self._let_call(term_function(function), lambda f: lib.aet_recon_add_term(self, block, weight, f, None))
+
+    def set_projection(self, function):
+        """Lets `function(x)` move the free parameters in place after every step; None: nobody. The loss is evaluated
+        again where it moves anything."""
+        self._let_call(projection_function(function), lambda f: lib.aet_recon_set_projection(self, f, None))
+
+    def _let_call(self, function, hand_over):
+        hand_over(function)
+        self._functions = (*self._functions, function)  # lives while the library may call it
+
+    def clear_terms(self):
+        """Takes all terms and the projection away."""
+        lib.aet_recon_clear_terms(self)
 
     # ---- driving ----
 

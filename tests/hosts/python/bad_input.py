@@ -292,6 +292,33 @@ def options():
 # ---- files ----
 
 
+def second_order_and_terms():
+    recon = small_reconstruction()
+    x = recon.parameters
+    short = x[1:]
+    check_fault(lambda: recon.push_forward(x, short), "short direction", "shape", "direction", str(x.size))
+    check_fault(lambda: recon.gauss_newton_product(x, x * np.nan), "NaN direction", "non_finite", "direction")
+    check_fault(lambda: recon.gauss_newton_diagonal(probes=-1), "negative probes", "range", "probes")
+    check_fault(lambda: recon.index_map(7), "generation to come", "range", "generation")
+    check_fault(lambda: recon.add_term("colours", lambda v, g: 0.0), "term on no block", "unknown_option", "colours")
+    check_raises(lambda: recon.add_term("heights", 3), "a number as term", TypeError, "function")
+
+    def failing(*_):
+        raise LookupError("from the term")
+
+    recon.add_term("heights", failing)
+    check_raises(lambda: recon.loss(x), "exception of a term is raised again", LookupError, "from the term")
+    check_raises(recon.run, "by a run, too", LookupError, "from the term")
+    recon.clear_terms()
+    recon.add_term("heights", lambda v, g: np.nan)
+    check_fault(recon.step, "NaN loss of a term", "callback", "heights")
+    recon.clear_terms()
+    recon.set_projection(failing)
+    check_raises(recon.step, "exception of a projection is raised again", LookupError, "from the term")
+    recon.set_projection(None)
+    check("the reconstruction works after all that", runs(recon))
+
+
 def cut(path, fraction):
     content = path.read_bytes()
     path.write_bytes(content[: int(fraction * len(content))])
@@ -375,6 +402,7 @@ run(
     values,
     refused_changes_change_nothing,
     options,
+    second_order_and_terms,
     bad_folders,
     bad_states,
 )

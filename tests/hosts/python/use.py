@@ -204,6 +204,51 @@ def evaluations_agree_with_each_other():
     check("the reconstruction stayed as it is", (recon.parameters == x).all() and recon.generation == 1)
 
 
+def second_order_agrees_with_first():
+    recon = small_reconstruction()
+    x = recon.parameters
+    direction = np.full_like(x, 0.01)
+    change = recon.push_forward(x, direction)
+    product = recon.gauss_newton_product(x, direction)
+    check("the product is J'J", np.isclose(direction @ product, np.sum(change**2) / change.size, rtol=1e-12))
+    step = (recon.predict(x + 1e-4 * direction) - recon.predict(x - 1e-4 * direction)) / 2e-4
+    check("the change is the derivative", np.abs(step - change).max() < 1e-6 * np.abs(change).max())
+    check("the diagonal is positive", np.all(recon.gauss_newton_diagonal(probes=3) > 0))
+    first = recon.generation
+    recon.freeze("heights")
+    heights = 3 * ATOMS + np.arange(ATOMS)
+    wanted = np.delete(np.arange(x.size), heights)
+    check("indices follow a frozen block", np.array_equal(recon.index_map(first), wanted))
+
+
+def terms_are_part_of_the_loss():
+    recon = small_reconstruction()
+    x = recon.parameters
+    before, slope = recon.loss_and_gradient(x)
+    seen = []
+
+    def spring(values, gradient):
+        seen.append(values)
+        if gradient is not None:
+            gradient[...] = values
+        return 0.5 * np.sum(values**2)
+
+    recon.add_term("positions", spring, 0.5)
+    loss, gradient = recon.loss_and_gradient(x)
+    check("a term sees its block", np.array_equal(seen[-1], recon.block("positions")))
+    check("and adds to the loss", np.isclose(loss - before, 0.25 * np.sum(seen[-1] ** 2), rtol=1e-9))
+    check("and to the gradient", np.allclose((gradient - slope)[: 3 * ATOMS], 0.5 * x[: 3 * ATOMS], rtol=1e-6))
+    recon.clear_terms()
+    check("and goes", recon.loss(x) == before)
+
+    def pin(parameters):
+        parameters[2] = 0.25
+
+    recon.set_projection(pin)
+    recon.step()
+    check("a projection acts", recon.parameters[2] == 0.25)
+
+
 def parameters_are_blocks():
     recon = small_reconstruction()
     blocks = {block.name: block for block in recon.layout}
@@ -463,6 +508,8 @@ run(
     atoms_give_back_what_they_were_given,
     a_probe_is_sampled,
     evaluations_agree_with_each_other,
+    second_order_agrees_with_first,
+    terms_are_part_of_the_loss,
     parameters_are_blocks,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
