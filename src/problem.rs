@@ -226,6 +226,18 @@ pub trait ForwardModel<T>: Send + Sync {
         out: &mut [T],
         workspace: &mut Self::Workspace,
     ) -> Result<()>;
+    /// Writes J direction, the change of the images per unit of `direction` (all values, 0 in blocks that are not
+    /// active), into `out`, laid out as by `predict`. Follows a `predict` with the same point, tilt, images and
+    /// workspace, whose intermediate results it uses and leaves in place for `pull_back`.
+    fn push_forward(
+        &self,
+        at: &Point<'_, Self::Shared>,
+        tilt: usize,
+        images: &[usize],
+        direction: &[f64],
+        out: &mut [T],
+        workspace: &mut Self::Workspace,
+    ) -> Result<()>;
     /// Adds J^T residual to `gradient` (all values; only active blocks need be exact). Follows a `predict` with the same point, tilt,
     /// images and workspace, whose intermediate results it uses. `residual` is destroyed.
     fn pull_back(
@@ -289,6 +301,39 @@ pub trait Problem: Send + Sync {
     ) -> Result<Evaluation>;
     /// The calculated images, one after the other.
     fn predict(&self, parameters: &[f64], images: &[usize], out: &mut [f64], waiting: &mut Waiting<'_>) -> Result<()>;
+    /// J direction: the change of the images per unit of `direction` (all values, 0 in blocks that are not active),
+    /// one image after the other.
+    fn push_forward(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        images: &[usize],
+        direction: &[f64],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>>;
+    /// J^T W J direction / n over n used pixels, with the weights W of [`crate::forward::Loss::weight`]: the
+    /// Gauss-Newton (Fisher) approximation of the second derivatives of the loss that `evaluate` returns, symmetric and
+    /// positive semi-definite. `direction` is 0 in blocks that are not active; only active blocks of the result are
+    /// exact.
+    fn gauss_newton_product(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        images: &[usize],
+        direction: &[f64],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>>;
+    /// An estimate of the diagonal of that matrix, for preconditioners: the mean of `probes` squares
+    /// (J^T sqrt(W) e)^2 / n with random signs e of a fixed seed (Hutchinson). It is unbiased; each value has the
+    /// relative standard error sqrt(2 / probes).
+    fn gauss_newton_diagonal(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        images: &[usize],
+        probes: usize,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>>;
     /// J^T residuals with respect to all values of the active blocks.
     fn pull_back(
         &self,

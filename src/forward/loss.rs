@@ -33,6 +33,16 @@ impl Loss {
         sum
     }
 
+    /// Weight of a pixel in the Gauss-Newton matrix: the second derivative of the loss with respect to I_cal, expected
+    /// over counts of that intensity (Fisher scoring). mse: 1; Poisson: 1 / max(I_cal, floor), where the observed
+    /// curvature I_obs / I_cal^2 would vanish at empty pixels.
+    pub fn weight(self, calculated: f64) -> f64 {
+        match self {
+            Loss::Mse => 1.0,
+            Loss::Poisson { floor } => 1.0 / calculated.max(floor),
+        }
+    }
+
     /// Loss and derivative at one pixel.
     fn at(self, calculated: f64, observed: f64) -> (f64, f64) {
         match self {
@@ -100,6 +110,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn weights_are_the_expected_curvature() {
+        let second = |loss: Loss, calculated: f64, observed: f64| {
+            (loss.at(calculated + 1e-6, observed).1 - loss.at(calculated - 1e-6, observed).1) / 2e-6
+        };
+        assert_eq!(Loss::Mse.weight(3.0), 1.0);
+        let loss = Loss::Poisson { floor: 0.5 };
+        for calculated in [0.6, 2.0, 7.0] {
+            // The curvature is linear in the counts, so that its expectation is the one at the expected counts.
+            assert!((second(loss, calculated, calculated) * loss.weight(calculated).recip() - 1.0).abs() < 1e-6);
+        }
+        assert_eq!(loss.weight(-1.0), 2.0);
     }
 
     #[test]

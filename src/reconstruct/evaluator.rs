@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::forward::{self, Loss};
 use crate::problem::{Evaluation, ForwardModel, Point, Problem, Waiting, Want};
 use crate::simd::Real;
+use rand::{Rng, SeedableRng};
 use std::sync::{Arc, Mutex};
 
 /// A forward model with measured images and a loss.
@@ -24,6 +25,8 @@ pub struct Evaluator<T: Real, M: ForwardModel<T>> {
 struct Scratch<T, W> {
     model: W,
     images: Vec<T>,
+    /// Changes of the images; empty until a second-order request.
+    changes: Vec<T>,
 }
 
 /// The images of a request that belong to one tilt, with their places in the request.
@@ -97,7 +100,11 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
 
     fn with_scratch<R>(&self, pixels: usize, run: impl FnOnce(&mut Scratch<T, M::Workspace>) -> R) -> R {
         let pooled = self.workspaces.lock().unwrap_or_else(|p| p.into_inner()).pop();
-        let mut scratch = pooled.unwrap_or_else(|| Scratch { model: self.model.workspace(), images: Vec::new() });
+        let mut scratch = pooled.unwrap_or_else(|| Scratch {
+            model: self.model.workspace(),
+            images: Vec::new(),
+            changes: Vec::new(),
+        });
         scratch.images.resize(pixels, T::zero());
         let result = run(&mut scratch);
         self.workspaces.lock().unwrap_or_else(|p| p.into_inner()).push(scratch);
@@ -128,26 +135,58 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
         })
     }
 
-    /// Sum of the gradients of all tilts, each made by `item` from the residual images it leaves in the scratch.
+    /// Sum of the gradients of all tilts, each made from the residual images that `residual` leaves in the scratch.
     fn sum_gradients(
         &self,
         parameters: &[f64],
         active: &[bool],
         work: &[TiltWork],
         waiting: &mut Waiting<'_>,
-        residual: &(dyn Fn(usize, &mut [T]) + Sync),
+        residual: &TiltItem<'_, T, M>,
     ) -> Result<Vec<f64>> {
         let tree = TreeSum::new(work.len(), &self.buffers);
         self.walk(parameters, active, work, waiting, &|i, point, scratch| {
-            residual(i, &mut scratch.images);
+            residual(i, point, scratch)?;
             let mut gradient = self.buffers.take(parameters.len());
             let tilt = &work[i];
-            let Scratch { model, images } = scratch;
+            let Scratch { model, images, .. } = scratch;
             self.model.pull_back(point, tilt.tilt, &tilt.images, images, &mut gradient, model)?;
             tree.deliver(i, gradient);
             Ok(())
         })?;
         tree.finish().ok_or_else(|| Error::Internal("a tilt delivered no gradient".into()))
+    }
+
+    /// The change of the images of one tilt along `direction`, beside the calculated ones in the scratch.
+    fn change(
+        &self,
+        work: &TiltWork,
+        point: &Point<'_, M::Shared>,
+        direction: &[f64],
+        scratch: &mut Scratch<T, M::Workspace>,
+    ) -> Result<()> {
+        let Scratch { model, images, changes } = scratch;
+        changes.resize(images.len(), T::zero());
+        self.model.push_forward(point, work.tilt, &work.images, direction, changes, model)
+    }
+
+    /// Multiplies `values`, which belong to the images of one tilt, by `of` the weight of each pixel in the
+    /// Gauss-Newton matrix at the `calculated` images, 0 where masked.
+    fn weigh(&self, images: &[usize], calculated: &[T], values: &mut [T], of: impl Fn(f64) -> f64) {
+        let pixels = self.model.pixels();
+        let each = images.iter().zip(calculated.chunks_exact(pixels)).zip(values.chunks_exact_mut(pixels));
+        for ((&image, calculated), values) in each {
+            let observed = &self.observed[image];
+            for (i, (value, calculated)) in values.iter_mut().zip(calculated).enumerate() {
+                let weight = if observed.uses(i) { of(self.loss.weight(calculated.f64())) } else { 0.0 };
+                *value *= T::of(weight);
+            }
+        }
+    }
+
+    /// 1 / n over the used pixels of a request.
+    fn per_pixel(&self, images: &[usize]) -> f64 {
+        1.0 / images.iter().map(|image| self.pixel_count(*image)).sum::<usize>() as f64
     }
 
     /// Losses of the calculated images of one tilt; they become residuals.
@@ -186,7 +225,10 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
             *results[i].lock().unwrap_or_else(|p| p.into_inner()) = self.compare(&work[i], want, images);
         };
         let mut gradient = if want.gradient {
-            self.sum_gradients(parameters, active, &work, waiting, &compare)?
+            self.sum_gradients(parameters, active, &work, waiting, &|i, _, scratch| {
+                compare(i, &mut scratch.images);
+                Ok(())
+            })?
         } else {
             self.walk(parameters, active, &work, waiting, &|i, _, scratch| {
                 compare(i, &mut scratch.images);
@@ -224,12 +266,82 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
         let work = self.group(images)?;
         let outputs: Vec<Mutex<&mut [f64]>> = out.chunks_exact_mut(self.model.pixels()).map(Mutex::new).collect();
         self.walk(parameters, &[false; MAX_BLOCKS], &work, waiting, &|i, _, scratch| {
-            for (place, image) in work[i].places.iter().zip(scratch.images.chunks_exact(self.model.pixels())) {
-                let mut out = outputs[*place].lock().unwrap_or_else(|p| p.into_inner());
-                out.iter_mut().zip(image).for_each(|(o, v)| *o = v.f64());
-            }
+            copy_images(&work[i], &scratch.images, &outputs, self.model.pixels());
             Ok(())
         })
+    }
+
+    fn push_forward(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        images: &[usize],
+        direction: &[f64],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>> {
+        let work = self.group(images)?;
+        let pixels = self.model.pixels();
+        let mut out = vec![0.0; images.len() * pixels];
+        let outputs: Vec<Mutex<&mut [f64]>> = out.chunks_exact_mut(pixels).map(Mutex::new).collect();
+        self.walk(parameters, active, &work, waiting, &|i, point, scratch| {
+            self.change(&work[i], point, direction, scratch)?;
+            copy_images(&work[i], &scratch.changes, &outputs, pixels);
+            Ok(())
+        })?;
+        drop(outputs);
+        Ok(out)
+    }
+
+    fn gauss_newton_product(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        images: &[usize],
+        direction: &[f64],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>> {
+        let work = self.group(images)?;
+        let mut product = self.sum_gradients(parameters, active, &work, waiting, &|i, point, scratch| {
+            self.change(&work[i], point, direction, scratch)?;
+            let Scratch { images, changes, .. } = scratch;
+            self.weigh(&work[i].images, images, changes, |weight| weight);
+            std::mem::swap(images, changes);
+            Ok(())
+        })?;
+        let mean = self.per_pixel(images);
+        product.iter_mut().for_each(|p| *p *= mean);
+        check_values("the Gauss-Newton product", &product)?;
+        Ok(product)
+    }
+
+    fn gauss_newton_diagonal(
+        &self,
+        parameters: &[f64],
+        active: &[bool],
+        images: &[usize],
+        probes: usize,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>> {
+        let work = self.group(images)?;
+        let mut diagonal = vec![0.0; parameters.len()];
+        for probe in 0..probes {
+            let part = self.sum_gradients(parameters, active, &work, waiting, &|i, _, scratch| {
+                let Scratch { images: calculated, changes: signs, .. } = scratch;
+                signs.resize(calculated.len(), T::zero());
+                for (image, signs) in work[i].images.iter().zip(signs.chunks_exact_mut(self.model.pixels())) {
+                    random_signs(probe, *image, signs);
+                }
+                self.weigh(&work[i].images, calculated, signs, f64::sqrt);
+                std::mem::swap(calculated, signs);
+                Ok(())
+            })?;
+            diagonal.iter_mut().zip(&part).for_each(|(d, p)| *d += p * p);
+            self.buffers.give(part);
+        }
+        let mean = self.per_pixel(images) / probes.max(1) as f64;
+        diagonal.iter_mut().for_each(|d| *d *= mean);
+        check_values("the Gauss-Newton diagonal", &diagonal)?;
+        Ok(diagonal)
     }
 
     fn pull_back(
@@ -242,11 +354,12 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
     ) -> Result<Vec<f64>> {
         let work = self.group(images)?;
         let pixels = self.model.pixels();
-        self.sum_gradients(parameters, active, &work, waiting, &|i, images| {
-            for (place, image) in work[i].places.iter().zip(images.chunks_exact_mut(pixels)) {
+        self.sum_gradients(parameters, active, &work, waiting, &|i, _, scratch| {
+            for (place, image) in work[i].places.iter().zip(scratch.images.chunks_exact_mut(pixels)) {
                 let residual = &residuals[place * pixels..][..pixels];
                 image.iter_mut().zip(residual).for_each(|(v, r)| *v = T::of(*r));
             }
+            Ok(())
         })
     }
 
@@ -267,6 +380,26 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
     }
 }
 
+/// Copies the images of one tilt to their places in the request.
+fn copy_images<T: Real>(work: &TiltWork, images: &[T], outputs: &[Mutex<&mut [f64]>], pixels: usize) {
+    for (place, image) in work.places.iter().zip(images.chunks_exact(pixels)) {
+        let mut out = outputs[*place].lock().unwrap_or_else(|p| p.into_inner());
+        out.iter_mut().zip(image).for_each(|(o, v)| *o = v.f64());
+    }
+}
+
+/// Signs of one image in one probe: they depend on these two numbers alone, whatever the threads do.
+fn random_signs<T: Real>(probe: usize, image: usize, signs: &mut [T]) {
+    let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(0x5eed ^ ((probe as u64) << 32) ^ image as u64);
+    for signs in signs.chunks_mut(32) {
+        let mut bits = random.next_u32();
+        for sign in signs {
+            *sign = if bits & 1 == 1 { T::one() } else { T::zero() - T::one() };
+            bits >>= 1;
+        }
+    }
+}
+
 /// Blocks that any model has at most.
 const MAX_BLOCKS: usize = 16;
 
@@ -275,12 +408,12 @@ fn check_finite(evaluation: &Evaluation, images: &[usize]) -> Result<()> {
         let at = format!("image {} (parameters out of range?)", images[at]);
         return Err(Error::NonFinite { what: "the loss".into(), value: *value, at });
     }
-    match evaluation.gradient.iter().position(|g| !g.is_finite()) {
-        Some(at) => Err(Error::NonFinite {
-            what: "the gradient".into(),
-            value: evaluation.gradient[at],
-            at: format!("parameter {at}"),
-        }),
+    check_values("the gradient", &evaluation.gradient)
+}
+
+fn check_values(what: &str, values: &[f64]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(at) => Err(Error::NonFinite { what: what.into(), value: values[at], at: format!("parameter {at}") }),
         None => Ok(()),
     }
 }

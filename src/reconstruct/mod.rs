@@ -11,6 +11,7 @@ mod options;
 mod param;
 mod plan;
 mod reconstruction;
+mod second_order;
 mod start;
 mod state;
 

@@ -270,7 +270,11 @@ impl Reconstruction {
         self.latest.load().plan.problem.images().to_vec()
     }
 
-    fn with_point<R>(&self, x: &[f64], run: impl FnOnce(&State, &[f64], &mut Waiting<'_>) -> Result<R>) -> Result<R> {
+    pub(super) fn with_point<R>(
+        &self,
+        x: &[f64],
+        run: impl FnOnce(&State, &[f64], &mut Waiting<'_>) -> Result<R>,
+    ) -> Result<R> {
         self.recipe.context.check_process()?;
         let state = self.latest.load_full();
         let buffers = state.plan.problem.buffers();
@@ -505,7 +509,7 @@ impl State {
         Ok(())
     }
 
-    fn images<'a>(&'a self, images: Option<&'a [usize]>) -> &'a [usize] {
+    pub(super) fn images<'a>(&'a self, images: Option<&'a [usize]>) -> &'a [usize] {
         images.unwrap_or_else(|| self.plan.problem.images())
     }
 }
@@ -559,7 +563,7 @@ fn describe(probe: Option<&crate::optics::ProbeOptions>) -> String {
     probe.map_or("none".into(), |p| serde_json::to_string(p).unwrap_or_else(|_| format!("{p:?}")))
 }
 
-fn check_values(what: &str, values: &[f64]) -> Result<()> {
+pub(super) fn check_values(what: &str, values: &[f64]) -> Result<()> {
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
         Some(at) => Err(Error::NonFinite { what: what.into(), value: values[at], at: format!("index {at}") }),

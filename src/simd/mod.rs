@@ -10,7 +10,7 @@ mod orbital;
 mod spectrum;
 
 pub use lanes::Real;
-pub use orbital::{gather, splat, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
+pub use orbital::{gather, splat, splat_weighted, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
 
 pub use spectrum::{add_adjoint_product, add_product, Transfer};
 

@@ -63,6 +63,28 @@ pub fn splat<T: Real>(
     }
 }
 
+/// Adds, for every stamp, the combination of g, g dx, g dy, g (dx^2 + dy^2) with the weights in `weights` into `first`
+/// and, with its weight, into `second`; the weight `depth` adds g to `second` and takes it from `first`. The exact
+/// adjoint of [`gather`]: the change of an image when the orbitals change. Heights are not used. Windows as in
+/// [`splat`].
+pub fn splat_weighted<T: Real>(
+    path: SimdPath,
+    stamps: &[OrbitalStamp<T>],
+    weights: &[OrbitalSums<T>],
+    first: &mut [T],
+    second: Option<&mut [T]>,
+    pitch: usize,
+) {
+    match path {
+        // SAFETY: as in `splat`.
+        #[cfg(target_arch = "x86_64")]
+        SimdPath::Avx512 => unsafe { weighted_avx512(stamps, weights, first, second, pitch) },
+        #[cfg(target_arch = "x86_64")]
+        SimdPath::Avx2 => unsafe { weighted_avx2(stamps, weights, first, second, pitch) },
+        _ => weighted_any::<T, false>(stamps, weights, first, second, pitch),
+    }
+}
+
 /// Sums of `first` (blended with `second`) over the window of every stamp into `sums`; the adjoint of [`splat`]
 /// with respect to the heights, and what its derivatives need.
 pub fn gather<T: Real>(
@@ -84,7 +106,7 @@ pub fn gather<T: Real>(
 }
 
 macro_rules! compile_for {
-    ($features:literal, $splat:ident, $gather:ident) => {
+    ($features:literal, $splat:ident, $gather:ident, $weighted:ident) => {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = $features)]
         fn $splat<T: Real>(stamps: &[OrbitalStamp<T>], first: &mut [T], second: Option<&mut [T]>, pitch: usize) {
@@ -101,10 +123,21 @@ macro_rules! compile_for {
         ) {
             gather_any::<T, true>(stamps, first, second, pitch, sums)
         }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $features)]
+        fn $weighted<T: Real>(
+            stamps: &[OrbitalStamp<T>],
+            weights: &[OrbitalSums<T>],
+            first: &mut [T],
+            second: Option<&mut [T]>,
+            pitch: usize,
+        ) {
+            weighted_any::<T, true>(stamps, weights, first, second, pitch)
+        }
     };
 }
-compile_for!("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", splat_avx512, gather_avx512);
-compile_for!("avx2,fma", splat_avx2, gather_avx2);
+compile_for!("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma", splat_avx512, gather_avx512, weighted_avx512);
+compile_for!("avx2,fma", splat_avx2, gather_avx2, weighted_avx2);
 
 /// Calls `$kernel` with the number of lanes that holds the window.
 macro_rules! by_lanes {
@@ -129,6 +162,34 @@ fn splat_any<T: Real, const FUSED: bool>(
         match second.as_deref_mut() {
             None => by_lanes!(stamp, splat_one, FUSED, (stamp, first, pitch)),
             Some(second) => by_lanes!(stamp, splat_two, FUSED, (stamp, first, second, pitch)),
+        }
+    }
+}
+
+#[inline(always)]
+fn weighted_any<T: Real, const FUSED: bool>(
+    stamps: &[OrbitalStamp<T>],
+    weights: &[OrbitalSums<T>],
+    first: &mut [T],
+    mut second: Option<&mut [T]>,
+    pitch: usize,
+) {
+    for (stamp, w) in stamps.iter().zip(weights) {
+        let share = |of: T, depth: T| OrbitalSums {
+            value: of * w.value + depth,
+            dx: of * w.dx,
+            dy: of * w.dy,
+            radius2: of * w.radius2,
+            depth: T::zero(),
+        };
+        match second.as_deref_mut() {
+            None => by_lanes!(stamp, weighted_one, FUSED, (stamp, w, first, pitch)),
+            Some(second) => {
+                let of_first = share(T::one() - stamp.second, T::zero() - w.depth);
+                let of_second = share(stamp.second, w.depth);
+                by_lanes!(stamp, weighted_one, FUSED, (stamp, &of_first, first, pitch));
+                by_lanes!(stamp, weighted_one, FUSED, (stamp, &of_second, second, pitch));
+            }
         }
     }
 }
@@ -217,6 +278,32 @@ fn splat_two<T: Real, const FUSED: bool, const W: usize>(
         let row = row_of_mut::<T, W>(second, start + r * pitch);
         for k in 0..W {
             row[k] = g2.multiply_add::<FUSED>(gx[k], row[k]);
+        }
+    }
+}
+
+/// image += gy gx (value + dx_weight dx + radius2 dx^2) + gy (dy_weight dy + radius2 dy^2) gx
+#[inline(always)]
+fn weighted_one<T: Real, const FUSED: bool, const W: usize>(
+    stamp: &OrbitalStamp<T>,
+    weights: &OrbitalSums<T>,
+    image: &mut [T],
+    pitch: usize,
+) {
+    let (mut dx, mut dy, mut gx, mut gy) = ([T::zero(); W], [T::zero(); W], [T::zero(); W], [T::zero(); W]);
+    profile(stamp.centre.0, stamp.decay, stamp.half_width, &mut dx, &mut gx);
+    profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
+    let start = stamp.corner.0 as usize * pitch + stamp.corner.1 as usize;
+    let mut along = [T::zero(); W];
+    for k in 0..W {
+        along[k] = (weights.value + dx[k] * (weights.dx + weights.radius2 * dx[k])) * gx[k];
+    }
+    for r in 0..(2 * stamp.half_width as usize + 1).min(W) {
+        let across = gy[r] * dy[r] * (weights.dy + weights.radius2 * dy[r]);
+        let row = row_of_mut::<T, W>(image, start + r * pitch);
+        for k in 0..W {
+            let sum = gy[r].multiply_add::<FUSED>(along[k], row[k]);
+            row[k] = across.multiply_add::<FUSED>(gx[k], sum);
         }
     }
 }
@@ -373,6 +460,49 @@ mod tests {
     fn kernels_agree_with_plain_loops() {
         check::<f32>(1e-5);
         check::<f64>(1e-13);
+    }
+
+    /// <weights, gather G> = <splat_weighted weights, G>, with one image and with two.
+    fn check_adjoint<T: Real>(tolerance: f64) {
+        for path in [SimdPath::Portable, SimdPath::Avx2, SimdPath::Avx512] {
+            let Ok(path) = path.checked() else { continue };
+            for half_width in [0, 3, 7, 8, 15, 16, 40] {
+                let (stamps, size) = (stamps::<T>(half_width), PITCH * 100);
+                let weight = |i: u32, f: f64| T::of((f64::from(i) + f).sin() / f64::from(half_width + 1).powf(f / 2.0));
+                let weights: Vec<OrbitalSums<T>> = (0..5)
+                    .map(|i| OrbitalSums {
+                        value: weight(i, 0.3),
+                        dx: weight(i, 2.1),
+                        dy: weight(i, 2.5),
+                        radius2: weight(i, 4.2),
+                        depth: weight(i, 0.7),
+                    })
+                    .collect();
+                let image: [Vec<T>; 2] =
+                    [3.0, 5.0].map(|f: f64| (0..size).map(|i| T::of((i as f64 * f).sin())).collect());
+                for two in [false, true] {
+                    let (mut first, mut second) = (vec![T::zero(); size], vec![T::zero(); size]);
+                    splat_weighted(path, &stamps, &weights, &mut first, two.then_some(&mut second), PITCH);
+                    let mut sums = vec![OrbitalSums::default(); stamps.len()];
+                    gather(path, &stamps, &image[0], two.then_some(&image[1]), PITCH, &mut sums);
+                    let dot = |a: &[T], b: &[T]| a.iter().zip(b).map(|(a, b)| a.f64() * b.f64()).sum::<f64>();
+                    let norm = (dot(&first, &first) + dot(&second, &second)).sqrt() * (size as f64).sqrt();
+                    let forward = dot(&first, &image[0]) + dot(&second, &image[1]);
+                    let list = |s: &OrbitalSums<T>| [s.value, s.dx, s.dy, s.radius2, s.depth];
+                    let backward: f64 = weights.iter().zip(&sums).map(|(w, s)| dot(&list(w), &list(s))).sum();
+                    assert!(
+                        (forward - backward).abs() < tolerance * norm,
+                        "{path:?} {half_width} {forward} {backward}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn weighted_splat_is_the_adjoint_of_gather() {
+        check_adjoint::<f32>(1e-6);
+        check_adjoint::<f64>(1e-14);
     }
 
     #[test]

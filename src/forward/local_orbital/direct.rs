@@ -1,7 +1,7 @@
 //! Direct model: p = delta, so that an image is the sum of its orbitals, I_j = s_j sum_i D_i + b_j.
 //! The drift (u, v) moves the orbitals themselves, as in formula (2).
 
-use super::placement::{Canvas, DepthBins};
+use super::placement::{Canvas, DepthBins, GeometryChange};
 use super::probes::ProbeTables;
 use super::{LocalOrbital, Workspace};
 use crate::error::Result;
@@ -47,9 +47,39 @@ impl<T: Real> LocalOrbital<T> {
             workspace.image.clear();
             workspace.image.resize(canvas.len(), T::zero());
             simd::splat(self.simd, &workspace.placement.stamps, &mut workspace.image, None, canvas.pitch);
-            for (row, out) in out.chunks_exact_mut(canvas.columns).enumerate() {
-                out.copy_from_slice(&workspace.image[canvas.at(row)..][..canvas.columns]);
-            }
+            canvas.copy_out(&workspace.image, out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_forward_direct(
+        &self,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        direction: &[f64],
+        out: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        let canvas = self.direct_canvas(at.parameters);
+        let rotation = self.rotation(at.parameters, tilt);
+        let rotation_change = self.rotation_change(at.parameters, direction, tilt);
+        for (image, out) in images.iter().zip(out.chunks_exact_mut(self.pixels())) {
+            at.cancel.check("an evaluation")?;
+            self.place_direct(at, tilt, *image, &canvas, workspace);
+            let [u, v] = self.blocks.drift_of(direction, *image);
+            let change = GeometryChange {
+                direction,
+                rotation: &rotation,
+                rotation_change: &rotation_change,
+                shift: [u, v, 0.0],
+            };
+            let Workspace { placement, image: padded, .. } = &mut *workspace;
+            placement.set_weights(self, at.parameters, 1.0, &change);
+            padded.clear();
+            padded.resize(canvas.len(), T::zero());
+            simd::splat_weighted(self.simd, &placement.stamps, &placement.sums, padded, None, canvas.pitch);
+            canvas.copy_out(padded, out);
         }
         Ok(())
     }

@@ -255,6 +255,32 @@ impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
         Ok(())
     }
 
+    fn push_forward(
+        &self,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        direction: &[f64],
+        out: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        match &self.rigid {
+            None => self.push_forward_direct(at, tilt, images, direction, out, workspace)?,
+            Some(rigid) => rigid.push_forward(self, at, tilt, images, direction, out, workspace)?,
+        }
+        let pixels = self.pixels();
+        for ((image, change), unscaled) in
+            images.iter().zip(out.chunks_exact_mut(pixels)).zip(workspace.unscaled.chunks_exact(pixels))
+        {
+            let scale = T::of(at.parameters[self.blocks.scale.start + image]);
+            let scale_change = T::of(direction[self.blocks.scale.start + image]);
+            let background_change = T::of(direction[self.blocks.background.start + image]);
+            let values = change.iter_mut().zip(unscaled);
+            values.for_each(|(c, u)| *c = *c * scale + *u * scale_change + background_change);
+        }
+        Ok(())
+    }
+
     fn pull_back(
         &self,
         at: &Point<'_, ProbeTables<T>>,

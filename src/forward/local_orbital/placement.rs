@@ -36,6 +36,13 @@ impl Canvas {
     pub fn at(&self, row: usize) -> usize {
         (row + self.margin) * self.pitch + self.margin
     }
+
+    /// The image proper out of the padded one.
+    pub fn copy_out<T: Copy>(&self, padded: &[T], image: &mut [T]) {
+        for (row, out) in image.chunks_exact_mut(self.columns).enumerate() {
+            out.copy_from_slice(&padded[self.at(row)..][..self.columns]);
+        }
+    }
 }
 
 /// Slices along the beam: bin k lies between the centres of slices k and k + 1 (linear) or belongs to slice k (hard).
@@ -228,6 +235,62 @@ impl<T: Real> Placement<T> {
             }
         }
         geometry
+    }
+}
+
+/// A direction of the parameters as one tilt sees it.
+pub(super) struct GeometryChange<'a> {
+    /// All values.
+    pub direction: &'a [f64],
+    /// R and its change, by [`LocalOrbital::rotation_change`].
+    pub rotation: &'a Mat3,
+    pub rotation_change: &'a Mat3,
+    /// Change of (u, v, w) where it moves the orbitals themselves.
+    pub shift: Vec3,
+}
+
+impl<T: Real> LocalOrbital<T> {
+    /// dR of `tilt`: the sum over its angles of dR/dangle times their direction.
+    pub(super) fn rotation_change(&self, parameters: &[f64], direction: &[f64], tilt: usize) -> Mat3 {
+        let along = self.blocks.angles_of(direction, tilt);
+        let derivatives = self.series.angle_order.rotation_gradient(&self.blocks.angles_of(parameters, tilt));
+        let mut change = Mat3::default();
+        for (derivative, along) in derivatives.iter().zip(along) {
+            let values = change.iter_mut().flatten().zip(derivative.iter().flatten());
+            values.for_each(|(c, d)| *c += along * d);
+        }
+        change
+    }
+}
+
+impl<T: Real> Placement<T> {
+    /// The exact adjoint of [`Self::add_to_gradient`]: weights of every stamp's window functions, for
+    /// `simd::splat_weighted`, from a direction of the parameters. With p' = R p + shift: dp' = R dp + dR p + dshift.
+    pub fn set_weights(
+        &mut self,
+        model: &LocalOrbital<T>,
+        parameters: &[f64],
+        thickness: f64,
+        change: &GeometryChange<'_>,
+    ) {
+        let (blocks, pixel, direction) = (&model.blocks, model.series.pixel_size, change.direction);
+        for (stamp, weights) in self.stamps.iter().zip(&mut self.sums) {
+            let atom = stamp.atom as usize;
+            let (height, decay) = (stamp.height.f64(), stamp.decay.f64());
+            let width = blocks.widths.start + model.width_groups[atom] as usize;
+            let moved = geometry::apply(change.rotation, &blocks.position_of(direction, atom));
+            let turned = geometry::apply(change.rotation_change, &blocks.position_of(parameters, atom));
+            let step: Vec3 = std::array::from_fn(|a| moved[a] + turned[a] + change.shift[a]);
+            let in_plane = 2.0 * decay * height / pixel;
+            let along = if self.flat[atom] { 0.0 } else { height / thickness };
+            *weights = OrbitalSums {
+                value: T::of(direction[blocks.heights.start + model.height_groups[atom] as usize]),
+                dx: T::of(in_plane * step[0]),
+                dy: T::of(in_plane * step[1]),
+                radius2: T::of(height * decay / parameters[width] * direction[width]),
+                depth: T::of(along * step[2]),
+            };
+        }
     }
 }
 

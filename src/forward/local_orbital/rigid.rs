@@ -5,7 +5,7 @@
 //! spectra walk back the same way: G_k = sum_m conj(P_mk) R_m, gathered at the atoms between k and k + 1.
 //! Drift (u, v) is a phase ramp on an image's spectrum.
 
-use super::placement::{Canvas, DepthBins};
+use super::placement::{Canvas, DepthBins, GeometryChange};
 use super::probes::{ProbeTables, StackCache};
 use super::{LocalOrbital, SeriesGeometry, Slicing, Workspace};
 use crate::error::{Error, Result};
@@ -219,19 +219,116 @@ impl<T: Real> Rigid<T> {
             at.cancel.check("an evaluation")?;
             self.add_slice(model.simd, at, images, k, &canvas, &workspace.placement, own);
         }
-        let (rows, columns) = (model.series.rows, model.series.columns);
-        for (m, (image, out)) in images.iter().zip(out.chunks_exact_mut(rows * columns)).enumerate() {
+        for (m, (image, out)) in
+            images.iter().zip(out.chunks_exact_mut(model.series.rows * model.series.columns)).enumerate()
+        {
             self.set_ramp(model, at.parameters, *image, &mut own.ramp);
             own.spectrum.copy_from_slice(&own.images[m]);
             own.ramp.apply(&mut own.spectrum, self.plan.rows(), false);
-            let wanted = self.offset.0..self.offset.0 + rows;
-            let pitch = self.plan.columns();
-            self.plan.inverse(&mut own.spectrum, T::one(), &mut own.frame, pitch, wanted, &mut own.scratch);
-            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                out.copy_from_slice(&own.frame[(row + self.offset.0) * pitch + self.offset.1..][..columns]);
-            }
+            self.read_image(model, out, own);
         }
         Ok(())
+    }
+
+    /// The image of which `own.spectrum` is the spectrum on the grid.
+    fn read_image(&self, model: &LocalOrbital<T>, out: &mut [T], own: &mut RigidWorkspace<T>) {
+        let (wanted, pitch) = (self.offset.0..self.offset.0 + model.series.rows, self.plan.columns());
+        self.plan.inverse(&mut own.spectrum, T::one(), &mut own.frame, pitch, wanted, &mut own.scratch);
+        for (row, out) in out.chunks_exact_mut(model.series.columns).enumerate() {
+            out.copy_from_slice(&own.frame[(row + self.offset.0) * pitch + self.offset.1..][..out.len()]);
+        }
+    }
+
+    /// Change of the images before scale and background. Spectra, slopes and stamps of the prediction stay.
+    #[allow(clippy::too_many_arguments)]
+    pub fn push_forward(
+        &self,
+        model: &LocalOrbital<T>,
+        at: &Point<'_, ProbeTables<T>>,
+        tilt: usize,
+        images: &[usize],
+        direction: &[f64],
+        out: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) -> Result<()> {
+        let canvas = self.canvas(model, at.parameters);
+        let change = GeometryChange {
+            direction,
+            rotation: &model.rotation(at.parameters, tilt),
+            rotation_change: &model.rotation_change(at.parameters, direction, tilt),
+            shift: [0.0, 0.0, direction[model.blocks.depth_offset.start + tilt]],
+        };
+        let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
+        workspace.placement.set_weights(model, at.parameters, self.thickness, &change);
+        own.residuals.iter_mut().for_each(|spectrum| spectrum.fill(Complex::default()));
+        for k in 0..self.slices {
+            at.cancel.check("an evaluation")?;
+            self.add_slice_change(model.simd, at, images, k, &canvas, &workspace.placement, own);
+        }
+        for (m, (image, out)) in
+            images.iter().zip(out.chunks_exact_mut(model.series.rows * model.series.columns)).enumerate()
+        {
+            self.set_ramp(model, at.parameters, *image, &mut own.ramp);
+            self.image_change(model, *image, m, direction, own);
+            self.read_image(model, out, own);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::add_slice`] for the change of the orbitals, into the place of the residuals.
+    #[allow(clippy::too_many_arguments)]
+    fn add_slice_change(
+        &self,
+        simd: SimdPath,
+        at: &Point<'_, ProbeTables<T>>,
+        images: &[usize],
+        k: usize,
+        canvas: &Canvas,
+        placement: &super::Placement<T>,
+        own: &mut RigidWorkspace<T>,
+    ) {
+        let linear = self.slicing == Slicing::Linear;
+        let bin = placement.bins[k].clone();
+        let (stamps, weights) = (&placement.stamps[bin.clone()], &placement.sums[bin]);
+        let second = linear.then_some(own.second.as_mut_slice());
+        simd::splat_weighted(simd, stamps, weights, &mut own.first, second, canvas.pitch);
+        if self.transform_slice(k, canvas, placement, own) {
+            for (image, change) in images.iter().zip(&mut own.residuals) {
+                simd::add_product(simd, &at.shared.of_image(*image).slices[k], &own.spectrum, change);
+            }
+        }
+    }
+
+    /// Spectrum of the change of one image from that of its slices: E dS - S_z E df + S dE, the adjoint of
+    /// [`Self::image_gradient`].
+    fn image_change(
+        &self,
+        model: &LocalOrbital<T>,
+        image: usize,
+        m: usize,
+        direction: &[f64],
+        own: &mut RigidWorkspace<T>,
+    ) {
+        let RigidWorkspace { spectrum, residuals, images, slopes, ramp, .. } = own;
+        spectrum.copy_from_slice(&residuals[m]);
+        let section = model.series.images[image].section;
+        if let Some(slope) = slopes.get(m) {
+            let along = T::of(-direction[model.blocks.defocus.start + section]); // depth from the crossover is z - f
+            spectrum.iter_mut().zip(slope).for_each(|(s, d)| *s = *s + d.scale(along));
+        }
+        ramp.apply(spectrum, self.plan.rows(), false);
+        let [u, v] = model.blocks.drift_of(direction, image).map(|d| T::of(d / model.series.pixel_size));
+        if u == T::zero() && v == T::zero() {
+            return;
+        }
+        let rows = self.plan.rows();
+        for kx in 0..self.plan.half_columns() {
+            for ky in 0..rows {
+                let change = (ramp.dx[kx] * ramp.y[ky]).scale(u) + (ramp.x[kx] * ramp.dy[ky]).scale(v);
+                let at = kx * rows + ky;
+                spectrum[at] = spectrum[at] + images[m][at] * change;
+            }
+        }
     }
 
     /// Splats the atoms of bin k, transforms slice k and adds its part to every image's spectrum.
@@ -249,10 +346,7 @@ impl<T: Real> Rigid<T> {
         let linear = self.slicing == Slicing::Linear;
         let stamps = &placement.stamps[placement.bins[k].clone()];
         simd::splat(simd, stamps, &mut own.first, linear.then_some(own.second.as_mut_slice()), canvas.pitch);
-        let filled = self.rows_of_slice(&placement.rows, k, canvas);
-        if !filled.is_empty() {
-            let image = &own.first[canvas.at(0)..];
-            self.plan.forward(image, canvas.pitch, filled, &mut own.spectrum, &mut own.scratch);
+        if self.transform_slice(k, canvas, placement, own) {
             for (m, image) in images.iter().enumerate() {
                 let stack = at.shared.of_image(*image);
                 simd::add_product(simd, &stack.slices[k], &own.spectrum, &mut own.images[m]);
@@ -260,11 +354,28 @@ impl<T: Real> Rigid<T> {
                     simd::add_product(simd, &derivatives[k], &own.spectrum, &mut own.slopes[m]);
                 }
             }
+        }
+    }
+
+    /// Transforms slice k, which is complete, into `own.spectrum` and rolls on; false where it is empty.
+    fn transform_slice(
+        &self,
+        k: usize,
+        canvas: &Canvas,
+        placement: &super::Placement<T>,
+        own: &mut RigidWorkspace<T>,
+    ) -> bool {
+        let filled = self.rows_of_slice(&placement.rows, k, canvas);
+        let any = !filled.is_empty();
+        if any {
+            let image = &own.first[canvas.at(0)..];
+            self.plan.forward(image, canvas.pitch, filled, &mut own.spectrum, &mut own.scratch);
             own.first.fill(T::zero());
         }
-        if linear {
+        if self.slicing == Slicing::Linear {
             std::mem::swap(&mut own.first, &mut own.second);
         }
+        any
     }
 
     #[allow(clippy::too_many_arguments)]
