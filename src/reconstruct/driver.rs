@@ -139,6 +139,19 @@ impl Objective for Descent<'_, '_, '_, '_> {
         Ok(evaluation.loss)
     }
 
+    fn gauss_newton_product(&mut self, x: &[f64], direction: &[f64]) -> Result<Vec<f64>> {
+        self.plan.layout.scatter(x, &mut self.parameters);
+        let (problem, parameters, active) = (&self.plan.problem, &self.parameters, &self.active);
+        let mut along = vec![0.0; parameters.len()];
+        self.plan.layout.scatter(direction, &mut along);
+        let images = problem.images();
+        let mut product =
+            self.watch.wait(|waiting| problem.gauss_newton_product(parameters, active, images, &along, waiting))?;
+        self.plan.layout.gather_in_place(&mut product);
+        self.images += images.len();
+        Ok(product)
+    }
+
     /// Tilts: all foci of a tilt share its slices and stay together.
     fn parts(&self) -> usize {
         self.tilts.len()
