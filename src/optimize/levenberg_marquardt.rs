@@ -25,7 +25,7 @@ pub struct LevenbergMarquardtOptions {
 
 impl Default for LevenbergMarquardtOptions {
     fn default() -> Self {
-        Self { damping: 0.01, products: 30, accuracy: 0.3 }
+        Self { damping: 0.01, products: 10, accuracy: 0.3 }
     }
 }
 
