@@ -106,6 +106,8 @@ enum {
   AET_ERROR_FORKED = 202,
   /** An internal error damaged the object earlier; free it. */
   AET_ERROR_POISONED = 203,
+  /** A function of the host that the library called back reported a failure or answered nonsense. */
+  AET_ERROR_CALLBACK = 204,
   /** NaN or infinity in data. */
   AET_ERROR_NON_FINITE = 300,
   /** No data where some are needed. */
@@ -1308,6 +1310,122 @@ aet_status aet_recon_get_geometry(const aet_recon *recon,
                                   const aet_view *rotations,
                                   const aet_view *drift,
                                   const aet_view *defocus);
+
+/* ---- Second-order access to a reconstruction ---- */
+
+/**
+ * Change of the images `images` [n_images] at `x` [n] per unit of the direction `direction` [n] of x: J d into `out`
+ * [n_images,rows,columns], any real element type that holds it. It is the exact derivative of aet_recon_predict along
+ * the direction, and aet_recon_pull_back is its exact adjoint. NULL with n_images 0: all that are not excluded.
+ *
+ * AET_ERROR_STALE_PARAMETERS for another n than aet_recon_parameter_count, AET_ERROR_NON_FINITE (in x or direction),
+ * AET_ERROR_RANGE (image numbers), AET_ERROR_INCONSISTENT (an image named twice), AET_ERROR_SHAPE,
+ * AET_ERROR_NOT_READY (no images), AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_push_forward(const aet_recon *recon,
+                                  int64_t n,
+                                  const double *x,
+                                  const int64_t *images,
+                                  int64_t n_images,
+                                  const double *direction,
+                                  const aet_view *out);
+
+/**
+ * Product of the direction `direction` [n] of x with the Gauss-Newton matrix of the loss over `images` [n_images] at
+ * `x` [n]: J^T W J d / p into `product` [n], with p used pixels and the derivatives J of the images with respect to x.
+ * W is the second derivative of the loss with respect to a calculated pixel: 1 for AET_LOSS_MSE; 1 / I_cal for
+ * AET_LOSS_POISSON (Fisher scoring: expected over counts; not below 1e-3 of the mean intensity). The matrix is
+ * symmetric and positive semi-definite and belongs to the loss that aet_recon_loss_and_gradient returns, terms of the
+ * host left out. A product costs about three losses. Solvers: conjugate gradients, Nocedal and Wright, Numerical
+ * Optimization, algorithm 7.1. `product` may be `direction`.
+ *
+ * Images and errors as for aet_recon_push_forward. Any thread.
+ */
+aet_status aet_recon_gauss_newton_product(const aet_recon *recon,
+                                          int64_t n,
+                                          const double *x,
+                                          const int64_t *images,
+                                          int64_t n_images,
+                                          const double *direction,
+                                          double *product);
+
+/**
+ * Estimates the diagonal of that matrix into `diagonal` [n], for preconditioners and scales: the mean of `probes`
+ * squares (J^T sqrt(W) e)^2 / p with random signs e of a fixed seed (0: 16 probes). It is unbiased and not negative;
+ * each value has the relative standard error sqrt(2 / probes), so that means over blocks or species are much better.
+ * A probe costs about as much as a loss with its gradient. Results are the same for every number of threads.
+ *
+ * Images and errors as for aet_recon_push_forward; AET_ERROR_RANGE for probes below 0 or above 10000. Any thread.
+ */
+aet_status aet_recon_gauss_newton_diagonal(const aet_recon *recon,
+                                           int64_t n,
+                                           const double *x,
+                                           const int64_t *images,
+                                           int64_t n_images,
+                                           int32_t probes,
+                                           double *diagonal);
+
+/**
+ * For every value of the present x the number that it had in the x of an earlier `generation`, counted from 0, or -1
+ * where it was no part of that x: `map` [n], n = aet_recon_parameter_count. With it an optimiser of the host keeps what
+ * it remembers of each parameter when a block is frozen or freed or a run has taken up appended images. For the present
+ * generation it is 0, 1, 2, ...
+ *
+ * AET_ERROR_RANGE for a generation that this reconstruction has not had (those before a state was loaded are not
+ * known), AET_ERROR_STALE_PARAMETERS for another n. Any thread.
+ */
+aet_status aet_recon_index_map(const aet_recon *recon, uint64_t generation, int64_t n, int64_t *map);
+
+/* ---- Terms of the host in the loss of a reconstruction ---- */
+
+/**
+ * A differentiable function of one block of parameters, a term of the loss: gets its `values` (AET_DTYPE_F64, the shape
+ * of the block) and writes its loss to `*loss` and its derivatives by the values into `gradient` (the same shape, all 0
+ * before the call), which is NULL where no derivatives are wanted. Views and memory are valid only during the call.
+ * Returns 0; another value ends the call of the library with AET_ERROR_CALLBACK, as a loss or derivative that is not
+ * finite does.
+ *
+ * Only ever called on the thread that called the library, with no lock held; evaluations on several threads call it on
+ * all of them at once. It may use the library, but not change the reconstruction (AET_ERROR_BUSY), and must return
+ * normally: no longjmp, no exception through the library.
+ */
+typedef int32_t (*aet_term_fn)(void *user, const aet_const_view *values, double *loss, const aet_view *gradient);
+
+/**
+ * Moves the free parameters `x` [n] (AET_DTYPE_F64) in place to where they are allowed to be. Returns 0; another value,
+ * or a parameter that is not finite, ends the call of the library with AET_ERROR_CALLBACK and the state before the step
+ * kept. Calls as for aet_term_fn, only from aet_recon_step and aet_recon_run.
+ */
+typedef int32_t (*aet_projection_fn)(void *user, const aet_view *x);
+
+/**
+ * Adds `weight` times a function of the host of one block, frozen or not, to the loss: aet_recon_loss_and_gradient,
+ * aet_recon_step and aet_recon_run minimise and return the sum. Over a subset of the images the term counts in full,
+ * and losses of single images are without it. Gauss-Newton products, predictions and error estimates know nothing of
+ * it. The optimiser starts afresh.
+ *
+ * `user` is handed to `fn` and must stay valid until aet_recon_clear_terms or aet_recon_free has returned and no call
+ * on the reconstruction is at work. Functions are not saved: add them again after aet_recon_load, which then starts the
+ * optimiser afresh.
+ *
+ * AET_ERROR_NULL (fn), AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_RANGE for a weight that is not finite;
+ * AET_ERROR_BUSY while another call changes the reconstruction.
+ */
+aet_status aet_recon_add_term(aet_recon *recon, const char *block, double weight, aet_term_fn fn, void *user);
+
+/**
+ * Sets the function that moves the free parameters after every iteration of aet_recon_step and aet_recon_run: the step
+ * of the optimiser, then the projection, then, where it moved anything, the loss again; that state is published.
+ * Parameters are also kept within the bounds of their blocks. NULL: no projection. Everything else as for
+ * aet_recon_add_term.
+ */
+aet_status aet_recon_set_projection(aet_recon *recon, aet_projection_fn fn, void *user);
+
+/**
+ * Takes all terms and the projection away; the optimiser starts afresh. AET_ERROR_BUSY while another call changes the
+ * reconstruction; evaluations at work on other threads may still call a term until they return.
+ */
+aet_status aet_recon_clear_terms(aet_recon *recon);
 
 /* ---- Storing a reconstruction, and its research knobs ---- */
 

@@ -364,6 +364,18 @@ private:
     std::exception_ptr thrown_;
 };
 
+/// What a function of the host threw inside a term or projection; those run on the thread that called the library.
+inline std::exception_ptr &thrown_by_host() noexcept {
+    static thread_local std::exception_ptr thrown;
+    return thrown;
+}
+
+/// The status of a call, unless a term or projection threw in it.
+inline aet_status unless_thrown(aet_status status) {
+    if (auto &thrown = thrown_by_host()) std::rethrow_exception(std::exchange(thrown, nullptr));
+    return status;
+}
+
 /// The log function in use: shared, so that a message under way on another thread outlives its replacement.
 class LogSlot {
 public:
@@ -890,6 +902,50 @@ private:
     aet_run_options raw_{};
 };
 
+/// A term of the loss on one block: gets its values (row-major) and returns the loss; where `gradient` is not null it
+/// fills that many derivatives. Evaluations on several threads call it on all of them at once. An exception ends the
+/// call of the library and is thrown again by it.
+using TermFunction = std::function<double(const std::vector<double> &values, double *gradient)>;
+/// Moves the free parameters x in place, after every step.
+using ProjectionFunction = std::function<void(std::vector<double> &x)>;
+
+namespace detail {
+
+inline std::int32_t call_term(void *user, const aet_const_view *values, double *loss,
+                              const aet_view *gradient) noexcept {
+    try {
+        const auto *first = static_cast<const double *>(values->data);
+        std::size_t count = 1;
+        for (std::int32_t axis = 0; axis < values->ndim; ++axis) count *= static_cast<std::size_t>(values->shape[axis]);
+        auto *to = gradient != nullptr ? static_cast<double *>(gradient->data) : nullptr;
+        *loss = (*static_cast<const TermFunction *>(user))(std::vector<double>(first, first + count), to);
+        return 0;
+    } catch (...) {
+        thrown_by_host() = std::current_exception();
+        return 1;
+    }
+}
+
+inline std::int32_t call_projection(void *user, const aet_view *x) noexcept {
+    try {
+        auto *first = static_cast<double *>(x->data);
+        std::vector<double> values(first, first + x->shape[0]);
+        const std::size_t count = values.size();
+        (*static_cast<const ProjectionFunction *>(user))(values);
+        if (values.size() != count) {
+            throw error(AET_ERROR_SHAPE, "the projection made " + std::to_string(values.size()) +
+                                             " parameters of " + std::to_string(count));
+        }
+        std::copy(values.begin(), values.end(), first);
+        return 0;
+    } catch (...) {
+        thrown_by_host() = std::current_exception();
+        return 1;
+    }
+}
+
+} // namespace detail
+
 /// The state that is fitted to a tilt series: parameters in named blocks, their loss and its gradient, an optimiser.
 class Reconstruction {
 public:
@@ -980,8 +1036,8 @@ public:
     /// Loss at x; writes its gradient where `gradient` is not null. For optimisers that own the memory.
     double loss_and_gradient(std::size_t n, const double *x, double *gradient, const Images &images = {}) const {
         double loss = 0;
-        detail::check(aet_recon_loss_and_gradient(get(), static_cast<std::int64_t>(n), x, pointer(images),
-                                                  length(images), &loss, gradient, nullptr));
+        detail::check(detail::unless_thrown(aet_recon_loss_and_gradient(
+            get(), static_cast<std::int64_t>(n), x, pointer(images), length(images), &loss, gradient, nullptr)));
         return loss;
     }
     /// Loss at x and its gradient, over all images or a subset of them.
@@ -998,8 +1054,8 @@ public:
         if (images.empty()) throw error(AET_ERROR_EMPTY, "argument `images` is empty, wanted image indices");
         std::vector<double> losses(images.size());
         double loss = 0;
-        detail::check(aet_recon_loss_and_gradient(get(), length(x), x.data(), pointer(images), length(images), &loss,
-                                                  nullptr, losses.data()));
+        detail::check(detail::unless_thrown(aet_recon_loss_and_gradient(
+            get(), length(x), x.data(), pointer(images), length(images), &loss, nullptr, losses.data())));
         return losses;
     }
     /// Calculated images at x, into a view [images, rows, columns].
@@ -1016,18 +1072,74 @@ public:
         return gradient;
     }
 
+    // Second order
+
+    /// Change of the images at x per unit of a direction of x, into a view [images, rows, columns].
+    void push_forward(const std::vector<double> &x, const std::vector<double> &direction, const Images &images,
+                      const View &out) const {
+        same_length(x, direction);
+        detail::check(aet_recon_push_forward(get(), length(x), x.data(), pointer(images), length(images),
+                                             direction.data(), out.get()));
+    }
+    /// Product of a direction with the Gauss-Newton (Fisher) matrix of the loss at x.
+    std::vector<double> gauss_newton_product(const std::vector<double> &x, const std::vector<double> &direction,
+                                             const Images &images = {}) const {
+        same_length(x, direction);
+        std::vector<double> product(x.size());
+        detail::check(aet_recon_gauss_newton_product(get(), length(x), x.data(), pointer(images), length(images),
+                                                     direction.data(), product.data()));
+        return product;
+    }
+    /// Estimate of its diagonal from `probes` random vectors, 0: 16.
+    std::vector<double> gauss_newton_diagonal(const std::vector<double> &x, const Images &images = {},
+                                              std::int32_t probes = 0) const {
+        std::vector<double> diagonal(x.size());
+        detail::check(aet_recon_gauss_newton_diagonal(get(), length(x), x.data(), pointer(images), length(images),
+                                                      probes, diagonal.data()));
+        return diagonal;
+    }
+    /// For every value of the present parameter vector its index in that of an earlier generation, or -1.
+    std::vector<std::int64_t> index_map(std::uint64_t generation) const {
+        std::vector<std::int64_t> map(parameter_count());
+        detail::check(aet_recon_index_map(get(), generation, length(map), map.data()));
+        return map;
+    }
+
+    // Terms of the host
+
+    /// Adds weight times a function of one block to the loss of evaluations, steps and runs.
+    void add_term(const std::string &block, double weight, TermFunction function) {
+        auto kept = std::make_shared<TermFunction>(std::move(function));
+        detail::check(aet_recon_add_term(get(), block.c_str(), weight, &detail::call_term, kept.get()));
+        functions_.push_back(std::move(kept));
+    }
+    /// Moves the free parameters after every step; an empty function ends that.
+    void set_projection(ProjectionFunction function) {
+        const bool acts = static_cast<bool>(function);
+        auto kept = std::make_shared<ProjectionFunction>(std::move(function));
+        detail::check(aet_recon_set_projection(get(), acts ? &detail::call_projection : nullptr, kept.get()));
+        functions_.push_back(std::move(kept));
+    }
+    /// Takes terms and projection away.
+    void clear_terms() {
+        detail::check(aet_recon_clear_terms(get()));
+        functions_.clear();
+    }
+
     // Driving
 
     /// One iteration. \return empty while there is more to do.
     std::optional<Outcome> step(const ProgressFunction &progress = {}) {
         detail::Observer observer(progress);
-        return detail::outcome(observer.finish(aet_recon_step(get(), observer.function(), observer.user())));
+        return detail::outcome(
+            detail::unless_thrown(observer.finish(aet_recon_step(get(), observer.function(), observer.user()))));
     }
     /// Iterates until one of the stopping rules holds; cancelling keeps the best state.
     Outcome run(const RunOptions &options = RunOptions(), const ProgressFunction &progress = {}) {
         detail::Observer observer(progress);
         const aet_status status =
-            observer.finish(aet_recon_run(get(), options.get(), observer.function(), observer.user()));
+            detail::unless_thrown(
+                observer.finish(aet_recon_run(get(), options.get(), observer.function(), observer.user())));
         return detail::outcome(status).value_or(Outcome::converged);
     }
     Outcome run(std::int32_t max_iterations, const ProgressFunction &progress = {}) {
@@ -1109,6 +1221,11 @@ private:
     static std::int64_t length(const std::vector<T> &values) noexcept {
         return static_cast<std::int64_t>(values.size());
     }
+    static void same_length(const std::vector<double> &x, const std::vector<double> &direction) {
+        if (x.size() == direction.size()) return;
+        throw error(AET_ERROR_SHAPE, "argument `direction` has " + std::to_string(direction.size()) +
+                                         " values, wanted " + std::to_string(x.size()) + ", as many as x");
+    }
     static const std::int64_t *pointer(const Images &images) noexcept {
         return images.empty() ? nullptr : images.data();
     }
@@ -1121,6 +1238,8 @@ private:
     /// Images of the dataset version that the reconstruction works on.
     std::size_t image_count() const { return static_cast<std::size_t>(block_shape("scale").at(0)); }
 
+    /// Functions that the library keeps pointers to: declared before the handle, so that they outlive it.
+    std::vector<std::shared_ptr<void>> functions_;
     detail::Handle<aet_recon, aet_recon_free> handle_;
 };
 

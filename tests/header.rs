@@ -26,6 +26,8 @@ const FIRST: &[&str] = &[
     "lot",
     "recon_options",
     "recon_run",
+    "recon_second_order",
+    "recon_terms",
     "recon_store",
     "snapshot",
 ];

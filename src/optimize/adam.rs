@@ -109,6 +109,8 @@ impl Adam {
         pass.loss /= weights;
         pass.gradient.iter_mut().for_each(|g| *g /= weights);
         walk.passes += 1;
+        objective.project(&mut walk.x)?;
+        space.clamp(&mut walk.x);
         let step = Step {
             length: space.distance(&pass.x, &walk.x),
             loss: pass.loss,

@@ -55,6 +55,12 @@ pub trait Objective {
         self.evaluate(x, gradient)
     }
 
+    /// Moves `x` to where the host allows it to be, after a pass over mini-batches; the driver does so after the steps of
+    /// the other methods.
+    fn project(&mut self, _x: &mut Vec<f64>) -> Result<()> {
+        Ok(())
+    }
+
     /// J^T W J `direction` at `x`: the product with the Gauss-Newton matrix of the loss that `evaluate` returns, in the
     /// units of x.
     fn gauss_newton_product(&mut self, _x: &[f64], _direction: &[f64]) -> Result<Vec<f64>> {

@@ -79,8 +79,8 @@ impl<'a, 'o> Watch<'a, 'o> {
 }
 
 /// Loss and gradient of the free parameters; keeps the R factors of every point tried in this step.
-struct Descent<'p, 'a, 'w, 'o> {
-    plan: &'p Plan,
+pub(super) struct Descent<'p, 'a, 'w, 'o> {
+    pub plan: &'p Plan,
     active: Vec<bool>,
     parameters: Vec<f64>,
     watch: &'w mut Watch<'a, 'o>,
@@ -122,11 +122,11 @@ impl<'p, 'a, 'w, 'o> Descent<'p, 'a, 'w, 'o> {
     fn evaluate_images(&mut self, x: &[f64], images: &[usize], gradient: &mut [f64]) -> Result<Evaluation> {
         self.plan.layout.scatter(x, &mut self.parameters);
         let want = Want { gradient: true, r_factors: true };
-        let (problem, parameters, active) = (&self.plan.problem, &self.parameters, &self.active);
-        let mut evaluation = self.watch.wait(|waiting| problem.evaluate(parameters, active, images, want, waiting))?;
+        let (plan, parameters, active) = (self.plan, &self.parameters, &self.active);
+        let mut evaluation = self.watch.wait(|waiting| plan.evaluate(parameters, active, images, want, waiting))?;
         self.plan.layout.gather_in_place(&mut evaluation.gradient);
         gradient.copy_from_slice(&evaluation.gradient);
-        problem.buffers().give(std::mem::take(&mut evaluation.gradient));
+        plan.problem.buffers().give(std::mem::take(&mut evaluation.gradient));
         self.images += images.len();
         Ok(evaluation)
     }
@@ -150,6 +150,13 @@ impl Objective for Descent<'_, '_, '_, '_> {
         self.plan.layout.gather_in_place(&mut product);
         self.images += images.len();
         Ok(product)
+    }
+
+    fn project(&mut self, x: &mut Vec<f64>) -> Result<()> {
+        if let Some(moved) = self.plan.projected(x)? {
+            *x = moved;
+        }
+        Ok(())
     }
 
     /// Tilts: all foci of a tilt share its slices and stay together.
@@ -270,7 +277,14 @@ impl Memory {
             None if method.is_stochastic() => descent.unknown_point(&space),
             None => descent.first_point(&space)?,
         };
-        let step = self.optimizer.step(&self.knobs.settings, &mut descent, &space, &mut at);
+        let before = plan.has_projection().then(|| at.clone());
+        let mut projected = Ok(());
+        let mut step = self.optimizer.step(&self.knobs.settings, &mut descent, &space, &mut at);
+        if let (Ok(step), false) = (&mut step, method.is_stochastic()) {
+            projected = descent.project(&space, before, &mut at);
+            (step.loss, step.gradient_norm) = (at.loss, space.gradient_norm(&at));
+        }
+        let step = step.and_then(|step| projected.map(|()| step));
         self.evaluations += descent.evaluations();
         let Descent { tried, met, mut parameters, .. } = descent;
         if let Some((_, r)) = tried.iter().rev().find(|(loss, _)| *loss == at.loss.to_bits()) {
@@ -369,6 +383,7 @@ impl Memory {
             (block.frozen, block.scale) = (old.frozen, old.scale);
         }
         plan.started = former.started;
+        plan.follow(former);
         watch.wait(|waiting| start(&mut plan, &mut parameters, waiting))?;
         log::info(format!(
             "took up version {} of the dataset: {} images, generation {}",

@@ -7,6 +7,7 @@
 
 mod driver;
 mod evaluator;
+mod lineage;
 mod options;
 mod param;
 mod plan;
@@ -14,9 +15,11 @@ mod reconstruction;
 mod second_order;
 mod start;
 mod state;
+mod terms;
 
 pub use evaluator::Evaluator;
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
+pub use terms::{Projection, TermFunction};

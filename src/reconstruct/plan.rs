@@ -1,6 +1,8 @@
 //! The immutable part of a local-orbital reconstruction: model, data and layout for one version of the dataset.
 
+use super::lineage::Lineage;
 use super::options::{LossChoice, LotModel, LotOptions, Precision};
+use super::terms::SharedTerms;
 use super::Evaluator;
 use crate::context::Context;
 use crate::dataset::SeriesVersion;
@@ -31,6 +33,7 @@ pub(super) struct Recipe {
     pub options: LotOptions,
     pub probe: Option<Probe>,
     pub species: Vec<u8>,
+    pub terms: SharedTerms,
 }
 
 /// Model, data and layout for one version.
@@ -50,6 +53,8 @@ pub(super) struct Plan {
     pub loss: LossChoice,
     /// Parameters that slices and margins were laid out for.
     pub laid_out_for: Arc<Vec<f64>>,
+    pub terms: SharedTerms,
+    pub lineage: Lineage,
 }
 
 impl Recipe {
@@ -183,6 +188,8 @@ impl Recipe {
             poisson_floor: floor,
             loss: choice,
             laid_out_for: Arc::new(parameters.to_vec()),
+            terms: self.terms.clone(),
+            lineage: Lineage::default(),
         })
     }
 

@@ -4,6 +4,7 @@ use super::driver::{start, Scene, Watch};
 use super::param::Param;
 use super::plan::{Plan, Recipe};
 use super::state::{Fingerprint, Memory, Record, SavedState, Snapshot, State};
+use super::terms::SharedTerms;
 use super::LotOptions;
 use crate::context::{CancelToken, Context};
 use crate::dataset::TiltSeries;
@@ -54,6 +55,7 @@ impl Reconstruction {
             options: options.clone(),
             probe: probe.cloned(),
             species: start_atoms.species().to_vec(),
+            terms: SharedTerms::default(),
         };
         let version = series.version();
         let mut parameters = recipe.start_parameters(&version, start_atoms)?;
@@ -166,6 +168,7 @@ impl Reconstruction {
         let mut plan = state.plan.renew();
         plan.layout.blocks[at].frozen = frozen;
         plan.generation += 1;
+        plan.follow(&state.plan);
         if plan.started {
             let cancel = self.recipe.context.cancel_token();
             plan.estimate_scales(&state.parameters, &mut Waiting { cancel: &cancel, tell: &mut |_| true })?;
@@ -179,6 +182,18 @@ impl Reconstruction {
         Ok(())
     }
 
+    /// Before a change of what the loss is made of.
+    pub(super) fn change_loss(&self) -> Result<(MutexGuard<'_, Memory>, &SharedTerms)> {
+        Ok((self.drive()?, &self.recipe.terms))
+    }
+
+    /// After it: the loss of the latest state is not known, the optimiser starts afresh.
+    pub(super) fn loss_changed(&self, mut memory: MutexGuard<'_, Memory>) {
+        let state = self.latest.load_full();
+        memory.forget();
+        memory.publish(&self.scene(), state.plan.clone(), state.parameters.to_vec(), f64::NAN);
+    }
+
     // ---- evaluation: any thread, any time ----
 
     /// Loss, and what is wanted beside it, at `x` over `images` (`None`: all that are not excluded). The gradient is
@@ -186,8 +201,7 @@ impl Reconstruction {
     pub fn evaluate(&self, x: &[f64], images: Option<&[usize]>, want: Want) -> Result<Evaluation> {
         self.with_point(x, |state, parameters, waiting| {
             let active = state.plan.active();
-            let mut evaluation =
-                state.plan.problem.evaluate(parameters, &active, state.images(images), want, waiting)?;
+            let mut evaluation = state.plan.evaluate(parameters, &active, state.images(images), want, waiting)?;
             if want.gradient {
                 state.plan.layout.gather_in_place(&mut evaluation.gradient);
             }
@@ -432,6 +446,10 @@ impl Reconstruction {
     pub fn saved_state(&self) -> SavedState {
         let state = self.latest.load();
         let layout = &state.plan.layout;
+        let mut memory = (*state.memory).clone();
+        if !state.plan.terms.load().is_empty() {
+            memory.forget(); // its loss and curvature are those of a sum that the file does not hold
+        }
         SavedState {
             library: env!("CARGO_PKG_VERSION").into(),
             simd: self.recipe.context.simd().name().into(),
@@ -446,7 +464,7 @@ impl Reconstruction {
             started: state.plan.started,
             poisson_floor: state.plan.poisson_floor,
             fingerprint: Fingerprint::of(&state.plan.version, state.plan.version.images().len()),
-            memory: (*state.memory).clone(),
+            memory,
         }
     }
 
@@ -470,8 +488,13 @@ impl Reconstruction {
             });
         }
         saved.options.check()?;
-        let recipe =
-            Recipe { context: context.clone(), options: saved.options, probe: probe.cloned(), species: saved.species };
+        let recipe = Recipe {
+            context: context.clone(),
+            options: saved.options,
+            probe: probe.cloned(),
+            species: saved.species,
+            terms: SharedTerms::default(),
+        };
         let version = version.first_images(saved.fingerprint.images.len());
         let wanted = recipe.parameter_count(&version);
         for values in [&saved.parameters, &saved.laid_out_for] {
@@ -526,6 +549,8 @@ impl Plan {
             height_groups: self.height_groups.clone(),
             width_groups: self.width_groups.clone(),
             laid_out_for: self.laid_out_for.clone(),
+            terms: self.terms.clone(),
+            lineage: self.lineage.clone(),
             ..*self
         }
     }

@@ -33,6 +33,8 @@ export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
 export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
+export push_forward, push_forward!, gauss_newton_product, gauss_newton_diagonal, index_map
+export add_term!, set_projection!, clear_terms!
 export step!, run!, history, r_factors, record, snapshot
 export atoms, geometry, save, load_reconstruction
 export param_names, get_param, set_param!
@@ -50,6 +52,7 @@ include("dataset.jl")
 include("probe.jl")
 include("recon.jl")
 include("run.jl")
+include("second_order.jl")
 
 __init__() = load_library()
 

@@ -99,6 +99,13 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_record(recon::HandlePtr, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
 @declare aet_recon_get_atoms(recon::HandlePtr, atoms::OutHandlePtr)::Int32
 @declare aet_recon_get_geometry(recon::HandlePtr, rotations::Ptr{View}, drift::Ptr{View}, defocus::Ptr{View})::Int32
+@declare aet_recon_push_forward(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, direction::Ptr{Float64}, out::Ptr{View})::Int32
+@declare aet_recon_gauss_newton_product(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, direction::Ptr{Float64}, product::Ptr{Float64})::Int32
+@declare aet_recon_gauss_newton_diagonal(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, probes::Int32, diagonal::Ptr{Float64})::Int32
+@declare aet_recon_index_map(recon::HandlePtr, generation::UInt64, n::Int64, map::Ptr{Int64})::Int32
+@declare aet_recon_add_term(recon::HandlePtr, block::Cstring, weight::Float64, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_recon_set_projection(recon::HandlePtr, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_recon_clear_terms(recon::HandlePtr)::Int32
 @declare aet_recon_save(recon::HandlePtr, path::Cstring)::Int32
 @declare aet_recon_load(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, path::Cstring, recon::OutHandlePtr)::Int32
 @declare aet_recon_param_count()::Int64

@@ -211,7 +211,7 @@ const OUTCOMES = Enumeration("AET", :ok => 0, :cancelled => 1, :converged => 2,
 const FAULTS = Enumeration("AET_ERROR", :null => 100, :shape => 101, :dtype => 102, :range => 103,
     :unknown_option => 104, :stale_handle => 105, :struct_size => 106, :unsupported => 107,
     :stale_parameters => 108, :overlap => 109, :text => 110, :not_ready => 200, :busy => 201,
-    :forked => 202, :poisoned => 203, :non_finite => 300, :empty => 301, :inconsistent => 302,
+    :forked => 202, :poisoned => 203, :callback => 204, :non_finite => 300, :empty => 301, :inconsistent => 302,
     :file => 400, :format => 401, :file_version => 402, :truncated => 403, :memory => 500,
     :internal => 900)
 const DTYPES = Enumeration("AET_DTYPE", :f32 => 0, :f64 => 1, :c64 => 2, :c128 => 3, :u8 => 4,

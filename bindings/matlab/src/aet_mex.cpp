@@ -4,6 +4,7 @@
 #include <new>
 
 #include "call.hpp"
+#include "host_functions.hpp"
 
 namespace aet_mex {
 
@@ -41,6 +42,7 @@ bool initialised = false;
 void at_exit() {
   close_log();
   free_all_handles();
+  release_host_functions();
   initialised = false;
 }
 
@@ -53,6 +55,7 @@ const CommandTable &commands() {
     add_probe_commands(all);
     add_recon_commands(all);
     add_evaluation_commands(all);
+    add_second_order_commands(all);
     return all;
   }();
   return table;

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "call.hpp"
+#include "host_functions.hpp"
 #include "recon_blocks.hpp"
 
 namespace aet_mex {
@@ -50,6 +51,11 @@ void create_lot(Call &call) {
   aet_recon *recon = nullptr;
   check(aet_recon_create_lot(context.get(), dataset.get(), probe.get(), start.get(), &options, &recon));
   call.give_handle(recon);
+}
+
+void free_recon(Call &call) {
+  free_handle<aet_recon>(call);
+  release_host_functions(key(call.argument(0)));
 }
 
 void memory_estimate(Call &call) {
@@ -176,7 +182,7 @@ void set_param(Call &call) {
 
 void add_recon_commands(CommandTable &table) {
   table["recon_create_lot"] = create_lot;
-  table["recon_free"] = free_handle<aet_recon>;
+  table["recon_free"] = free_recon;
   table["recon_memory_estimate"] = memory_estimate;
   table["recon_generation"] = number_of<aet_recon, uint64_t, aet_recon_generation>;
   table["recon_step"] = step;

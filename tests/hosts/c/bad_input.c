@@ -1029,6 +1029,86 @@ static void check_same_bits(const char *what, const evaluation *expected, const 
     free(e.gradient);
 }
 
+/* A term of the loss that pulls heights to 1, or fails. */
+static int32_t pull_heights(void *user, const aet_const_view *values, double *loss, const aet_view *gradient)
+{
+    const double *h = values->data;
+    *loss = 0;
+    for (int i = 0; i < ATOMS; i++) {
+        *loss += 0.5 * (h[i] - 1) * (h[i] - 1);
+        if (gradient != NULL) ((double *)gradient->data)[i] = h[i] - 1;
+    }
+    if (*(const int *)user == 2) *loss = NAN;
+    return *(const int *)user == 1;
+}
+
+static int32_t into_plane(void *user, const aet_view *x)
+{
+    for (int i = 0; i < ATOMS; i++) ((double *)x->data)[3 * i + 2] = 0.25;
+    return *(const int *)user;
+}
+
+static void check_second_order(fit *f)
+{
+    printf("# second order, terms\n");
+    const int64_t shape[3] = {1, ROWS, COLUMNS}, first = 0, beyond = IMAGES;
+    static double change[PIXELS];
+    const aet_view out = aet_view_c(change, AET_DTYPE_F64, 3, shape), flat = aet_view_c(change, AET_DTYPE_F64, 1, shape);
+    int64_t n, *map;
+    double *x = parameters_of(f->recon, &n), *d = parameters_of(f->recon, &n), *product = parameters_of(f->recon, &n);
+    for (int64_t i = 0; i < n; i++) d[i] = 0.01;
+    map = calloc((size_t)n, sizeof *map);
+    if (map == NULL) exit(EXIT_FAILURE);
+    expect("change of an image", aet_recon_push_forward(f->recon, n, x, &first, 1, d, &out), AET_OK, "");
+    expect("no direction", aet_recon_push_forward(f->recon, n, x, &first, 1, NULL, &out), AET_ERROR_NULL, "direction");
+    expect("flat output", aet_recon_push_forward(f->recon, n, x, &first, 1, d, &flat), AET_ERROR_SHAPE, "out");
+    expect("image beyond", aet_recon_push_forward(f->recon, n, x, &beyond, 1, d, &out), AET_ERROR_RANGE, "images");
+    expect("one value too many", aet_recon_push_forward(f->recon, n + 1, x, &first, 1, d, &out),
+           AET_ERROR_STALE_PARAMETERS, "parameter");
+    expect("product", aet_recon_gauss_newton_product(f->recon, n, x, &first, 1, d, product), AET_OK, "");
+    double squares = 0, through = 0;
+    for (int i = 0; i < PIXELS; i++) squares += change[i] * change[i] / PIXELS;
+    for (int64_t i = 0; i < n; i++) through += d[i] * product[i];
+    check("the product is J^T J", fabs(through - squares) < 1e-12 * squares);
+    d[3] = NAN;
+    expect("NaN in the direction", aet_recon_gauss_newton_product(f->recon, n, x, NULL, 0, d, product),
+           AET_ERROR_NON_FINITE, "direction");
+    expect("diagonal", aet_recon_gauss_newton_diagonal(f->recon, n, x, NULL, 0, 2, product), AET_OK, "");
+    expect("negative probes", aet_recon_gauss_newton_diagonal(f->recon, n, x, NULL, 0, -2, product), AET_ERROR_RANGE,
+           "probes");
+    expect("generation to come", aet_recon_index_map(f->recon, 99, n, map), AET_ERROR_RANGE, "generation");
+    expect("map of this one", aet_recon_index_map(f->recon, aet_recon_generation(f->recon), n, map), AET_OK, "");
+    check("it is 0, 1, 2, ...", map[0] == 0 && map[n - 1] == n - 1);
+
+    int answer = 0;
+    const double before = loss_of(f->recon);
+    expect("term without a function", aet_recon_add_term(f->recon, "heights", 1, NULL, &answer), AET_ERROR_NULL, "fn");
+    expect("term on no block", aet_recon_add_term(f->recon, "colours", 1, pull_heights, &answer),
+           AET_ERROR_UNKNOWN_OPTION, "colours");
+    expect("weight NaN", aet_recon_add_term(f->recon, "heights", NAN, pull_heights, &answer), AET_ERROR_RANGE, "weight");
+    expect("term", aet_recon_add_term(f->recon, "heights", 1, pull_heights, &answer), AET_OK, "");
+    expect("projection", aet_recon_set_projection(f->recon, into_plane, &answer), AET_OK, "");
+    const double with_term = loss_of(f->recon);
+    check("a term adds to the loss", with_term > before);
+    for (answer = 1; answer <= 2; answer++) {
+        expect("term that fails", aet_recon_loss_and_gradient(f->recon, n, x, NULL, 0, d, NULL, NULL),
+               AET_ERROR_CALLBACK, "heights");
+        expect("a run with it", aet_recon_run(f->recon, NULL, NULL, NULL), AET_ERROR_CALLBACK, "heights");
+    }
+    answer = 0;
+    check("nothing is lost", loss_of(f->recon) == with_term);
+    expect("step with term and projection", aet_recon_step(f->recon, NULL, NULL), AET_OK, "");
+    require(aet_recon_get_parameters(f->recon, n, d), "parameters");
+    check("the projection acts", d[2] == 0.25 && d[14] == 0.25);
+    expect("terms cleared", aet_recon_clear_terms(f->recon), AET_OK, "");
+    require(aet_recon_set_parameters(f->recon, n, x), "parameters");
+    check("and nothing is left of them", loss_of(f->recon) == before);
+    free(map);
+    free(product);
+    free(d);
+    free(x);
+}
+
 static void check_float_state(const fit *f)
 {
     printf("# floating-point state of the host\n");
@@ -1164,6 +1244,7 @@ int main(int argc, char **argv)
     check_dataset_files(&f, &scratch);
     check_paths(&f, &scratch);
     check_state_files(&f, &scratch);
+    check_second_order(&f);
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);

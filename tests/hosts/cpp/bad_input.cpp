@@ -176,6 +176,48 @@ void check_callbacks(const aet::Context &context, const Host &host) {
     check("a warning about radians, its exception dropped", messages == 1);
 }
 
+void check_second_order(const aet::Context &context, const Host &host) {
+    aet::LocalOrbital made = host.recon(context);
+    const std::vector<double> x = made.parameters(), direction(x.size(), 0.01);
+    std::vector<double> change(host.images.size());
+    const aet::Shape shape{host.count, host.rows, host.columns};
+    made.push_forward(x, direction, {}, aet::View(change, shape));
+    const std::vector<double> product = made.gauss_newton_product(x, direction);
+    double squares = 0, through = 0;
+    for (const double value : change) squares += value * value / static_cast<double>(change.size());
+    for (const double value : product) through += 0.01 * value;
+    check("the product is J^T J", std::abs(through - squares) < 1e-12 * squares);
+    check("the diagonal is positive", made.gauss_newton_diagonal(x, {}, 3)[0] > 0);
+    expect("short direction", AET_ERROR_SHAPE, "direction", [&] { (void)made.gauss_newton_product(x, {1.0}); });
+    expect("generation to come", AET_ERROR_RANGE, "generation", [&] { (void)made.index_map(7); });
+    check("map of the present generation", made.index_map(made.generation())[1] == 1);
+
+    const double before = made.loss(x);
+    made.add_term("heights", 2, [](const std::vector<double> &heights, double *gradient) {
+        if (gradient != nullptr) gradient[0] = heights[0];
+        return 0.5 * heights[0] * heights[0];
+    });
+    aet::LocalOrbital recon = std::move(made);
+    check("a term adds to the loss, also after a move", std::abs(recon.loss(x) - before - x[3] * x[3]) < 1e-12);
+    recon.clear_terms();
+    recon.set_projection([](std::vector<double> &v) { v[2] = 0.25; });
+    recon.step();
+    check("a projection acts", recon.parameters()[2] == 0.25);
+    recon.add_term("heights", 1, [](const std::vector<double> &, double *) -> double { throw Stop(); });
+    int caught = 0;
+    const std::function<void()> calls[] = {[&] { (void)recon.loss(x); }, [&] { recon.run(3); }, [&] { recon.step(); }};
+    for (const auto &call : calls) {
+        try {
+            call();
+        } catch (const Stop &) {
+            ++caught;
+        }
+    }
+    check("exceptions thrown in a term arrive", caught == 3);
+    recon.clear_terms();
+    check("nothing is left of terms", std::abs(recon.loss(x) - before) < 1e-15);
+}
+
 void check_growing(const aet::Context &context, const Host &host) {
     aet::TiltSeries series(context, aet::TiltSeries::Options{}.shape(host.rows, host.columns).pixel_size(0.5));
     check("a series starts empty", series.image_count() == 0 && series.rows() == host.rows);
@@ -241,6 +283,7 @@ int main(int argc, char **argv) {
         check_errors(context, host);
         check_owners(context, host);
         check_callbacks(context, host);
+        check_second_order(context, host);
         check_growing(context, host);
         check_files(argv[1], argv[2]);
     } catch (const std::exception &e) {

@@ -12,8 +12,8 @@ scratch = fullfile(scratchFolder, sprintf('bad input %d', floor(1e6 * now())));
 mkdir(scratch);
 tally('reset');
 checks = {@checkOptions, @checkShapes, @checkValues, @checkAngles, @checkLog, @checkAtoms, @checkEmptySeries, ...
-    @checkParameters, @checkSubsets, @() checkFiles(scratch), @checkCallbacks, @() checkCancel(dataFolder), ...
-    @checkGrowingSeries, @checkFork, @checkFreedHandles, @checkFreeOrders};
+    @checkParameters, @checkSubsets, @checkTermsAndProducts, @() checkFiles(scratch), @checkCallbacks, ...
+    @() checkCancel(dataFolder), @checkGrowingSeries, @checkFork, @checkFreedHandles, @checkFreeOrders};
 for k = 1:numel(checks)
     expect('no other error', '', '', checks{k});
 end
@@ -314,6 +314,64 @@ recon.step();
 [~, ~, each] = recon.lossAndGradient(recon.parameters);
 check('a tilt excluded', numel(each) == 10 && size(recon.predict(), 3) == 10);
 check('R factors of excluded images are NaN', isequal(find(isnan(recon.rFactors))', [3 4]));
+end
+
+% ---- second order, terms ----
+
+function checkTermsAndProducts()
+section('second order, terms');
+f = makeFit();
+recon = f.recon;
+x = recon.parameters;
+before = lossOf(recon);
+direction = 0.01 * ones(size(x));
+change = recon.pushForward(x, direction);
+product = recon.gaussNewtonProduct(x, direction);
+check('the product is J''J', abs(direction' * product / mean(change(:) .^ 2) - 1) < 1e-12);
+check('the diagonal is positive', all(recon.gaussNewtonDiagonal(x, [], 3) > 0));
+expect('short direction', 'aet:shape', 'direction', @() recon.pushForward(x, direction(2:end)));
+expect('NaN direction', 'aet:nonFinite', 'direction', @() recon.gaussNewtonProduct(x, NaN * x));
+expect('negative probes', 'aet:range', 'probes', @() recon.gaussNewtonDiagonal(x, [], -1));
+expect('generation to come', 'aet:range', 'generation', @() recon.indexMap(7));
+recon.freeze('widths');
+map = recon.indexMap(1);
+check('indices follow a frozen block', map(1) == 1 && map(end) == numel(x) && numel(map) < numel(x));
+recon.freeze('widths', false);
+expect('term on no block', 'aet:unknownOption', 'colours', @() recon.addTerm('colours', 1, @squares));
+expect('term that is no function', 'aet:unknownOption', 'function handle', @() recon.addTerm('heights', 1, 7));
+recon.addTerm('positions', 0.5, @squares);
+positions = recon.block('positions');
+[loss, gradient] = recon.lossAndGradient(x);
+check('a term adds to the loss', abs(loss - before - sum(positions(:) .^ 2) / 4) < 1e-9);
+recon.clearTerms();
+[~, plain] = recon.lossAndGradient(x);
+check('and to the gradient', abs(gradient(2) - plain(2) - x(2) / 2) < 1e-9);
+recon.addTerm('heights', 1, @(h) error('test:term', 'from the term'));
+expect('error in a term', 'test:term', 'from the term', @() recon.lossAndGradient(x));
+expect('error in a term of a run', 'test:term', 'from the term', @() recon.run());
+recon.clearTerms();
+recon.addTerm('heights', 1, @(h) deal(NaN, h));
+expect('NaN loss of a term', 'aet:callback', 'heights', @() recon.step());
+recon.clearTerms();
+recon.addTerm('heights', 1, @(h) deal(1, h(1)));
+expect('short gradient of a term', 'aet:callback', 'gradient', @() recon.step());
+recon.clearTerms();
+recon.setProjection(@flattened);
+recon.step();
+check('a projection acts', recon.parameters(3) == 0.25);
+recon.setProjection(@(x) error('test:projection', 'from the projection'));
+expect('error in a projection', 'test:projection', 'from the projection', @() recon.step());
+recon.setProjection([]);
+check('it works after all that', ischar(recon.step()));
+end
+
+function [loss, gradient] = squares(values)
+loss = sum(values(:) .^ 2) / 2;
+gradient = values;
+end
+
+function x = flattened(x)
+x(3) = 0.25;
 end
 
 % ---- callbacks ----
