@@ -1174,25 +1174,55 @@ aet_status aet_recon_create_lot(const aet_context *context,
                                 const aet_lot_options *options,
                                 aet_recon **recon);
 
-/* ---- Running a reconstruction, its results ---- */
+/* ---- Running a reconstruction ---- */
 
-/** When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members. */
+/**
+ * How a run lowers the loss. All work on parameters / scale, keep the bounds of the blocks and do not depend on the
+ * number of threads; a state file holds what they remember.
+ */
+enum {
+  /** AET_OPTIMIZER_LBFGS. */
+  AET_OPTIMIZER_AUTOMATIC = 0,
+  /** Limited-memory BFGS with bounds (Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5). */
+  AET_OPTIMIZER_LBFGS = 1,
+  /** Gradient descent with backtracking (the same, algorithm 3.1), constants of the MSET paper: c = 0, rho = 0.1. */
+  AET_OPTIMIZER_GRADIENT_DESCENT = 2,
+  /**
+   * Adam over mini-batches of tilts, steps falling along a cosine: an iteration is a pass over all images, its loss the
+   * mean over the pass. The run ends with AET_MAX_ITERATIONS when the schedule (param adam.passes) does.
+   */
+  AET_OPTIMIZER_ADAM = 3,
+  /** Nonlinear conjugate gradients (Polak and Ribiere, with restart). */
+  AET_OPTIMIZER_CONJUGATE_GRADIENT = 4,
+  /** Damped Gauss-Newton steps by inner conjugate gradients. */
+  AET_OPTIMIZER_LEVENBERG_MARQUARDT = 5,
+};
+typedef int32_t aet_optimizer;
+
+/** How aet_recon_run works and when it ends. Fill with aet_run_options_init; 0 means automatic in all members. */
 typedef struct aet_run_options {
   /** sizeof(aet_run_options). */
   size_t struct_size;
   /** Iterations of this run at most; 0: 200. */
   int32_t max_iterations;
-  /** Zero. */
-  int32_t reserved;
+  /** An aet_optimizer. A run with another than the run before begins afresh at the best point so far. */
+  int32_t optimizer;
   /** Seconds of this run at most, looked at after each iteration; 0: no limit. */
   double max_seconds;
-  /** Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. */
+  /**
+   * Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. Not looked at while
+   * the schedule of Adam lowers the steps.
+   */
   double loss_tolerance;
   /**
    * Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
-   * 0: 1e-9.
+   * 0: 1e-9. Not looked at while the schedule of Adam lowers the steps.
    */
   double gradient_tolerance;
+  /** Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8. */
+  double batch_fraction;
+  /** Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same. */
+  int64_t seed;
 } aet_run_options;
 
 /**
@@ -1201,15 +1231,19 @@ typedef struct aet_run_options {
  */
 aet_status aet_run_options_init(aet_run_options *options, size_t struct_size);
 
+/* ---- Running a reconstruction, its results ---- */
+
 /**
  * Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
- * optimiser. `progress` may be NULL.
+ * optimiser of the latest aet_recon_run (before the first: automatic). `progress` may be NULL.
  *
- * AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
+ * AET_OK while more can be done, AET_CONVERGED, AET_MAX_ITERATIONS (the schedule of Adam has ended), AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
  * images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
  * calling thread.
  */
-aet_status aet_recon_step(aet_recon *recon, aet_progress_fn progress, void *user);
+aet_status aet_recon_step(aet_recon *recon,
+                          aet_progress_fn progress,
+                          void *user);
 
 /**
  * Iterates until a rule of `options` (NULL: defaults) ends it: AET_CONVERGED, AET_MAX_ITERATIONS, AET_TIME_LIMIT or
@@ -1217,9 +1251,12 @@ aet_status aet_recon_step(aet_recon *recon, aet_progress_fn progress, void *user
  * appear meanwhile are taken up at the next iteration. `progress` may be NULL; it ends the run by returning non-zero,
  * and so does aet_context_request_cancel, within a second.
  *
- * AET_ERROR_RANGE (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call
- * changes the reconstruction. Callbacks come on the calling thread. L-BFGS with bounds: Nocedal and Wright, Numerical
- * Optimization, algorithms 7.4 and 7.5.
+ * A run goes on with what its optimiser remembers, also after aet_recon_load; with Adam, the best state is the end of
+ * the pass with the lowest mean loss. To fit some blocks first, or with one optimiser before another, call
+ * aet_recon_freeze and aet_recon_run in turn.
+ *
+ * AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE;
+ * AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the calling thread.
  */
 aet_status aet_recon_run(aet_recon *recon, const aet_run_options *options, aet_progress_fn progress, void *user);
 
@@ -1233,14 +1270,15 @@ int64_t aet_recon_history_count(const aet_recon *recon);
  * Copies the first values of one column of the history into `out` [count], count at most aet_recon_history_count:
  *
  * - iteration: number of the iteration, from 1
- * - loss: after the iteration
+ * - loss: after the iteration; of Adam, the mean over the pass, each batch at the parameters of its moment
  * - r_factor: mean over the images of sum |measured - calculated| / sum |measured|, formula (11) of the LOT paper
  * - gradient_norm: root mean square of the gradient in parameters / scale
  * - step: root mean square of the step in parameters / scale
  * - seconds: spent in iterations so far
- * - evaluations: of all images so far
+ * - evaluations: of all images so far; a batch counts as its part of the images, a Gauss-Newton product as one
  * - generation: of the parameters
  * - dataset_version: of the dataset
+ * - optimizer: the aet_optimizer of the iteration
  *
  * AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
  */

@@ -115,6 +115,15 @@ enum class Sharing : std::int32_t {
     species = AET_SHARING_SPECIES,
     common = AET_SHARING_COMMON
 };
+/// How a run lowers the loss; automatic is lbfgs.
+enum class Optimizer : std::int32_t {
+    automatic = AET_OPTIMIZER_AUTOMATIC,
+    lbfgs = AET_OPTIMIZER_LBFGS,
+    gradient_descent = AET_OPTIMIZER_GRADIENT_DESCENT,
+    adam = AET_OPTIMIZER_ADAM,
+    conjugate_gradient = AET_OPTIMIZER_CONJUGATE_GRADIENT,
+    levenberg_marquardt = AET_OPTIMIZER_LEVENBERG_MARQUARDT
+};
 /// Why a run ended.
 enum class Outcome : std::int32_t {
     converged = AET_CONVERGED,
@@ -869,7 +878,7 @@ struct Geometry {
     std::vector<double> defocus;
 };
 
-/// When a run ends. What is not set is automatic.
+/// How a run works and when it ends. What is not set is automatic.
 class RunOptions {
 public:
     RunOptions() { detail::check(aet_run_options_init(&raw_, sizeof raw_)); }
@@ -880,6 +889,13 @@ public:
     RunOptions &loss_tolerance(double change) noexcept { return raw_.loss_tolerance = change, *this; }
     /// Norm of the scaled gradient.
     RunOptions &gradient_tolerance(double norm) noexcept { return raw_.gradient_tolerance = norm, *this; }
+    RunOptions &optimizer(Optimizer method) noexcept {
+        return raw_.optimizer = static_cast<std::int32_t>(method), *this;
+    }
+    /// Adam: part of the tilts in one mini-batch, up to 1.
+    RunOptions &batch_fraction(double part) noexcept { return raw_.batch_fraction = part, *this; }
+    /// Adam: seed of the order of the tilts.
+    RunOptions &seed(std::int64_t number) noexcept { return raw_.seed = number, *this; }
     const aet_run_options *get() const noexcept { return &raw_; }
 
 private:
@@ -1133,7 +1149,7 @@ public:
     // Results
 
     /// A column of the history: iteration, loss, r_factor, gradient_norm, step, seconds, evaluations, generation,
-    /// dataset_version.
+    /// dataset_version, optimizer.
     std::vector<double> history(const std::string &name) const {
         std::vector<double> values(static_cast<std::size_t>(aet_recon_history_count(get())));
         const View out(values);

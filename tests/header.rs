@@ -24,6 +24,7 @@ const FIRST: &[&str] = &[
     "probe",
     "recon",
     "lot",
+    "recon_options",
     "recon_run",
     "recon_second_order",
     "recon_terms",

@@ -11,7 +11,7 @@ use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
 use crate::optics::Probe;
-use crate::optimize::{Stopping, Termination};
+use crate::optimize::{RunOptions, Stopping, Termination};
 use crate::problem::{Evaluation, Layout, Observer, Waiting, Want};
 use crate::specimen::Atoms;
 use arc_swap::ArcSwap;
@@ -308,7 +308,7 @@ impl Reconstruction {
 
     // ---- driving ----
 
-    /// One iteration.
+    /// One iteration of the method of the latest run, before the first of L-BFGS.
     pub fn step(&self, observer: &mut Observer<'_>) -> Result<Option<Termination>> {
         let rules = Stopping { max_iterations: 1, ..Stopping::default() };
         self.watched(observer, 0, |memory, scene, watch| {
@@ -319,9 +319,14 @@ impl Reconstruction {
     }
 
     /// Iterates until a rule ends it; cancelling is an outcome, the best state is kept.
-    pub fn run(&self, stopping: &Stopping, observer: &mut Observer<'_>) -> Result<Termination> {
-        stopping.check()?;
-        self.watched(observer, stopping.max_iterations, |memory, scene, watch| memory.run(scene, stopping, watch))
+    ///
+    /// `options` are [`RunOptions`], or [`Stopping`] rules alone. A run goes on with what the method remembers, also
+    /// after [`Self::resume`]; another method than that of the run before begins afresh at the best point so far.
+    pub fn run(&self, options: impl Into<RunOptions>, observer: &mut Observer<'_>) -> Result<Termination> {
+        let options = options.into();
+        options.check()?;
+        let iterations = options.stopping.max_iterations;
+        self.watched(observer, iterations, |memory, scene, watch| memory.run(scene, &options, watch))
     }
 
     fn watched<R>(
@@ -407,6 +412,9 @@ impl Reconstruction {
             "r_factors": *state.r_factors,
             "evaluations": last.map(|r| r.evaluations),
             "seconds": last.map(|r| r.seconds),
+            "optimizer": book.optimizer.method(),
+            "optimizer_settings": book.knobs.settings,
+            "step_factors": book.knobs.step_factors,
             "termination": book.termination,
         })
     }
@@ -416,14 +424,17 @@ impl Reconstruction {
     /// Value of a research knob.
     pub fn param(&self, name: &str) -> Result<f64> {
         let param = Param::find(name)?;
-        Ok(param.get(&self.latest.load().memory.lbfgs_options))
+        Ok(param.get(&self.latest.load().memory.knobs))
     }
 
     /// Sets a research knob.
     pub fn set_param(&self, name: &str, value: f64) -> Result<()> {
         let param = Param::find(name)?;
         let mut memory = self.drive()?;
-        param.set(&mut memory.lbfgs_options, value)?;
+        param.set(&mut memory.knobs, value)?;
+        if param.resets {
+            memory.optimizer.forget();
+        }
         memory.republish(&self.scene());
         Ok(())
     }
@@ -566,7 +577,7 @@ impl Memory {
     /// An error unless it belongs to a problem with `len` free parameters.
     fn check(&self, len: usize) -> Result<()> {
         let fits = self.at.as_ref().is_none_or(|at| at.x.len() == len && at.gradient.len() == len);
-        if fits && self.lbfgs.fits(len) {
+        if fits && self.optimizer.fits(len) {
             return Ok(());
         }
         Err(damaged(format!("the optimiser's memory is not one of {len} free parameters")))

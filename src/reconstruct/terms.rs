@@ -70,7 +70,7 @@ impl Plan {
     }
 
     /// `x` as the host's projection moves it, if there is one.
-    fn projected(&self, x: &[f64]) -> Result<Option<Vec<f64>>> {
+    pub fn projected(&self, x: &[f64]) -> Result<Option<Vec<f64>>> {
         let Some(projection) = self.terms.load().projection.clone() else { return Ok(None) };
         let mut moved = x.to_vec();
         projection(&mut moved)?;

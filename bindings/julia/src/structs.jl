@@ -166,11 +166,13 @@ end
 mutable struct RunOptions <: CStruct
     struct_size::Csize_t
     max_iterations::Int32
-    reserved::Int32
+    optimizer::Int32
     max_seconds::Float64
     loss_tolerance::Float64
     gradient_tolerance::Float64
-    RunOptions() = new(0, 0, 0, 0, 0, 0)
+    batch_fraction::Float64
+    seed::Int64
+    RunOptions() = new(0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 "C name and Julia type of every struct of the interface."
@@ -228,7 +230,9 @@ const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
 const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
+const OPTIMIZERS = Enumeration("AET_OPTIMIZER", :automatic => 0, :lbfgs => 1, :gradient_descent => 2,
+    :adam => 3, :conjugate_gradient => 4, :levenberg_marquardt => 5)
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS)

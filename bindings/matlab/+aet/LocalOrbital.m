@@ -93,14 +93,22 @@ classdef LocalOrbital < aet.internal.Object
         function outcome = run(this, varargin)
             %RUN  Optimise until a stopping rule holds.
             %   OUTCOME = recon.run('MaxIterations', N, 'MaxSeconds', T,
-            %   'LossTolerance', L, 'GradientTolerance', G, 'Progress', @fn)
-            %   returns 'converged', 'maxIterations', 'timeLimit' or
-            %   'cancelled'. FN gets a struct with the fields phase, iteration,
-            %   maxIterations, evaluations, fraction, loss, gradientNorm,
-            %   rFactor, seconds and returns true to go on. Its errors end the
-            %   run and are thrown here. However a run ends, Ctrl-C in Octave
-            %   included, the best state is kept.
-            known = {'MaxIterations', 'MaxSeconds', 'LossTolerance', 'GradientTolerance', 'Progress'};
+            %   'LossTolerance', L, 'GradientTolerance', G, 'Optimizer', NAME,
+            %   'BatchFraction', F, 'Seed', S, 'Progress', @fn) returns
+            %   'converged', 'maxIterations', 'timeLimit' or 'cancelled'. FN gets
+            %   a struct with the fields phase, iteration, maxIterations,
+            %   evaluations, fraction, loss, gradientNorm, rFactor, seconds and
+            %   returns true to go on. Its errors end the run and are thrown
+            %   here. However a run ends, Ctrl-C in Octave included, the best
+            %   state is kept.
+            %   NAME is 'automatic' ('lbfgs'), 'lbfgs', 'gradientDescent',
+            %   'adam', 'conjugateGradient' or 'levenbergMarquardt'. 'adam'
+            %   works on mini-batches, a part F (1/8) of the tilts at a time, in
+            %   an order made from S; an iteration is then a pass over all
+            %   images, and the run ends with 'maxIterations' when its
+            %   schedule, recon.getKnob('adam.passes'), does.
+            known = {'MaxIterations', 'MaxSeconds', 'LossTolerance', 'GradientTolerance', 'Optimizer', ...
+                'BatchFraction', 'Seed', 'Progress'};
             options = aet.internal.options('run', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             try

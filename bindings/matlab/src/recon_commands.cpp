@@ -18,6 +18,12 @@ constexpr Choice sharings[] = {{"automatic", AET_SHARING_AUTOMATIC},
                                {"atom", AET_SHARING_ATOM},
                                {"species", AET_SHARING_SPECIES},
                                {"common", AET_SHARING_COMMON}};
+constexpr Choice optimizers[] = {{"automatic", AET_OPTIMIZER_AUTOMATIC},
+                                 {"lbfgs", AET_OPTIMIZER_LBFGS},
+                                 {"gradientDescent", AET_OPTIMIZER_GRADIENT_DESCENT},
+                                 {"adam", AET_OPTIMIZER_ADAM},
+                                 {"conjugateGradient", AET_OPTIMIZER_CONJUGATE_GRADIENT},
+                                 {"levenbergMarquardt", AET_OPTIMIZER_LEVENBERG_MARQUARDT}};
 
 aet_lot_options lot_options(const Options &given) {
   auto options = defaults(aet_lot_options_init);
@@ -74,6 +80,9 @@ void run(Call &call) {
   given.read("MaxSeconds", options.max_seconds);
   given.read("LossTolerance", options.loss_tolerance);
   given.read("GradientTolerance", options.gradient_tolerance);
+  given.choose("Optimizer", optimizers, options.optimizer);
+  given.read("BatchFraction", options.batch_fraction);
+  given.read("Seed", options.seed);
   ProgressBridge progress(call.argument(2));
   const aet_status status = aet_recon_run(recon.get(), &options, ProgressBridge::call, &progress);
   progress.rethrow();
@@ -82,7 +91,7 @@ void run(Call &call) {
 
 void copy_history(Call &call) {
   constexpr const char *names[] = {"iteration", "loss",        "r_factor",   "gradient_norm",  "step",
-                                   "seconds",   "evaluations", "generation", "dataset_version"};
+                                   "seconds",   "evaluations", "generation", "dataset_version", "optimizer"};
   const auto recon = call.handle<aet_recon>(0);
   const int64_t count = aet_recon_history_count(recon.get());
   mxArray *history = mxCreateStructMatrix(1, 1, 0, nullptr);
