@@ -7,15 +7,19 @@
 
 mod driver;
 mod evaluator;
+mod find;
 mod options;
 mod param;
 mod plan;
 mod reconstruction;
 mod start;
 mod state;
+mod tomography;
 
 pub use evaluator::Evaluator;
+pub use find::{find_atoms, FindOptions, Found};
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
+pub use tomography::{sirt, Background, SirtOptions, Tomogram};
