@@ -32,6 +32,7 @@ pub mod dataset;
 
 pub mod forward;
 pub mod simulate;
+pub mod trace;
 
 pub mod optimize;
 pub mod reconstruct;

@@ -1,7 +1,8 @@
-//! Local-orbital tomography of a dataset folder, from a published or true model or a file.
+//! Local-orbital tomography of a dataset folder, from a published or true model, a file, or the images alone (`peaks`).
 //!
 //! ```text
-//! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|FILE.xyz [--perturb A]
+//! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|peaks|FILE.xyz
+//!   [--perturb A]
 //!   [--seed N] [--model direct|rigid] [--loss mse|poisson] [--energy-ev E --semiangle-mrad A] [--sections LIST]
 //!   [--width-start A2] [--heights atom|species|common] [--widths atom|species|common] [--free BLOCK,BLOCK]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
@@ -17,7 +18,7 @@ use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::Stopping;
 use aet::problem::Progress;
-use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use aet::reconstruct::{find_atoms, FindOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use aet::specimen::{compare, Atoms, CompareOptions, Comparison};
 use aet::{Error, Result};
 use rand::SeedableRng;
@@ -123,9 +124,10 @@ fn select_sections(version: &SeriesVersion, sections: &[usize]) -> Result<TiltSe
     TiltSeries::new(options, images.view(), &frames)
 }
 
-fn start_atoms(arguments: &Arguments) -> Result<Atoms> {
+fn start_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
     let variant = arguments.variant.as_deref();
     let atoms = match arguments.start.as_str() {
+        "peaks" => found_atoms(arguments, context, series, probe)?,
         "published" => dataset_folder::read_atoms(&arguments.data, Which::Published, variant)?,
         "truth" => dataset_folder::read_atoms(&arguments.data, Which::Truth, variant)?,
         file => xyz::read(Path::new(file))?,
@@ -139,6 +141,24 @@ fn start_atoms(arguments: &Arguments) -> Result<Atoms> {
     }
     // Only positions and species: heights and widths of the file may be of another model.
     Atoms::new(positions)?.with_species(atoms.species().to_vec())
+}
+
+/// The atoms that the images show, without any model to start from.
+fn found_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
+    let clock = Instant::now();
+    let options = FindOptions { fit: arguments.options.clone(), ..Default::default() };
+    let found = find_atoms(context, series, probe, &options, &mut |_| true)?;
+    log::drain(|level, text| println!("{level:?}: {text}"));
+    println!(
+        "found {} atoms from {} peaks in {} cycles ({:?}), R {:.5}, {:.1} s",
+        found.atoms.len(),
+        found.first_guess,
+        found.cycles,
+        found.termination,
+        found.r_factor,
+        clock.elapsed().as_secs_f64()
+    );
+    Ok(found.atoms)
 }
 
 /// The probe from the folder's keys or the command line; an error names what is missing.
@@ -186,8 +206,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         series = select_sections(&series.version(), &arguments.sections)?;
     }
     let version = series.version();
-    let start = start_atoms(arguments)?;
     let probe = make_probe(arguments, &version)?;
+    let start = start_atoms(arguments, &context, &series, probe.as_ref())?;
     println!(
         "{} images of {} x {} pixels, {} tilts, {} sections, {} atoms, {} threads, {}",
         version.images().len(),

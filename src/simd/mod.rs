@@ -7,10 +7,12 @@
 pub(crate) mod float_state;
 mod lanes;
 mod orbital;
+mod projection;
 mod spectrum;
 
 pub use lanes::Real;
 pub use orbital::{gather, splat, splat_weighted, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
+pub use projection::{gather_row, splat_row, FrameShape, VoxelRow};
 
 pub use spectrum::{add_adjoint_product, add_product, Transfer};
 
