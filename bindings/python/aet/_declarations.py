@@ -111,6 +111,14 @@ ENUMS = {
         "species": 2,
         "common": 3,
     },
+    "aet_optimizer": {
+        "automatic": 0,
+        "lbfgs": 1,
+        "gradient_descent": 2,
+        "adam": 3,
+        "conjugate_gradient": 4,
+        "levenberg_marquardt": 5,
+    },
 }
 
 # Structure: (member, C type, documentation).
@@ -262,10 +270,12 @@ STRUCTS = {
     "aet_run_options": [
         ("struct_size", "size_t", "sizeof(aet_run_options)."),
         ("max_iterations", "int32_t", "Iterations of this run at most; 0: 200."),
-        ("reserved", "int32_t", "Zero."),
+        ("optimizer", "int32_t", "An aet_optimizer. A run with another than the run before begins afresh at the best point so far."),
         ("max_seconds", "double", "Seconds of this run at most, looked at after each iteration; 0: no limit."),
-        ("loss_tolerance", "double", "Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7."),
-        ("gradient_tolerance", "double", "Converged when the root mean square of the scaled gradient is below this part of the square root of the loss; 0: 1e-9."),
+        ("loss_tolerance", "double", "Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. Not looked at while the schedule of Adam lowers the steps."),
+        ("gradient_tolerance", "double", "Converged when the root mean square of the scaled gradient is below this part of the square root of the loss; 0: 1e-9. Not looked at while the schedule of Adam lowers the steps."),
+        ("batch_fraction", "double", "Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8."),
+        ("seed", "int64_t", "Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same."),
     ],
 }
 
