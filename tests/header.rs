@@ -27,6 +27,8 @@ const FIRST: &[&str] = &[
     "recon_run",
     "recon_store",
     "snapshot",
+    "volume",
+    "find",
 ];
 
 fn root() -> &'static Path {

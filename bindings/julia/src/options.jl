@@ -13,6 +13,7 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :precision) => PRECISIONS,
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
+    (SirtOptions, :background) => BACKGROUNDS,
 )
 
 "Names of the options of a struct."

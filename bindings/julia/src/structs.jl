@@ -173,6 +173,46 @@ mutable struct RunOptions <: CStruct
     RunOptions() = new(0, 0, 0, 0, 0, 0)
 end
 
+mutable struct SirtOptions <: CStruct
+    struct_size::Csize_t
+    nz::Int64
+    ny::Int64
+    nx::Int64
+    voxel_size::Float64
+    memory_limit::Float64
+    iterations::Int32
+    accelerated::Int32
+    positivity::Int32
+    background::Int32
+    SirtOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct TraceOptions <: CStruct
+    struct_size::Csize_t
+    smoothing::Float64
+    minimum_distance::Float64
+    threshold::Float64
+    max_atoms::Int64
+    species::Int32
+    reserved::Int32
+    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct FindOptions <: CStruct
+    struct_size::Csize_t
+    fit::Ptr{LotOptions}
+    sirt::Ptr{SirtOptions}
+    minimum_distance::Float64
+    smoothing::Float64
+    threshold::Float64
+    weak::Float64
+    max_cycles::Int32
+    fit_iterations::Int32
+    species::Int32
+    reserved::Int32
+    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
 "C name and Julia type of every struct of the interface."
 const CSTRUCTS = (
     "aet_view" => View, "aet_const_view" => View,
@@ -181,6 +221,7 @@ const CSTRUCTS = (
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
+    "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
 )
 
 "A C enumeration: `PREFIX_NAME` in the header is `:name` here."
@@ -229,6 +270,8 @@ const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
 const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
 
+const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
+
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS, BACKGROUNDS)

@@ -18,6 +18,8 @@ constexpr Choice sharings[] = {{"automatic", AET_SHARING_AUTOMATIC},
                                {"species", AET_SHARING_SPECIES},
                                {"common", AET_SHARING_COMMON}};
 
+}  // namespace
+
 aet_lot_options lot_options(const Options &given) {
   auto options = defaults(aet_lot_options_init);
   given.choose("Model", models, options.model);
@@ -34,6 +36,8 @@ aet_lot_options lot_options(const Options &given) {
   given.read("MemoryLimit", options.memory_limit);
   return options;
 }
+
+namespace {
 
 void create_lot(Call &call) {
   const auto context = call.handle<aet_context>(0);

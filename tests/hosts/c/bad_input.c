@@ -23,6 +23,7 @@
 #include "aet.h"
 #include "check.h"
 #include "problem.h"
+#include "volumes.h"
 
 enum { PATH_CAPACITY = 4096, UNKNOWN = 99 };
 
@@ -1164,6 +1165,8 @@ int main(int argc, char **argv)
     check_dataset_files(&f, &scratch);
     check_paths(&f, &scratch);
     check_state_files(&f, &scratch);
+    const path volume_file = join(&scratch, "volume.mrc");
+    check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);
