@@ -703,6 +703,22 @@ aet_status aet_dataset_read_atoms(const aet_context *context,
                                   const char *variant,
                                   aet_atoms **atoms);
 
+/**
+ * Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12) or a TIFF file whose pages are
+ * images of one channel, told by their first bytes. Rows count from the first stored one. `frames` says what is known of
+ * the images, as in aet_dataset_create; so do `options`, whose pixel size may be 0 where the file has one (angstrom).
+ * `path` is UTF-8; `progress` may be NULL. AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED
+ * (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_MEMORY, and the errors of
+ * aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_dataset_create_from_file(const aet_context *context,
+                                        const aet_dataset_options *options,
+                                        const char *path,
+                                        const aet_frames *frames,
+                                        aet_progress_fn progress,
+                                        void *user,
+                                        aet_dataset **dataset);
+
 /* ---- Columns of a dataset ---- */
 
 /**
@@ -1505,6 +1521,231 @@ uint64_t aet_snapshot_generation(const aet_snapshot *snapshot);
 
 /** The atoms when it was taken, with height and width of each, as a new handle. Any thread. */
 aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atoms);
+
+/* ---- Volumes ---- */
+
+/** What is taken off the images before a volume is reconstructed. */
+enum {
+  /**
+   * From every view its own: the 5 % quantile of the means over squares of 8 x 8 pixels. A positive volume cannot
+   * explain an offset beside the specimen.
+   */
+  AET_BACKGROUND_AUTOMATIC = 0,
+  /** Nothing. */
+  AET_BACKGROUND_NONE = 1,
+};
+typedef int32_t aet_background;
+
+/**
+ * An immutable volume of cubic voxels, logically `[z,y,x]`; the specimen origin is the centre of voxel n / 2 (0-based,
+ * rounded down) of each axis.
+ */
+typedef struct aet_volume aet_volume;
+
+/** Options of aet_volume_create_sirt. Fill with aet_sirt_options_init; 0 means automatic where it is said. */
+typedef struct aet_sirt_options {
+  /** sizeof(aet_sirt_options). */
+  size_t struct_size;
+  /** Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none. */
+  int64_t nz;
+  /** Voxels along y. */
+  int64_t ny;
+  /** Voxels along x. */
+  int64_t nx;
+  /** Edge of a voxel in the length unit, at most a pixel; 0: a pixel. */
+  double voxel_size;
+  /** Bytes that the reconstruction may need beside the dataset; 0: no limit. */
+  double memory_limit;
+  /** Iterations; 0: 25. */
+  int32_t iterations;
+  /** 1: extrapolate (Nesterov), the default; 0: plain SIRT. */
+  int32_t accelerated;
+  /** 1: voxels stay at 0 or above, the default; 0: not. */
+  int32_t positivity;
+  /** An aet_background. */
+  int32_t background;
+} aet_sirt_options;
+
+/** Options of aet_volume_trace. Fill with aet_trace_options_init. */
+typedef struct aet_trace_options {
+  /** sizeof(aet_trace_options). */
+  size_t struct_size;
+  /** Standard deviation of the Gaussian smoothing, voxels; default 1; 0: none. */
+  double smoothing;
+  /** Smallest distance of two atoms, in the unit of the voxel size (angstrom); 0: two voxels. */
+  double minimum_distance;
+  /** Smallest height of a peak as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
+  double threshold;
+  /** Most atoms, the strongest are kept; 0: all. */
+  int64_t max_atoms;
+  /** Atomic number of all atoms; 0: unknown. */
+  int32_t species;
+  /** Zero. */
+  int32_t reserved;
+} aet_trace_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_sirt_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_sirt_options_init(aet_sirt_options *options, size_t struct_size);
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size);
+
+/**
+ * Creates a volume from `values` `[z,y,x]`, of any real element type (kept in single precision), with voxels of edge
+ * `voxel_size`, angstrom. AET_ERROR_SHAPE, AET_ERROR_EMPTY without voxels, AET_ERROR_RANGE for a voxel size that is not
+ * positive, AET_ERROR_NON_FINITE with the place of a bad value. Any thread.
+ */
+aet_status aet_volume_create(const aet_context *context,
+                             const aet_const_view *values,
+                             double voxel_size,
+                             aet_volume **volume);
+
+/**
+ * Reads a volume from an MRC file (modes 0, 1, 2, 6 and 12, either byte order, any extended header). `path` is UTF-8.
+ * `voxel_size` replaces that of the header, angstrom; 0: that of the header. `progress` may be NULL.
+ * AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for other modes, AET_ERROR_INCONSISTENT
+ * for voxels that are no cubes, AET_ERROR_NOT_READY where the size of voxels is told nowhere, AET_ERROR_NON_FINITE,
+ * AET_ERROR_RANGE; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_read(const aet_context *context,
+                           const char *path,
+                           double voxel_size,
+                           aet_progress_fn progress,
+                           void *user,
+                           aet_volume **volume);
+
+/**
+ * Writes the volume as an MRC file of floats, with its voxel size, and with the origin at voxel n / 2 so that atoms lie
+ * where they are in other programs, too. The file appears when it is complete. `path` is UTF-8; `progress` may be NULL.
+ * AET_ERROR_FILE; AET_CANCELLED, then nothing is left behind. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
+
+/**
+ * Reconstructs a volume from the present version of `dataset` by SIRT: V <- max(0, W + C A* R (b - A W)), where A is
+ * the projection, R and C are 1 / (sums of its rows, columns), b the images (the mean over those of a tilt that have
+ * one drift) and W is V extrapolated along its last step where `accelerated`. Excluded images and masked pixels take no
+ * part. The unit of the volume is the images', per voxel: its sum is that of an image. `options` and `progress` may be
+ * NULL; progress tells the norm of b - A W relative to b as loss.
+ *
+ * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*volume` is then the volume of the iterations
+ * done, or NULL where not one was. AET_ERROR_NOT_READY without an image in use, AET_ERROR_RANGE,
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_MEMORY. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_create_sirt(const aet_context *context,
+                                  const aet_dataset *dataset,
+                                  const aet_sirt_options *options,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_volume **volume);
+
+/** Frees a volume. NULL is left alone. Any thread. */
+void aet_volume_free(aet_volume *volume);
+
+/** Number of voxels along z, y and x, into `shape` [3]. AET_ERROR_NULL. Any thread. */
+aet_status aet_volume_shape(const aet_volume *volume, int64_t *shape);
+
+/** Edge of a voxel, angstrom (or pixels); NaN for NULL. Any thread. */
+double aet_volume_voxel_size(const aet_volume *volume);
+
+/**
+ * Copies the values into `out` `[z,y,x]`, of any real element type that holds them. AET_ERROR_SHAPE, AET_ERROR_DTYPE,
+ * AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+ */
+aet_status aet_volume_copy_to(const aet_volume *volume, const aet_view *out);
+
+/** Number of iterations that made the volume; 0 for a volume from an array or a file, and for NULL. Any thread. */
+int64_t aet_volume_residual_count(const aet_volume *volume);
+
+/**
+ * Copies the norm of b - A W relative to b at the beginning of every iteration into `out` `[n]`, n as of
+ * aet_volume_residual_count. AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_volume_copy_residuals(const aet_volume *volume, const aet_view *out);
+
+/**
+ * Finds the peaks of the volume: Gaussian smoothing, local maxima among 26 neighbours, the maximum of the parabola
+ * through the neighbourhood, and the strongest of peaks nearer than the minimum distance. The atoms come with heights
+ * (the smoothed values), the strongest first; the outermost voxels hold none. `options` and `progress` may be NULL.
+ * AET_ERROR_EMPTY where no voxel rises above the threshold, AET_ERROR_RANGE; AET_CANCELLED, then without atoms. Any
+ * thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace(const aet_volume *volume,
+                            const aet_trace_options *options,
+                            aet_progress_fn progress,
+                            void *user,
+                            aet_atoms **atoms);
+
+/* ---- Atoms from images alone ---- */
+
+/**
+ * Options of aet_dataset_find_atoms. Fill with aet_find_options_init; 0 and NULL mean automatic in all members. Lengths
+ * are in the unit of the dataset.
+ */
+typedef struct aet_find_options {
+  /** sizeof(aet_find_options). */
+  size_t struct_size;
+  /**
+   * The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct
+   * model without a probe.
+   */
+  const aet_lot_options *fit;
+  /** The volume of the first guess, whose shape residual volumes have, too. NULL: the defaults. */
+  const aet_sirt_options *sirt;
+  /** Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels. */
+  double minimum_distance;
+  /** Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance. */
+  double smoothing;
+  /** Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
+  double threshold;
+  /**
+   * Orbitals lower than this part of the median height are no atoms; 0: 0.4. With species of very different heights
+   * it must lie below the ratio of the lightest to the median.
+   */
+  double weak;
+  /** Fits at most; 0: 12. */
+  int32_t max_cycles;
+  /** Iterations of each fit; 0: 40. */
+  int32_t fit_iterations;
+  /**
+   * Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown.
+   */
+  int32_t species;
+  /** Zero. */
+  int32_t reserved;
+} aet_find_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_find_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
+
+/**
+ * Finds atoms without a model to start from: the peaks of a SIRT volume are fitted as local orbitals; weak ones are
+ * dropped, near ones merged; a volume of the images minus the fit shows atoms that are missing; and so on until nothing
+ * changes. Start aet_recon_create_lot from the result for the final fit. `probe` is needed by the rigid model; NULL: the
+ * direct one. `options` and `progress` may be NULL; progress tells the cycle as iteration. The result does not depend on
+ * the number of threads.
+ *
+ * AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
+ * where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
+ * was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
+ * dataset in pixels, without minimum_distance, and the errors of aet_volume_create_sirt and aet_recon_create_lot. Any
+ * thread; `progress` is called on it.
+ */
+aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
+                                  const aet_probe *probe,
+                                  const aet_find_options *options,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_atoms **atoms);
 
 /* ---- Views of dense arrays ---- */
 

@@ -124,6 +124,8 @@ enum class Optimizer : std::int32_t {
     conjugate_gradient = AET_OPTIMIZER_CONJUGATE_GRADIENT,
     levenberg_marquardt = AET_OPTIMIZER_LEVENBERG_MARQUARDT
 };
+/// What is taken off the images before a volume is reconstructed.
+enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
 /// Why a run ended.
 enum class Outcome : std::int32_t {
     converged = AET_CONVERGED,
@@ -723,6 +725,16 @@ public:
                                                        observer.function(), observer.user(), &created)));
         return TiltSeries(created);
     }
+    /// A series of the images of an MRC or TIFF file; the pixel size may be left out where the file has one.
+    static TiltSeries from_file(const Context &context, const std::string &path, const Frames &frames,
+                                const Options &options, const ProgressFunction &progress = {}) {
+        const aet_frames c_frames = frames.c_struct();
+        detail::Observer observer(progress);
+        aet_dataset *created = nullptr;
+        detail::check(observer.finish(aet_dataset_create_from_file(context.get(), options.get(), path.c_str(), &c_frames,
+                                                                   observer.function(), observer.user(), &created)));
+        return TiltSeries(created);
+    }
     /// The atoms of a dataset folder, `which` is "truth" or "published".
     static Atoms read_atoms(const Context &context, const std::string &folder, const std::string &which,
                             const std::string &variant = {}) {
@@ -831,6 +843,132 @@ private:
     }
 
     detail::Handle<aet_dataset, aet_dataset_free> handle_;
+};
+
+// ---- volume ----------------------------------------------------------------------------------------------------
+
+/// An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n / 2 of each axis.
+class Volume {
+public:
+    /// How SIRT reconstructs.
+    class SirtOptions {
+    public:
+        SirtOptions() { detail::check(aet_sirt_options_init(&raw_, sizeof raw_)); }
+        /// Voxels along z, y and x; default: a cube as wide as the images.
+        SirtOptions &shape(std::int64_t nz, std::int64_t ny, std::int64_t nx) noexcept {
+            return raw_.nz = nz, raw_.ny = ny, raw_.nx = nx, *this;
+        }
+        /// A, at most a pixel; 0: a pixel.
+        SirtOptions &voxel_size(double size) noexcept { return raw_.voxel_size = size, *this; }
+        SirtOptions &iterations(std::int32_t count) noexcept { return raw_.iterations = count, *this; }
+        SirtOptions &accelerated(bool on) noexcept { return raw_.accelerated = on ? 1 : 0, *this; }
+        SirtOptions &positivity(bool on) noexcept { return raw_.positivity = on ? 1 : 0, *this; }
+        SirtOptions &background(Background background) noexcept {
+            return raw_.background = static_cast<std::int32_t>(background), *this;
+        }
+        /// Bytes; 0: no limit.
+        SirtOptions &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+        const aet_sirt_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_sirt_options raw_{};
+    };
+
+    /// How peaks become atoms.
+    class TraceOptions {
+    public:
+        TraceOptions() { detail::check(aet_trace_options_init(&raw_, sizeof raw_)); }
+        /// Standard deviation, voxels; 0: none.
+        TraceOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+        /// A; 0: two voxels.
+        TraceOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
+        /// Part of the 99.9 % quantile; 0: automatic.
+        TraceOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+        /// 0: all.
+        TraceOptions &max_atoms(std::int64_t count) noexcept { return raw_.max_atoms = count, *this; }
+        TraceOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+        const aet_trace_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_trace_options raw_{};
+    };
+
+    /// From values [z, y, x] and the edge of a voxel, A.
+    Volume(const Context &context, const ConstView &values, double voxel_size) {
+        aet_volume *created = nullptr;
+        detail::check(aet_volume_create(context.get(), values.get(), voxel_size, &created));
+        handle_.reset(created);
+    }
+    /// Takes over a handle of the C interface.
+    explicit Volume(aet_volume *owned) noexcept : handle_(owned) {}
+
+    /// Reads an MRC file; a `voxel_size` other than 0 replaces that of its header.
+    static Volume read(const Context &context, const std::string &path, double voxel_size = 0.0,
+                       const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_volume *created = nullptr;
+        detail::check(observer.finish(aet_volume_read(context.get(), path.c_str(), voxel_size, observer.function(),
+                                                      observer.user(), &created)));
+        return Volume(created);
+    }
+    /// Reconstructs by SIRT. Where `progress` ends it, the volume of the iterations done is returned.
+    static Volume sirt(const Context &context, const TiltSeries &series, const SirtOptions &options = SirtOptions(),
+                       const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_volume *created = nullptr;
+        const aet_status status = aet_volume_create_sirt(context.get(), series.get(), options.get(),
+                                                         observer.function(), observer.user(), &created);
+        Volume volume(created); // owns it before anything is thrown
+        observer.finish(status);
+        if (created == nullptr) detail::check(status);
+        return volume;
+    }
+
+    /// Writes an MRC file.
+    void write(const std::string &path, const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        detail::check(
+            observer.finish(aet_volume_write(get(), path.c_str(), observer.function(), observer.user())));
+    }
+    /// The peaks as atoms, the strongest first.
+    Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        detail::check(observer.finish(
+            aet_volume_trace(get(), options.get(), observer.function(), observer.user(), &created)));
+        return Atoms(created);
+    }
+
+    /// Voxels along z, y and x.
+    Shape shape() const {
+        std::array<std::int64_t, 3> shape{};
+        detail::check(aet_volume_shape(get(), shape.data()));
+        return {shape[0], shape[1], shape[2]};
+    }
+    /// A.
+    double voxel_size() const noexcept { return aet_volume_voxel_size(get()); }
+    /// The values [z, y, x], row-major.
+    template <class T = float>
+    std::vector<T> values() const {
+        const Shape extents = shape();
+        std::vector<T> values(detail::element_count(extents));
+        copy_to(View(values, extents));
+        return values;
+    }
+    /// The same into memory of the host.
+    void copy_to(const View &out) const { detail::check(aet_volume_copy_to(get(), out.get())); }
+    /// Relative residual at the beginning of every SIRT iteration; empty for other volumes.
+    std::vector<double> residuals() const {
+        std::vector<double> values(static_cast<std::size_t>(aet_volume_residual_count(get())));
+        const View out(values);
+        detail::check(aet_volume_copy_residuals(get(), out.get()));
+        return values;
+    }
+
+    aet_volume *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<aet_volume, aet_volume_free> handle_;
 };
 
 // ---- reconstruction --------------------------------------------------------------------------------------------
@@ -1298,6 +1436,55 @@ private:
         return created;
     }
 };
+
+// ---- atoms from images alone ---------------------------------------------------------------------------------------
+
+/// How atoms are found. Lengths in the unit of the series; 0: automatic.
+class FindOptions {
+public:
+    FindOptions() { detail::check(aet_find_options_init(&raw_, sizeof raw_)); }
+    /// The model that is fitted.
+    FindOptions &fit(const LocalOrbital::Options &options) noexcept { return fit_ = options, *this; }
+    /// The volume of the first guess.
+    FindOptions &sirt(const Volume::SirtOptions &options) noexcept { return sirt_ = options, *this; }
+    /// Below the shortest bond.
+    FindOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
+    FindOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+    FindOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+    /// Part of the median height below which an orbital is no atom.
+    FindOptions &weak(double part) noexcept { return raw_.weak = part, *this; }
+    FindOptions &max_cycles(std::int32_t count) noexcept { return raw_.max_cycles = count, *this; }
+    FindOptions &fit_iterations(std::int32_t count) noexcept { return raw_.fit_iterations = count, *this; }
+    FindOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+    /// The C structure; it points into this object.
+    aet_find_options c_struct() const noexcept {
+        aet_find_options raw = raw_;
+        raw.fit = fit_ ? fit_->get() : nullptr;
+        raw.sirt = sirt_ ? sirt_->get() : nullptr;
+        return raw;
+    }
+
+private:
+    aet_find_options raw_{};
+    std::optional<LocalOrbital::Options> fit_;
+    std::optional<Volume::SirtOptions> sirt_;
+};
+
+/// Finds the atoms of a series without a model to start from. Where `progress` ends it, the atoms of the last fit are
+/// returned. A probe is needed by the rigid model.
+inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
+                        const FindOptions &options = FindOptions(), const ProgressFunction &progress = {}) {
+    const aet_find_options c_options = options.c_struct();
+    detail::Observer observer(progress);
+    aet_atoms *created = nullptr;
+    const aet_status status =
+        aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
+                               observer.function(), observer.user(), &created);
+    Atoms atoms(created); // owns it before anything is thrown
+    observer.finish(status);
+    if (created == nullptr) detail::check(status);
+    return atoms;
+}
 
 } // namespace aet
 

@@ -30,6 +30,8 @@ const FIRST: &[&str] = &[
     "recon_terms",
     "recon_store",
     "snapshot",
+    "volume",
+    "find",
 ];
 
 fn root() -> &'static Path {

@@ -20,6 +20,7 @@ mod dataset_folder;
 mod dataset_metadata;
 mod elements;
 mod enums;
+mod find;
 #[cfg(test)]
 mod fixture;
 mod frames;
@@ -43,6 +44,7 @@ mod status;
 mod text;
 mod version;
 mod view;
+mod volume;
 
 pub use atoms::*;
 pub use atoms_compare::*;
@@ -51,6 +53,7 @@ pub use dataset::*;
 pub use dataset_columns::*;
 pub use dataset_folder::*;
 pub use dataset_metadata::*;
+pub use find::*;
 pub use frames::*;
 pub use log::*;
 pub use lot::*;
@@ -67,3 +70,4 @@ pub use snapshot::*;
 pub use status::*;
 pub use version::*;
 pub use view::*;
+pub use volume::*;

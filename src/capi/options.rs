@@ -4,7 +4,7 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_compare, context, dataset, frames, lot, probe, progress, recon, recon_options, view};
+use super::{atoms_compare, context, dataset, find, frames, lot, probe, progress, recon, recon_options, view, volume};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -146,6 +146,9 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<lot::aet_lot_options>(),
     grown::<recon::aet_block>(),
     grown::<recon_options::aet_run_options>(),
+    grown::<volume::aet_sirt_options>(),
+    grown::<volume::aet_trace_options>(),
+    grown::<find::aet_find_options>(),
 ];
 
 /// Name and size of a structure that grows.

@@ -26,9 +26,10 @@ using Printf: @printf
 
 export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
-export TiltSeries, read_series, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
+export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
 export Atoms, read_atoms, compare, Comparison
+export Volume, sirt, read_volume, trace, residuals, find_atoms
 export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
@@ -51,6 +52,7 @@ include("atoms.jl")
 include("dataset.jl")
 include("probe.jl")
 include("recon.jl")
+include("volume.jl")
 include("run.jl")
 include("second_order.jl")
 

@@ -28,6 +28,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_dataset_options_init(options::Ptr{DatasetOptions}, struct_size::Csize_t)::Int32
 @declare aet_frames_init(frames::Ptr{Frames}, struct_size::Csize_t)::Int32
 @declare aet_dataset_create(context::HandlePtr, options::Ptr{DatasetOptions}, images::Ptr{View}, frames::Ptr{Frames}, dataset::OutHandlePtr)::Int32
+@declare aet_dataset_create_from_file(context::HandlePtr, options::Ptr{DatasetOptions}, path::Cstring, frames::Ptr{Frames}, progress::Ptr{Cvoid}, user::Ref{Any}, dataset::OutHandlePtr)::Int32
 @declare aet_dataset_read(context::HandlePtr, folder::Cstring, variant::Cstring, progress::Ptr{Cvoid}, user::Ref{Any}, dataset::OutHandlePtr)::Int32
 @declare aet_dataset_write(dataset::HandlePtr, folder::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_dataset_read_atoms(context::HandlePtr, folder::Cstring, which::Cstring, variant::Cstring, atoms::OutHandlePtr)::Int32
@@ -72,6 +73,25 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_probe_defocus(probe::HandlePtr)::Float64
 @declare aet_probe_wave(probe::HandlePtr, pixel_size::Float64, depth::Float64, x::Float64, y::Float64, out::Ptr{View})::Int32
 @declare aet_probe_intensity(probe::HandlePtr, pixel_size::Float64, depth::Float64, out::Ptr{View})::Int32
+
+# volume
+@declare aet_sirt_options_init(options::Ptr{SirtOptions}, struct_size::Csize_t)::Int32
+@declare aet_trace_options_init(options::Ptr{TraceOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_create(context::HandlePtr, values::Ptr{View}, voxel_size::Float64, volume::OutHandlePtr)::Int32
+@declare aet_volume_read(context::HandlePtr, path::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_write(volume::HandlePtr, path::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_volume_create_sirt(context::HandlePtr, dataset::HandlePtr, options::Ptr{SirtOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_free(volume::HandlePtr)::Cvoid
+@declare aet_volume_shape(volume::HandlePtr, shape::Ptr{Int64})::Int32
+@declare aet_volume_voxel_size(volume::HandlePtr)::Float64
+@declare aet_volume_copy_to(volume::HandlePtr, out::Ptr{View})::Int32
+@declare aet_volume_residual_count(volume::HandlePtr)::Int64
+@declare aet_volume_copy_residuals(volume::HandlePtr, out::Ptr{View})::Int32
+@declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+
+# atoms from images alone
+@declare aet_find_options_init(options::Ptr{FindOptions}, struct_size::Csize_t)::Int32
+@declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
 
 # reconstruction
 @declare aet_lot_options_init(options::Ptr{LotOptions}, struct_size::Csize_t)::Int32

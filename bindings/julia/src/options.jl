@@ -14,6 +14,7 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
     (RunOptions, :optimizer) => OPTIMIZERS,
+    (SirtOptions, :background) => BACKGROUNDS,
 )
 
 "Names of the options of a struct."

@@ -175,6 +175,46 @@ mutable struct RunOptions <: CStruct
     RunOptions() = new(0, 0, 0, 0, 0, 0, 0, 0)
 end
 
+mutable struct SirtOptions <: CStruct
+    struct_size::Csize_t
+    nz::Int64
+    ny::Int64
+    nx::Int64
+    voxel_size::Float64
+    memory_limit::Float64
+    iterations::Int32
+    accelerated::Int32
+    positivity::Int32
+    background::Int32
+    SirtOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct TraceOptions <: CStruct
+    struct_size::Csize_t
+    smoothing::Float64
+    minimum_distance::Float64
+    threshold::Float64
+    max_atoms::Int64
+    species::Int32
+    reserved::Int32
+    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct FindOptions <: CStruct
+    struct_size::Csize_t
+    fit::Ptr{LotOptions}
+    sirt::Ptr{SirtOptions}
+    minimum_distance::Float64
+    smoothing::Float64
+    threshold::Float64
+    weak::Float64
+    max_cycles::Int32
+    fit_iterations::Int32
+    species::Int32
+    reserved::Int32
+    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
 "C name and Julia type of every struct of the interface."
 const CSTRUCTS = (
     "aet_view" => View, "aet_const_view" => View,
@@ -183,6 +223,7 @@ const CSTRUCTS = (
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
+    "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
 )
 
 "A C enumeration: `PREFIX_NAME` in the header is `:name` here."
@@ -233,6 +274,8 @@ const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :specie
 const OPTIMIZERS = Enumeration("AET_OPTIMIZER", :automatic => 0, :lbfgs => 1, :gradient_descent => 2,
     :adam => 3, :conjugate_gradient => 4, :levenberg_marquardt => 5)
 
+const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
+
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS)

@@ -26,7 +26,10 @@ void require_layout() {
                   {"aet_probe_options", sizeof(aet_probe_options)},
                   {"aet_lot_options", sizeof(aet_lot_options)},
                   {"aet_block", sizeof(aet_block)},
-                  {"aet_run_options", sizeof(aet_run_options)}};
+                  {"aet_run_options", sizeof(aet_run_options)},
+                  {"aet_sirt_options", sizeof(aet_sirt_options)},
+                  {"aet_trace_options", sizeof(aet_trace_options)},
+                  {"aet_find_options", sizeof(aet_find_options)}};
   for (const auto &entry : expected) {
     const size_t got = aet_struct_size(entry.name);
     if (got != entry.size) {
@@ -53,6 +56,7 @@ const CommandTable &commands() {
     add_dataset_commands(all);
     add_atoms_commands(all);
     add_probe_commands(all);
+    add_volume_commands(all);
     add_recon_commands(all);
     add_evaluation_commands(all);
     add_second_order_commands(all);

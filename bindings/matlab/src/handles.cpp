@@ -29,6 +29,7 @@ void free_all_handles() noexcept {
   exiting = true;
   // Order is free: composite objects share what they need.
   HandleTable<aet_recon>::instance().clear();
+  HandleTable<aet_volume>::instance().clear();
   HandleTable<aet_dataset>::instance().clear();
   HandleTable<aet_atoms>::instance().clear();
   HandleTable<aet_probe>::instance().clear();

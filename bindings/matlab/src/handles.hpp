@@ -37,6 +37,11 @@ struct Kind<aet_atoms> {
   static void release(aet_atoms *object) { aet_atoms_free(object); }
 };
 template <>
+struct Kind<aet_volume> {
+  static constexpr const char *noun = "volume";
+  static void release(aet_volume *object) { aet_volume_free(object); }
+};
+template <>
 struct Kind<aet_recon> {
   static constexpr const char *noun = "reconstruction";
   static void release(aet_recon *object) { aet_recon_free(object); }

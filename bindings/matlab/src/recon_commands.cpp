@@ -25,6 +25,8 @@ constexpr Choice optimizers[] = {{"automatic", AET_OPTIMIZER_AUTOMATIC},
                                  {"conjugateGradient", AET_OPTIMIZER_CONJUGATE_GRADIENT},
                                  {"levenbergMarquardt", AET_OPTIMIZER_LEVENBERG_MARQUARDT}};
 
+}  // namespace
+
 aet_lot_options lot_options(const Options &given) {
   auto options = defaults(aet_lot_options_init);
   given.choose("Model", models, options.model);
@@ -41,6 +43,8 @@ aet_lot_options lot_options(const Options &given) {
   given.read("MemoryLimit", options.memory_limit);
   return options;
 }
+
+namespace {
 
 void create_lot(Call &call) {
   const auto context = call.handle<aet_context>(0);

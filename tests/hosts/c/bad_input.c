@@ -23,6 +23,7 @@
 #include "aet.h"
 #include "check.h"
 #include "problem.h"
+#include "volumes.h"
 
 enum { PATH_CAPACITY = 4096, UNKNOWN = 99 };
 
@@ -1245,6 +1246,8 @@ int main(int argc, char **argv)
     check_paths(&f, &scratch);
     check_state_files(&f, &scratch);
     check_second_order(&f);
+    const path volume_file = join(&scratch, "volume.mrc");
+    check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);

@@ -270,6 +270,41 @@ void check_files(const std::string &data, const std::string &scratch) {
     check("comparison with the truth", slow.atoms().compare(truth).true_count == truth.size());
 }
 
+void check_volumes(const aet::Context &context, const Host &host, const std::string &scratch) {
+    std::vector<float> values(60);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
+    const aet::Volume volume(context, aet::ConstView(values, {3, 4, 5}), 0.5);
+    check("values of a volume", volume.values() == values && volume.shape() == aet::Shape({3, 4, 5}));
+    const std::string path = scratch + "/volume.mrc";
+    volume.write(path);
+    check("MRC and back", aet::Volume::read(context, path).values() == values);
+    const std::vector<double> angles{-10, 0, 10};
+    const auto frames = aet::Frames{}.angles_deg(aet::ConstView(angles), aet::TiltAxis::y);
+    const auto from_file = aet::TiltSeries::from_file(context, path, frames, aet::TiltSeries::Options{});
+    check("series from a file", from_file.image_count() == 3 && std::abs(from_file.pixel_size() - 0.5) < 1e-6);
+    expect("volume that is not there", AET_ERROR_FILE, "no such", [&] { (void)aet::Volume::read(context, "no such"); });
+
+    const auto series = host.series(context);
+    const auto tomogram = aet::Volume::sirt(context, series);
+    const std::vector<double> residuals = tomogram.residuals();
+    check("residuals fall", residuals.size() == 25 && residuals.back() < residuals.front());
+    const auto stopped = aet::Volume::sirt(context, series, {}, [](const aet::Progress &p) { return p.iteration < 2; });
+    check("a stopped reconstruction is kept", stopped.residuals().size() == 2);
+    bool rethrown = false;
+    try {
+        (void)aet::Volume::sirt(context, series, {},
+                                [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function throws", rethrown);
+    check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
+    const auto options = aet::FindOptions{}.species(14).fit(aet::LocalOrbital::Options{}.model(aet::Model::direct));
+    check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
+    expect("weak 2", AET_ERROR_RANGE, "weak",
+           [&] { (void)aet::find_atoms(series, nullptr, aet::FindOptions{}.weak(2)); });
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -286,6 +321,7 @@ int main(int argc, char **argv) {
         check_second_order(context, host);
         check_growing(context, host);
         check_files(argv[1], argv[2]);
+        check_volumes(context, host, argv[2]);
     } catch (const std::exception &e) {
         check(std::string("unexpected exception: ") + e.what(), false);
     }

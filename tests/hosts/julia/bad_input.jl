@@ -10,6 +10,7 @@ using AET
 
 include("checks.jl")
 include("problem.jl")
+include("volumes.jl")
 
 length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
 const DATA, SCRATCH = ARGS
@@ -590,4 +591,5 @@ check_finalizer_storm()
 check_folders(SCRATCH)
 check_atom_files(SCRATCH)
 check_states(SCRATCH)
+check_volumes(SCRATCH)
 finish()
