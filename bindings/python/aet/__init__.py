@@ -22,6 +22,7 @@ from .context import Context, default_context
 from .probe import Probe
 from .reconstruction import Block, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
+from .volume import Volume, find_atoms
 
 __all__ = [
     "AetError",
@@ -37,7 +38,9 @@ __all__ = [
     "Reconstruction",
     "Snapshot",
     "TiltSeries",
+    "Volume",
     "default_context",
+    "find_atoms",
     "set_log",
     "version_info",
 ]

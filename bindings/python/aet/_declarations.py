@@ -119,6 +119,10 @@ ENUMS = {
         "conjugate_gradient": 4,
         "levenberg_marquardt": 5,
     },
+    "aet_background": {
+        "automatic": 0,
+        "none": 1,
+    },
 }
 
 # Structure: (member, C type, documentation).
@@ -277,6 +281,40 @@ STRUCTS = {
         ("batch_fraction", "double", "Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8."),
         ("seed", "int64_t", "Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same."),
     ],
+    "aet_sirt_options": [
+        ("struct_size", "size_t", "sizeof(aet_sirt_options)."),
+        ("nz", "int64_t", "Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none."),
+        ("ny", "int64_t", "Voxels along y."),
+        ("nx", "int64_t", "Voxels along x."),
+        ("voxel_size", "double", "Edge of a voxel in the length unit, at most a pixel; 0: a pixel."),
+        ("memory_limit", "double", "Bytes that the reconstruction may need beside the dataset; 0: no limit."),
+        ("iterations", "int32_t", "Iterations; 0: 25."),
+        ("accelerated", "int32_t", "1: extrapolate (Nesterov), the default; 0: plain SIRT."),
+        ("positivity", "int32_t", "1: voxels stay at 0 or above, the default; 0: not."),
+        ("background", "int32_t", "An aet_background."),
+    ],
+    "aet_trace_options": [
+        ("struct_size", "size_t", "sizeof(aet_trace_options)."),
+        ("smoothing", "double", "Standard deviation of the Gaussian smoothing, voxels; default 1; 0: none."),
+        ("minimum_distance", "double", "Smallest distance of two atoms, in the unit of the voxel size (angstrom); 0: two voxels."),
+        ("threshold", "double", "Smallest height of a peak as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25."),
+        ("max_atoms", "int64_t", "Most atoms, the strongest are kept; 0: all."),
+        ("species", "int32_t", "Atomic number of all atoms; 0: unknown."),
+        ("reserved", "int32_t", "Zero."),
+    ],
+    "aet_find_options": [
+        ("struct_size", "size_t", "sizeof(aet_find_options)."),
+        ("fit", "const aet_lot_options *", "The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct model without a probe."),
+        ("sirt", "const aet_sirt_options *", "The volume of the first guess, whose shape residual volumes have, too. NULL: the defaults."),
+        ("minimum_distance", "double", "Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels."),
+        ("smoothing", "double", "Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance."),
+        ("threshold", "double", "Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25."),
+        ("weak", "double", "Orbitals lower than this part of the median height are no atoms; 0: 0.4. With species of very different heights it must lie below the ratio of the lightest to the median."),
+        ("max_cycles", "int32_t", "Fits at most; 0: 12."),
+        ("fit_iterations", "int32_t", "Iterations of each fit; 0: 40."),
+        ("species", "int32_t", "Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown."),
+        ("reserved", "int32_t", "Zero."),
+    ],
 }
 
 # Structures of which only the library knows the content.
@@ -287,6 +325,7 @@ HANDLES = [
     "aet_probe",
     "aet_recon",
     "aet_snapshot",
+    "aet_volume",
 ]
 
 # Function type: what it returns, and (argument, C type).
@@ -341,6 +380,7 @@ FUNCTIONS = {
     "aet_dataset_read": ("aet_status", [("context", "const aet_context *"), ("folder", "const char *"), ("variant", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("dataset", "aet_dataset **")]),
     "aet_dataset_write": ("aet_status", [("dataset", "const aet_dataset *"), ("folder", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
     "aet_dataset_read_atoms": ("aet_status", [("context", "const aet_context *"), ("folder", "const char *"), ("which", "const char *"), ("variant", "const char *"), ("atoms", "aet_atoms **")]),
+    "aet_dataset_create_from_file": ("aet_status", [("context", "const aet_context *"), ("options", "const aet_dataset_options *"), ("path", "const char *"), ("frames", "const aet_frames *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("dataset", "aet_dataset **")]),
     "aet_dataset_copy_column": ("aet_status", [("dataset", "const aet_dataset *"), ("name", "const char *"), ("out", "const aet_view *")]),
     "aet_dataset_set_metadata": ("aet_status", [("dataset", "const aet_dataset *"), ("key", "const char *"), ("value", "const char *"), ("unit", "const char *")]),
     "aet_dataset_metadata_count": ("int64_t", [("dataset", "const aet_dataset *")]),
@@ -400,4 +440,19 @@ FUNCTIONS = {
     "aet_snapshot_loss": ("double", [("snapshot", "const aet_snapshot *")]),
     "aet_snapshot_generation": ("uint64_t", [("snapshot", "const aet_snapshot *")]),
     "aet_snapshot_get_atoms": ("aet_status", [("snapshot", "const aet_snapshot *"), ("atoms", "aet_atoms **")]),
+    "aet_sirt_options_init": ("aet_status", [("options", "aet_sirt_options *"), ("struct_size", "size_t")]),
+    "aet_trace_options_init": ("aet_status", [("options", "aet_trace_options *"), ("struct_size", "size_t")]),
+    "aet_volume_create": ("aet_status", [("context", "const aet_context *"), ("values", "const aet_const_view *"), ("voxel_size", "double"), ("volume", "aet_volume **")]),
+    "aet_volume_read": ("aet_status", [("context", "const aet_context *"), ("path", "const char *"), ("voxel_size", "double"), ("progress", "aet_progress_fn"), ("user", "void *"), ("volume", "aet_volume **")]),
+    "aet_volume_write": ("aet_status", [("volume", "const aet_volume *"), ("path", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
+    "aet_volume_create_sirt": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("options", "const aet_sirt_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("volume", "aet_volume **")]),
+    "aet_volume_free": ("void", [("volume", "aet_volume *")]),
+    "aet_volume_shape": ("aet_status", [("volume", "const aet_volume *"), ("shape", "int64_t *")]),
+    "aet_volume_voxel_size": ("double", [("volume", "const aet_volume *")]),
+    "aet_volume_copy_to": ("aet_status", [("volume", "const aet_volume *"), ("out", "const aet_view *")]),
+    "aet_volume_residual_count": ("int64_t", [("volume", "const aet_volume *")]),
+    "aet_volume_copy_residuals": ("aet_status", [("volume", "const aet_volume *"), ("out", "const aet_view *")]),
+    "aet_volume_trace": ("aet_status", [("volume", "const aet_volume *"), ("options", "const aet_trace_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **")]),
+    "aet_find_options_init": ("aet_status", [("options", "aet_find_options *"), ("struct_size", "size_t")]),
+    "aet_dataset_find_atoms": ("aet_status", [("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("options", "const aet_find_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **")]),
 }

@@ -184,7 +184,7 @@ class Function:
         if self.returns == "aet_status":
             outcome = self._outcome(value)
             if outcome != "ok":
-                raise AetError(value, status_name(value), f"{self.name} ended before it was done: {outcome}")
+                raise self._unfinished(value, outcome)
             return handle
         pending.raise_it()
         return value.decode("utf-8") if isinstance(value, bytes) else value
@@ -193,6 +193,17 @@ class Function:
         """Name of the outcome ("converged") of a function with several good ones; AetError for faults."""
         value, _ = self._called(arguments)
         return self._outcome(value)
+
+    def kept(self, *arguments):
+        """The new handle of a function that keeps what it has when it ends early; AetError where that is nothing."""
+        value, handle = self._called(arguments)
+        outcome = self._outcome(value)
+        if handle is None:
+            raise self._unfinished(value, outcome)
+        return handle
+
+    def _unfinished(self, value, outcome):
+        return AetError(value, status_name(value), f"{self.name} ended before it was done: {outcome}")
 
     def without_checks(self, pointer):
         """Frees a pointer: for finalizers, which have nobody to report to."""

@@ -46,6 +46,9 @@ class Options:
             view = input_view(value, member)
             self.kept.append(view)
             return ctypes.addressof(view)
+        if isinstance(value, Options) and declared == f"const {value.name} *":
+            self.kept.append(value)
+            return ctypes.addressof(value.structure)
         if declared in ("double", "float"):
             return real(value, member)
         if declared in SCALARS:

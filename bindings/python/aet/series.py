@@ -73,6 +73,23 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
             raise fault("null", f"images: got none, but {', '.join(of_frames)} of them")
         self._take(lib.aet_dataset_create(context or default_context(), settings, images, frames))
 
+    @classmethod
+    @takes_options(lib.aet_dataset_options_init, lib.aet_frames_init)
+    def from_file(cls, path, *, progress=None, context=None, **options):
+        """A series of the images in an MRC or TIFF stack, with options as for `TiltSeries(...)`: arrays of one value
+        or row per image.
+
+        AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED and AET_ERROR_UNSUPPORTED for files it cannot read.
+        """
+        of_series, of_frames = split(options, lib.aet_dataset_options_init, lib.aet_frames_init)
+        settings = Options(lib.aet_dataset_options_init, of_series)
+        frames = Options(lib.aet_frames_init, of_frames)
+        with LongCall(progress) as call:
+            made = lib.aet_dataset_create_from_file(
+                context or default_context(), settings, path, frames, call.report, None
+            )
+            return cls._of(made)
+
     # ---- folders ----
 
     @classmethod

@@ -319,6 +319,35 @@ def second_order_and_terms():
     check("the reconstruction works after all that", runs(recon))
 
 
+def volumes():
+    series = aet.TiltSeries.read(DATA)
+    check_fault(lambda: aet.Volume(np.zeros((2, 2)), 1.0), "two axes", "shape", "values")
+    check_fault(lambda: aet.Volume(np.zeros((2, 0, 2)), 1.0), "no voxels", "empty", "volume")
+    check_fault(lambda: aet.Volume(np.full((2, 2, 2), np.nan), 1.0), "NaN voxels", "non_finite")
+    check_fault(lambda: aet.Volume(np.zeros((2, 2, 2)), -1.0), "negative voxels", "range", "voxel_size", "-1")
+    flat = aet.Volume(np.ones((4, 4, 4)), 1.0)
+    check_fault(flat.trace, "no peak", "empty")
+    check_fault(lambda: flat.trace(smoothing=-1.0), "negative smoothing", "range", "smoothing")
+    check_fault(lambda: flat.copy_to(np.zeros((4, 4, 5))), "wrong size", "shape", "[4, 4, 4]")
+    check_fault(lambda: aet.Volume.sirt(series, voxel_size=9.0), "large voxels", "range", "voxel_size")
+    check_fault(lambda: aet.Volume.sirt(series, background="black"), "background", "unknown_option", "automatic")
+    check_fault(lambda: aet.find_atoms(series, fit={"modell": "direct"}), "wrong word", "unknown_option", "modell")
+    check_fault(lambda: aet.find_atoms(series, weak=2.0), "weak above 1", "range", "weak")
+    path = SCRATCH / "cut.mrc"
+    flat.write(path)
+    path.write_bytes(path.read_bytes()[:-7])
+    check_fault(lambda: aet.Volume.read(path), "a file cut short", "truncated", "cut.mrc")
+    path.write_bytes(b"no volume at all" * 100)
+    check_fault(lambda: aet.Volume.read(path), "no MRC file", "format", "cut.mrc")
+    check_fault(lambda: aet.TiltSeries.from_file(path, pixel_size=1.0), "no stack", "format", "cut.mrc")
+
+    def failing(_):
+        raise LookupError("from the progress function")
+
+    stopped = lambda: aet.Volume.sirt(series, progress=failing)
+    check_raises(stopped, "exceptions of progress come out", LookupError, "progress function")
+
+
 def cut(path, fraction):
     content = path.read_bytes()
     path.write_bytes(content[: int(fraction * len(content))])
@@ -377,7 +406,7 @@ def bad_states():
 
     for fraction in (0.9, 0.5, 0.01):
         damaged(f"state cut to {fraction}", "truncated", lambda data: data[: int(fraction * len(data))])
-    damaged("state of another version", "file_version", changed(8, 0xFE), 1)
+    damaged("state of another version", "file_version", changed(8, 0xFE), 2)
     damaged("state with a bit flipped", "format", changed(len(content) // 2, 0x10))
     damaged("file that is no state", "format", lambda data: bytes([1, 2, 3, 4]) * 250, "AETSTATE")
     path.write_bytes(content)
@@ -403,6 +432,7 @@ run(
     refused_changes_change_nothing,
     options,
     second_order_and_terms,
+    volumes,
     bad_folders,
     bad_states,
 )

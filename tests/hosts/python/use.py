@@ -282,6 +282,34 @@ def parameters_are_blocks():
     check("a knob turned", recon.get_param("lbfgs.memory") == 7)
 
 
+def volumes_and_atoms_from_images_alone():
+    values = np.zeros((9, 10, 11), order="F")
+    values[2:6, 3:7, 4:8] = [[[1], [2], [2], [1]]]
+    values[4, 5, 6] = 7.5
+    volume = aet.Volume(values, 0.5)
+    check("a volume gives back what it was given", np.array_equal(volume.values, values.astype("f4")))
+    check("and its sizes", (volume.shape, volume.voxel_size, volume.residuals.size) == ((9, 10, 11), 0.5, 0))
+    backwards = np.zeros((11, 10, 9))[::-1].T
+    check("into any array", np.array_equal(volume.copy_to(backwards), values))
+    atoms = volume.trace(smoothing=0.3, minimum_distance=1.0, max_atoms=1)
+    wanted = 0.5 * (np.array([6, 5, 4]) - [11 // 2, 10 // 2, 9 // 2])
+    check("its peak is an atom", len(atoms) == 1 and np.abs(atoms.positions[0] - wanted).max() < 0.3, atoms.positions)
+    path = SCRATCH / "volume.mrc"
+    volume.write(path)
+    read = aet.Volume.read(path)
+    check("a file keeps it", np.array_equal(read.values, volume.values) and abs(read.voxel_size - 0.5) < 1e-6)
+
+    series = aet.TiltSeries.read(DATA)
+    tomogram = aet.Volume.sirt(series, iterations=8)
+    check("SIRT lowers the residual", tomogram.residuals.size == 8 and tomogram.residuals[-1] < tomogram.residuals[0])
+    stopped = aet.Volume.sirt(series, iterations=50, progress=lambda p: p.iteration < 2)
+    check("a cancelled one is kept", 0 < stopped.residuals.size < 50)
+    truth = aet.TiltSeries.read_atoms(DATA)
+    found = aet.find_atoms(series, fit={"model": "direct"}, sirt={"iterations": 10})
+    report = found.compare(truth)
+    check("atoms are found from images alone", report.matched >= 0.9 * len(truth), report)
+
+
 def a_run_tells_what_it_does():
     recon, seen = small_reconstruction(), []
     outcome = recon.run(max_iterations=20, progress=seen.append)
@@ -511,6 +539,7 @@ run(
     second_order_agrees_with_first,
     terms_are_part_of_the_loss,
     parameters_are_blocks,
+    volumes_and_atoms_from_images_alone,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
     a_series_grows_during_a_run,
