@@ -16,6 +16,7 @@ mod second_order;
 mod start;
 mod state;
 mod terms;
+mod uncertainty;
 
 pub use evaluator::Evaluator;
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
@@ -23,3 +24,4 @@ pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
 pub use terms::{Projection, TermFunction};
+pub use uncertainty::{ErrorEstimate, ErrorMethod, ErrorOptions, NoiseModel};
