@@ -18,6 +18,7 @@ mod start;
 mod state;
 mod terms;
 mod tomography;
+mod uncertainty;
 
 pub use evaluator::Evaluator;
 pub use find::{find_atoms, FindOptions, Found};
@@ -27,3 +28,4 @@ pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
 pub use terms::{Projection, TermFunction};
 pub use tomography::{sirt, Background, SirtOptions, Tomogram};
+pub use uncertainty::{ErrorEstimate, ErrorMethod, ErrorOptions, NoiseModel};

@@ -222,7 +222,7 @@ impl Recipe {
         }
     }
 
-    fn interaction(&self, version: &SeriesVersion) -> Result<Interaction> {
+    pub(super) fn interaction(&self, version: &SeriesVersion) -> Result<Interaction> {
         if self.options.model == LotModel::Direct {
             return Ok(Interaction::Direct);
         }
@@ -322,7 +322,7 @@ impl Plan {
     }
 }
 
-fn series_geometry(version: &SeriesVersion) -> SeriesGeometry {
+pub(super) fn series_geometry(version: &SeriesVersion) -> SeriesGeometry {
     SeriesGeometry {
         rows: version.rows(),
         columns: version.columns(),

@@ -85,6 +85,10 @@ impl Reconstruction {
         &self.recipe.context
     }
 
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
     fn drive(&self) -> Result<MutexGuard<'_, Memory>> {
         self.recipe.context.check_process()?;
         match self.driver.try_lock() {

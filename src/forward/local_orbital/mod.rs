@@ -15,12 +15,14 @@
 
 mod direct;
 mod parameters;
+mod patches;
 mod placement;
 mod probes;
 pub mod reference;
 mod rigid;
 
 pub use parameters::{Blocks, Sharing};
+pub use patches::{AtomPatch, AtomPatches, AtomValues, ImagePose, PatchWorkspace};
 pub use probes::ProbeTables;
 
 use crate::context::Context;
