@@ -1,11 +1,12 @@
 //! Time of one pass (loss and gradient over all images) of the rigid local-orbital model: balls of random atoms, 24
 //! tilts x 3 foci, pixel 0.34 A, slices 4 A, 300 kV, 25 mrad, B 0.35 A^2.
 //!
-//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2]`. With AET_PEER_PYTHON naming a Python
+//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2] [--mode slices|templates|auto]`. With AET_PEER_PYTHON naming a Python
 //! that has torch, numpy and scipy, the PyTorch twin runs beside it and ratios are printed.
 
 use aet::context::{Context, ContextOptions};
 use aet::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
+use aet::forward::local_orbital::DepthMode;
 use aet::geometry::rotation_about;
 use aet::optics::ProbeOptions;
 use aet::reconstruct::{LossChoice, LotOptions, Reconstruction};
@@ -31,7 +32,7 @@ fn size(atoms: usize) -> (f64, usize) {
     }
 }
 
-fn problem(context: &Context, atoms: usize) -> Reconstruction {
+fn problem(context: &Context, atoms: usize, mode: DepthMode) -> Reconstruction {
     let (diameter, n) = size(atoms);
     // The minimum distance does not matter for the time; a loose one is quick to pack.
     let positions = random_packing(atoms, diameter, 1.5, 1).expect("a packing exists");
@@ -46,7 +47,7 @@ fn problem(context: &Context, atoms: usize) -> Reconstruction {
     let series = TiltSeries::new(options, pixels.view(), &frames).expect("a valid series");
     let probe = ProbeOptions::new(300e3, 25.0).build().expect("a valid probe");
     let atoms = Atoms::new(positions).expect("finite positions");
-    let options = LotOptions { width_start: Some(0.35), loss: Some(LossChoice::Mse), ..Default::default() };
+    let options = LotOptions { width_start: Some(0.35), loss: Some(LossChoice::Mse), mode, ..Default::default() };
     Reconstruction::local_orbital(context, &series, Some(&probe), &atoms, &options).expect("a reconstruction")
 }
 
@@ -89,6 +90,13 @@ fn main() {
             .filter_map(|a| a.parse().ok())
             .collect::<Vec<usize>>()
     };
+    let mode = match arguments.iter().position(|a| a == "--mode").and_then(|i| arguments.get(i + 1)).map(String::as_str)
+    {
+        None | Some("auto") => DepthMode::Auto,
+        Some("slices") => DepthMode::Slices,
+        Some("templates") => DepthMode::Templates,
+        Some(other) => panic!("--mode {other}: slices, templates or auto"),
+    };
     let mut sizes = after("--atoms");
     if sizes.is_empty() {
         sizes = vec![2_000, 10_000, 50_000];
@@ -97,16 +105,20 @@ fn main() {
     let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
     println!("rigid, {TILTS} tilts x {SECTIONS} foci, {threads} threads, path {}", context.simd().name());
     println!(
-        "{:>8} {:>7} {:>7} {:>10} {:>10} {:>12} {:>8}",
-        "atoms", "pixels", "slices", "best s", "median s", "PyTorch s", "ratio"
+        "{:>8} {:>7} {:>11} {:>7} {:>10} {:>10} {:>12} {:>8}",
+        "atoms", "pixels", "mode", "slices", "best s", "median s", "PyTorch s", "ratio"
     );
     for atoms in sizes {
-        let recon = problem(&context, atoms);
+        let recon = problem(&context, atoms, mode);
         let (best, median) = time_pass(&recon);
         let peer = peer(atoms, threads);
         let (of_peer, ratio) =
             peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
-        let slices = &recon.record()["slices"];
-        println!("{atoms:>8} {:>7} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8}", size(atoms).1);
+        let record = recon.record();
+        let (mode, slices) = (record["mode"].as_str().unwrap_or_default(), &record["slices"]);
+        println!(
+            "{atoms:>8} {:>7} {mode:>11} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8}",
+            size(atoms).1
+        );
     }
 }

@@ -1108,6 +1108,20 @@ enum {
 };
 typedef int32_t aet_slicing;
 
+/** How the rigid model follows the probe along the beam. */
+enum {
+  /** Templates where they take less work than slices and these are not hard, else slices. */
+  AET_LOT_MODE_AUTOMATIC = 0,
+  /** Slices of `slice_thickness`, as in the papers. */
+  AET_LOT_MODE_SLICES = 1,
+  /**
+   * Every atom is shared by the probes of a few depths: all depths within an error of about 1e-4 and with fewer
+   * transforms. `slice_thickness` plays no part; AET_ERROR_UNSUPPORTED with hard slices.
+   */
+  AET_LOT_MODE_TEMPLATES = 2,
+};
+typedef int32_t aet_lot_mode;
+
 /** Type of numbers in the kernels; parameters and sums are double in both. */
 enum {
   /** float: fast. */
@@ -1160,6 +1174,10 @@ typedef struct aet_lot_options {
   double cutoff;
   /** Bytes that an evaluation may need beside the dataset; 0: no limit. */
   double memory_limit;
+  /** An aet_lot_mode. */
+  int32_t mode;
+  /** 0. */
+  int32_t reserved;
 } aet_lot_options;
 
 /**
@@ -1179,7 +1197,8 @@ aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
  * AET_ERROR_NOT_READY until tilts are appended.
  *
  * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
- * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
+ * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels;
+ * templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
  * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
  * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
  */

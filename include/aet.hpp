@@ -106,6 +106,12 @@ enum class Model : std::int32_t {
 enum class Loss : std::int32_t { automatic = AET_LOSS_AUTOMATIC, mse = AET_LOSS_MSE, poisson = AET_LOSS_POISSON };
 /// How an atom is shared out among slices.
 enum class Slicing : std::int32_t { linear = AET_SLICING_LINEAR, hard = AET_SLICING_HARD };
+/// How the rigid model follows the probe along the beam.
+enum class DepthMode : std::int32_t {
+    automatic = AET_LOT_MODE_AUTOMATIC,
+    slices = AET_LOT_MODE_SLICES,
+    templates = AET_LOT_MODE_TEMPLATES
+};
 /// Precision of the kernels; sums and everything that crosses the interface are double.
 enum class Precision : std::int32_t { f32 = AET_PRECISION_SINGLE, f64 = AET_PRECISION_DOUBLE };
 /// Which atoms have one height or width in common.
@@ -1401,6 +1407,7 @@ public:
         Options &width_sharing(Sharing sharing) noexcept {
             return raw_.width_sharing = static_cast<std::int32_t>(sharing), *this;
         }
+        Options &mode(DepthMode mode) noexcept { return raw_.mode = static_cast<std::int32_t>(mode), *this; }
         /// A; 0: 4 A.
         Options &slice_thickness(double thickness) noexcept { return raw_.slice_thickness = thickness, *this; }
         /// Widths B at the start, A^2; 0: the atoms' own, else 0.5.

@@ -5,7 +5,7 @@ mod common;
 use aet::check;
 use aet::context::Context;
 use aet::forward::local_orbital::reference::Reference;
-use aet::forward::local_orbital::{Interaction, Sharing, Slicing};
+use aet::forward::local_orbital::{DepthMode, Interaction, Sharing, Slicing};
 use aet::problem::Want;
 use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use aet::simd::SimdPath;
@@ -14,11 +14,19 @@ use common::{atoms, moved, noise, series};
 const BLOCKS: [&str; 9] =
     ["positions", "heights", "widths", "drift", "depth_offset", "defocus", "angles", "scale", "background"];
 
-fn options(model: LotModel, slicing: Slicing, loss: LossChoice, precision: Precision) -> LotOptions {
+type Model = (LotModel, Slicing, DepthMode);
+
+const DIRECT: Model = (LotModel::Direct, Slicing::Linear, DepthMode::Auto);
+const LINEAR: Model = (LotModel::Rigid, Slicing::Linear, DepthMode::Slices);
+const HARD: Model = (LotModel::Rigid, Slicing::Hard, DepthMode::Slices);
+const TEMPLATES: Model = (LotModel::Rigid, Slicing::Linear, DepthMode::Templates);
+
+fn options((model, slicing, mode): Model, loss: LossChoice, precision: Precision) -> LotOptions {
     let height_sharing = Some(Sharing::Atom);
     LotOptions {
         model,
         slicing,
+        mode,
         loss: Some(loss),
         precision,
         height_sharing,
@@ -68,23 +76,21 @@ fn gradient_errors(recon: &Reconstruction, step: f64) -> Vec<(&'static str, f64)
 #[test]
 fn every_block_has_the_exact_gradient_in_double_precision() {
     let context = common::context(2);
-    for (model, slicing) in
-        [(LotModel::Direct, Slicing::Linear), (LotModel::Rigid, Slicing::Linear), (LotModel::Rigid, Slicing::Hard)]
-    {
+    for model in [DIRECT, LINEAR, HARD, TEMPLATES] {
         for loss in [LossChoice::Mse, LossChoice::Poisson] {
-            let recon = free_reconstruction(&context, &options(model, slicing, loss, Precision::Double));
+            let recon = free_reconstruction(&context, &options(model, loss, Precision::Double));
             let errors = gradient_errors(&recon, 2e-4);
-            let wanted = match (model, slicing) {
-                (LotModel::Direct, _) => 7,
-                (_, Slicing::Linear) => 9,
-                (_, Slicing::Hard) => 8,
+            let wanted = match model {
+                DIRECT => 7,
+                HARD => 8,
+                _ => 9,
             };
-            assert_eq!(errors.len(), wanted, "{model:?} {slicing:?}");
+            assert_eq!(errors.len(), wanted, "{model:?}");
             for (name, error) in errors {
-                println!("{model:?} {slicing:?} {loss:?} {name}: {error:.1e}");
+                println!("{model:?} {loss:?} {name}: {error:.1e}");
                 // Hard slices: an atom's image depends on its depth through the slice it is in, which differences
                 // of positions and angles would only see at an edge.
-                assert!(error < 1e-6, "{model:?} {slicing:?} {loss:?} {name}: {error:.3e}");
+                assert!(error < 1e-6, "{model:?} {loss:?} {name}: {error:.3e}");
             }
         }
     }
@@ -93,10 +99,11 @@ fn every_block_has_the_exact_gradient_in_double_precision() {
 #[test]
 fn single_precision_gradients_are_near_those_of_double() {
     let context = common::context(2);
-    for model in [LotModel::Direct, LotModel::Rigid] {
+    for model in [DIRECT, LINEAR, TEMPLATES] {
         for loss in [LossChoice::Mse, LossChoice::Poisson] {
             let [single, double] = [Precision::Single, Precision::Double]
-                .map(|p| free_reconstruction(&context, &options(model, Slicing::Linear, loss, p)));
+                .map(|p| LotOptions { cutoff: Some(3.4), ..options(model, loss, p) }) // equal windows, equal grids
+                .map(|options| free_reconstruction(&context, &options));
             let x = double.parameters();
             let (f, g) = single.loss_and_gradient(&x).unwrap();
             let (f64_, g64) = double.loss_and_gradient(&x).unwrap();
@@ -117,11 +124,9 @@ fn single_precision_gradients_are_near_those_of_double() {
 #[test]
 fn fast_model_equals_its_plain_twin() {
     let context = common::context(2);
-    for (model, slicing) in
-        [(LotModel::Direct, Slicing::Linear), (LotModel::Rigid, Slicing::Linear), (LotModel::Rigid, Slicing::Hard)]
-    {
+    for model in [DIRECT, LINEAR, HARD] {
         for sharing in [Sharing::Atom, Sharing::Species, Sharing::Common] {
-            let mut options = options(model, slicing, LossChoice::Mse, Precision::Double);
+            let mut options = options(model, LossChoice::Mse, Precision::Double);
             (options.height_sharing, options.width_sharing) = (Some(sharing), Some(sharing));
             let series = series(2, 2, 41, 38);
             let probe = common::probe();
@@ -130,10 +135,10 @@ fn fast_model_equals_its_plain_twin() {
             let twin = twin_images(&recon, &series.version(), &probe, &options, sharing);
             let largest = twin.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             let worst = images.iter().zip(&twin).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            println!("{model:?} {slicing:?} {sharing:?}: {:.1e}", worst / largest);
+            println!("{model:?} {sharing:?}: {:.1e}", worst / largest);
             // The rigid twin cuts the probes' tails at the image border, the fast one wraps them on a larger grid.
-            let tolerance = if model == LotModel::Direct { 1e-12 } else { 2e-3 };
-            assert!(worst < tolerance * largest, "{model:?} {slicing:?} {sharing:?}: {:.3e}", worst / largest);
+            let tolerance = if model == DIRECT { 1e-12 } else { 2e-3 };
+            assert!(worst < tolerance * largest, "{model:?} {sharing:?}: {:.3e}", worst / largest);
         }
     }
 }
@@ -166,6 +171,7 @@ fn twin_images(
             probe: Box::new(probe.clone()),
             slice_thickness: options.slice_thickness,
             slicing: options.slicing,
+            mode: options.mode,
         },
     };
     let parameters: Vec<f64> = recon.layout().blocks.iter().flat_map(|b| recon.block(b.name).unwrap()).collect();
@@ -186,10 +192,8 @@ fn twin_images(
 fn images_are_linear_in_the_heights_and_pull_back_is_the_adjoint() {
     let context = common::context(2);
     for (precision, tolerance) in [(Precision::Double, 1e-12), (Precision::Single, 1e-5)] {
-        for (model, slicing) in
-            [(LotModel::Direct, Slicing::Linear), (LotModel::Rigid, Slicing::Linear), (LotModel::Rigid, Slicing::Hard)]
-        {
-            let recon = free_reconstruction(&context, &options(model, slicing, LossChoice::Mse, precision));
+        for model in [DIRECT, LINEAR, HARD, TEMPLATES] {
+            let recon = free_reconstruction(&context, &options(model, LossChoice::Mse, precision));
             let background = recon.layout().block("background").unwrap().len();
             recon.set_block("background", &vec![0.0; background]).unwrap();
             let x = recon.parameters();
@@ -200,16 +204,17 @@ fn images_are_linear_in_the_heights_and_pull_back_is_the_adjoint() {
             let residual: Vec<f64> = (0..images.len()).map(|i| noise(i) - 0.5).collect();
             let gradient = recon.pull_back(&x, None, &residual).unwrap();
             let report = check::adjoint(&heights, &gradient[at..at + n], &images, &residual);
-            println!("{precision:?} {model:?} {slicing:?} {:.1e} factor {}", report.error, report.factor);
-            assert!(report.error < tolerance, "{precision:?} {model:?} {slicing:?}: {report:?}");
+            println!("{precision:?} {model:?} {:.1e} factor {}", report.error, report.factor);
+            assert!(report.error < tolerance, "{precision:?} {model:?}: {report:?}");
         }
     }
 }
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    for precision in [Precision::Single, Precision::Double] {
-        let options = options(LotModel::Rigid, Slicing::Linear, LossChoice::Mse, precision);
+    for (model, precision) in [(LINEAR, Precision::Single), (LINEAR, Precision::Double), (TEMPLATES, Precision::Single)]
+    {
+        let options = options(model, LossChoice::Mse, precision);
         let of_threads = |threads: usize| {
             let context = common::context(threads);
             let recon = free_reconstruction(&context, &options);
@@ -228,30 +233,31 @@ fn results_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn all_instruction_sets_agree() {
-    let of_path = |path: SimdPath| {
-        let options = options(LotModel::Rigid, Slicing::Linear, LossChoice::Mse, Precision::Double);
-        let recon = free_reconstruction(&common::context_on(path), &options);
-        let x = recon.parameters();
-        recon.loss_and_gradient(&x).unwrap()
-    };
-    let (loss, gradient) = of_path(SimdPath::Portable);
-    let largest = gradient.iter().fold(0.0f64, |m, g| m.max(g.abs()));
-    for path in [SimdPath::Avx2, SimdPath::Avx512] {
-        if path.checked().is_err() {
-            println!("skipped: this processor lacks {}", path.name());
-            continue;
+    for model in [LINEAR, TEMPLATES] {
+        let of_path = |path: SimdPath| {
+            let options = options(model, LossChoice::Mse, Precision::Double);
+            let recon = free_reconstruction(&common::context_on(path), &options);
+            let x = recon.parameters();
+            recon.loss_and_gradient(&x).unwrap()
+        };
+        let (loss, gradient) = of_path(SimdPath::Portable);
+        let largest = gradient.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+        for path in [SimdPath::Avx2, SimdPath::Avx512] {
+            if path.checked().is_err() {
+                println!("skipped: this processor lacks {}", path.name());
+                continue;
+            }
+            let (f, g) = of_path(path);
+            assert!((f / loss - 1.0).abs() < 1e-12);
+            assert!(g.iter().zip(&gradient).all(|(a, b)| (a - b).abs() < 1e-11 * largest), "{model:?} {path:?}");
         }
-        let (f, g) = of_path(path);
-        assert!((f / loss - 1.0).abs() < 1e-12);
-        assert!(g.iter().zip(&gradient).all(|(a, b)| (a - b).abs() < 1e-11 * largest), "{path:?}");
     }
 }
 
 #[test]
 fn subsets_add_up_and_tell_each_image() {
     let context = common::context(2);
-    let recon =
-        free_reconstruction(&context, &options(LotModel::Rigid, Slicing::Linear, LossChoice::Mse, Precision::Double));
+    let recon = free_reconstruction(&context, &options(TEMPLATES, LossChoice::Mse, Precision::Double));
     let x = recon.parameters();
     let want = Want { gradient: true, r_factors: true };
     let all = recon.evaluate(&x, None, want).unwrap();
@@ -271,9 +277,9 @@ fn subsets_add_up_and_tell_each_image() {
 fn drift_shifts_images_of_both_models_alike() {
     // A whole pixel of drift along x' and y' moves the image by one pixel.
     let context = common::context(2);
-    for model in [LotModel::Direct, LotModel::Rigid] {
+    for model in [DIRECT, LINEAR, TEMPLATES] {
         let series = series(1, 1, 40, 40);
-        let options = options(model, Slicing::Linear, LossChoice::Mse, Precision::Double);
+        let options = options(model, LossChoice::Mse, Precision::Double);
         let recon =
             Reconstruction::local_orbital(&context, &series, Some(&common::probe()), &atoms(), &options).unwrap();
         let x = recon.parameters();

@@ -5,17 +5,23 @@ mod common;
 
 use aet::check;
 use aet::context::Context;
-use aet::forward::local_orbital::{Sharing, Slicing};
+use aet::forward::local_orbital::{DepthMode, Sharing, Slicing};
 use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use common::{atoms, moved, noise, series};
 
-const MODELS: [(LotModel, Slicing); 3] =
-    [(LotModel::Direct, Slicing::Linear), (LotModel::Rigid, Slicing::Linear), (LotModel::Rigid, Slicing::Hard)];
+type Model = (LotModel, Slicing, DepthMode);
 
-fn options((model, slicing): (LotModel, Slicing), loss: LossChoice, precision: Precision) -> LotOptions {
+const MODELS: [Model; 4] = [
+    (LotModel::Direct, Slicing::Linear, DepthMode::Auto),
+    (LotModel::Rigid, Slicing::Linear, DepthMode::Slices),
+    (LotModel::Rigid, Slicing::Hard, DepthMode::Slices),
+    (LotModel::Rigid, Slicing::Linear, DepthMode::Templates),
+];
+
+fn options((model, slicing, mode): Model, loss: LossChoice, precision: Precision) -> LotOptions {
     let height_sharing = Some(Sharing::Atom);
     let (loss, width_start) = (Some(loss), Some(0.6));
-    LotOptions { model, slicing, loss, precision, height_sharing, width_start, ..Default::default() }
+    LotOptions { model, slicing, mode, loss, precision, height_sharing, width_start, ..Default::default() }
 }
 
 /// Every block freed that the model allows, moved away from special values.

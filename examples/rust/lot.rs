@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|peaks|FILE.xyz
-//!   [--perturb A]
-//!   [--seed N] [--model direct|rigid] [--loss mse|poisson] [--energy-ev E --semiangle-mrad A] [--sections LIST]
-//!   [--width-start A2] [--heights atom|species|common] [--widths atom|species|common] [--free BLOCK,BLOCK]
+//!   [--perturb A] [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
+//!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
+//!   [--widths atom|species|common] [--free BLOCK,BLOCK]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
 //! ```
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
@@ -12,7 +12,7 @@
 
 use aet::context::{log, Context, ContextOptions};
 use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, SeriesVersion, TiltSeries};
-use aet::forward::local_orbital::Sharing;
+use aet::forward::local_orbital::{DepthMode, Sharing};
 use aet::io::dataset_folder::{self, Which};
 use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
@@ -51,6 +51,7 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
     options.model = cli
         .opt_value_from_fn("--model", |v| one_of(v, &[("direct", LotModel::Direct), ("rigid", LotModel::Rigid)]))?
         .unwrap_or(LotModel::Direct);
+    options.mode = cli.opt_value_from_fn("--mode", depth_mode)?.unwrap_or(DepthMode::Auto);
     options.loss =
         cli.opt_value_from_fn("--loss", |v| one_of(v, &[("mse", LossChoice::Mse), ("poisson", LossChoice::Poisson)]))?;
     options.precision = cli
@@ -88,6 +89,10 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
 
 fn sharing(value: &str) -> std::result::Result<Sharing, String> {
     one_of(value, &[("atom", Sharing::Atom), ("species", Sharing::Species), ("common", Sharing::Common)])
+}
+
+fn depth_mode(value: &str) -> std::result::Result<DepthMode, String> {
+    one_of(value, &[DepthMode::Slices, DepthMode::Templates, DepthMode::Auto].map(|mode| (mode.name(), mode)))
 }
 
 fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> std::result::Result<T, String> {
@@ -276,6 +281,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let rmsd = |f: fn(&Comparison) -> f64| number(factor * of(f), 4);
     let published = factor * published.as_ref().map_or(f64::NAN, |(c, _)| c.rmsd_pm);
     let pairs = [
+        ("mode".into(), recon.record()["mode"].as_str().unwrap_or("direct").into()),
         ("true".into(), number(of(|c| c.true_count as f64), 0)),
         ("matched".into(), number(of(|c| c.matched as f64), 0)),
         ("missing".into(), number(of(|c| c.missing as f64), 0)),

@@ -6,7 +6,7 @@ use super::options::CStruct;
 use super::recon::aet_recon;
 use super::status::aet_status;
 use super::{aet_atoms, aet_context, aet_dataset, aet_probe};
-use crate::forward::local_orbital::{Sharing, Slicing};
+use crate::forward::local_orbital::{DepthMode, Sharing, Slicing};
 use crate::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use crate::{Error, Result};
 
@@ -59,6 +59,25 @@ pub enum aet_slicing {
 host_enum!(aet_slicing:
     Linear = "AET_SLICING_LINEAR",
     Hard = "AET_SLICING_HARD",
+);
+
+/// How the rigid model follows the probe along the beam.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_lot_mode {
+    /// Templates where they take less work than slices and these are not hard, else slices.
+    Automatic = 0,
+    /// Slices of `slice_thickness`, as in the papers.
+    Slices = 1,
+    /// Every atom is shared by the probes of a few depths: all depths within an error of about 1e-4 and with fewer
+    /// transforms. `slice_thickness` plays no part; AET_ERROR_UNSUPPORTED with hard slices.
+    Templates = 2,
+}
+
+host_enum!(aet_lot_mode:
+    Automatic = "AET_LOT_MODE_AUTOMATIC",
+    Slices = "AET_LOT_MODE_SLICES",
+    Templates = "AET_LOT_MODE_TEMPLATES",
 );
 
 /// Type of numbers in the kernels; parameters and sums are double in both.
@@ -127,11 +146,19 @@ pub struct aet_lot_options {
     pub cutoff: f64,
     /// Bytes that an evaluation may need beside the dataset; 0: no limit.
     pub memory_limit: f64,
+    /// An aet_lot_mode.
+    pub mode: i32,
+    /// 0.
+    pub reserved: i32,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; six i32 stand before the 8-byte members.
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; i32 members stand in pairs.
 unsafe impl CStruct for aet_lot_options {
     const NAME: &'static str = "aet_lot_options";
+
+    fn reserved(&self) -> i32 {
+        self.reserved
+    }
 
     fn defaults() -> Self {
         aet_lot_options {
@@ -148,6 +175,8 @@ unsafe impl CStruct for aet_lot_options {
             width_max: 0.0,
             cutoff: 0.0,
             memory_limit: 0.0,
+            mode: 0,
+            reserved: 0,
         }
     }
 }
@@ -204,6 +233,11 @@ impl TryFrom<aet_lot_options> for LotOptions {
             width_max: chosen(options.width_max),
             cutoff: chosen(options.cutoff),
             memory_limit: chosen(limit).map(|bytes| bytes as u64),
+            mode: match aet_lot_mode::from_number(options.mode, "mode")? {
+                aet_lot_mode::Automatic => DepthMode::Auto,
+                aet_lot_mode::Slices => DepthMode::Slices,
+                aet_lot_mode::Templates => DepthMode::Templates,
+            },
         })
     }
 }
@@ -225,7 +259,8 @@ pub unsafe extern "C" fn aet_lot_options_init(options: *mut aet_lot_options, str
 /// AET_ERROR_NOT_READY until tilts are appended.
 ///
 /// AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
-/// the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels), AET_ERROR_INCONSISTENT
+/// the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels;
+/// templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
 /// (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
 /// AET_ERROR_FORKED, AET_CANCELLED. Any thread.
 #[unsafe(no_mangle)]
@@ -270,10 +305,10 @@ mod tests {
         let mut options = aet_lot_options { model: 9, ..aet_lot_options::defaults() };
         // SAFETY: a local.
         let status = unsafe { aet_lot_options_init(&raw mut options, size_of::<aet_lot_options>()) };
-        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 80));
+        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 88));
         assert_eq!(LotOptions::try_from(options).unwrap(), LotOptions::default());
         // SAFETY: NULL is allowed to come.
-        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 80) } as i32, 100);
+        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 88) } as i32, 100);
     }
 
     #[test]
@@ -291,6 +326,9 @@ mod tests {
         fails(&mut scene, aet_lot_options { cutoff: f64::INFINITY, ..good }, 103, "cutoff is inf");
         fails(&mut scene, aet_lot_options { memory_limit: -1.0, ..good }, 103, "memory_limit is -1");
         fails(&mut scene, aet_lot_options { memory_limit: 1000.0, ..good }, 500, "1000 are allowed");
+        fails(&mut scene, aet_lot_options { mode: 3, ..good }, 104, "AET_LOT_MODE_TEMPLATES = 2");
+        fails(&mut scene, aet_lot_options { mode: 2, slicing: 1, ..good }, 107, "mode templates with hard slices");
+        fails(&mut scene, aet_lot_options { reserved: 1, ..good }, 103, "reserved of aet_lot_options is 1");
         fails(&mut scene, aet_lot_options { struct_size: 12, ..good }, 106, "aet_lot_options");
     }
 

@@ -5,11 +5,13 @@
 
 mod aberrations;
 mod aperture;
+mod depth;
 mod fft;
 mod probe;
 mod transfer;
 
 pub use aberrations::Aberrations;
 pub use aperture::Aperture;
+pub use depth::{DepthInterpolation, DepthRange};
 pub use probe::{Probe, ProbeOptions};
 pub use transfer::{ProbeTransfer, TransferWorkspace};

@@ -1,7 +1,7 @@
 //! Options of local-orbital reconstructions; `None` means automatic.
 
 use crate::error::{Error, Result};
-use crate::forward::local_orbital::{Sharing, Slicing};
+use crate::forward::local_orbital::{DepthMode, Sharing, Slicing};
 use serde::{Deserialize, Serialize};
 
 /// How probe and atoms interact.
@@ -63,6 +63,8 @@ pub struct LotOptions {
     pub cutoff: Option<f64>,
     /// Bytes an evaluation may use; `None`: no limit.
     pub memory_limit: Option<u64>,
+    /// Slices or templates of the rigid model.
+    pub mode: DepthMode,
 }
 
 impl Default for LotOptions {
@@ -80,6 +82,7 @@ impl Default for LotOptions {
             width_max: None,
             cutoff: None,
             memory_limit: None,
+            mode: DepthMode::Auto,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::dataset::SeriesVersion;
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{
-    Blocks, ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, SeriesGeometry, Sharing,
+    Blocks, DepthMode, ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, SeriesGeometry, Sharing,
 };
 use crate::forward::Loss;
 use crate::geometry::{self, AngleOrder, Mat3, Vec3};
@@ -47,6 +47,9 @@ pub(super) struct Plan {
     pub height_groups: Arc<Vec<u32>>,
     pub width_groups: Arc<Vec<u32>>,
     pub slices: usize,
+    /// `None` for the direct model.
+    pub mode: Option<DepthMode>,
+    pub template_error: Option<f64>,
     /// Intensities were fitted once (there were images).
     pub started: bool,
     pub poisson_floor: f64,
@@ -158,12 +161,15 @@ impl Recipe {
             (0..series.tilts).map(|t| series.angle_order.rotation(&blocks.angles_of(parameters, t))).collect();
         self.check_depth(&version, &positions, &rotations)?;
         let (width_min, width_max) = self.options.width_bounds(series.pixel_size);
+        // Room for widths that shrink in the fit.
+        let narrowest = parameters[blocks.widths.clone()].iter().copied().fold(width_max, f64::min);
         let model_options = LocalOrbitalOptions {
             interaction: self.interaction(&version)?,
             height_groups: height_groups.clone(),
             width_groups: width_groups.clone(),
             cutoff: self.options.cutoff,
             width_max,
+            narrowest: 0.5 * narrowest.max(width_min),
         };
         let simd = self.context.simd();
         let model = LocalOrbital::<T>::new(series, &positions, &rotations, &model_options, simd)?;
@@ -171,7 +177,7 @@ impl Recipe {
         (layout.blocks[Blocks::WIDTHS].lower, layout.blocks[Blocks::WIDTHS].upper) = (width_min, width_max);
         let (choice, floor) = self.loss(&version, poisson_floor)?;
         let loss = if choice == LossChoice::Mse { Loss::Mse } else { Loss::Poisson { floor } };
-        let slices = model.slice_count();
+        let (slices, mode, template_error) = (model.slice_count(), model.depth_mode(), model.template_error());
         let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), loss));
         self.check_memory(problem.memory_estimate())?;
         Ok(Plan {
@@ -184,6 +190,8 @@ impl Recipe {
             height_groups: Arc::new(height_groups),
             width_groups: Arc::new(width_groups),
             slices,
+            mode,
+            template_error,
             started: false,
             poisson_floor: floor,
             loss: choice,
@@ -239,6 +247,7 @@ impl Recipe {
             probe: Box::new(probe.clone()),
             slice_thickness: self.options.slice_thickness,
             slicing: self.options.slicing,
+            mode: self.options.mode,
         })
     }
 

@@ -24,7 +24,7 @@ pub struct OrbitalStamp<T> {
     pub height: T,
     /// c = pixel^2 / B.
     pub decay: T,
-    /// Weight t of the second image, 0..1.
+    /// Weight t of the second image, 0..1; with a [`DepthTable`] the depth in its steps.
     pub second: T,
 }
 
@@ -39,7 +39,7 @@ pub struct OrbitalSums<T> {
     pub dy: T,
     /// sum G g (dx^2 + dy^2) (pixels^2)
     pub radius2: T,
-    /// sum (G_second - G_first) g; 0 with one image
+    /// sum (G_second - G_first) g; 0 with one image; with a [`DepthTable`] the derivative by its step
     pub depth: T,
 }
 
@@ -150,6 +150,9 @@ macro_rules! by_lanes {
         }
     };
 }
+
+mod template;
+pub use template::{gather_templates, splat_templates, splat_templates_weighted, DepthTable, MAX_TEMPLATES};
 
 #[inline(always)]
 fn splat_any<T: Real, const FUSED: bool>(
@@ -396,9 +399,9 @@ fn gather_two<T: Real, const FUSED: bool, const W: usize>(
 mod tests {
     use super::*;
 
-    const PITCH: usize = 200;
+    pub(super) const PITCH: usize = 200;
 
-    fn stamps<T: Real>(half_width: u32) -> Vec<OrbitalStamp<T>> {
+    pub(super) fn stamps<T: Real>(half_width: u32) -> Vec<OrbitalStamp<T>> {
         (0..5)
             .map(|i| OrbitalStamp {
                 corner: (3 + i, 7 + 2 * i),

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{
-    ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, SeriesGeometry, Sharing, Slicing,
+    DepthMode, ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, SeriesGeometry, Sharing, Slicing,
 };
 use crate::geometry::{AngleOrder, Mat3};
 use crate::grid;
@@ -70,6 +70,7 @@ pub fn local_orbital_series(
         probe: Box::new(probe.clone()),
         slice_thickness: plan.slice_thickness,
         slicing: Slicing::Linear,
+        mode: DepthMode::Slices,
     });
     let common = Sharing::Common.groups(atoms.species());
     let options = LocalOrbitalOptions {
@@ -78,6 +79,7 @@ pub fn local_orbital_series(
         width_groups: common,
         cutoff: None,
         width_max: plan.width,
+        narrowest: plan.width,
     };
     let model = LocalOrbital::<f64>::new(geometry, atoms.positions(), &plan.rotations, &options, context.simd())?;
     let parameters = parameters(&model, atoms, plan);

@@ -11,6 +11,7 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :loss) => LOSSES,
     (LotOptions, :slicing) => SLICINGS,
     (LotOptions, :precision) => PRECISIONS,
+    (LotOptions, :mode) => LOT_MODES,
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
     (RunOptions, :optimizer) => OPTIMIZERS,

@@ -10,6 +10,7 @@ Options, by default the library's own choice:
 - `loss`: `:automatic`, `:mse` or `:poisson`;
 - `precision`: `:single` or `:double`;
 - `height_sharing`, `width_sharing`: one value per `:atom`, per `:species` or `:common` to all;
+- `mode`: `:slices` as in the papers, or `:templates`, which serve all depths with fewer transforms;
 - `slicing`: `:linear` or `:hard`; `slice_thickness` (A, default 4);
 - `width_start`, `width_min`, `width_max`: B in A^2;
 - `cutoff`: half width of an orbital's window in sqrt(B); `memory_limit` in bytes.

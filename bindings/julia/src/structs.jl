@@ -142,7 +142,9 @@ mutable struct LotOptions <: CStruct
     width_max::Float64
     cutoff::Float64
     memory_limit::Float64
-    LotOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    mode::Int32
+    reserved::Int32
+    LotOptions() = new(zeros(15)...)
 end
 
 mutable struct CBlock <: CStruct
@@ -268,6 +270,7 @@ const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
 const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
 const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2)
+const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2)
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
 const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
@@ -278,4 +281,4 @@ const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS)

@@ -9,6 +9,8 @@ classdef LocalOrbital < aet.internal.Object
     %     Model           'direct' | 'rigid': probe of the optics
     %     Loss            'automatic' | 'mse' | 'poisson'
     %     Precision       'single' | 'double'
+    %     Mode            'automatic' | 'slices' | 'templates': how the rigid
+    %                     model follows the probe along the beam
     %     Slicing         'linear' | 'hard'
     %     SliceThickness  angstrom (default 4)
     %     HeightSharing, WidthSharing
@@ -66,7 +68,7 @@ classdef LocalOrbital < aet.internal.Object
     end
 
     properties (Constant, Hidden)
-        options = {'Start', 'Model', 'Loss', 'Precision', 'Slicing', 'SliceThickness', ...
+        options = {'Start', 'Model', 'Loss', 'Precision', 'Mode', 'Slicing', 'SliceThickness', ...
             'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', 'MemoryLimit', 'Context'};
     end
 

@@ -13,6 +13,9 @@ constexpr Choice models[] = {
     {"direct", AET_LOT_MODEL_DIRECT}, {"rigid", AET_LOT_MODEL_RIGID}, {"adaptive", AET_LOT_MODEL_ADAPTIVE}};
 constexpr Choice losses[] = {{"automatic", AET_LOSS_AUTOMATIC}, {"mse", AET_LOSS_MSE}, {"poisson", AET_LOSS_POISSON}};
 constexpr Choice slicings[] = {{"linear", AET_SLICING_LINEAR}, {"hard", AET_SLICING_HARD}};
+constexpr Choice modes[] = {{"automatic", AET_LOT_MODE_AUTOMATIC},
+                             {"slices", AET_LOT_MODE_SLICES},
+                             {"templates", AET_LOT_MODE_TEMPLATES}};
 constexpr Choice precisions[] = {{"single", AET_PRECISION_SINGLE}, {"double", AET_PRECISION_DOUBLE}};
 constexpr Choice sharings[] = {{"automatic", AET_SHARING_AUTOMATIC},
                                {"atom", AET_SHARING_ATOM},
@@ -32,6 +35,7 @@ aet_lot_options lot_options(const Options &given) {
   given.choose("Model", models, options.model);
   given.choose("Loss", losses, options.loss);
   given.choose("Slicing", slicings, options.slicing);
+  given.choose("Mode", modes, options.mode);
   given.choose("Precision", precisions, options.precision);
   given.choose("HeightSharing", sharings, options.height_sharing);
   given.choose("WidthSharing", sharings, options.width_sharing);

@@ -1,7 +1,7 @@
 //! Direct model: p = delta, so that an image is the sum of its orbitals, I_j = s_j sum_i D_i + b_j.
 //! The drift (u, v) moves the orbitals themselves, as in formula (2).
 
-use super::placement::{Canvas, DepthBins, GeometryChange};
+use super::placement::{Canvas, DepthAxis, DepthBins, GeometryChange};
 use super::probes::ProbeTables;
 use super::{LocalOrbital, Workspace};
 use crate::error::Result;
@@ -10,7 +10,8 @@ use crate::problem::{ForwardModel, Point};
 use crate::simd::{self, Real};
 
 /// One slice that holds everything.
-const NO_DEPTH: DepthBins = DepthBins { first_centre: 0.0, thickness: 1.0, slices: 1, linear: false };
+const NO_DEPTH: DepthAxis =
+    DepthAxis::Slices(DepthBins { first_centre: 0.0, thickness: 1.0, slices: 1, linear: false });
 
 impl<T: Real> LocalOrbital<T> {
     fn direct_canvas(&self, parameters: &[f64]) -> Canvas {

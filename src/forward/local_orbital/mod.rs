@@ -8,7 +8,8 @@
 //!
 //! * direct: p = delta, one slice, no transform ([`direct`](self));
 //! * rigid: p_jk = |psi(z_k - f_j)|^2 of the optics. Slices have linear weights (an atom is shared by the two
-//!   neighbouring slice centres, which gives an exact derivative along the beam) or are hard, as in the papers.
+//!   neighbouring slice centres, which gives an exact derivative along the beam) or are hard, as in the papers; or an atom
+//!   is shared by the templates of a few depths with weights that make the image nearly exact ([`templates`](self)).
 //! * adaptive: free probe pixels; its place is a third arm of [`Interaction`].
 //!
 //! One tilt is one item of work: its slices are splatted and transformed once for all of its foci.
@@ -20,6 +21,7 @@ mod placement;
 mod probes;
 pub mod reference;
 mod rigid;
+mod templates;
 
 pub use parameters::{Blocks, Sharing};
 pub use patches::{AtomPatch, AtomPatches, AtomValues, ImagePose, PatchWorkspace};
@@ -32,7 +34,7 @@ use crate::optics::Probe;
 use crate::problem::{ForwardModel, Layout, Point};
 use crate::simd::{Real, SimdPath};
 use placement::Placement;
-use rigid::{Rigid, RigidWorkspace};
+use rigid::{Rigid, RigidInput, RigidWorkspace};
 
 /// How neighbouring slices share an atom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -42,6 +44,29 @@ pub enum Slicing {
     Linear,
     /// Whole atoms belong to the nearest slice centre; no derivative along the beam.
     Hard,
+}
+
+/// How the rigid model follows the probe along the beam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DepthMode {
+    /// Slices of a given thickness, as in the papers.
+    Slices,
+    /// Every atom is shared by the probes of a few depths: all depths within an error of 1e-4, fewer transforms.
+    Templates,
+    /// Templates where they take less work than slices; slices where these are asked to be hard.
+    Auto,
+}
+
+impl DepthMode {
+    /// Name as it stands in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            DepthMode::Slices => "slices",
+            DepthMode::Templates => "templates",
+            DepthMode::Auto => "auto",
+        }
+    }
 }
 
 /// One image of the series as the model sees it.
@@ -87,6 +112,8 @@ pub enum Interaction {
         slice_thickness: f64,
         /// Weights of slices.
         slicing: Slicing,
+        /// Slices or templates.
+        mode: DepthMode,
     },
 }
 
@@ -103,6 +130,8 @@ pub struct LocalOrbitalOptions {
     pub cutoff: Option<f64>,
     /// Largest width in A^2 that windows are laid out for.
     pub width_max: f64,
+    /// Smallest width in A^2 for which templates keep their error.
+    pub narrowest: f64,
 }
 
 /// The model, planned for one series and one number of atoms. Immutable.
@@ -149,9 +178,19 @@ impl<T: Real> LocalOrbital<T> {
         }
         let rigid = match &options.interaction {
             Interaction::Direct => None,
-            Interaction::Rigid { probe, slice_thickness, slicing } => {
-                Some(Rigid::new(&series, start, rotations, probe, *slice_thickness, *slicing, largest, simd)?)
-            }
+            Interaction::Rigid { probe, slice_thickness, slicing, mode } => Some(Rigid::new(&RigidInput {
+                series: &series,
+                start,
+                rotations,
+                probe,
+                thickness: *slice_thickness,
+                slicing: *slicing,
+                mode: *mode,
+                half_width: largest,
+                window: (2.0 * cutoff * (2.0 * options.narrowest).sqrt() / series.pixel_size + 1.0).powi(2),
+                narrowest: options.narrowest,
+                simd,
+            })?),
         };
         Ok(Self {
             series,
@@ -174,7 +213,17 @@ impl<T: Real> LocalOrbital<T> {
         self.blocks.layout(&self.series, self.rigid.as_ref().map(|r| r.slicing))
     }
 
-    /// Slices along the beam (1 for direct).
+    /// How the rigid model follows the probe along the beam; `None` for direct.
+    pub fn depth_mode(&self) -> Option<DepthMode> {
+        self.rigid.as_ref().map(|r| if r.templates.is_some() { DepthMode::Templates } else { DepthMode::Slices })
+    }
+
+    /// Largest error of the templates relative to the image of an atom in focus (root mean square over pixels and foci).
+    pub fn template_error(&self) -> Option<f64> {
+        self.rigid.as_ref()?.templates.as_ref().map(|t| t.error())
+    }
+
+    /// Slices, or depths of templates, along the beam (1 for direct).
     pub fn slice_count(&self) -> usize {
         self.rigid.as_ref().map_or(1, |r| r.slices)
     }

@@ -97,7 +97,7 @@ impl AtomPatches {
         (width_max, depth): (f64, f64),
     ) -> Result<Self> {
         let half = half_width(CUTOFF, width_max, series.pixel_size);
-        let Interaction::Rigid { probe, slice_thickness, slicing } = interaction else {
+        let Interaction::Rigid { probe, slice_thickness, slicing, .. } = interaction else {
             return Ok(Self { size: 2 * half + 1, probe: None, series });
         };
         let far = series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + depth;

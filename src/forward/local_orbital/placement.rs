@@ -8,6 +8,9 @@ use std::ops::Range;
 /// Rows of a strip: stamps are sorted by strips so that their rows stay in the first cache level.
 const STRIP: usize = 16;
 
+/// Columns of a tile: where many images are filled at once, strips are sorted by tiles too.
+const TILE: usize = 16;
+
 /// A padded image: the image proper starts at (margin, margin); windows of atoms that touch it always fit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Canvas {
@@ -68,6 +71,49 @@ impl DepthBins {
     }
 }
 
+/// Depth as the place on a line of knots: one bin, and the fraction `second` of a stamp is that place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DepthLine {
+    pub first: f64,
+    pub step: f64,
+    pub knots: usize,
+}
+
+/// How depth enters the stamps.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum DepthAxis {
+    Slices(DepthBins),
+    Templates(DepthLine),
+}
+
+impl DepthAxis {
+    fn bins(&self) -> usize {
+        match self {
+            DepthAxis::Slices(bins) => bins.slices,
+            DepthAxis::Templates(_) => 1,
+        }
+    }
+
+    /// Tiles of a strip.
+    fn tiles(&self, canvas: &Canvas) -> usize {
+        match self {
+            DepthAxis::Slices(_) => 1,
+            DepthAxis::Templates(_) => canvas.pitch.div_ceil(TILE),
+        }
+    }
+
+    /// Bin, the stamp's fraction in it, and whether that depends on depth there.
+    fn of(&self, depth: f64) -> (usize, f64, bool) {
+        match self {
+            DepthAxis::Slices(bins) => bins.of(depth),
+            DepthAxis::Templates(line) => {
+                let (place, last) = ((depth - line.first) / line.step, (line.knots - 1) as f64);
+                (0, place.clamp(0.0, last), (0.0..=last).contains(&place))
+            }
+        }
+    }
+}
+
 /// Stamps of the atoms of one tilt, sorted by bin and strip.
 pub(super) struct Placement<T> {
     pub stamps: Vec<OrbitalStamp<T>>,
@@ -119,17 +165,18 @@ impl<T: Real> LocalOrbital<T> {
         rotation: &Mat3,
         shift: Vec3,
         canvas: &Canvas,
-        depth: &DepthBins,
+        depth: &DepthAxis,
         placement: &mut Placement<T>,
     ) {
-        let strips = (canvas.rows + 2 * canvas.margin).div_ceil(STRIP);
+        let (bins, tiles) = (depth.bins(), depth.tiles(canvas));
+        let cells = (canvas.rows + 2 * canvas.margin).div_ceil(STRIP) * tiles;
         placement.unsorted.clear();
         placement.flat.clear();
         placement.flat.resize(self.height_groups.len(), true);
         placement.counts.clear();
-        placement.counts.resize(depth.slices * strips + 1, 0);
+        placement.counts.resize(bins * cells + 1, 0);
         placement.rows.clear();
-        placement.rows.resize(depth.slices, Range { start: usize::MAX, end: 0 });
+        placement.rows.resize(bins, Range { start: usize::MAX, end: 0 });
         for atom in 0..self.height_groups.len() {
             let p = geometry::apply(rotation, &self.blocks.position_of(parameters, atom));
             let (bin, second, slope) = depth.of(p[2] + shift[2]);
@@ -140,11 +187,12 @@ impl<T: Real> LocalOrbital<T> {
             let first_row = stamp.corner.0 as usize;
             let rows = &mut placement.rows[bin];
             *rows = rows.start.min(first_row)..rows.end.max(first_row + 2 * stamp.half_width as usize + 1);
-            let key = bin * strips + first_row / STRIP;
+            let tile = if tiles == 1 { 0 } else { stamp.corner.1 as usize / TILE };
+            let key = bin * cells + first_row / STRIP * tiles + tile;
             placement.counts[key + 1] += 1;
             placement.unsorted.push((key as u32, stamp));
         }
-        placement.sort(depth.slices, strips);
+        placement.sort(bins, cells);
     }
 
     /// The stamp of one atom at (x', y'), `None` if its window misses the canvas.
@@ -188,12 +236,12 @@ pub(super) struct GeometryGradient {
 }
 
 impl<T: Real> Placement<T> {
-    fn sort(&mut self, bins: usize, strips: usize) {
+    fn sort(&mut self, bins: usize, cells: usize) {
         for i in 1..self.counts.len() {
             self.counts[i] += self.counts[i - 1];
         }
         self.bins.clear();
-        self.bins.extend((0..bins).map(|b| self.counts[b * strips] as usize..self.counts[(b + 1) * strips] as usize));
+        self.bins.extend((0..bins).map(|b| self.counts[b * cells] as usize..self.counts[(b + 1) * cells] as usize));
         self.stamps.clear();
         self.stamps.resize(self.unsorted.len(), OrbitalStamp::default());
         for (key, stamp) in &self.unsorted {
@@ -206,13 +254,14 @@ impl<T: Real> Placement<T> {
     }
 
     /// Chain rule from the sums at each stamp to positions, heights, widths and geometry. With
-    /// g = exp(-rho^2 c), c = px^2 / B: dg/dx = 2 c (k - x) g per pixel, dg/dB = rho^2 c / B g.
+    /// g = exp(-rho^2 c), c = px^2 / B: dg/dx = 2 c (k - x) g per pixel, dg/dB = rho^2 c / B g. `depth_unit` is the
+    /// length in A in which a stamp's fraction counts depth.
     pub fn add_to_gradient(
         &self,
         model: &LocalOrbital<T>,
         parameters: &[f64],
         rotation: &Mat3,
-        thickness: f64,
+        depth_unit: f64,
         gradient: &mut [f64],
     ) -> GeometryGradient {
         let mut geometry = GeometryGradient::default();
@@ -224,7 +273,7 @@ impl<T: Real> Placement<T> {
             gradient[blocks.heights.start + model.height_groups[atom] as usize] += sums.value.f64();
             gradient[width] += height * sums.radius2.f64() * decay / parameters[width];
             let in_plane = 2.0 * decay * height / pixel;
-            let along = if self.flat[atom] { 0.0 } else { height * sums.depth.f64() / thickness };
+            let along = if self.flat[atom] { 0.0 } else { height * sums.depth.f64() / depth_unit };
             let g = [in_plane * sums.dx.f64(), in_plane * sums.dy.f64(), along];
             let p = blocks.position_of(parameters, atom);
             let at = blocks.positions.start + 3 * atom;
@@ -270,7 +319,7 @@ impl<T: Real> Placement<T> {
         &mut self,
         model: &LocalOrbital<T>,
         parameters: &[f64],
-        thickness: f64,
+        depth_unit: f64,
         change: &GeometryChange<'_>,
     ) {
         let (blocks, pixel, direction) = (&model.blocks, model.series.pixel_size, change.direction);
@@ -282,7 +331,7 @@ impl<T: Real> Placement<T> {
             let turned = geometry::apply(change.rotation_change, &blocks.position_of(parameters, atom));
             let step: Vec3 = std::array::from_fn(|a| moved[a] + turned[a] + change.shift[a]);
             let in_plane = 2.0 * decay * height / pixel;
-            let along = if self.flat[atom] { 0.0 } else { height / thickness };
+            let along = if self.flat[atom] { 0.0 } else { height / depth_unit };
             *weights = OrbitalSums {
                 value: T::of(direction[blocks.heights.start + model.height_groups[atom] as usize]),
                 dx: T::of(in_plane * step[0]),

@@ -31,7 +31,7 @@ impl Reference<'_> {
         let mut sum = Array2::zeros((self.series.rows, self.series.columns));
         match self.interaction {
             Interaction::Direct => sum += &self.slice(parameters, image, |_| 1.0),
-            Interaction::Rigid { probe, slice_thickness, slicing } => {
+            Interaction::Rigid { probe, slice_thickness, slicing, .. } => {
                 for k in 0..self.slices {
                     let centre = (k as f64 - 0.5 * (self.slices - 1) as f64) * slice_thickness;
                     let weight = |depth: f64| {

@@ -4,10 +4,13 @@
 //! into both, then slice k is complete and is transformed; its spectrum serves all foci of the tilt. The residual
 //! spectra walk back the same way: G_k = sum_m conj(P_mk) R_m, gathered at the atoms between k and k + 1.
 //! Drift (u, v) is a phase ramp on an image's spectrum.
+//!
+//! With [`super::templates`] the images of few depths take the place of slices; all else is the same.
 
-use super::placement::{Canvas, DepthBins, GeometryChange};
+use super::placement::{Canvas, DepthAxis, DepthBins, GeometryChange};
 use super::probes::{ProbeTables, StackCache};
-use super::{LocalOrbital, SeriesGeometry, Slicing, Workspace};
+use super::templates::Templates;
+use super::{DepthMode, LocalOrbital, SeriesGeometry, Slicing, Workspace};
 use crate::error::{Error, Result};
 use crate::fourier::{RealTransform2, RealTransformScratch};
 use crate::geometry::{self, Mat3, Vec3};
@@ -22,16 +25,37 @@ use std::ops::Range;
 /// Atoms may leave the volume of the start by this much (A) before margins or slices end.
 const SLACK: f64 = 1.0;
 
-/// Plan of the rigid model: grid, slices, probes.
+/// What a plan of the rigid model is made from.
+pub(super) struct RigidInput<'a> {
+    pub series: &'a SeriesGeometry,
+    pub start: &'a [Vec3],
+    pub rotations: &'a [Mat3],
+    pub probe: &'a Probe,
+    pub thickness: f64,
+    pub slicing: Slicing,
+    pub mode: DepthMode,
+    /// Largest half width of a window in pixels.
+    pub half_width: f64,
+    /// Pixels of the window of an orbital at the start.
+    pub window: f64,
+    /// Width in A^2 down to which templates keep their error.
+    pub narrowest: f64,
+    pub simd: SimdPath,
+}
+
+/// Plan of the rigid model: grid, slices or templates, probes.
 pub(super) struct Rigid<T: Real> {
     pub plan: RealTransform2<T>,
     /// Row and column of the grid where image pixel (0, 0) lies.
     offset: (usize, usize),
     /// Frequencies along columns and rows of the grid, cycles per pixel.
     frequencies: (Vec<f64>, Vec<f64>),
+    /// Slices, or depths of the templates.
     pub slices: usize,
-    pub thickness: f64,
+    thickness: f64,
     pub slicing: Slicing,
+    /// In place of slices.
+    pub templates: Option<Templates<T>>,
     pub transfer: ProbeTransfer,
     pub probe_defocus: f64,
     /// Transfer functions are real (centrosymmetric probe).
@@ -41,20 +65,20 @@ pub(super) struct Rigid<T: Real> {
 
 /// Scratch of one worker for the rigid model.
 pub(super) struct RigidWorkspace<T: Real> {
-    /// Rolling slice images on the canvas.
-    first: Vec<T>,
+    /// Rolling slice images on the canvas; the first holds the images of all templates.
+    pub(super) first: Vec<T>,
     second: Vec<T>,
     /// Image on the grid, without margins.
     frame: Vec<T>,
     /// Spectrum of one slice, then of one image.
-    spectrum: Vec<Complex<T>>,
+    pub(super) spectrum: Vec<Complex<T>>,
     /// Spectrum of every image of the tilt before drift; in the way back, of its residual.
-    images: Vec<Vec<Complex<T>>>,
+    pub(super) images: Vec<Vec<Complex<T>>>,
     /// Derivative of `images` with respect to the distance from the crossover.
-    slopes: Vec<Vec<Complex<T>>>,
-    residuals: Vec<Vec<Complex<T>>>,
+    pub(super) slopes: Vec<Vec<Complex<T>>>,
+    pub(super) residuals: Vec<Vec<Complex<T>>>,
     ramp: Ramp<T>,
-    scratch: RealTransformScratch<T>,
+    pub(super) scratch: RealTransformScratch<T>,
 }
 
 /// Phase ramp of a shift: E(kx, ky) = x[kx] y[ky], and derivatives per pixel. At Nyquist the cosine stands, which is
@@ -89,20 +113,12 @@ fn ramp_axis<T: Real>(
 }
 
 impl<T: Real> Rigid<T> {
-    pub fn new(
-        series: &SeriesGeometry,
-        start: &[Vec3],
-        rotations: &[Mat3],
-        probe: &Probe,
-        thickness: f64,
-        slicing: Slicing,
-        half_width: f64,
-        simd: SimdPath,
-    ) -> Result<Self> {
+    pub fn new(input: &RigidInput<'_>) -> Result<Self> {
+        let RigidInput { series, probe, thickness, slicing, .. } = *input;
         if !(thickness.is_finite() && thickness > 0.0) {
             return Err(Error::range("slice_thickness", thickness, "a positive number (A), 4 by default"));
         }
-        let extent = Extent::of(start, rotations);
+        let extent = Extent::of(input.start, input.rotations);
         let slices = match slicing {
             Slicing::Linear => (2.0 * (extent.depth + SLACK) / thickness).ceil() as usize + 1,
             Slicing::Hard => ((2.0 * (extent.depth + SLACK) / thickness).ceil() as usize).max(1),
@@ -110,18 +126,20 @@ impl<T: Real> Rigid<T> {
         let far =
             series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + extent.depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + SLACK;
-        let reach = half_width + spread / series.pixel_size;
+        let reach = input.half_width + spread / series.pixel_size;
         let (rows, row_offset) = fit_axis(series.rows, extent.y, reach, series.pixel_size);
         let (columns, column_offset) = fit_axis(series.columns, extent.x, reach, series.pixel_size);
         let transfer =
             ProbeTransfer::with_edge(probe, rows, columns, series.pixel_size, (series.rows, series.columns))?;
+        let templates = Templates::choose(input, extent.depth + SLACK, slices, (rows, columns))?;
         Ok(Self {
-            plan: RealTransform2::new(simd, rows, columns),
+            plan: RealTransform2::new(input.simd, rows, columns),
             offset: (row_offset, column_offset),
             frequencies: (grid::frequencies(columns, 1.0), grid::frequencies(rows, 1.0)),
-            slices,
+            slices: templates.as_ref().map_or(slices, Templates::count),
             thickness,
             slicing,
+            templates,
             real: transfer.is_centrosymmetric(),
             transfer,
             probe_defocus: probe.defocus(),
@@ -129,18 +147,29 @@ impl<T: Real> Rigid<T> {
         })
     }
 
-    /// z' of the centre of slice k.
+    /// z' of the centre of slice k, or depth of template k.
     pub fn centre(&self, k: usize) -> f64 {
-        (k as f64 - 0.5 * (self.slices - 1) as f64) * self.thickness
+        match &self.templates {
+            Some(templates) => templates.depth(k),
+            None => (k as f64 - 0.5 * (self.slices - 1) as f64) * self.thickness,
+        }
     }
 
-    fn bins(&self) -> DepthBins {
-        DepthBins {
-            first_centre: self.centre(0),
-            thickness: self.thickness,
-            slices: self.slices,
-            linear: self.slicing == Slicing::Linear,
+    fn depth_axis(&self) -> DepthAxis {
+        match &self.templates {
+            Some(templates) => DepthAxis::Templates(templates.line()),
+            None => DepthAxis::Slices(DepthBins {
+                first_centre: self.centre(0),
+                thickness: self.thickness,
+                slices: self.slices,
+                linear: self.slicing == Slicing::Linear,
+            }),
         }
+    }
+
+    /// Length in A in which stamps count depth.
+    fn depth_unit(&self) -> f64 {
+        self.templates.as_ref().map_or(self.thickness, |t| t.line().step)
     }
 
     fn canvas(&self, model: &LocalOrbital<T>, parameters: &[f64]) -> Canvas {
@@ -169,7 +198,8 @@ impl<T: Real> Rigid<T> {
     pub fn workspace_bytes(&self, images: usize) -> usize {
         let spectrum = self.plan.spectrum_len() * size_of::<Complex<T>>();
         let canvas = (self.plan.rows() + 32) * (self.plan.columns() + 48) * size_of::<T>();
-        spectrum * (2 * images + 1) + 3 * canvas + self.plan.scratch_bytes()
+        let canvases = 3 + self.templates.as_ref().map_or(0, |t| t.count() - 2);
+        spectrum * (2 * images + 1) + canvases * canvas + self.plan.scratch_bytes()
     }
 
     fn set_ramp(&self, model: &LocalOrbital<T>, parameters: &[f64], image: usize, ramp: &mut Ramp<T>) {
@@ -179,7 +209,7 @@ impl<T: Real> Rigid<T> {
     }
 
     /// Rows of the grid (not of the canvas) that slice `k` touches.
-    fn rows_of_slice(&self, rows: &[Range<usize>], k: usize, canvas: &Canvas) -> Range<usize> {
+    pub(super) fn rows_of_slice(&self, rows: &[Range<usize>], k: usize, canvas: &Canvas) -> Range<usize> {
         let mut touched = rows[k].clone();
         if self.slicing == Slicing::Linear && k > 0 {
             touched = touched.start.min(rows[k - 1].start)..touched.end.max(rows[k - 1].end);
@@ -209,11 +239,14 @@ impl<T: Real> Rigid<T> {
             &rotation,
             [0.0, 0.0, depth_offset],
             &canvas,
-            &self.bins(),
+            &self.depth_axis(),
             &mut workspace.placement,
         );
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
-        own.reset(images.len(), at.active[super::Blocks::DEFOCUS], &canvas);
+        own.reset(images.len(), at.active[super::Blocks::DEFOCUS], &canvas, self.templates.as_ref());
+        if let Some(templates) = &self.templates {
+            templates.splat(model.simd, &canvas, &workspace.placement, own);
+        }
         for k in 0..self.slices {
             at.cancel.check("an evaluation")?;
             self.add_slice(model.simd, at, images, k, &canvas, &workspace.placement, own);
@@ -257,8 +290,11 @@ impl<T: Real> Rigid<T> {
             shift: [0.0, 0.0, direction[model.blocks.depth_offset.start + tilt]],
         };
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
-        workspace.placement.set_weights(model, at.parameters, self.thickness, &change);
+        workspace.placement.set_weights(model, at.parameters, self.depth_unit(), &change);
         own.residuals.iter_mut().for_each(|spectrum| spectrum.fill(Complex::default()));
+        if let Some(templates) = &self.templates {
+            templates.splat_change(model.simd, &canvas, &workspace.placement, own);
+        }
         for k in 0..self.slices {
             at.cancel.check("an evaluation")?;
             self.add_slice_change(model.simd, at, images, k, &canvas, &workspace.placement, own);
@@ -284,11 +320,13 @@ impl<T: Real> Rigid<T> {
         placement: &super::Placement<T>,
         own: &mut RigidWorkspace<T>,
     ) {
-        let linear = self.slicing == Slicing::Linear;
-        let bin = placement.bins[k].clone();
-        let (stamps, weights) = (&placement.stamps[bin.clone()], &placement.sums[bin]);
-        let second = linear.then_some(own.second.as_mut_slice());
-        simd::splat_weighted(simd, stamps, weights, &mut own.first, second, canvas.pitch);
+        if self.templates.is_none() {
+            let linear = self.slicing == Slicing::Linear;
+            let bin = placement.bins[k].clone();
+            let (stamps, weights) = (&placement.stamps[bin.clone()], &placement.sums[bin]);
+            let second = linear.then_some(own.second.as_mut_slice());
+            simd::splat_weighted(simd, stamps, weights, &mut own.first, second, canvas.pitch);
+        }
         if self.transform_slice(k, canvas, placement, own) {
             for (image, change) in images.iter().zip(&mut own.residuals) {
                 simd::add_product(simd, &at.shared.of_image(*image).slices[k], &own.spectrum, change);
@@ -339,9 +377,11 @@ impl<T: Real> Rigid<T> {
         placement: &super::Placement<T>,
         own: &mut RigidWorkspace<T>,
     ) {
-        let linear = self.slicing == Slicing::Linear;
-        let stamps = &placement.stamps[placement.bins[k].clone()];
-        simd::splat(simd, stamps, &mut own.first, linear.then_some(own.second.as_mut_slice()), canvas.pitch);
+        if self.templates.is_none() {
+            let linear = self.slicing == Slicing::Linear;
+            let stamps = &placement.stamps[placement.bins[k].clone()];
+            simd::splat(simd, stamps, &mut own.first, linear.then_some(own.second.as_mut_slice()), canvas.pitch);
+        }
         if self.transform_slice(k, canvas, placement, own) {
             for (m, image) in images.iter().enumerate() {
                 let stack = at.shared.of_image(*image);
@@ -361,6 +401,9 @@ impl<T: Real> Rigid<T> {
         placement: &super::Placement<T>,
         own: &mut RigidWorkspace<T>,
     ) -> bool {
+        if let Some(templates) = &self.templates {
+            return templates.transform(self, k, canvas, placement, own);
+        }
         let filled = self.rows_of_slice(&placement.rows, k, canvas);
         let any = !filled.is_empty();
         if any {
@@ -394,11 +437,18 @@ impl<T: Real> Rigid<T> {
             self.transform_residual(model, residual, m, own);
             self.image_gradient(model, at.parameters, *image, m, gradient, own);
         }
+        if let Some(templates) = &self.templates {
+            templates.clear_margins(&canvas, own);
+        }
         for k in 0..self.slices {
             at.cancel.check("an evaluation")?;
             self.gather_slice(model.simd, at, images, k, &canvas, &mut workspace.placement, own);
         }
-        let geometry = workspace.placement.add_to_gradient(model, at.parameters, &rotation, self.thickness, gradient);
+        if let Some(templates) = &self.templates {
+            templates.gather(model.simd, &canvas, &mut workspace.placement, own);
+        }
+        let geometry =
+            workspace.placement.add_to_gradient(model, at.parameters, &rotation, self.depth_unit(), gradient);
         geometry.add_angles(model, at.parameters, tilt, gradient);
         gradient[model.blocks.depth_offset.start + tilt] += geometry.shift[2];
         Ok(())
@@ -465,7 +515,7 @@ impl<T: Real> Rigid<T> {
         (a / n, b / n)
     }
 
-    /// G_k = sum_m conj(P_mk) R_m, then the sums at the atoms of the bin that is now complete.
+    /// G_k = sum_m conj(P_mk) R_m, then, with slices, the sums at the atoms of the bin that is now complete.
     fn gather_slice(
         &self,
         simd: SimdPath,
@@ -476,15 +526,22 @@ impl<T: Real> Rigid<T> {
         placement: &mut super::Placement<T>,
         own: &mut RigidWorkspace<T>,
     ) {
-        let wanted = self.rows_of_slice(&placement.rows, k, canvas);
+        let of_slice = if self.templates.is_some() { 0 } else { k };
+        let wanted = self.rows_of_slice(&placement.rows, of_slice, canvas);
         if !wanted.is_empty() {
             own.spectrum.fill(Complex::default());
             for (m, image) in images.iter().enumerate() {
                 let transfer = &at.shared.of_image(*image).slices[k];
                 simd::add_adjoint_product(simd, transfer, &own.residuals[m], &mut own.spectrum);
             }
-            let image = &mut own.second[canvas.at(0)..];
-            self.plan.inverse(&mut own.spectrum, T::one(), image, canvas.pitch, wanted, &mut own.scratch);
+            let (image, pitch) = match &self.templates {
+                Some(templates) => (&mut own.first[templates.at(k, canvas)..], templates.pitch(canvas)),
+                None => (&mut own.second[canvas.at(0)..], canvas.pitch),
+            };
+            self.plan.inverse(&mut own.spectrum, T::one(), image, pitch, wanted, &mut own.scratch);
+        }
+        if self.templates.is_some() {
+            return;
         }
         let linear = self.slicing == Slicing::Linear;
         let bin = if linear { k.checked_sub(1) } else { Some(k) };
@@ -503,10 +560,11 @@ impl<T: Real> Rigid<T> {
 
 impl<T: Real> RigidWorkspace<T> {
     /// Zeroes what is accumulated and fits the buffers to the canvas.
-    fn reset(&mut self, images: usize, slopes: bool, canvas: &Canvas) {
-        for buffer in [&mut self.first, &mut self.second] {
+    fn reset(&mut self, images: usize, slopes: bool, canvas: &Canvas, templates: Option<&Templates<T>>) {
+        let (first, second) = templates.map_or((1, 1), |t| (t.count(), 0));
+        for (buffer, canvases) in [(&mut self.first, first), (&mut self.second, second)] {
             buffer.clear();
-            buffer.resize(canvas.len(), T::zero());
+            buffer.resize(canvases * canvas.len(), T::zero());
         }
         self.frame.resize(canvas.rows * canvas.columns, T::zero());
         let len = self.spectrum.len();

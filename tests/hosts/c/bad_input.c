@@ -208,6 +208,10 @@ static void check_lot_options(const fit *f)
     bad = good, bad.model = UNKNOWN, expect_lot(f, "model 99", &bad, AET_ERROR_UNKNOWN_OPTION, "model");
     bad = good, bad.loss = UNKNOWN, expect_lot(f, "loss 99", &bad, AET_ERROR_UNKNOWN_OPTION, "loss");
     bad = good, bad.slicing = UNKNOWN, expect_lot(f, "slicing 99", &bad, AET_ERROR_UNKNOWN_OPTION, "slicing");
+    bad = good, bad.mode = UNKNOWN, expect_lot(f, "mode 99", &bad, AET_ERROR_UNKNOWN_OPTION, "mode");
+    bad = good, bad.reserved = 1, expect_lot(f, "reserved 1", &bad, AET_ERROR_RANGE, "reserved");
+    bad = good, bad.mode = AET_LOT_MODE_TEMPLATES, bad.slicing = AET_SLICING_HARD;
+    expect_lot(f, "templates with hard slices", &bad, AET_ERROR_UNSUPPORTED, "hard slices");
     bad = good, bad.precision = UNKNOWN;
     expect_lot(f, "precision 99", &bad, AET_ERROR_UNKNOWN_OPTION, "precision");
     bad = good, bad.height_sharing = UNKNOWN;

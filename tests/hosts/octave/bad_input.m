@@ -41,6 +41,9 @@ expect('other letter case', '', '', @() aet.Probe('energyev', 300e3, 'SEMIANGLEM
 expect('unknown model', unknown, 'Model', @() orbital('Model', 'stiff'));
 expect('unknown loss', unknown, 'Loss', @() orbital('Loss', 'huber'));
 expect('unknown slicing', unknown, 'Slicing', @() orbital('Slicing', 'soft'));
+expect('unknown mode', unknown, 'Mode', @() orbital('Mode', 'layers'));
+expect('templates with hard slices', 'aet:unsupported', 'hard slices', ...
+    @() orbital('Mode', 'templates', 'Slicing', 'hard'));
 expect('unknown precision', unknown, 'Precision', @() orbital('Precision', 'half'));
 expect('unknown sharing', unknown, 'HeightSharing', @() orbital('HeightSharing', 'all'));
 expect('model that is a number', 'aet:text', 'Model', @() orbital('Model', 1));
