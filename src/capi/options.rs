@@ -4,7 +4,7 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_compare, context, dataset, frames, lot, probe, progress, recon, recon_run, view};
+use super::{atoms_compare, context, dataset, frames, lot, probe, progress, recon, recon_errors, recon_run, view};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -146,6 +146,8 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<lot::aet_lot_options>(),
     grown::<recon::aet_block>(),
     grown::<recon_run::aet_run_options>(),
+    grown::<recon_errors::aet_error_options>(),
+    grown::<recon_errors::aet_error_report>(),
 ];
 
 /// Name and size of a structure that grows.

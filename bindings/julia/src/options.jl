@@ -13,6 +13,8 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :precision) => PRECISIONS,
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
+    (ErrorOptions, :method) => ERROR_METHODS,
+    (ErrorOptions, :noise) => NOISE_MODELS,
 )
 
 "Names of the options of a struct."

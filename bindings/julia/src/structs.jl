@@ -173,6 +173,23 @@ mutable struct RunOptions <: CStruct
     RunOptions() = new(0, 0, 0, 0, 0, 0)
 end
 
+mutable struct ErrorOptions <: CStruct
+    struct_size::Csize_t
+    method::Int32
+    noise::Int32
+    radius::Float64
+    ErrorOptions() = new(0, 0, 0, 0)
+end
+
+mutable struct CErrorReport <: CStruct
+    struct_size::Csize_t
+    predicted_rmsd_pm::Float64
+    undetermined::Int64
+    method::Int32
+    noise::Int32
+    CErrorReport() = new(sizeof(CErrorReport), 0, 0, 0, 0)
+end
+
 "C name and Julia type of every struct of the interface."
 const CSTRUCTS = (
     "aet_view" => View, "aet_const_view" => View,
@@ -181,6 +198,7 @@ const CSTRUCTS = (
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
+    "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 
 "A C enumeration: `PREFIX_NAME` in the header is `:name` here."
@@ -228,7 +246,11 @@ const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
 const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
+const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
+const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance => 1, :counts => 2,
+    :residual => 3)
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOSSES, SLICINGS, PRECISIONS, SHARINGS,
+    ERROR_METHODS, NOISE_MODELS)

@@ -26,7 +26,9 @@ void require_layout() {
                   {"aet_probe_options", sizeof(aet_probe_options)},
                   {"aet_lot_options", sizeof(aet_lot_options)},
                   {"aet_block", sizeof(aet_block)},
-                  {"aet_run_options", sizeof(aet_run_options)}};
+                  {"aet_run_options", sizeof(aet_run_options)},
+                  {"aet_error_options", sizeof(aet_error_options)},
+                  {"aet_error_report", sizeof(aet_error_report)}};
   for (const auto &entry : expected) {
     const size_t got = aet_struct_size(entry.name);
     if (got != entry.size) {
