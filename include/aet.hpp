@@ -132,6 +132,19 @@ enum class Optimizer : std::int32_t {
 };
 /// What is taken off the images before a volume is reconstructed.
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
+/// Which parameters the error of an atom takes into account.
+enum class ErrorMethod : std::int32_t {
+    automatic = AET_ESTIMATE_METHOD_AUTOMATIC,
+    local = AET_ESTIMATE_METHOD_LOCAL,
+    dense = AET_ESTIMATE_METHOD_DENSE
+};
+/// Where the variance of a pixel's noise is taken from.
+enum class NoiseModel : std::int32_t {
+    automatic = AET_NOISE_MODEL_AUTOMATIC,
+    variance = AET_NOISE_MODEL_VARIANCE,
+    counts = AET_NOISE_MODEL_COUNTS,
+    residual = AET_NOISE_MODEL_RESIDUAL
+};
 /// Why a run ended.
 enum class Outcome : std::int32_t {
     converged = AET_CONVERGED,
@@ -1046,6 +1059,35 @@ private:
     aet_run_options raw_{};
 };
 
+/// How standard errors are estimated. What is not set is automatic.
+class ErrorOptions {
+public:
+    ErrorOptions() { detail::check(aet_error_options_init(&raw_, sizeof raw_)); }
+    ErrorOptions &method(ErrorMethod method) noexcept {
+        return raw_.method = static_cast<std::int32_t>(method), *this;
+    }
+    ErrorOptions &noise(NoiseModel noise) noexcept { return raw_.noise = static_cast<std::int32_t>(noise), *this; }
+    /// Neighbours of the local method, A.
+    ErrorOptions &radius(double radius) noexcept { return raw_.radius = radius, *this; }
+    const aet_error_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_error_options raw_{};
+};
+
+/// Atoms with their column `standard_error`, and what was found beside it.
+struct ErrorEstimate {
+    Atoms atoms;
+    /// Unit of the images; NaN where heights are shared or frozen.
+    std::vector<double> height_errors;
+    /// sqrt(mean of the summed variances), pm.
+    double predicted_rmsd_pm;
+    /// Atoms with an infinite error.
+    std::int64_t undetermined;
+    ErrorMethod method;
+    NoiseModel noise;
+};
+
 /// A term of the loss on one block: gets its values (row-major) and returns the loss; where `gradient` is not null it
 /// fills that many derivatives. Evaluations on several threads call it on all of them at once. An exception ends the
 /// call of the library and is thrown again by it.
@@ -1317,6 +1359,20 @@ public:
         aet_atoms *created = nullptr;
         detail::check(aet_recon_get_atoms(get(), &created));
         return Atoms(created);
+    }
+    /// Standard errors of the atoms of the latest state; cancelling throws AET_CANCELLED.
+    ErrorEstimate estimate_errors(const ErrorOptions &options = ErrorOptions(),
+                                  const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        aet_error_report report{};
+        report.struct_size = sizeof report;
+        std::vector<double> heights(static_cast<std::size_t>(block_shape("positions").at(0)));
+        const View out(heights);
+        aet_atoms *created = nullptr;
+        detail::check(observer.finish(aet_recon_estimate_errors(get(), options.get(), observer.function(),
+                                                                observer.user(), &created, out.get(), &report)));
+        return {Atoms(created), std::move(heights), report.predicted_rmsd_pm, report.undetermined,
+                static_cast<ErrorMethod>(report.method), static_cast<NoiseModel>(report.noise)};
     }
     Geometry geometry() const {
         const std::size_t count = image_count();

@@ -28,6 +28,7 @@ const FIRST: &[&str] = &[
     "recon_run",
     "recon_second_order",
     "recon_terms",
+    "recon_errors",
     "recon_store",
     "snapshot",
     "volume",

@@ -18,7 +18,9 @@ use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::Stopping;
 use aet::problem::Progress;
-use aet::reconstruct::{find_atoms, FindOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use aet::reconstruct::{
+    find_atoms, ErrorOptions, FindOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction,
+};
 use aet::specimen::{compare, Atoms, CompareOptions, Comparison};
 use aet::{Error, Result};
 use rand::SeedableRng;
@@ -275,6 +277,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
         println!("wrote {} and {}", folder.join("atoms.xyz").display(), record.display());
     }
+    let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
+    let predicted = errors.predicted_rmsd_pm;
+    println!("{:?} errors, noise {:?}: {} atoms undetermined", errors.method, errors.noise, errors.undetermined);
     let pixels = version.length_unit() == LengthUnit::Pixel;
     let (unit, factor) = if pixels { ("px", 0.01) } else { ("pm", 1.0) };
     let of = |f: fn(&Comparison) -> f64| truth.as_ref().map_or(f64::NAN, |(c, _)| f(c));
@@ -291,6 +296,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (format!("rmsd_y_{unit}"), rmsd(|c| c.rmsd_axis_pm[1])),
         (format!("rmsd_z_{unit}"), rmsd(|c| c.rmsd_axis_pm[2])),
         (format!("rmsd_published_{unit}"), number(published, 4)),
+        (format!("predicted_rmsd_{unit}"), number(factor * predicted, 4)),
         ("r_factor".into(), number(r_factor, 6)),
         ("loss".into(), format!("{:.9e}", recon.loss())),
         ("evaluations".into(), evaluations.to_string()),

@@ -126,6 +126,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_add_term(recon::HandlePtr, block::Cstring, weight::Float64, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_recon_set_projection(recon::HandlePtr, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_recon_clear_terms(recon::HandlePtr)::Int32
+@declare aet_error_options_init(options::Ptr{ErrorOptions}, struct_size::Csize_t)::Int32
+@declare aet_recon_estimate_errors(recon::HandlePtr, options::Ptr{ErrorOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, height_errors::Ptr{View}, report::Ptr{CErrorReport})::Int32
 @declare aet_recon_save(recon::HandlePtr, path::Cstring)::Int32
 @declare aet_recon_load(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, path::Cstring, recon::OutHandlePtr)::Int32
 @declare aet_recon_param_count()::Int64

@@ -16,6 +16,8 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :width_sharing) => SHARINGS,
     (RunOptions, :optimizer) => OPTIMIZERS,
     (SirtOptions, :background) => BACKGROUNDS,
+    (ErrorOptions, :method) => ERROR_METHODS,
+    (ErrorOptions, :noise) => NOISE_MODELS,
 )
 
 "Names of the options of a struct."

@@ -160,3 +160,32 @@ function clear_terms!(recon::LocalOrbital)
     empty!(recon.functions)
     return recon
 end
+
+# ---- error bars ----
+
+"""
+    estimate_errors([progress,] recon; method = :automatic, noise = :automatic, radius)
+
+Standard errors of the atoms of the latest state, from the noise of the images. Returns a named
+tuple: `atoms`, whose column `standard_error` (n x 3, A) is infinite where the images do not determine
+a coordinate; `height_errors`; `predicted_rmsd_pm`; `undetermined`, the number of atoms with an
+infinite error; `method` and `noise`, those used.
+
+- `method`: `:local` (an atom and its neighbours within `radius`, A) or `:dense` (all free
+  parameters; for small problems);
+- `noise`: `:variance` or `:counts` of the series, or `:residual` of the fit.
+"""
+estimate_errors(recon::LocalOrbital; keywords...) = estimate_errors(nothing, recon; keywords...)
+function estimate_errors(progress, recon::LocalOrbital; keywords...)
+    options = set_options!(defaults(ErrorOptions, aet_error_options_init), keywords)
+    report, heights = CErrorReport(), zeros(named_block(recon, :positions).shape[1])
+    live(recon)
+    pointer = created() do out
+        with_progress(progress) do told, user
+            aet_recon_estimate_errors(recon, options, told, user, out, output_view(heights), report)
+        end
+    end
+    return (atoms = Atoms(pointer), height_errors = heights, predicted_rmsd_pm = report.predicted_rmsd_pm,
+            undetermined = Int(report.undetermined), method = symbol_of(ERROR_METHODS, report.method),
+            noise = symbol_of(NOISE_MODELS, report.noise))
+end

@@ -217,6 +217,23 @@ mutable struct FindOptions <: CStruct
     FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
+mutable struct ErrorOptions <: CStruct
+    struct_size::Csize_t
+    method::Int32
+    noise::Int32
+    radius::Float64
+    ErrorOptions() = new(0, 0, 0, 0)
+end
+
+mutable struct CErrorReport <: CStruct
+    struct_size::Csize_t
+    predicted_rmsd_pm::Float64
+    undetermined::Int64
+    method::Int32
+    noise::Int32
+    CErrorReport() = new(sizeof(CErrorReport), 0, 0, 0, 0)
+end
+
 "C name and Julia type of every struct of the interface."
 const CSTRUCTS = (
     "aet_view" => View, "aet_const_view" => View,
@@ -226,6 +243,7 @@ const CSTRUCTS = (
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
+    "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 
 "A C enumeration: `PREFIX_NAME` in the header is `:name` here."
@@ -278,7 +296,11 @@ const OPTIMIZERS = Enumeration("AET_OPTIMIZER", :automatic => 0, :lbfgs => 1, :g
     :adam => 3, :conjugate_gradient => 4, :levenberg_marquardt => 5)
 
 const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
+const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
+const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance => 1, :counts => 2,
+    :residual => 3)
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS,
+    ERROR_METHODS, NOISE_MODELS)

@@ -34,7 +34,7 @@ classdef LocalOrbital < aet.internal.Object
     %   Methods: terms of your own in the loss
     %     addTerm, setProjection, clearTerms
     %   Methods: results
-    %     atoms, geometry, rFactors, snapshot, memoryEstimate
+    %     atoms, geometry, rFactors, snapshot, memoryEstimate, estimateErrors
     %   Methods: research knobs
     %     knobs, getKnob, setKnob
     %
@@ -312,6 +312,22 @@ classdef LocalOrbital < aet.internal.Object
             %   Struct: atoms (aet.Atoms), iteration, loss, generation.
             value = struct();
             [key, value.iteration, value.loss, value.generation] = aet_mex('recon_snapshot', this.key);
+            value.atoms = aet.Atoms.fromKey(key);
+        end
+
+        function value = estimateErrors(this, varargin)
+            %ESTIMATEERRORS  Standard errors of the atoms, from the noise.
+            %   VALUE = recon.estimateErrors('Method', 'automatic' | 'local' |
+            %   'dense', 'Noise', 'automatic' | 'variance' | 'counts' |
+            %   'residual', 'Radius', ANGSTROM, 'Progress', @fn). Fields: atoms
+            %   (with the column standard_error [n x 3], infinite where the
+            %   images do not determine a coordinate), heightErrors,
+            %   predictedRmsdPm, undetermined, method, noise.
+            options = aet.internal.options('estimateErrors', {'Method', 'Noise', 'Radius', 'Progress'}, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            value = struct();
+            [key, value.heightErrors, value.predictedRmsdPm, value.undetermined, value.method, value.noise] = ...
+                aet.internal.withProgress(progress, 'recon_estimate_errors', this.key, options);
             value.atoms = aet.Atoms.fromKey(key);
         end
 

@@ -29,7 +29,9 @@ void require_layout() {
                   {"aet_run_options", sizeof(aet_run_options)},
                   {"aet_sirt_options", sizeof(aet_sirt_options)},
                   {"aet_trace_options", sizeof(aet_trace_options)},
-                  {"aet_find_options", sizeof(aet_find_options)}};
+                  {"aet_find_options", sizeof(aet_find_options)},
+                  {"aet_error_options", sizeof(aet_error_options)},
+                  {"aet_error_report", sizeof(aet_error_report)}};
   for (const auto &entry : expected) {
     const size_t got = aet_struct_size(entry.name);
     if (got != entry.size) {

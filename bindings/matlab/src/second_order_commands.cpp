@@ -13,6 +13,40 @@ namespace aet_mex {
 
 namespace {
 
+constexpr Choice methods[] = {{"automatic", AET_ESTIMATE_METHOD_AUTOMATIC},
+                              {"local", AET_ESTIMATE_METHOD_LOCAL},
+                              {"dense", AET_ESTIMATE_METHOD_DENSE}};
+constexpr Choice noises[] = {{"automatic", AET_NOISE_MODEL_AUTOMATIC},
+                             {"variance", AET_NOISE_MODEL_VARIANCE},
+                             {"counts", AET_NOISE_MODEL_COUNTS},
+                             {"residual", AET_NOISE_MODEL_RESIDUAL}};
+
+/// [atoms, heightErrors, predictedRmsdPm, undetermined, method, noise] =
+///   aet_mex('recon_estimate_errors', recon, options, progress)
+void estimate_errors(Call &call) {
+  const auto recon = call.handle<aet_recon>(0);
+  const Options given = call.options(1);
+  auto options = defaults(aet_error_options_init);
+  given.choose("Method", methods, options.method);
+  given.choose("Noise", noises, options.noise);
+  given.read("Radius", options.radius);
+  aet_error_report report{};
+  report.struct_size = sizeof report;
+  const Output heights = vector_output(find_block(recon.get(), "positions").shape[0]);
+  ProgressBridge progress(call.argument(2));
+  aet_atoms *atoms = nullptr;
+  const aet_status status = aet_recon_estimate_errors(recon.get(), &options, ProgressBridge::call, &progress, &atoms,
+                                                      &heights.view, &report);
+  progress.rethrow();
+  check(status);
+  call.give_handle(atoms);
+  call.give(1, heights.array);
+  call.give(2, report.predicted_rmsd_pm);
+  call.give(3, static_cast<double>(report.undetermined));
+  call.give(4, word_of(methods, report.method));
+  call.give(5, word_of(noises, report.noise));
+}
+
 /// A direction has as many elements as x.
 const double *direction_of(const Call &call, int index, const Parameters &x) {
   const Parameters direction(call.argument(index));
@@ -188,6 +222,7 @@ void add_second_order_commands(CommandTable &table) {
   table["recon_gauss_newton_product"] = gauss_newton_product;
   table["recon_gauss_newton_diagonal"] = gauss_newton_diagonal;
   table["recon_index_map"] = index_map;
+  table["recon_estimate_errors"] = estimate_errors;
   table["recon_add_term"] = add_term;
   table["recon_set_projection"] = set_projection;
   table["recon_clear_terms"] = clear_terms;

@@ -209,14 +209,14 @@ impl Chunk {
 }
 
 /// Derivatives of one atom times the weights of the image's pixels; what lies outside stays as it is.
-fn weigh(patch: &AtomPatch, size: usize, (rows, columns): (i64, i64), weights: &[f64], out: &mut Vec<f64>) {
+fn weigh(patch: &AtomPatch, size: usize, (rows, columns): (i64, i64), weights: &[f32], out: &mut Vec<f64>) {
     out.clear();
     out.extend_from_slice(&patch.values);
     for (at, value) in out.iter_mut().enumerate() {
         let within = at % (size * size);
         let (row, column) = (patch.corner.0 + (within / size) as i64, patch.corner.1 + (within % size) as i64);
         if (0..rows).contains(&row) && (0..columns).contains(&column) {
-            *value *= weights[(row * columns + column) as usize];
+            *value *= f64::from(weights[(row * columns + column) as usize]);
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::reconstruct::LossChoice;
 pub(super) enum PixelWeights {
     /// The same for all pixels, none masked.
     Uniform { fisher: f64, noise: f64 },
-    /// For each pixel, 0 where masked.
-    Each { fisher: Vec<f64>, noise: Vec<f64> },
+    /// For each pixel, 0 where masked; single precision, for there are as many as data.
+    Each { fisher: Vec<f32>, noise: Vec<f32> },
 }
 
 /// Weights of all images that are used.
@@ -35,7 +35,7 @@ impl PixelWeights {
             }
             PixelWeights::Each { fisher, noise } => {
                 let weights = if with_noise { noise } else { fisher };
-                image.iter_mut().zip(weights).for_each(|(v, w)| *v *= w);
+                image.iter_mut().zip(weights).for_each(|(v, w)| *v *= f64::from(*w));
             }
         }
     }
@@ -96,7 +96,10 @@ fn weigh(
 ) -> (PixelWeights, (f64, f64)) {
     let image = &plan.version.images()[number];
     // Where the fit falls below a thousandth of the mean intensity, the variance of counts does not follow it.
-    let floor = 1e-3 * calculated.iter().map(|c| c.abs()).sum::<f64>() / calculated.len().max(1) as f64;
+    let floor = match loss {
+        Loss::Poisson { floor } => floor,
+        Loss::Mse => 1e-3 * calculated.iter().map(|c| c.abs()).sum::<f64>() / calculated.len().max(1) as f64,
+    };
     let residual = || {
         let differences = calculated.iter().zip(&*image.pixels).enumerate().filter(|(i, _)| image.uses(*i));
         let sum: f64 = differences.map(|(_, (c, o))| (c - f64::from(*o)).powi(2)).sum();
@@ -111,12 +114,12 @@ fn weigh(
         return (PixelWeights::Uniform { fisher: 1.0, noise: variance }, (variance, variance));
     }
     let per_unit = image.counts_per_unit.unwrap_or(1.0);
-    let (mut fisher, mut noise) = (vec![0.0; calculated.len()], vec![0.0; calculated.len()]);
+    let (mut fisher, mut noise) = (vec![0.0_f32; calculated.len()], vec![0.0_f32; calculated.len()]);
     let mut range = (f64::INFINITY, f64::NEG_INFINITY);
     for (i, value) in calculated.iter().enumerate().filter(|(i, _)| image.uses(*i)) {
         let weight = loss.weight(*value);
         let variance = common.unwrap_or(value.max(floor) / per_unit);
-        (fisher[i], noise[i]) = (weight, weight * variance * weight);
+        (fisher[i], noise[i]) = (weight as f32, (weight * variance * weight) as f32);
         range = (range.0.min(weight * variance), range.1.max(weight * variance));
     }
     (PixelWeights::Each { fisher, noise }, range)

@@ -2,6 +2,10 @@
 
 use nalgebra::{Cholesky, DMatrix, DVector, SymmetricEigen};
 
+/// Parameters of one unit whose diagonal is below this part of the largest count as not seen: what is left of an atom
+/// outside all images is the rounding of transforms.
+const UNSEEN: f64 = 1e-10;
+
 /// Smallest pivot of the matrix with unit diagonal at which it counts as regular.
 const SINGULAR: f64 = 1e-10;
 
@@ -29,7 +33,7 @@ impl Information {
         let largest = alike.iter().map(|i| self.fisher[(*i, *i)]).fold(0.0, f64::max);
         let seen = |i: usize| {
             let value = self.fisher[(i, i)];
-            value.is_finite() && value > 0.0 && (!alike.contains(&i) || value > 1e-12 * largest)
+            value.is_finite() && value > 0.0 && (!alike.contains(&i) || value > UNSEEN * largest)
         };
         let kept: Vec<usize> = (0..self.fisher.nrows()).filter(|i| seen(*i)).collect();
         let scale: Vec<f64> = kept.iter().map(|i| self.fisher[(*i, *i)].sqrt().recip()).collect();

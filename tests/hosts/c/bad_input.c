@@ -1108,6 +1108,27 @@ static void check_second_order(fit *f)
     expect("terms cleared", aet_recon_clear_terms(f->recon), AET_OK, "");
     require(aet_recon_set_parameters(f->recon, n, x), "parameters");
     check("and nothing is left of them", loss_of(f->recon) == before);
+
+    aet_error_options options;
+    aet_error_report told;
+    aet_atoms *atoms = NULL;
+    require(aet_error_options_init(&options, sizeof options), "error options");
+    told.struct_size = sizeof told;
+    expect("errors", aet_recon_estimate_errors(f->recon, &options, NULL, NULL, &atoms, NULL, &told), AET_OK, "");
+    check("they are finite", told.undetermined == 0 && told.predicted_rmsd_pm >= 0);
+    aet_atoms_free(atoms);
+    atoms = NULL;
+    expect_nothing("errors into a flat view of another size",
+                   aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, &atoms, &flat, NULL), AET_ERROR_SHAPE,
+                   "height_errors", atoms);
+    told.struct_size = 0;
+    expect_nothing("report without a size", aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, &atoms, NULL, &told),
+                   AET_ERROR_STRUCT_SIZE, "aet_error_report", atoms);
+    options.noise = 99;
+    expect_nothing("noise model 99", aet_recon_estimate_errors(f->recon, &options, NULL, NULL, &atoms, NULL, NULL),
+                   AET_ERROR_UNKNOWN_OPTION, "noise", atoms);
+    expect("errors into nothing", aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, NULL, NULL, NULL),
+           AET_ERROR_NULL, "atoms");
     free(map);
     free(product);
     free(d);

@@ -216,6 +216,12 @@ void check_second_order(const aet::Context &context, const Host &host) {
     check("exceptions thrown in a term arrive", caught == 3);
     recon.clear_terms();
     check("nothing is left of terms", std::abs(recon.loss(x) - before) < 1e-15);
+    const aet::ErrorEstimate errors = recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::residual));
+    check("error bars", errors.atoms.size() == 1 && errors.height_errors.size() == 1);
+    expect("errors cancelled", AET_CANCELLED, "AET_CANCELLED",
+           [&] { (void)recon.estimate_errors({}, [](const aet::Progress &) { return false; }); });
+    expect("noise not known", AET_ERROR_NOT_READY, "noise_variance",
+           [&] { (void)recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::variance)); });
 }
 
 void check_growing(const aet::Context &context, const Host &host) {

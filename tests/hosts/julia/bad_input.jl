@@ -332,6 +332,17 @@ function check_terms_and_products()
     check_throws(() -> step!(recon), "exception of a projection is rethrown", thrown)
     set_projection!(nothing, recon)
     check("the reconstruction works after all that", runs(recon))
+    errors = estimate_errors(recon)
+    bars = errors.atoms.standard_error
+    check("error bars", size(bars) == (ATOMS, 3) && all(>(0), bars) && errors.undetermined == 0)
+    check("what they predict", isapprox(errors.predicted_rmsd_pm, 100 * sqrt(sum(abs2, bars) / ATOMS); rtol = 1e-12))
+    check("method and noise are told", errors.method === :dense && errors.noise === :residual)
+    check_fault(() -> estimate_errors(recon; noise = :counts), "noise that is not known", :not_ready, "counts_per_unit")
+    check_fault(() -> estimate_errors(recon; method = :guess), "another method", :unknown_option, "local")
+    check_fault(() -> estimate_errors(recon; radius = -1), "negative radius", :range, "radius")
+    check_fault(() -> estimate_errors(_ -> false, recon), "errors cancelled", :cancelled)
+    freeze!(recon, :positions)
+    check_fault(() -> estimate_errors(recon), "errors of frozen positions", :not_ready, "positions")
 end
 
 function check_reentry()

@@ -367,6 +367,16 @@ recon.setProjection(@(x) error('test:projection', 'from the projection'));
 expect('error in a projection', 'test:projection', 'from the projection', @() recon.step());
 recon.setProjection([]);
 check('it works after all that', ischar(recon.step()));
+errors = recon.estimateErrors('Noise', 'residual');
+bars = errors.atoms.standardError;
+check('error bars', isequal(size(bars), [5 3]) && all(bars(:) > 0) && errors.undetermined == 0);
+check('and what they predict', abs(errors.predictedRmsdPm - 100 * sqrt(mean(sum(bars .^ 2, 2)))) < 1e-9);
+check('the method is told', strcmp(errors.method, 'dense') && numel(errors.heightErrors) == 5);
+expect('noise that is not known', 'aet:notReady', 'counts_per_unit', @() recon.estimateErrors('Noise', 'counts'));
+expect('another method', 'aet:unknownOption', 'local', @() recon.estimateErrors('Method', 'guess'));
+expect('negative radius', 'aet:range', 'radius', @() recon.estimateErrors('Radius', -1));
+expect('error in progress of errors', 'test:broken', 'broken', ...
+    @() recon.estimateErrors('Progress', @(p) error('test:broken', 'broken')));
 end
 
 function [loss, gradient] = squares(values)
