@@ -89,13 +89,8 @@ impl AtomPatches {
     pub const COUNT: usize = 5;
 
     /// Plans patches for orbitals of at most `width_max` (A^2) at most `depth` (A) from the specimen origin along the
-    /// beam, in `slices` slices.
-    pub fn new(
-        series: SeriesGeometry,
-        interaction: &Interaction,
-        slices: usize,
-        (width_max, depth): (f64, f64),
-    ) -> Result<Self> {
+    /// beam. The probe is that of slices, in all modes of the model.
+    pub fn new(series: SeriesGeometry, interaction: &Interaction, (width_max, depth): (f64, f64)) -> Result<Self> {
         let half = half_width(CUTOFF, width_max, series.pixel_size);
         let Interaction::Rigid { probe, slice_thickness, slicing, .. } = interaction else {
             return Ok(Self { size: 2 * half + 1, probe: None, series });
@@ -104,6 +99,7 @@ impl AtomPatches {
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + PROBE_TAIL;
         let size = grid::fast_size(2 * (half + (spread / series.pixel_size).ceil() as usize) + 2);
         let edge = (series.rows, series.columns);
+        let slices = slicing.count(depth, *slice_thickness);
         let probe = PatchProbe {
             bins: DepthBins {
                 first_centre: -0.5 * (slices - 1) as f64 * slice_thickness,

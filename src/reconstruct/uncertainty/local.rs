@@ -33,8 +33,7 @@ impl Estimation<'_> {
         let width = atoms.iter().map(|a| a.width).fold(0.0, f64::max);
         let depth = self.depth(&atoms);
         let interaction = self.recipe.interaction(&self.plan.version)?;
-        let patches =
-            AtomPatches::new(series_geometry(&self.plan.version), &interaction, self.plan.slices, (width, depth))?;
+        let patches = AtomPatches::new(series_geometry(&self.plan.version), &interaction, (width, depth))?;
         let blur = self.recipe.probe.as_ref().map_or(0.0, |p| p.semiangle_mrad() * 1e-3 * depth).min(2.0);
         let radius = radius.unwrap_or(4.0 * width.sqrt() + blur);
         let neighbours = Neighbours::new(&atoms, radius);
