@@ -101,6 +101,11 @@ ENUMS = {
         "linear": 0,
         "hard": 1,
     },
+    "aet_lot_mode": {
+        "automatic": 0,
+        "slices": 1,
+        "templates": 2,
+    },
     "aet_precision": {
         "single": 0,
         "double": 1,
@@ -118,6 +123,17 @@ ENUMS = {
         "adam": 3,
         "conjugate_gradient": 4,
         "levenberg_marquardt": 5,
+    },
+    "aet_estimate_method": {
+        "automatic": 0,
+        "local": 1,
+        "dense": 2,
+    },
+    "aet_noise_model": {
+        "automatic": 0,
+        "variance": 1,
+        "counts": 2,
+        "residual": 3,
     },
     "aet_background": {
         "automatic": 0,
@@ -270,6 +286,8 @@ STRUCTS = {
         ("width_max", "double", "Largest width B, angstrom^2; 0: 100 pixel^2."),
         ("cutoff", "double", "Half width of the window in which an orbital is computed, in sqrt(B); 0: 3.4 in single, 6.2 in double precision."),
         ("memory_limit", "double", "Bytes that an evaluation may need beside the dataset; 0: no limit."),
+        ("mode", "int32_t", "An aet_lot_mode."),
+        ("reserved", "int32_t", "0."),
     ],
     "aet_run_options": [
         ("struct_size", "size_t", "sizeof(aet_run_options)."),
@@ -280,6 +298,19 @@ STRUCTS = {
         ("gradient_tolerance", "double", "Converged when the root mean square of the scaled gradient is below this part of the square root of the loss; 0: 1e-9. Not looked at while the schedule of Adam lowers the steps."),
         ("batch_fraction", "double", "Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8."),
         ("seed", "int64_t", "Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same."),
+    ],
+    "aet_error_options": [
+        ("struct_size", "size_t", "sizeof(aet_error_options)."),
+        ("method", "int32_t", "An aet_estimate_method."),
+        ("noise", "int32_t", "An aet_noise_model."),
+        ("radius", "double", "Neighbours within this distance belong to an atom's cluster (local method), angstrom; 0: where they overlap."),
+    ],
+    "aet_error_report": [
+        ("struct_size", "size_t", "sizeof(aet_error_report), set by the caller."),
+        ("predicted_rmsd_pm", "double", "sqrt(mean of the summed variances of x, y and z) over the atoms whose errors are finite, pm (1/100 of the unit of lengths); NaN where there is none."),
+        ("undetermined", "int64_t", "Atoms with a coordinate that the images do not determine; its error is infinite."),
+        ("method", "int32_t", "The aet_estimate_method used."),
+        ("noise", "int32_t", "The aet_noise_model used."),
     ],
     "aet_sirt_options": [
         ("struct_size", "size_t", "sizeof(aet_sirt_options)."),
@@ -428,6 +459,8 @@ FUNCTIONS = {
     "aet_recon_add_term": ("aet_status", [("recon", "aet_recon *"), ("block", "const char *"), ("weight", "double"), ("fn", "aet_term_fn"), ("user", "void *")]),
     "aet_recon_set_projection": ("aet_status", [("recon", "aet_recon *"), ("fn", "aet_projection_fn"), ("user", "void *")]),
     "aet_recon_clear_terms": ("aet_status", [("recon", "aet_recon *")]),
+    "aet_error_options_init": ("aet_status", [("options", "aet_error_options *"), ("struct_size", "size_t")]),
+    "aet_recon_estimate_errors": ("aet_status", [("recon", "const aet_recon *"), ("options", "const aet_error_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **"), ("height_errors", "const aet_view *"), ("report", "aet_error_report *")]),
     "aet_recon_save": ("aet_status", [("recon", "const aet_recon *"), ("path", "const char *")]),
     "aet_recon_load": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("path", "const char *"), ("recon", "aet_recon **")]),
     "aet_recon_param_count": ("int64_t", []),
