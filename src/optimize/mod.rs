@@ -129,6 +129,11 @@ impl Step {
 }
 
 impl Space {
+    /// Steps are the scales.
+    pub fn new(scale: Vec<f64>, lower: Vec<f64>, upper: Vec<f64>) -> Self {
+        Self { step: scale.clone(), scale, lower, upper }
+    }
+
     /// Moves every variable into its bounds.
     pub fn clamp(&self, x: &mut [f64]) {
         for ((x, lower), upper) in x.iter_mut().zip(&self.lower).zip(&self.upper) {
