@@ -25,7 +25,7 @@ fn options(optimizer: Optimizer, iterations: usize) -> RunOptions {
 }
 
 fn run(recon: &Reconstruction, optimizer: Optimizer, iterations: usize) -> Termination {
-    recon.run(&options(optimizer, iterations), &mut |_| true).unwrap()
+    recon.run(options(optimizer, iterations), &mut |_| true).unwrap()
 }
 
 fn new(context: &Context, series: &TiltSeries) -> Reconstruction {
@@ -157,7 +157,7 @@ fn one_batch_of_all_images_has_the_loss_of_an_evaluation() {
 fn a_cancelled_pass_leaves_the_former_state() {
     let (context, series) = (common::context(2), series(5, 2, 41, 38));
     let (recon, reference) = (new(&context, &series), new(&context, &series));
-    let outcome = recon.run(&options(Optimizer::Adam, 10), &mut |p| p.iteration < 2).unwrap();
+    let outcome = recon.run(options(Optimizer::Adam, 10), &mut |p| p.iteration < 2).unwrap();
     assert_eq!(outcome, Termination::Cancelled);
     run(&reference, Optimizer::Adam, 2);
     assert_eq!(bits(&recon), bits(&reference));

@@ -6,6 +6,7 @@
 //!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
 //!   [--widths atom|species|common] [--free BLOCK,BLOCK]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
+//!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt]
 //! ```
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
 //! pixel size, lengths are in pixels and keys end in `_px` instead of `_pm`.
@@ -16,7 +17,7 @@ use aet::forward::local_orbital::{DepthMode, Sharing};
 use aet::io::dataset_folder::{self, Which};
 use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
-use aet::optimize::Stopping;
+use aet::optimize::{Optimizer, RunOptions, Stopping};
 use aet::problem::Progress;
 use aet::reconstruct::{
     find_atoms, ErrorOptions, FindOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction,
@@ -39,6 +40,7 @@ struct Arguments {
     semiangle_mrad: Option<f64>,
     free: Vec<String>,
     iterations: usize,
+    optimizer: Option<Optimizer>,
     threads: Option<usize>,
     out: Option<PathBuf>,
     options: LotOptions,
@@ -78,6 +80,7 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
         semiangle_mrad: cli.opt_value_from_str("--semiangle-mrad")?,
         free: list(cli.opt_value_from_str("--free")?),
         iterations: cli.opt_value_from_str("--iterations")?.unwrap_or(200),
+        optimizer: cli.opt_value_from_fn("--optimizer", Optimizer::named)?,
         threads: cli.opt_value_from_str("--threads")?,
         out: cli.opt_value_from_str("--out")?,
         options,
@@ -229,8 +232,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let recon = Reconstruction::local_orbital(&context, &series, probe.as_ref(), &start, &arguments.options)?;
     arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
     let stopping = Stopping { max_iterations: arguments.iterations, ..Default::default() };
+    let options = RunOptions { stopping, optimizer: arguments.optimizer, ..Default::default() };
     let mut last = 0;
-    let termination = recon.run(&stopping, &mut |p: &Progress| {
+    let termination = recon.run(options, &mut |p: &Progress| {
         if p.iteration > last {
             last = p.iteration;
             println!("{:>4}  loss {:.9e}  R {:.5}  {:.2} s", p.iteration, p.loss, p.r_factor, p.seconds);

@@ -137,8 +137,7 @@ impl Walk {
     fn update(&mut self, options: &AdamOptions, factor: f64, space: &Space, loss: f64, gradient: &[f64]) {
         let floor = options.epsilon * loss.abs().sqrt();
         let former = 1.0 - options.beta1;
-        for i in 0..self.x.len() {
-            let g = gradient[i] * space.scale[i];
+        for (i, g) in gradient.iter().zip(&space.scale).map(|(g, scale)| g * scale).enumerate() {
             if g == 0.0 {
                 continue;
             }

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// Settings of [`LevenbergMarquardt`].
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LevenbergMarquardtOptions {
-    /// lambda at the start.
+    /// lambda at the start. Small values jump into the basin of another minimum where the start is rough.
     pub damping: f64,
     /// Gauss-Newton products of one step at most.
     pub products: usize,
@@ -25,7 +25,7 @@ pub struct LevenbergMarquardtOptions {
 
 impl Default for LevenbergMarquardtOptions {
     fn default() -> Self {
-        Self { damping: 0.01, products: 10, accuracy: 0.3 }
+        Self { damping: 1.0, products: 10, accuracy: 0.3 }
     }
 }
 

@@ -255,6 +255,16 @@ static void check_other_options(const fit *f)
 
     aet_run_options run = long_run(-1);
     expect("-1 iterations", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_RANGE, "max_iterations");
+    run = long_run(1), run.optimizer = UNKNOWN;
+    expect("optimizer 99", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_UNKNOWN_OPTION,
+           "AET_OPTIMIZER_ADAM = 3");
+    run.optimizer = AET_OPTIMIZER_ADAM, run.batch_fraction = 1.5;
+    expect("batches of 150 %", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_RANGE, "batch_fraction");
+    run.batch_fraction = NAN;
+    expect("batches of NaN", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_RANGE, "batch_fraction");
+    expect("a step of NaN", aet_recon_set_param(f->recon, "adam.step", NAN), AET_ERROR_RANGE, "adam.step");
+    expect("a step factor of 0", aet_recon_set_param(f->recon, "step.positions", 0), AET_ERROR_RANGE,
+           "step.positions");
     expect("log level 99", aet_log_set(UNKNOWN, NULL, NULL), AET_ERROR_UNKNOWN_OPTION, "level");
 
     double values[IMAGES], value;
@@ -806,6 +816,47 @@ static void check_cancelled_write(const fit *f, const path *scratch)
     check("within a second, without a folder", now() - in_write.cancelled_at < 1 && stat(folder.text, &status) != 0);
 }
 
+/* The direct model of a fit from its atoms. */
+static aet_recon *direct_of(const fit *f)
+{
+    aet_recon *recon = NULL;
+    const aet_lot_options lot = lot_options(AET_LOT_MODEL_DIRECT);
+    require(aet_recon_create_lot(f->context, f->dataset, NULL, f->atoms, &lot, &recon), "direct reconstruction");
+    return recon;
+}
+
+/* Every optimiser comes as near to the loss of L-BFGS as stated, relative to the fall from the start. */
+static void check_optimizers(const char *data)
+{
+    static const struct {
+        const char *name;
+        aet_optimizer optimizer;
+        double tolerance;
+    } cases[] = {{"gradient descent", AET_OPTIMIZER_GRADIENT_DESCENT, 1e-3},
+                 {"adam", AET_OPTIMIZER_ADAM, 2e-2},
+                 {"conjugate gradients", AET_OPTIMIZER_CONJUGATE_GRADIENT, 1e-5},
+                 {"levenberg-marquardt", AET_OPTIMIZER_LEVENBERG_MARQUARDT, 1e-5}};
+    printf("# optimisers\n");
+    fit f = fit_read(data);
+    aet_recon *reference = direct_of(&f);
+    const double start = loss_of(reference);
+    aet_run_options options = long_run(200);
+    options.loss_tolerance = 1e-12;
+    (void)aet_recon_run(reference, &options, NULL, NULL);
+    const double lowest = loss_of(reference);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        aet_recon *recon = direct_of(&f);
+        options.optimizer = cases[i].optimizer;
+        const aet_status outcome = aet_recon_run(recon, &options, NULL, NULL);
+        const double excess = (loss_of(recon) - lowest) / (start - lowest);
+        printf("  %s: %.1e above L-BFGS\n", cases[i].name, excess);
+        check(cases[i].name, (outcome == AET_CONVERGED || outcome == AET_MAX_ITERATIONS) && excess < cases[i].tolerance);
+        aet_recon_free(recon);
+    }
+    aet_recon_free(reference);
+    fit_free(&f);
+}
+
 static void check_cancel(const char *data, const path *scratch)
 {
     printf("# cancelling\n");
@@ -1276,6 +1327,7 @@ int main(int argc, char **argv)
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);
+    check_optimizers(argv[1]);
     check_cancel(argv[1], &scratch);
     check_reentry();
     check_second_thread();

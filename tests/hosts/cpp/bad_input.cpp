@@ -251,6 +251,15 @@ void check_files(const std::string &data, const std::string &scratch) {
     const auto again = aet::Reconstruction::load(context, host.series(context), path);
     check("loaded, the same parameters", again.parameters() == recon.parameters());
 
+    expect("an optimizer that is not there", AET_ERROR_UNKNOWN_OPTION, "optimizer",
+           [&] { recon.run(aet::RunOptions{}.optimizer(static_cast<aet::Optimizer>(99))); });
+    expect("batches of nothing", AET_ERROR_RANGE, "batch_fraction",
+           [&] { recon.run(aet::RunOptions{}.optimizer(aet::Optimizer::adam).batch_fraction(-1)); });
+    check("a pass of Adam",
+          recon.run(aet::RunOptions{}.optimizer(aet::Optimizer::adam).batch_fraction(0.5).seed(3).max_iterations(1)) ==
+                  aet::Outcome::max_iterations &&
+              recon.history("optimizer").back() == AET_OPTIMIZER_ADAM);
+
     // A long run, ended by another thread.
     const auto series = aet::TiltSeries::read(context, data);
     const auto truth = aet::TiltSeries::read_atoms(context, data, "truth");

@@ -169,6 +169,11 @@ function check_options()
     small = small_reconstruction()
     check_fault(() -> set_param!(small, "no_such_name", 1.0), "unknown parameter", :unknown_option, "no_such_name")
     check_fault(() -> block(small, :colours), "unknown block", :unknown_option, "colours", "positions")
+    check_fault(() -> run!(small; optimizer = :newton), "unknown optimizer by name", :unknown_option, "newton", ":adam")
+    check_fault(() -> run!(small; optimizer = 99), "unknown optimizer by number", :unknown_option, "99")
+    check_fault(() -> run!(small; optimizer = :adam, batch_fraction = 1.5), "batches of 150 %", :range, "batch_fraction")
+    check_fault(() -> run!(small; optimizer = :adam, batch_fraction = NaN), "batches of NaN", :range, "batch_fraction")
+    check_fault(() -> set_param!(small, "adam.step", NaN), "a step of NaN", :range, "adam.step")
     check_fault(() -> run!(small; iteration = 3), "misspelt option of run!", :unknown_option, "iteration")
 end
 
@@ -272,6 +277,25 @@ function check_cancel_from_second_thread()
         check("$name cancelled from a second thread within a second", seconds !== nothing && seconds < 1, seconds)
     end
     check("the best state is kept", present_loss(recon) <= loss && runs(recon))
+end
+
+# Every optimiser comes as near to the loss of L-BFGS as stated, relative to the fall from the start.
+function check_optimizers()
+    series = read_series(DATA)
+    start = Atoms(read_atoms(DATA, :truth).positions .+ 0.1)
+    create() = LocalOrbital(series; start = start, model = :direct)
+    run(recon; keywords...) = run!(recon; iterations = 200, loss_tolerance = 1e-12, keywords...)
+    reference = create()
+    first_loss = present_loss(reference)
+    run(reference)
+    lowest = present_loss(reference)
+    for (optimizer, tolerance) in (:lbfgs => 1e-12, :gradient_descent => 1e-3, :adam => 2e-2,
+                                   :conjugate_gradient => 1e-5, :levenberg_marquardt => 1e-5)
+        recon = create()
+        run(recon; optimizer = optimizer, seed = 3, batch_fraction = 0.2)
+        excess = (present_loss(recon) - lowest) / (first_loss - lowest)
+        check("$optimizer reaches the loss of L-BFGS", excess < tolerance, excess)
+    end
 end
 
 function check_callbacks()
@@ -562,7 +586,7 @@ function check_states(directory)
         check_fault(() -> load_reconstruction(path, series, probe), "state file cut to $fraction", :truncated)
     end
     write(path, vcat(bytes[1:8], 0xff, bytes[10:end]))      # after eight letters the version
-    check_fault(() -> load_reconstruction(path, series, probe), "state file of another version", :file_version, "255", "1")
+    check_fault(() -> load_reconstruction(path, series, probe), "state file of another version", :file_version, "255", "reads")
     flipped = copy(bytes)
     flipped[end ÷ 2] ⊻= 0x10
     write(path, flipped)
@@ -589,6 +613,7 @@ check_options()
 check_radians()
 check_cancel()
 check_cancel_from_second_thread()
+check_optimizers()
 check_callbacks()
 check_terms_and_products()
 check_reentry()

@@ -13,8 +13,8 @@ mkdir(scratch);
 tally('reset');
 checks = {@checkOptions, @checkShapes, @checkValues, @checkAngles, @checkLog, @checkAtoms, @checkEmptySeries, ...
     @checkParameters, @checkSubsets, @checkTermsAndProducts, @() checkFiles(scratch), @() checkVolumes(scratch), ...
-    @checkCallbacks, @() checkCancel(dataFolder), @checkGrowingSeries, @checkFork, @checkFreedHandles, ...
-    @checkFreeOrders};
+    @checkCallbacks, @() checkOptimizers(dataFolder), @() checkCancel(dataFolder), ...
+    @checkGrowingSeries, @checkFork, @checkFreedHandles, @checkFreeOrders};
 for k = 1:numel(checks)
     expect('no other error', '', '', checks{k});
 end
@@ -68,6 +68,10 @@ expect('unknown aperture', unknown, 'Aperture', ...
 expect('defocus NaN', {'aet:nonFinite', 'aet:range'}, 'defocus', ...
     @() aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 25, 'Defocus', NaN));
 expect('-1 iterations', 'aet:range', 'max_iterations', @() f.recon.run('MaxIterations', -1));
+expect('unknown optimizer', unknown, 'Optimizer', @() f.recon.run('Optimizer', 'newton'));
+expect('batches of 150 %', 'aet:range', 'batch_fraction', @() f.recon.run('Optimizer', 'adam', 'BatchFraction', 1.5));
+expect('batches of NaN', 'aet:range', 'batch_fraction', @() f.recon.run('Optimizer', 'adam', 'BatchFraction', NaN));
+expect('a step of NaN', 'aet:range', 'adam.step', @() f.recon.setKnob('adam.step', NaN));
 expect('progress that is no function', unknown, 'Progress', @() f.recon.run('Progress', 5));
 expect('unknown log level', unknown, 'level', @() aet.setLog('loud'));
 expect('unknown block', unknown, 'bricks', @() f.recon.block('bricks'));
@@ -472,6 +476,28 @@ end
 function nothing = delete_(recon)
 delete(recon);
 nothing = [];
+end
+
+function checkOptimizers(dataFolder)
+% Every optimiser comes as near to the loss of L-BFGS as stated, relative to the fall from the start.
+section('optimisers');
+series = aet.TiltSeries.read(dataFolder, '');
+truth = aet.TiltSeries.readAtoms(dataFolder, 'truth');
+create = @() aet.LocalOrbital(series, [], 'Start', truth.positions + 0.1, 'Model', 'direct');
+rules = {'MaxIterations', 200, 'LossTolerance', 1e-12};
+reference = create();
+first = lossOf(reference);
+reference.run(rules{:});
+lowest = lossOf(reference);
+cases = {'lbfgs', 1e-12; 'gradientDescent', 1e-3; 'adam', 2e-2; 'conjugateGradient', 1e-5; 'levenbergMarquardt', 1e-5};
+for k = 1:size(cases, 1)
+    recon = create();
+    recon.run(rules{:}, 'Optimizer', cases{k, 1}, 'Seed', 3, 'BatchFraction', 0.2);
+    excess = (lossOf(recon) - lowest) / (first - lowest);
+    check(sprintf('%s: %.1e above L-BFGS', cases{k, 1}, excess), excess < cases{k, 2});
+end
+history = recon.history();
+check('the history names the optimizer', all(history.optimizer == 5));
 end
 
 function checkCancel(dataFolder)
