@@ -5,6 +5,8 @@ mod common;
 use aet::context::Context;
 use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, TiltSeries};
 use aet::geometry::{self, rotation_about, Mat3, Vec3};
+use aet::io::dataset_folder::{self, Which};
+use aet::optics::ProbeOptions;
 use aet::optimize::Termination;
 use aet::reconstruct::{find_atoms, sirt, Background, FindOptions, LotModel, LotOptions, SirtOptions};
 use aet::specimen::{compare, random_packing, Atoms, CompareOptions, Volume};
@@ -172,6 +174,26 @@ fn two_thousand_atoms_are_found_without_a_model() {
     assert_eq!((c.matched, c.missing, c.extra), (2000, 0, 0));
     assert!(c.rmsd_pm < 5.0 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
     assert!(found.atoms.species().iter().all(|z| *z == 79));
+}
+
+/// Images of another simulator (multislice): `AET_DATA_DIR`, or ../shared/data beside the repository.
+#[test]
+fn multislice_images_give_all_atoms() {
+    let beside = || std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let folder = std::env::var_os("AET_DATA_DIR").map_or_else(beside, std::path::PathBuf::from);
+    let folder = folder.join("nlot_si_multislice");
+    if !folder.join("dataset.json").is_file() {
+        eprintln!("skipped: no data set nlot_si_multislice (set AET_DATA_DIR)");
+        return;
+    }
+    let series = dataset_folder::read(&folder, None, &mut |_| true).unwrap();
+    let truth = dataset_folder::read_atoms(&folder, Which::Truth, None).unwrap();
+    let probe = ProbeOptions::new(300e3, 25.0).build().unwrap();
+    let options = FindOptions::default();
+    let found = find_atoms(&context(2), &series, Some(&probe), &options, &mut |_| true).unwrap();
+    let c = compare(&found.atoms, &truth, &CompareOptions::default()).unwrap();
+    assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (500, 0, 0, 1.0));
+    assert!(c.rmsd_pm < 6.0, "{} pm", c.rmsd_pm);
 }
 
 #[test]

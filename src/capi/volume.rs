@@ -234,11 +234,11 @@ pub unsafe extern "C" fn aet_volume_read(
         let place = host.new_handle(volume, "volume")?;
         let context = Context::clone(host.input(context, "context")?);
         let path = host.path(path, "path")?;
-        let token = context.cancel_token();
-        let mut monitor = monitor(Phase::Reading, host.progress(progress, user), &token);
-        let volume = mrc::read_volume(&path, (voxel_size != 0.0).then_some(voxel_size), &mut monitor)?;
-        drop(monitor);
-        drop(token);
+        let volume = {
+            let token = context.cancel_token();
+            let mut monitor = monitor(Phase::Reading, host.progress(progress, user), &token);
+            mrc::read_volume(&path, (voxel_size != 0.0).then_some(voxel_size), &mut monitor)?
+        };
         place.set(HeldVolume { context, volume, residuals: vec![] });
         Ok(())
     })

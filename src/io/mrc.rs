@@ -355,7 +355,8 @@ mod tests {
         for big in [false, true] {
             let two = |v: u16| if big { v.to_be_bytes().to_vec() } else { v.to_le_bytes().to_vec() };
             let four = |v: u32| if big { v.to_be_bytes().to_vec() } else { v.to_le_bytes().to_vec() };
-            let cases: [(i32, &dyn Fn(f32) -> Vec<u8>); 4] = [
+            type Encode<'a> = &'a dyn Fn(f32) -> Vec<u8>;
+            let cases: [(i32, Encode<'_>); 4] = [
                 (1, &|v| two(v as i16 as u16)),
                 (2, &|v| four(v.to_bits())),
                 (12, &|v| two(f16::from_f32(v).to_bits())),

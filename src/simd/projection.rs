@@ -104,12 +104,11 @@ fn coordinate<const FUSED: bool>(start: f32, step: f32, i: usize) -> f32 {
 fn inside<const FUSED: bool>(row: &VoxelRow, shape: FrameShape, n: usize) -> std::ops::Range<usize> {
     let limits = [(shape.columns - 1) as f32, (shape.rows - 1) as f32];
     let (mut first, mut end) = (0, n);
-    for axis in 0..2 {
-        let (start, step) = (row.start[axis], row.step[axis]);
+    for ((start, step), limit) in row.start.into_iter().zip(row.step).zip(limits) {
         if step == 0.0 {
             continue;
         }
-        let (a, b) = (-start / step, (limits[axis] - start) / step);
+        let (a, b) = (-start / step, (limit - start) / step);
         // the casts saturate, and take NaN to 0
         first = first.max((a.min(b) as usize).saturating_sub(1));
         end = end.min((a.max(b) as usize).saturating_add(2));

@@ -104,8 +104,9 @@ classdef Volume < aet.internal.Object
             [progress, options] = aet.internal.take(options, 'Progress', []);
             [context, options] = aet.internal.take(options, 'Context', []);
             context = aet.internal.context(context);
+            key = aet.internal.withProgress(progress, 'volume_create_sirt', context.key, series.key, options);
             volume = aet.Volume();
-            volume.key = aet.internal.withProgress(progress, 'volume_create_sirt', context.key, series.key, options);
+            volume.key = key;
         end
 
         function volume = read(file, voxelSize, varargin)
@@ -118,8 +119,9 @@ classdef Volume < aet.internal.Object
             options = aet.internal.options('aet.Volume.read', {'Progress', 'Context'}, varargin);
             context = aet.internal.context(aet.internal.take(options, 'Context', []));
             progress = aet.internal.take(options, 'Progress', []);
+            key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), voxelSize);
             volume = aet.Volume();
-            volume.key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), voxelSize);
+            volume.key = key;
         end
     end
 end

@@ -52,6 +52,8 @@ uint64_t next_key() noexcept;
 /// One lock of the MEX file per live object, so that `clear all` cannot unload it beneath them.
 void lock_gateway() noexcept;
 void unlock_gateway() noexcept;
+/// Frees the object behind a key, whatever its kind.
+void free_any_handle(uint64_t key) noexcept;
 /// Frees every object left, without unlocking; runs when the host unloads the gateway or exits.
 void free_all_handles() noexcept;
 

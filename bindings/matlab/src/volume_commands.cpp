@@ -53,7 +53,7 @@ void write(Call &call) {
   call.give(0, check_outcome(status));
 }
 
-/// A cancelled reconstruction keeps the iterations done, unless the progress function failed.
+/// A cancelled reconstruction keeps the iterations done.
 void create_sirt(Call &call) {
   const auto context = call.handle<aet_context>(0);
   const auto dataset = call.handle<aet_dataset>(1);
@@ -105,7 +105,7 @@ void trace(Call &call) {
   call.give_handle(atoms);
 }
 
-/// A cancelled search keeps the atoms of its last fit, unless the progress function failed.
+/// A cancelled search keeps the atoms of its last fit.
 void find_atoms(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
   const auto probe = call.optional_handle<aet_probe>(1);
@@ -134,9 +134,13 @@ void find_atoms(Call &call) {
   call.give_handle(atoms.release());
 }
 
+/// What a call kept although the progress function failed: nobody will ask for it.
+void handle_free(Call &call) { free_any_handle(key(call.argument(0))); }
+
 }  // namespace
 
 void add_volume_commands(CommandTable &table) {
+  table["handle_free"] = handle_free;
   table["volume_create"] = create;
   table["volume_read"] = read;
   table["volume_write"] = write;

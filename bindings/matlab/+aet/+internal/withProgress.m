@@ -15,5 +15,8 @@ catch failure
     rethrow(failure);
 end
 aet.progressBar();
+if ~isempty(guard.failure) && isa(result, 'uint64')
+    aet_mex('handle_free', result);   % what was done before the function failed
+end
 guard.rethrow();
 end
