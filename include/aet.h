@@ -1389,6 +1389,94 @@ aet_status aet_recon_set_projection(aet_recon *recon, aet_projection_fn fn, void
  */
 aet_status aet_recon_clear_terms(aet_recon *recon);
 
+/* ---- Standard errors of atoms ---- */
+
+/** Which parameters the error of an atom takes into account. */
+enum {
+  /** Dense for up to 400 free parameters, else local. */
+  AET_ESTIMATE_METHOD_AUTOMATIC = 0,
+  /**
+   * Position, own height and own width of the atom and of its neighbours; atoms further away and parameters that many
+   * atoms share count as known. Its cost grows with the number of atoms only.
+   */
+  AET_ESTIMATE_METHOD_LOCAL = 1,
+  /** All free parameters at once; for small problems: a prediction and two gradients per parameter. */
+  AET_ESTIMATE_METHOD_DENSE = 2,
+};
+typedef int32_t aet_estimate_method;
+
+/** Where the variance of the noise of a pixel is taken from. */
+enum {
+  /** What the dataset knows of all images: their noise variance, else their counts, else the residuals. */
+  AET_NOISE_MODEL_AUTOMATIC = 0,
+  /** The noise variance given with each image. */
+  AET_NOISE_MODEL_VARIANCE = 1,
+  /** Poisson counts: calculated intensity / counts per unit. */
+  AET_NOISE_MODEL_COUNTS = 2,
+  /** The variance of the residuals of each image, so that errors of the model count as noise. */
+  AET_NOISE_MODEL_RESIDUAL = 3,
+};
+typedef int32_t aet_noise_model;
+
+/** Options of aet_recon_estimate_errors. Fill with aet_error_options_init; 0 means automatic in all members. */
+typedef struct aet_error_options {
+  /** sizeof(aet_error_options). */
+  size_t struct_size;
+  /** An aet_estimate_method. */
+  int32_t method;
+  /** An aet_noise_model. */
+  int32_t noise;
+  /** Neighbours within this distance belong to an atom's cluster (local method), angstrom; 0: where they overlap. */
+  double radius;
+} aet_error_options;
+
+/** What aet_recon_estimate_errors found beside the errors of each atom. */
+typedef struct aet_error_report {
+  /** sizeof(aet_error_report), set by the caller. */
+  size_t struct_size;
+  /**
+   * sqrt(mean of the summed variances of x, y and z) over the atoms whose errors are finite, pm (1/100 of the unit of
+   * lengths); NaN where there is none.
+   */
+  double predicted_rmsd_pm;
+  /** Atoms with a coordinate that the images do not determine; its error is infinite. */
+  int64_t undetermined;
+  /** The aet_estimate_method used. */
+  int32_t method;
+  /** The aet_noise_model used. */
+  int32_t noise;
+} aet_error_report;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_error_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_error_options_init(aet_error_options *options, size_t struct_size);
+
+/**
+ * Standard errors of the atoms of the latest state, which should be that of a finished fit: how far the noise of the
+ * images lets the fit wander. Errors of the model are not part of it. With the pixel weights W of the loss (1, or
+ * 1 / I_cal for AET_LOSS_POISSON), the variances S of the noise and the derivatives J of the images, the covariance of
+ * the parameters is C = F^-1 M F^-1, F = J^T W J, M = J^T W S W J (White, Econometrica 48, 817 (1980)); for the loss
+ * that belongs to the noise it is the Cramer-Rao bound. Neighbours that overlap raise each other's errors.
+ *
+ * `*atoms` gets a new handle: the atoms with their column `standard_error` [n,3], angstrom, infinite where the images do
+ * not determine a coordinate. `height_errors` [n], which may be NULL, takes the standard errors of heights, unit of the
+ * images; NaN where heights are shared or frozen. `report` may be NULL; else its `struct_size` must be set.
+ * `options` NULL: defaults. `progress` may be NULL.
+ *
+ * AET_ERROR_NOT_READY (no images, positions frozen, or an image that lacks what the noise model needs),
+ * AET_ERROR_RANGE (radius; more than 20000 free parameters for the dense method), AET_ERROR_UNKNOWN_OPTION,
+ * AET_ERROR_SHAPE, AET_CANCELLED. Any thread; callbacks come on the calling one.
+ */
+aet_status aet_recon_estimate_errors(const aet_recon *recon,
+                                     const aet_error_options *options,
+                                     aet_progress_fn progress,
+                                     void *user,
+                                     aet_atoms **atoms,
+                                     const aet_view *height_errors,
+                                     aet_error_report *report);
+
 /* ---- Storing a reconstruction, and its research knobs ---- */
 
 /**
