@@ -20,7 +20,7 @@ from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
 from .probe import Probe
-from .reconstruction import Block, Geometry, LocalOrbital, Reconstruction, Snapshot
+from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
 from .volume import Volume, find_atoms
 
@@ -30,6 +30,7 @@ __all__ = [
     "Block",
     "Comparison",
     "Context",
+    "ErrorEstimate",
     "Geometry",
     "LocalOrbital",
     "Metadata",

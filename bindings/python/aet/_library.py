@@ -2,8 +2,7 @@
 
 `lib.aet_recon_save(recon, path)` calls the C function of that name. Its declaration says how each argument crosses:
 objects as their pointers, paths and text as UTF-8, arrays as views or plain pointers, options as structures. A status
-that is a fault is raised as AetError; a new handle, the last argument of its function, is returned as a pointer for the
-object's class to take. ctypes lets other Python threads run during each call.
+that is a fault is raised as AetError; a new handle is returned as a pointer for the object's class to take. ctypes lets other Python threads run during each call.
 """
 
 import ctypes
@@ -171,9 +170,9 @@ class Function:
         self.name = name
         self.returns = returns
         self.arguments = [pair for pair in arguments if not pair[1].endswith("**")]
-        # The handle that the function creates is its last argument, and its result here.
-        created = [declared.rstrip(" *") for _, declared in arguments if declared.endswith("**")]
-        self.created = created[0] if created else None
+        # The handle that the function creates through one of its arguments is its result here.
+        created = [(at, declared.rstrip(" *")) for at, (_, declared) in enumerate(arguments) if declared.endswith("**")]
+        self.created_at, self.created = created[0] if created else (None, None)
         self.converters = [(converter(declared), argument) for argument, declared in self.arguments]
         self.address.restype = {"void": None, "const char *": ctypes.c_char_p}.get(returns) or SCALARS.get(returns)
         self.address.argtypes = [SCALARS.get(declared, ctypes.c_void_p) for _, declared in arguments]
@@ -216,7 +215,8 @@ class Function:
         if self.created is None:
             return self.address(*values), None
         out = ctypes.c_void_p()
-        value = self.address(*values, ctypes.byref(out))
+        values.insert(self.created_at, ctypes.byref(out))
+        value = self.address(*values)
         if pending.exception is not None and out.value is not None:
             getattr(lib, self.created + "_free").without_checks(out.value)
         return value, out.value

@@ -11,7 +11,7 @@ from ._callbacks import LongCall, projection_function, term_function
 from ._errors import fault, unknown_option
 from ._handles import Handle
 from ._library import copied_text, lib
-from ._options import Options, takes_options
+from ._options import Options, result_members, result_values, takes_options
 from ._structs import empty_structure
 from .atoms import Atoms
 from .context import default_context
@@ -26,6 +26,14 @@ None while it is frozen; `scale`, the typical change of one value; `lower` and `
 
 Geometry = collections.namedtuple("Geometry", "rotations drift defocus")
 Geometry.__doc__ = "Geometry of every image: `rotations` n x 3 x 3, p' = R p; `drift` n x 2, A; `defocus` n, A."
+
+ErrorEstimate = collections.namedtuple("ErrorEstimate", ("atoms", "height_errors", *result_members("aet_error_report")))
+ErrorEstimate.__doc__ = """How well the atoms are known.
+
+`atoms`, whose column `standard_error` (n x 3, A) is infinite where the images do not determine a coordinate;
+`height_errors`, NaN where heights are shared or frozen; `predicted_rmsd_pm`; `undetermined`, the number of atoms with an
+infinite error; `method` and `noise`, those used.
+"""
 
 HISTORY_COLUMNS = (
     "iteration",
@@ -376,6 +384,21 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
     def snapshot(self):
         """The latest consistent state as a `Snapshot`, from any thread and also while `run` works."""
         return Snapshot._of(lib.aet_recon_snapshot(self))
+
+    @takes_options(lib.aet_error_options_init)
+    def estimate_errors(self, *, progress=None, **options):
+        """Standard errors of the atoms of the latest state, from the noise of the images, as an `ErrorEstimate`.
+
+        AET_ERROR_NOT_READY without images, with frozen positions, or for an image that lacks what the noise model
+        needs; AET_ERROR_RANGE for too many parameters of the dense method; AET_CANCELLED where `progress` ends it.
+        """
+        settings = Options(lib.aet_error_options_init, options)
+        heights = np.zeros(self._named_block("positions").shape[0])
+        report = empty_structure("aet_error_report")
+        with LongCall(progress) as call:
+            made = lib.aet_recon_estimate_errors(self, settings, call.report, None, heights, report)
+            atoms = Atoms._of(made)
+        return ErrorEstimate(atoms, heights, *result_values("aet_error_report", report))
 
     # ---- files ----
 

@@ -303,6 +303,13 @@ def second_order_and_terms():
     check_fault(lambda: recon.add_term("colours", lambda v, g: 0.0), "term on no block", "unknown_option", "colours")
     check_raises(lambda: recon.add_term("heights", 3), "a number as term", TypeError, "function")
 
+    check_fault(lambda: recon.estimate_errors(noise="counts"), "unknown noise", "not_ready", "counts_per_unit")
+    check_fault(lambda: recon.estimate_errors(method="guess"), "another method", "unknown_option", "local")
+    check_fault(lambda: recon.estimate_errors(radius=-1), "negative radius", "range", "radius")
+    check_fault(lambda: recon.estimate_errors(progress=lambda p: False), "errors cancelled", "cancelled")
+    check_fault(lambda: recon.run(optimizer="newton"), "no such optimiser", "unknown_option", "newton", "lbfgs")
+    check_fault(lambda: recon.run(batch_fraction=2.0), "a batch of twice the data", "range", "batch_fraction")
+
     def failing(*_):
         raise LookupError("from the term")
 

@@ -221,6 +221,27 @@ def second_order_agrees_with_first():
     check("indices follow a frozen block", np.array_equal(recon.index_map(first), wanted))
 
 
+def errors_are_estimated():
+    recon = small_reconstruction()
+    estimate = recon.estimate_errors()
+    bars = estimate.atoms.standard_error
+    check("an error for every coordinate", bars.shape == (ATOMS, 3) and np.all(bars > 0))
+    mean = 100 * np.sqrt(np.mean(np.sum(bars**2, axis=1)))
+    check("their mean is the predicted RMSD", np.isclose(estimate.predicted_rmsd_pm, mean, rtol=1e-9), estimate)
+    check("nothing is undetermined", estimate.undetermined == 0 and estimate.noise == "residual", estimate)
+    dense = recon.estimate_errors(method="dense")
+    check("all parameters at once", dense.method == "dense" and dense.predicted_rmsd_pm > 0)
+
+
+def optimizers_have_names():
+    losses = {}
+    for name in ("lbfgs", "conjugate_gradient", "levenberg_marquardt"):
+        recon = small_reconstruction()
+        recon.run(optimizer=name, max_iterations=60)
+        losses[name] = recon.history["loss"][-1]
+    check("optimisers agree", max(losses.values()) <= 1.05 * min(losses.values()) + 1e-9, losses)
+
+
 def terms_are_part_of_the_loss():
     recon = small_reconstruction()
     x = recon.parameters
@@ -537,6 +558,8 @@ run(
     a_probe_is_sampled,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,
+    errors_are_estimated,
+    optimizers_have_names,
     terms_are_part_of_the_loss,
     parameters_are_blocks,
     volumes_and_atoms_from_images_alone,
