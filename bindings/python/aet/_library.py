@@ -2,7 +2,8 @@
 
 `lib.aet_recon_save(recon, path)` calls the C function of that name. Its declaration says how each argument crosses:
 objects as their pointers, paths and text as UTF-8, arrays as views or plain pointers, options as structures. A status
-that is a fault is raised as AetError; a new handle is returned as a pointer for the object's class to take. ctypes lets other Python threads run during each call.
+that is a fault is raised as AetError; a new handle is returned as a pointer for the object's class to take. ctypes lets
+other Python threads run during each call.
 """
 
 import ctypes
