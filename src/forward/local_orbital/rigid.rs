@@ -576,10 +576,14 @@ impl<T: Real> RigidWorkspace<T> {
         }
         self.frame.resize(canvas.rows * canvas.columns, T::zero());
         let len = self.spectrum.len();
+        if !slopes {
+            self.slopes.clear();
+        }
         let counts = [images, if slopes { images } else { 0 }, images];
         for (spectra, count) in [&mut self.images, &mut self.slopes, &mut self.residuals].into_iter().zip(counts) {
-            spectra.resize_with(count, || vec![Complex::default(); len]);
-            spectra.iter_mut().for_each(|s| s.fill(Complex::default()));
+            // Tilts with fewer images leave the memory of the others alone.
+            spectra.resize_with(count.max(spectra.len()), || vec![Complex::default(); len]);
+            spectra.iter_mut().take(count).for_each(|s| s.fill(Complex::default()));
         }
     }
 }
