@@ -575,9 +575,12 @@ impl<T: Real> RigidWorkspace<T> {
         let len = self.spectrum.len();
         let counts = [images, if slopes { images } else { 0 }, images];
         for (spectra, count) in [&mut self.images, &mut self.slopes, &mut self.residuals].into_iter().zip(counts) {
-            spectra.resize_with(count, || vec![Complex::default(); len]);
-            spectra.iter_mut().for_each(|s| s.fill(Complex::default()));
+            // What is there stays for tilts with more images; slopes that are not wanted must not be there.
+            let kept = if count == 0 { 0 } else { count.max(spectra.len()) };
+            spectra.resize_with(kept, || vec![Complex::default(); len]);
         }
+        // Residuals are written, not added to.
+        self.images.iter_mut().chain(&mut self.slopes).for_each(|s| s.fill(Complex::default()));
     }
 }
 
