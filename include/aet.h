@@ -106,6 +106,8 @@ enum {
   AET_ERROR_FORKED = 202,
   /** An internal error damaged the object earlier; free it. */
   AET_ERROR_POISONED = 203,
+  /** A function of the host that the library called back reported a failure or answered nonsense. */
+  AET_ERROR_CALLBACK = 204,
   /** NaN or infinity in data. */
   AET_ERROR_NON_FINITE = 300,
   /** No data where some are needed. */
@@ -701,6 +703,22 @@ aet_status aet_dataset_read_atoms(const aet_context *context,
                                   const char *variant,
                                   aet_atoms **atoms);
 
+/**
+ * Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12) or a TIFF file whose pages are
+ * images of one channel, told by their first bytes. Rows count from the first stored one. `frames` says what is known of
+ * the images, as in aet_dataset_create; so do `options`, whose pixel size may be 0 where the file has one (angstrom).
+ * `path` is UTF-8; `progress` may be NULL. AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED
+ * (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_MEMORY, and the errors of
+ * aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_dataset_create_from_file(const aet_context *context,
+                                        const aet_dataset_options *options,
+                                        const char *path,
+                                        const aet_frames *frames,
+                                        aet_progress_fn progress,
+                                        void *user,
+                                        aet_dataset **dataset);
+
 /* ---- Columns of a dataset ---- */
 
 /**
@@ -1191,25 +1209,55 @@ aet_status aet_recon_create_lot(const aet_context *context,
                                 const aet_lot_options *options,
                                 aet_recon **recon);
 
-/* ---- Running a reconstruction, its results ---- */
+/* ---- Running a reconstruction ---- */
 
-/** When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members. */
+/**
+ * How a run lowers the loss. All work on parameters / scale, keep the bounds of the blocks and do not depend on the
+ * number of threads; a state file holds what they remember.
+ */
+enum {
+  /** AET_OPTIMIZER_LBFGS. */
+  AET_OPTIMIZER_AUTOMATIC = 0,
+  /** Limited-memory BFGS with bounds (Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5). */
+  AET_OPTIMIZER_LBFGS = 1,
+  /** Gradient descent with backtracking (the same, algorithm 3.1), constants of the MSET paper: c = 0, rho = 0.1. */
+  AET_OPTIMIZER_GRADIENT_DESCENT = 2,
+  /**
+   * Adam over mini-batches of tilts, steps falling along a cosine: an iteration is a pass over all images, its loss the
+   * mean over the pass. The run ends with AET_MAX_ITERATIONS when the schedule (param adam.passes) does.
+   */
+  AET_OPTIMIZER_ADAM = 3,
+  /** Nonlinear conjugate gradients (Polak and Ribiere, with restart). */
+  AET_OPTIMIZER_CONJUGATE_GRADIENT = 4,
+  /** Damped Gauss-Newton steps by inner conjugate gradients. */
+  AET_OPTIMIZER_LEVENBERG_MARQUARDT = 5,
+};
+typedef int32_t aet_optimizer;
+
+/** How aet_recon_run works and when it ends. Fill with aet_run_options_init; 0 means automatic in all members. */
 typedef struct aet_run_options {
   /** sizeof(aet_run_options). */
   size_t struct_size;
   /** Iterations of this run at most; 0: 200. */
   int32_t max_iterations;
-  /** Zero. */
-  int32_t reserved;
+  /** An aet_optimizer. A run with another than the run before begins afresh at the best point so far. */
+  int32_t optimizer;
   /** Seconds of this run at most, looked at after each iteration; 0: no limit. */
   double max_seconds;
-  /** Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. */
+  /**
+   * Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. Not looked at while
+   * the schedule of Adam lowers the steps.
+   */
   double loss_tolerance;
   /**
    * Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
-   * 0: 1e-9.
+   * 0: 1e-9. Not looked at while the schedule of Adam lowers the steps.
    */
   double gradient_tolerance;
+  /** Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8. */
+  double batch_fraction;
+  /** Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same. */
+  int64_t seed;
 } aet_run_options;
 
 /**
@@ -1218,15 +1266,19 @@ typedef struct aet_run_options {
  */
 aet_status aet_run_options_init(aet_run_options *options, size_t struct_size);
 
+/* ---- Running a reconstruction, its results ---- */
+
 /**
  * Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
- * optimiser. `progress` may be NULL.
+ * optimiser of the latest aet_recon_run (before the first: automatic). `progress` may be NULL.
  *
- * AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
+ * AET_OK while more can be done, AET_CONVERGED, AET_MAX_ITERATIONS (the schedule of Adam has ended), AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
  * images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
  * calling thread.
  */
-aet_status aet_recon_step(aet_recon *recon, aet_progress_fn progress, void *user);
+aet_status aet_recon_step(aet_recon *recon,
+                          aet_progress_fn progress,
+                          void *user);
 
 /**
  * Iterates until a rule of `options` (NULL: defaults) ends it: AET_CONVERGED, AET_MAX_ITERATIONS, AET_TIME_LIMIT or
@@ -1234,9 +1286,12 @@ aet_status aet_recon_step(aet_recon *recon, aet_progress_fn progress, void *user
  * appear meanwhile are taken up at the next iteration. `progress` may be NULL; it ends the run by returning non-zero,
  * and so does aet_context_request_cancel, within a second.
  *
- * AET_ERROR_RANGE (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call
- * changes the reconstruction. Callbacks come on the calling thread. L-BFGS with bounds: Nocedal and Wright, Numerical
- * Optimization, algorithms 7.4 and 7.5.
+ * A run goes on with what its optimiser remembers, also after aet_recon_load; with Adam, the best state is the end of
+ * the pass with the lowest mean loss. To fit some blocks first, or with one optimiser before another, call
+ * aet_recon_freeze and aet_recon_run in turn.
+ *
+ * AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE;
+ * AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the calling thread.
  */
 aet_status aet_recon_run(aet_recon *recon, const aet_run_options *options, aet_progress_fn progress, void *user);
 
@@ -1250,14 +1305,15 @@ int64_t aet_recon_history_count(const aet_recon *recon);
  * Copies the first values of one column of the history into `out` [count], count at most aet_recon_history_count:
  *
  * - iteration: number of the iteration, from 1
- * - loss: after the iteration
+ * - loss: after the iteration; of Adam, the mean over the pass, each batch at the parameters of its moment
  * - r_factor: mean over the images of sum |measured - calculated| / sum |measured|, formula (11) of the LOT paper
  * - gradient_norm: root mean square of the gradient in parameters / scale
  * - step: root mean square of the step in parameters / scale
  * - seconds: spent in iterations so far
- * - evaluations: of all images so far
+ * - evaluations: of all images so far; a batch counts as its part of the images, a Gauss-Newton product as one
  * - generation: of the parameters
  * - dataset_version: of the dataset
+ * - optimizer: the aet_optimizer of the iteration
  *
  * AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
  */
@@ -1289,6 +1345,210 @@ aet_status aet_recon_get_geometry(const aet_recon *recon,
                                   const aet_view *rotations,
                                   const aet_view *drift,
                                   const aet_view *defocus);
+
+/* ---- Second-order access to a reconstruction ---- */
+
+/**
+ * Change of the images `images` [n_images] at `x` [n] per unit of the direction `direction` [n] of x: J d into `out`
+ * [n_images,rows,columns], any real element type that holds it. It is the exact derivative of aet_recon_predict along
+ * the direction, and aet_recon_pull_back is its exact adjoint. NULL with n_images 0: all that are not excluded.
+ *
+ * AET_ERROR_STALE_PARAMETERS for another n than aet_recon_parameter_count, AET_ERROR_NON_FINITE (in x or direction),
+ * AET_ERROR_RANGE (image numbers), AET_ERROR_INCONSISTENT (an image named twice), AET_ERROR_SHAPE,
+ * AET_ERROR_NOT_READY (no images), AET_CANCELLED. Any thread.
+ */
+aet_status aet_recon_push_forward(const aet_recon *recon,
+                                  int64_t n,
+                                  const double *x,
+                                  const int64_t *images,
+                                  int64_t n_images,
+                                  const double *direction,
+                                  const aet_view *out);
+
+/**
+ * Product of the direction `direction` [n] of x with the Gauss-Newton matrix of the loss over `images` [n_images] at
+ * `x` [n]: J^T W J d / p into `product` [n], with p used pixels and the derivatives J of the images with respect to x.
+ * W is the second derivative of the loss with respect to a calculated pixel: 1 for AET_LOSS_MSE; 1 / I_cal for
+ * AET_LOSS_POISSON (Fisher scoring: expected over counts; not below 1e-3 of the mean intensity). The matrix is
+ * symmetric and positive semi-definite and belongs to the loss that aet_recon_loss_and_gradient returns, terms of the
+ * host left out. A product costs about three losses. Solvers: conjugate gradients, Nocedal and Wright, Numerical
+ * Optimization, algorithm 7.1. `product` may be `direction`.
+ *
+ * Images and errors as for aet_recon_push_forward. Any thread.
+ */
+aet_status aet_recon_gauss_newton_product(const aet_recon *recon,
+                                          int64_t n,
+                                          const double *x,
+                                          const int64_t *images,
+                                          int64_t n_images,
+                                          const double *direction,
+                                          double *product);
+
+/**
+ * Estimates the diagonal of that matrix into `diagonal` [n], for preconditioners and scales: the mean of `probes`
+ * squares (J^T sqrt(W) e)^2 / p with random signs e of a fixed seed (0: 16 probes). It is unbiased and not negative;
+ * each value has the relative standard error sqrt(2 / probes), so that means over blocks or species are much better.
+ * A probe costs about as much as a loss with its gradient. Results are the same for every number of threads.
+ *
+ * Images and errors as for aet_recon_push_forward; AET_ERROR_RANGE for probes below 0 or above 10000. Any thread.
+ */
+aet_status aet_recon_gauss_newton_diagonal(const aet_recon *recon,
+                                           int64_t n,
+                                           const double *x,
+                                           const int64_t *images,
+                                           int64_t n_images,
+                                           int32_t probes,
+                                           double *diagonal);
+
+/**
+ * For every value of the present x the number that it had in the x of an earlier `generation`, counted from 0, or -1
+ * where it was no part of that x: `map` [n], n = aet_recon_parameter_count. With it an optimiser of the host keeps what
+ * it remembers of each parameter when a block is frozen or freed or a run has taken up appended images. For the present
+ * generation it is 0, 1, 2, ...
+ *
+ * AET_ERROR_RANGE for a generation that this reconstruction has not had (those before a state was loaded are not
+ * known), AET_ERROR_STALE_PARAMETERS for another n. Any thread.
+ */
+aet_status aet_recon_index_map(const aet_recon *recon, uint64_t generation, int64_t n, int64_t *map);
+
+/* ---- Terms of the host in the loss of a reconstruction ---- */
+
+/**
+ * A differentiable function of one block of parameters, a term of the loss: gets its `values` (AET_DTYPE_F64, the shape
+ * of the block) and writes its loss to `*loss` and its derivatives by the values into `gradient` (the same shape, all 0
+ * before the call), which is NULL where no derivatives are wanted. Views and memory are valid only during the call.
+ * Returns 0; another value ends the call of the library with AET_ERROR_CALLBACK, as a loss or derivative that is not
+ * finite does.
+ *
+ * Only ever called on the thread that called the library, with no lock held; evaluations on several threads call it on
+ * all of them at once. It may use the library, but not change the reconstruction (AET_ERROR_BUSY), and must return
+ * normally: no longjmp, no exception through the library.
+ */
+typedef int32_t (*aet_term_fn)(void *user, const aet_const_view *values, double *loss, const aet_view *gradient);
+
+/**
+ * Moves the free parameters `x` [n] (AET_DTYPE_F64) in place to where they are allowed to be. Returns 0; another value,
+ * or a parameter that is not finite, ends the call of the library with AET_ERROR_CALLBACK and the state before the step
+ * kept. Calls as for aet_term_fn, only from aet_recon_step and aet_recon_run.
+ */
+typedef int32_t (*aet_projection_fn)(void *user, const aet_view *x);
+
+/**
+ * Adds `weight` times a function of the host of one block, frozen or not, to the loss: aet_recon_loss_and_gradient,
+ * aet_recon_step and aet_recon_run minimise and return the sum. Over a subset of the images the term counts in full,
+ * and losses of single images are without it. Gauss-Newton products, predictions and error estimates know nothing of
+ * it. The optimiser starts afresh.
+ *
+ * `user` is handed to `fn` and must stay valid until aet_recon_clear_terms or aet_recon_free has returned and no call
+ * on the reconstruction is at work. Functions are not saved: add them again after aet_recon_load, which then starts the
+ * optimiser afresh.
+ *
+ * AET_ERROR_NULL (fn), AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_RANGE for a weight that is not finite;
+ * AET_ERROR_BUSY while another call changes the reconstruction.
+ */
+aet_status aet_recon_add_term(aet_recon *recon, const char *block, double weight, aet_term_fn fn, void *user);
+
+/**
+ * Sets the function that moves the free parameters after every iteration of aet_recon_step and aet_recon_run: the step
+ * of the optimiser, then the projection, then, where it moved anything, the loss again; that state is published.
+ * Parameters are also kept within the bounds of their blocks. NULL: no projection. Everything else as for
+ * aet_recon_add_term.
+ */
+aet_status aet_recon_set_projection(aet_recon *recon, aet_projection_fn fn, void *user);
+
+/**
+ * Takes all terms and the projection away; the optimiser starts afresh. AET_ERROR_BUSY while another call changes the
+ * reconstruction; evaluations at work on other threads may still call a term until they return.
+ */
+aet_status aet_recon_clear_terms(aet_recon *recon);
+
+/* ---- Standard errors of atoms ---- */
+
+/** Which parameters the error of an atom takes into account. */
+enum {
+  /** Dense for up to 400 free parameters, else local. */
+  AET_ESTIMATE_METHOD_AUTOMATIC = 0,
+  /**
+   * Position, own height and own width of the atom and of its neighbours; atoms further away and parameters that many
+   * atoms share count as known. Its cost grows with the number of atoms only.
+   */
+  AET_ESTIMATE_METHOD_LOCAL = 1,
+  /** All free parameters at once; for small problems: a prediction and two gradients per parameter. */
+  AET_ESTIMATE_METHOD_DENSE = 2,
+};
+typedef int32_t aet_estimate_method;
+
+/** Where the variance of the noise of a pixel is taken from. */
+enum {
+  /** What the dataset knows of all images: their noise variance, else their counts, else the residuals. */
+  AET_NOISE_MODEL_AUTOMATIC = 0,
+  /** The noise variance given with each image. */
+  AET_NOISE_MODEL_VARIANCE = 1,
+  /** Poisson counts: calculated intensity / counts per unit. */
+  AET_NOISE_MODEL_COUNTS = 2,
+  /** The variance of the residuals of each image, so that errors of the model count as noise. */
+  AET_NOISE_MODEL_RESIDUAL = 3,
+};
+typedef int32_t aet_noise_model;
+
+/** Options of aet_recon_estimate_errors. Fill with aet_error_options_init; 0 means automatic in all members. */
+typedef struct aet_error_options {
+  /** sizeof(aet_error_options). */
+  size_t struct_size;
+  /** An aet_estimate_method. */
+  int32_t method;
+  /** An aet_noise_model. */
+  int32_t noise;
+  /** Neighbours within this distance belong to an atom's cluster (local method), angstrom; 0: where they overlap. */
+  double radius;
+} aet_error_options;
+
+/** What aet_recon_estimate_errors found beside the errors of each atom. */
+typedef struct aet_error_report {
+  /** sizeof(aet_error_report), set by the caller. */
+  size_t struct_size;
+  /**
+   * sqrt(mean of the summed variances of x, y and z) over the atoms whose errors are finite, pm (1/100 of the unit of
+   * lengths); NaN where there is none.
+   */
+  double predicted_rmsd_pm;
+  /** Atoms with a coordinate that the images do not determine; its error is infinite. */
+  int64_t undetermined;
+  /** The aet_estimate_method used. */
+  int32_t method;
+  /** The aet_noise_model used. */
+  int32_t noise;
+} aet_error_report;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_error_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_error_options_init(aet_error_options *options, size_t struct_size);
+
+/**
+ * Standard errors of the atoms of the latest state, which should be that of a finished fit: how far the noise of the
+ * images lets the fit wander. Errors of the model are not part of it. With the pixel weights W of the loss (1, or
+ * 1 / I_cal for AET_LOSS_POISSON), the variances S of the noise and the derivatives J of the images, the covariance of
+ * the parameters is C = F^-1 M F^-1, F = J^T W J, M = J^T W S W J (White, Econometrica 48, 817 (1980)); for the loss
+ * that belongs to the noise it is the Cramer-Rao bound. Neighbours that overlap raise each other's errors.
+ *
+ * `*atoms` gets a new handle: the atoms with their column `standard_error` [n,3], angstrom, infinite where the images do
+ * not determine a coordinate. `height_errors` [n], which may be NULL, takes the standard errors of heights, unit of the
+ * images; NaN where heights are shared or frozen. `report` may be NULL; else its `struct_size` must be set.
+ * `options` NULL: defaults. `progress` may be NULL.
+ *
+ * AET_ERROR_NOT_READY (no images, positions frozen, or an image that lacks what the noise model needs),
+ * AET_ERROR_RANGE (radius; more than 20000 free parameters for the dense method), AET_ERROR_UNKNOWN_OPTION,
+ * AET_ERROR_SHAPE, AET_CANCELLED. Any thread; callbacks come on the calling one.
+ */
+aet_status aet_recon_estimate_errors(const aet_recon *recon,
+                                     const aet_error_options *options,
+                                     aet_progress_fn progress,
+                                     void *user,
+                                     aet_atoms **atoms,
+                                     const aet_view *height_errors,
+                                     aet_error_report *report);
 
 /* ---- Storing a reconstruction, and its research knobs ---- */
 
@@ -1368,6 +1628,231 @@ uint64_t aet_snapshot_generation(const aet_snapshot *snapshot);
 
 /** The atoms when it was taken, with height and width of each, as a new handle. Any thread. */
 aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atoms);
+
+/* ---- Volumes ---- */
+
+/** What is taken off the images before a volume is reconstructed. */
+enum {
+  /**
+   * From every view its own: the 5 % quantile of the means over squares of 8 x 8 pixels. A positive volume cannot
+   * explain an offset beside the specimen.
+   */
+  AET_BACKGROUND_AUTOMATIC = 0,
+  /** Nothing. */
+  AET_BACKGROUND_NONE = 1,
+};
+typedef int32_t aet_background;
+
+/**
+ * An immutable volume of cubic voxels, logically `[z,y,x]`; the specimen origin is the centre of voxel n / 2 (0-based,
+ * rounded down) of each axis.
+ */
+typedef struct aet_volume aet_volume;
+
+/** Options of aet_volume_create_sirt. Fill with aet_sirt_options_init; 0 means automatic where it is said. */
+typedef struct aet_sirt_options {
+  /** sizeof(aet_sirt_options). */
+  size_t struct_size;
+  /** Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none. */
+  int64_t nz;
+  /** Voxels along y. */
+  int64_t ny;
+  /** Voxels along x. */
+  int64_t nx;
+  /** Edge of a voxel in the length unit, at most a pixel; 0: a pixel. */
+  double voxel_size;
+  /** Bytes that the reconstruction may need beside the dataset; 0: no limit. */
+  double memory_limit;
+  /** Iterations; 0: 25. */
+  int32_t iterations;
+  /** 1: extrapolate (Nesterov), the default; 0: plain SIRT. */
+  int32_t accelerated;
+  /** 1: voxels stay at 0 or above, the default; 0: not. */
+  int32_t positivity;
+  /** An aet_background. */
+  int32_t background;
+} aet_sirt_options;
+
+/** Options of aet_volume_trace. Fill with aet_trace_options_init. */
+typedef struct aet_trace_options {
+  /** sizeof(aet_trace_options). */
+  size_t struct_size;
+  /** Standard deviation of the Gaussian smoothing, voxels; default 1; 0: none. */
+  double smoothing;
+  /** Smallest distance of two atoms, in the unit of the voxel size (angstrom); 0: two voxels. */
+  double minimum_distance;
+  /** Smallest height of a peak as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
+  double threshold;
+  /** Most atoms, the strongest are kept; 0: all. */
+  int64_t max_atoms;
+  /** Atomic number of all atoms; 0: unknown. */
+  int32_t species;
+  /** Zero. */
+  int32_t reserved;
+} aet_trace_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_sirt_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_sirt_options_init(aet_sirt_options *options, size_t struct_size);
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size);
+
+/**
+ * Creates a volume from `values` `[z,y,x]`, of any real element type (kept in single precision), with voxels of edge
+ * `voxel_size`, angstrom. AET_ERROR_SHAPE, AET_ERROR_EMPTY without voxels, AET_ERROR_RANGE for a voxel size that is not
+ * positive, AET_ERROR_NON_FINITE with the place of a bad value. Any thread.
+ */
+aet_status aet_volume_create(const aet_context *context,
+                             const aet_const_view *values,
+                             double voxel_size,
+                             aet_volume **volume);
+
+/**
+ * Reads a volume from an MRC file (modes 0, 1, 2, 6 and 12, either byte order, any extended header). `path` is UTF-8.
+ * `voxel_size` replaces that of the header, angstrom; 0: that of the header. `progress` may be NULL.
+ * AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for other modes, AET_ERROR_INCONSISTENT
+ * for voxels that are no cubes, AET_ERROR_NOT_READY where the size of voxels is told nowhere, AET_ERROR_NON_FINITE,
+ * AET_ERROR_RANGE; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_read(const aet_context *context,
+                           const char *path,
+                           double voxel_size,
+                           aet_progress_fn progress,
+                           void *user,
+                           aet_volume **volume);
+
+/**
+ * Writes the volume as an MRC file of floats, with its voxel size, and with the origin at voxel n / 2 so that atoms lie
+ * where they are in other programs, too. The file appears when it is complete. `path` is UTF-8; `progress` may be NULL.
+ * AET_ERROR_FILE; AET_CANCELLED, then nothing is left behind. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
+
+/**
+ * Reconstructs a volume from the present version of `dataset` by SIRT: V <- max(0, W + C A* R (b - A W)), where A is
+ * the projection, R and C are 1 / (sums of its rows, columns), b the images (the mean over those of a tilt that have
+ * one drift) and W is V extrapolated along its last step where `accelerated`. Excluded images and masked pixels take no
+ * part. The unit of the volume is the images', per voxel: its sum is that of an image. `options` and `progress` may be
+ * NULL; progress tells the norm of b - A W relative to b as loss.
+ *
+ * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*volume` is then the volume of the iterations
+ * done, or NULL where not one was. AET_ERROR_NOT_READY without an image in use, AET_ERROR_RANGE,
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_MEMORY. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_create_sirt(const aet_context *context,
+                                  const aet_dataset *dataset,
+                                  const aet_sirt_options *options,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_volume **volume);
+
+/** Frees a volume. NULL is left alone. Any thread. */
+void aet_volume_free(aet_volume *volume);
+
+/** Number of voxels along z, y and x, into `shape` [3]. AET_ERROR_NULL. Any thread. */
+aet_status aet_volume_shape(const aet_volume *volume, int64_t *shape);
+
+/** Edge of a voxel, angstrom (or pixels); NaN for NULL. Any thread. */
+double aet_volume_voxel_size(const aet_volume *volume);
+
+/**
+ * Copies the values into `out` `[z,y,x]`, of any real element type that holds them. AET_ERROR_SHAPE, AET_ERROR_DTYPE,
+ * AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+ */
+aet_status aet_volume_copy_to(const aet_volume *volume, const aet_view *out);
+
+/** Number of iterations that made the volume; 0 for a volume from an array or a file, and for NULL. Any thread. */
+int64_t aet_volume_residual_count(const aet_volume *volume);
+
+/**
+ * Copies the norm of b - A W relative to b at the beginning of every iteration into `out` `[n]`, n as of
+ * aet_volume_residual_count. AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_volume_copy_residuals(const aet_volume *volume, const aet_view *out);
+
+/**
+ * Finds the peaks of the volume: Gaussian smoothing, local maxima among 26 neighbours, the maximum of the parabola
+ * through the neighbourhood, and the strongest of peaks nearer than the minimum distance. The atoms come with heights
+ * (the smoothed values), the strongest first; the outermost voxels hold none. `options` and `progress` may be NULL.
+ * AET_ERROR_EMPTY where no voxel rises above the threshold, AET_ERROR_RANGE; AET_CANCELLED, then without atoms. Any
+ * thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace(const aet_volume *volume,
+                            const aet_trace_options *options,
+                            aet_progress_fn progress,
+                            void *user,
+                            aet_atoms **atoms);
+
+/* ---- Atoms from images alone ---- */
+
+/**
+ * Options of aet_dataset_find_atoms. Fill with aet_find_options_init; 0 and NULL mean automatic in all members. Lengths
+ * are in the unit of the dataset.
+ */
+typedef struct aet_find_options {
+  /** sizeof(aet_find_options). */
+  size_t struct_size;
+  /**
+   * The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct
+   * model without a probe.
+   */
+  const aet_lot_options *fit;
+  /** The volume of the first guess, whose shape residual volumes have, too. NULL: the defaults. */
+  const aet_sirt_options *sirt;
+  /** Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels. */
+  double minimum_distance;
+  /** Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance. */
+  double smoothing;
+  /** Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
+  double threshold;
+  /**
+   * Orbitals lower than this part of the median height are no atoms; 0: 0.4. With species of very different heights
+   * it must lie below the ratio of the lightest to the median.
+   */
+  double weak;
+  /** Fits at most; 0: 12. */
+  int32_t max_cycles;
+  /** Iterations of each fit; 0: 40. */
+  int32_t fit_iterations;
+  /**
+   * Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown.
+   */
+  int32_t species;
+  /** Zero. */
+  int32_t reserved;
+} aet_find_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_find_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
+
+/**
+ * Finds atoms without a model to start from: the peaks of a SIRT volume are fitted as local orbitals; weak ones are
+ * dropped, near ones merged; a volume of the images minus the fit shows atoms that are missing; and so on until nothing
+ * changes. Start aet_recon_create_lot from the result for the final fit. `probe` is needed by the rigid model; NULL: the
+ * direct one. `options` and `progress` may be NULL; progress tells the cycle as iteration. The result does not depend on
+ * the number of threads.
+ *
+ * AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
+ * where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
+ * was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
+ * dataset in pixels, without minimum_distance, and the errors of aet_volume_create_sirt and aet_recon_create_lot. Any
+ * thread; `progress` is called on it.
+ */
+aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
+                                  const aet_probe *probe,
+                                  const aet_find_options *options,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_atoms **atoms);
 
 /* ---- Views of dense arrays ---- */
 

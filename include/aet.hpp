@@ -121,6 +121,30 @@ enum class Sharing : std::int32_t {
     species = AET_SHARING_SPECIES,
     common = AET_SHARING_COMMON
 };
+/// How a run lowers the loss; automatic is lbfgs.
+enum class Optimizer : std::int32_t {
+    automatic = AET_OPTIMIZER_AUTOMATIC,
+    lbfgs = AET_OPTIMIZER_LBFGS,
+    gradient_descent = AET_OPTIMIZER_GRADIENT_DESCENT,
+    adam = AET_OPTIMIZER_ADAM,
+    conjugate_gradient = AET_OPTIMIZER_CONJUGATE_GRADIENT,
+    levenberg_marquardt = AET_OPTIMIZER_LEVENBERG_MARQUARDT
+};
+/// What is taken off the images before a volume is reconstructed.
+enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
+/// Which parameters the error of an atom takes into account.
+enum class ErrorMethod : std::int32_t {
+    automatic = AET_ESTIMATE_METHOD_AUTOMATIC,
+    local = AET_ESTIMATE_METHOD_LOCAL,
+    dense = AET_ESTIMATE_METHOD_DENSE
+};
+/// Where the variance of a pixel's noise is taken from.
+enum class NoiseModel : std::int32_t {
+    automatic = AET_NOISE_MODEL_AUTOMATIC,
+    variance = AET_NOISE_MODEL_VARIANCE,
+    counts = AET_NOISE_MODEL_COUNTS,
+    residual = AET_NOISE_MODEL_RESIDUAL
+};
 /// Why a run ended.
 enum class Outcome : std::int32_t {
     converged = AET_CONVERGED,
@@ -360,6 +384,18 @@ private:
     const ProgressFunction &function_;
     std::exception_ptr thrown_;
 };
+
+/// What a function of the host threw inside a term or projection; those run on the thread that called the library.
+inline std::exception_ptr &thrown_by_host() noexcept {
+    static thread_local std::exception_ptr thrown;
+    return thrown;
+}
+
+/// The status of a call, unless a term or projection threw in it.
+inline aet_status unless_thrown(aet_status status) {
+    if (auto &thrown = thrown_by_host()) std::rethrow_exception(std::exchange(thrown, nullptr));
+    return status;
+}
 
 /// The log function in use: shared, so that a message under way on another thread outlives its replacement.
 class LogSlot {
@@ -708,6 +744,16 @@ public:
                                                        observer.function(), observer.user(), &created)));
         return TiltSeries(created);
     }
+    /// A series of the images of an MRC or TIFF file; the pixel size may be left out where the file has one.
+    static TiltSeries from_file(const Context &context, const std::string &path, const Frames &frames,
+                                const Options &options, const ProgressFunction &progress = {}) {
+        const aet_frames c_frames = frames.c_struct();
+        detail::Observer observer(progress);
+        aet_dataset *created = nullptr;
+        detail::check(observer.finish(aet_dataset_create_from_file(context.get(), options.get(), path.c_str(), &c_frames,
+                                                                   observer.function(), observer.user(), &created)));
+        return TiltSeries(created);
+    }
     /// The atoms of a dataset folder, `which` is "truth" or "published".
     static Atoms read_atoms(const Context &context, const std::string &folder, const std::string &which,
                             const std::string &variant = {}) {
@@ -818,6 +864,132 @@ private:
     detail::Handle<aet_dataset, aet_dataset_free> handle_;
 };
 
+// ---- volume ----------------------------------------------------------------------------------------------------
+
+/// An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n / 2 of each axis.
+class Volume {
+public:
+    /// How SIRT reconstructs.
+    class SirtOptions {
+    public:
+        SirtOptions() { detail::check(aet_sirt_options_init(&raw_, sizeof raw_)); }
+        /// Voxels along z, y and x; default: a cube as wide as the images.
+        SirtOptions &shape(std::int64_t nz, std::int64_t ny, std::int64_t nx) noexcept {
+            return raw_.nz = nz, raw_.ny = ny, raw_.nx = nx, *this;
+        }
+        /// A, at most a pixel; 0: a pixel.
+        SirtOptions &voxel_size(double size) noexcept { return raw_.voxel_size = size, *this; }
+        SirtOptions &iterations(std::int32_t count) noexcept { return raw_.iterations = count, *this; }
+        SirtOptions &accelerated(bool on) noexcept { return raw_.accelerated = on ? 1 : 0, *this; }
+        SirtOptions &positivity(bool on) noexcept { return raw_.positivity = on ? 1 : 0, *this; }
+        SirtOptions &background(Background background) noexcept {
+            return raw_.background = static_cast<std::int32_t>(background), *this;
+        }
+        /// Bytes; 0: no limit.
+        SirtOptions &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+        const aet_sirt_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_sirt_options raw_{};
+    };
+
+    /// How peaks become atoms.
+    class TraceOptions {
+    public:
+        TraceOptions() { detail::check(aet_trace_options_init(&raw_, sizeof raw_)); }
+        /// Standard deviation, voxels; 0: none.
+        TraceOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+        /// A; 0: two voxels.
+        TraceOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
+        /// Part of the 99.9 % quantile; 0: automatic.
+        TraceOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+        /// 0: all.
+        TraceOptions &max_atoms(std::int64_t count) noexcept { return raw_.max_atoms = count, *this; }
+        TraceOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+        const aet_trace_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_trace_options raw_{};
+    };
+
+    /// From values [z, y, x] and the edge of a voxel, A.
+    Volume(const Context &context, const ConstView &values, double voxel_size) {
+        aet_volume *created = nullptr;
+        detail::check(aet_volume_create(context.get(), values.get(), voxel_size, &created));
+        handle_.reset(created);
+    }
+    /// Takes over a handle of the C interface.
+    explicit Volume(aet_volume *owned) noexcept : handle_(owned) {}
+
+    /// Reads an MRC file; a `voxel_size` other than 0 replaces that of its header.
+    static Volume read(const Context &context, const std::string &path, double voxel_size = 0.0,
+                       const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_volume *created = nullptr;
+        detail::check(observer.finish(aet_volume_read(context.get(), path.c_str(), voxel_size, observer.function(),
+                                                      observer.user(), &created)));
+        return Volume(created);
+    }
+    /// Reconstructs by SIRT. Where `progress` ends it, the volume of the iterations done is returned.
+    static Volume sirt(const Context &context, const TiltSeries &series, const SirtOptions &options = SirtOptions(),
+                       const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_volume *created = nullptr;
+        const aet_status status = aet_volume_create_sirt(context.get(), series.get(), options.get(),
+                                                         observer.function(), observer.user(), &created);
+        Volume volume(created); // owns it before anything is thrown
+        observer.finish(status);
+        if (created == nullptr) detail::check(status);
+        return volume;
+    }
+
+    /// Writes an MRC file.
+    void write(const std::string &path, const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        detail::check(
+            observer.finish(aet_volume_write(get(), path.c_str(), observer.function(), observer.user())));
+    }
+    /// The peaks as atoms, the strongest first.
+    Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        detail::check(observer.finish(
+            aet_volume_trace(get(), options.get(), observer.function(), observer.user(), &created)));
+        return Atoms(created);
+    }
+
+    /// Voxels along z, y and x.
+    Shape shape() const {
+        std::array<std::int64_t, 3> shape{};
+        detail::check(aet_volume_shape(get(), shape.data()));
+        return {shape[0], shape[1], shape[2]};
+    }
+    /// A.
+    double voxel_size() const noexcept { return aet_volume_voxel_size(get()); }
+    /// The values [z, y, x], row-major.
+    template <class T = float>
+    std::vector<T> values() const {
+        const Shape extents = shape();
+        std::vector<T> values(detail::element_count(extents));
+        copy_to(View(values, extents));
+        return values;
+    }
+    /// The same into memory of the host.
+    void copy_to(const View &out) const { detail::check(aet_volume_copy_to(get(), out.get())); }
+    /// Relative residual at the beginning of every SIRT iteration; empty for other volumes.
+    std::vector<double> residuals() const {
+        std::vector<double> values(static_cast<std::size_t>(aet_volume_residual_count(get())));
+        const View out(values);
+        detail::check(aet_volume_copy_residuals(get(), out.get()));
+        return values;
+    }
+
+    aet_volume *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<aet_volume, aet_volume_free> handle_;
+};
+
 // ---- reconstruction --------------------------------------------------------------------------------------------
 
 /// A consistent copy of a running reconstruction.
@@ -863,7 +1035,7 @@ struct Geometry {
     std::vector<double> defocus;
 };
 
-/// When a run ends. What is not set is automatic.
+/// How a run works and when it ends. What is not set is automatic.
 class RunOptions {
 public:
     RunOptions() { detail::check(aet_run_options_init(&raw_, sizeof raw_)); }
@@ -874,11 +1046,91 @@ public:
     RunOptions &loss_tolerance(double change) noexcept { return raw_.loss_tolerance = change, *this; }
     /// Norm of the scaled gradient.
     RunOptions &gradient_tolerance(double norm) noexcept { return raw_.gradient_tolerance = norm, *this; }
+    RunOptions &optimizer(Optimizer method) noexcept {
+        return raw_.optimizer = static_cast<std::int32_t>(method), *this;
+    }
+    /// Adam: part of the tilts in one mini-batch, up to 1.
+    RunOptions &batch_fraction(double part) noexcept { return raw_.batch_fraction = part, *this; }
+    /// Adam: seed of the order of the tilts.
+    RunOptions &seed(std::int64_t number) noexcept { return raw_.seed = number, *this; }
     const aet_run_options *get() const noexcept { return &raw_; }
 
 private:
     aet_run_options raw_{};
 };
+
+/// How standard errors are estimated. What is not set is automatic.
+class ErrorOptions {
+public:
+    ErrorOptions() { detail::check(aet_error_options_init(&raw_, sizeof raw_)); }
+    ErrorOptions &method(ErrorMethod method) noexcept {
+        return raw_.method = static_cast<std::int32_t>(method), *this;
+    }
+    ErrorOptions &noise(NoiseModel noise) noexcept { return raw_.noise = static_cast<std::int32_t>(noise), *this; }
+    /// Neighbours of the local method, A.
+    ErrorOptions &radius(double radius) noexcept { return raw_.radius = radius, *this; }
+    const aet_error_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_error_options raw_{};
+};
+
+/// Atoms with their column `standard_error`, and what was found beside it.
+struct ErrorEstimate {
+    Atoms atoms;
+    /// Unit of the images; NaN where heights are shared or frozen.
+    std::vector<double> height_errors;
+    /// sqrt(mean of the summed variances), pm.
+    double predicted_rmsd_pm;
+    /// Atoms with an infinite error.
+    std::int64_t undetermined;
+    ErrorMethod method;
+    NoiseModel noise;
+};
+
+/// A term of the loss on one block: gets its values (row-major) and returns the loss; where `gradient` is not null it
+/// fills that many derivatives. Evaluations on several threads call it on all of them at once. An exception ends the
+/// call of the library and is thrown again by it.
+using TermFunction = std::function<double(const std::vector<double> &values, double *gradient)>;
+/// Moves the free parameters x in place, after every step.
+using ProjectionFunction = std::function<void(std::vector<double> &x)>;
+
+namespace detail {
+
+inline std::int32_t call_term(void *user, const aet_const_view *values, double *loss,
+                              const aet_view *gradient) noexcept {
+    try {
+        const auto *first = static_cast<const double *>(values->data);
+        std::size_t count = 1;
+        for (std::int32_t axis = 0; axis < values->ndim; ++axis) count *= static_cast<std::size_t>(values->shape[axis]);
+        auto *to = gradient != nullptr ? static_cast<double *>(gradient->data) : nullptr;
+        *loss = (*static_cast<const TermFunction *>(user))(std::vector<double>(first, first + count), to);
+        return 0;
+    } catch (...) {
+        thrown_by_host() = std::current_exception();
+        return 1;
+    }
+}
+
+inline std::int32_t call_projection(void *user, const aet_view *x) noexcept {
+    try {
+        auto *first = static_cast<double *>(x->data);
+        std::vector<double> values(first, first + x->shape[0]);
+        const std::size_t count = values.size();
+        (*static_cast<const ProjectionFunction *>(user))(values);
+        if (values.size() != count) {
+            throw error(AET_ERROR_SHAPE, "the projection made " + std::to_string(values.size()) +
+                                             " parameters of " + std::to_string(count));
+        }
+        std::copy(values.begin(), values.end(), first);
+        return 0;
+    } catch (...) {
+        thrown_by_host() = std::current_exception();
+        return 1;
+    }
+}
+
+} // namespace detail
 
 /// The state that is fitted to a tilt series: parameters in named blocks, their loss and its gradient, an optimiser.
 class Reconstruction {
@@ -970,8 +1222,8 @@ public:
     /// Loss at x; writes its gradient where `gradient` is not null. For optimisers that own the memory.
     double loss_and_gradient(std::size_t n, const double *x, double *gradient, const Images &images = {}) const {
         double loss = 0;
-        detail::check(aet_recon_loss_and_gradient(get(), static_cast<std::int64_t>(n), x, pointer(images),
-                                                  length(images), &loss, gradient, nullptr));
+        detail::check(detail::unless_thrown(aet_recon_loss_and_gradient(
+            get(), static_cast<std::int64_t>(n), x, pointer(images), length(images), &loss, gradient, nullptr)));
         return loss;
     }
     /// Loss at x and its gradient, over all images or a subset of them.
@@ -988,8 +1240,8 @@ public:
         if (images.empty()) throw error(AET_ERROR_EMPTY, "argument `images` is empty, wanted image indices");
         std::vector<double> losses(images.size());
         double loss = 0;
-        detail::check(aet_recon_loss_and_gradient(get(), length(x), x.data(), pointer(images), length(images), &loss,
-                                                  nullptr, losses.data()));
+        detail::check(detail::unless_thrown(aet_recon_loss_and_gradient(
+            get(), length(x), x.data(), pointer(images), length(images), &loss, nullptr, losses.data())));
         return losses;
     }
     /// Calculated images at x, into a view [images, rows, columns].
@@ -1006,18 +1258,74 @@ public:
         return gradient;
     }
 
+    // Second order
+
+    /// Change of the images at x per unit of a direction of x, into a view [images, rows, columns].
+    void push_forward(const std::vector<double> &x, const std::vector<double> &direction, const Images &images,
+                      const View &out) const {
+        same_length(x, direction);
+        detail::check(aet_recon_push_forward(get(), length(x), x.data(), pointer(images), length(images),
+                                             direction.data(), out.get()));
+    }
+    /// Product of a direction with the Gauss-Newton (Fisher) matrix of the loss at x.
+    std::vector<double> gauss_newton_product(const std::vector<double> &x, const std::vector<double> &direction,
+                                             const Images &images = {}) const {
+        same_length(x, direction);
+        std::vector<double> product(x.size());
+        detail::check(aet_recon_gauss_newton_product(get(), length(x), x.data(), pointer(images), length(images),
+                                                     direction.data(), product.data()));
+        return product;
+    }
+    /// Estimate of its diagonal from `probes` random vectors, 0: 16.
+    std::vector<double> gauss_newton_diagonal(const std::vector<double> &x, const Images &images = {},
+                                              std::int32_t probes = 0) const {
+        std::vector<double> diagonal(x.size());
+        detail::check(aet_recon_gauss_newton_diagonal(get(), length(x), x.data(), pointer(images), length(images),
+                                                      probes, diagonal.data()));
+        return diagonal;
+    }
+    /// For every value of the present parameter vector its index in that of an earlier generation, or -1.
+    std::vector<std::int64_t> index_map(std::uint64_t generation) const {
+        std::vector<std::int64_t> map(parameter_count());
+        detail::check(aet_recon_index_map(get(), generation, length(map), map.data()));
+        return map;
+    }
+
+    // Terms of the host
+
+    /// Adds weight times a function of one block to the loss of evaluations, steps and runs.
+    void add_term(const std::string &block, double weight, TermFunction function) {
+        auto kept = std::make_shared<TermFunction>(std::move(function));
+        detail::check(aet_recon_add_term(get(), block.c_str(), weight, &detail::call_term, kept.get()));
+        functions_.push_back(std::move(kept));
+    }
+    /// Moves the free parameters after every step; an empty function ends that.
+    void set_projection(ProjectionFunction function) {
+        const bool acts = static_cast<bool>(function);
+        auto kept = std::make_shared<ProjectionFunction>(std::move(function));
+        detail::check(aet_recon_set_projection(get(), acts ? &detail::call_projection : nullptr, kept.get()));
+        functions_.push_back(std::move(kept));
+    }
+    /// Takes terms and projection away.
+    void clear_terms() {
+        detail::check(aet_recon_clear_terms(get()));
+        functions_.clear();
+    }
+
     // Driving
 
     /// One iteration. \return empty while there is more to do.
     std::optional<Outcome> step(const ProgressFunction &progress = {}) {
         detail::Observer observer(progress);
-        return detail::outcome(observer.finish(aet_recon_step(get(), observer.function(), observer.user())));
+        return detail::outcome(
+            detail::unless_thrown(observer.finish(aet_recon_step(get(), observer.function(), observer.user()))));
     }
     /// Iterates until one of the stopping rules holds; cancelling keeps the best state.
     Outcome run(const RunOptions &options = RunOptions(), const ProgressFunction &progress = {}) {
         detail::Observer observer(progress);
         const aet_status status =
-            observer.finish(aet_recon_run(get(), options.get(), observer.function(), observer.user()));
+            detail::unless_thrown(
+                observer.finish(aet_recon_run(get(), options.get(), observer.function(), observer.user())));
         return detail::outcome(status).value_or(Outcome::converged);
     }
     Outcome run(std::int32_t max_iterations, const ProgressFunction &progress = {}) {
@@ -1027,7 +1335,7 @@ public:
     // Results
 
     /// A column of the history: iteration, loss, r_factor, gradient_norm, step, seconds, evaluations, generation,
-    /// dataset_version.
+    /// dataset_version, optimizer.
     std::vector<double> history(const std::string &name) const {
         std::vector<double> values(static_cast<std::size_t>(aet_recon_history_count(get())));
         const View out(values);
@@ -1051,6 +1359,20 @@ public:
         aet_atoms *created = nullptr;
         detail::check(aet_recon_get_atoms(get(), &created));
         return Atoms(created);
+    }
+    /// Standard errors of the atoms of the latest state; cancelling throws AET_CANCELLED.
+    ErrorEstimate estimate_errors(const ErrorOptions &options = ErrorOptions(),
+                                  const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        aet_error_report report{};
+        report.struct_size = sizeof report;
+        std::vector<double> heights(static_cast<std::size_t>(block_shape("positions").at(0)));
+        const View out(heights);
+        aet_atoms *created = nullptr;
+        detail::check(observer.finish(aet_recon_estimate_errors(get(), options.get(), observer.function(),
+                                                                observer.user(), &created, out.get(), &report)));
+        return {Atoms(created), std::move(heights), report.predicted_rmsd_pm, report.undetermined,
+                static_cast<ErrorMethod>(report.method), static_cast<NoiseModel>(report.noise)};
     }
     Geometry geometry() const {
         const std::size_t count = image_count();
@@ -1099,6 +1421,11 @@ private:
     static std::int64_t length(const std::vector<T> &values) noexcept {
         return static_cast<std::int64_t>(values.size());
     }
+    static void same_length(const std::vector<double> &x, const std::vector<double> &direction) {
+        if (x.size() == direction.size()) return;
+        throw error(AET_ERROR_SHAPE, "argument `direction` has " + std::to_string(direction.size()) +
+                                         " values, wanted " + std::to_string(x.size()) + ", as many as x");
+    }
     static const std::int64_t *pointer(const Images &images) noexcept {
         return images.empty() ? nullptr : images.data();
     }
@@ -1111,6 +1438,8 @@ private:
     /// Images of the dataset version that the reconstruction works on.
     std::size_t image_count() const { return static_cast<std::size_t>(block_shape("scale").at(0)); }
 
+    /// Functions that the library keeps pointers to: declared before the handle, so that they outlive it.
+    std::vector<std::shared_ptr<void>> functions_;
     detail::Handle<aet_recon, aet_recon_free> handle_;
 };
 
@@ -1170,6 +1499,55 @@ private:
         return created;
     }
 };
+
+// ---- atoms from images alone ---------------------------------------------------------------------------------------
+
+/// How atoms are found. Lengths in the unit of the series; 0: automatic.
+class FindOptions {
+public:
+    FindOptions() { detail::check(aet_find_options_init(&raw_, sizeof raw_)); }
+    /// The model that is fitted.
+    FindOptions &fit(const LocalOrbital::Options &options) noexcept { return fit_ = options, *this; }
+    /// The volume of the first guess.
+    FindOptions &sirt(const Volume::SirtOptions &options) noexcept { return sirt_ = options, *this; }
+    /// Below the shortest bond.
+    FindOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
+    FindOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+    FindOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+    /// Part of the median height below which an orbital is no atom.
+    FindOptions &weak(double part) noexcept { return raw_.weak = part, *this; }
+    FindOptions &max_cycles(std::int32_t count) noexcept { return raw_.max_cycles = count, *this; }
+    FindOptions &fit_iterations(std::int32_t count) noexcept { return raw_.fit_iterations = count, *this; }
+    FindOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+    /// The C structure; it points into this object.
+    aet_find_options c_struct() const noexcept {
+        aet_find_options raw = raw_;
+        raw.fit = fit_ ? fit_->get() : nullptr;
+        raw.sirt = sirt_ ? sirt_->get() : nullptr;
+        return raw;
+    }
+
+private:
+    aet_find_options raw_{};
+    std::optional<LocalOrbital::Options> fit_;
+    std::optional<Volume::SirtOptions> sirt_;
+};
+
+/// Finds the atoms of a series without a model to start from. Where `progress` ends it, the atoms of the last fit are
+/// returned. A probe is needed by the rigid model.
+inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
+                        const FindOptions &options = FindOptions(), const ProgressFunction &progress = {}) {
+    const aet_find_options c_options = options.c_struct();
+    detail::Observer observer(progress);
+    aet_atoms *created = nullptr;
+    const aet_status status =
+        aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
+                               observer.function(), observer.user(), &created);
+    Atoms atoms(created); // owns it before anything is thrown
+    observer.finish(status);
+    if (created == nullptr) detail::check(status);
+    return atoms;
+}
 
 } // namespace aet
 

@@ -141,6 +141,14 @@ pub enum Error {
         /// The object.
         what: &'static str,
     },
+    /// A function of the host, called back, reported a failure or answered nonsense.
+    #[error("{what} of the host failed: {why}")]
+    Callback {
+        /// The function, and what it was called for.
+        what: String,
+        /// What it answered, and what was wanted.
+        why: String,
+    },
     /// NaN or infinity in data.
     #[error("{what} holds a non-finite value ({value}) at {at} (counted from 0), wanted finite numbers")]
     NonFinite {
@@ -244,6 +252,7 @@ impl Error {
             Error::Busy { .. } => 201,
             Error::Forked { .. } => 202,
             Error::Poisoned { .. } => 203,
+            Error::Callback { .. } => 204,
             Error::NonFinite { .. } => 300,
             Error::Empty { .. } => 301,
             Error::Inconsistent { .. } => 302,

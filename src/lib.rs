@@ -32,6 +32,7 @@ pub mod dataset;
 
 pub mod forward;
 pub mod simulate;
+pub mod trace;
 
 pub mod optimize;
 pub mod reconstruct;
@@ -44,5 +45,9 @@ pub use error::{Error, Result};
 
 // The programs of the book compile and run with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/src/hosts/rust.md")]
-mod book {}
+mod book {
+    #[doc = include_str!("../docs/src/hosts/rust.md")]
+    mod rust_host {}
+    #[doc = include_str!("../docs/src/add_a_method.md")]
+    mod add_a_method {}
+}

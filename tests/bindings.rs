@@ -1,5 +1,6 @@
 //! A function of include/aet.h that a host cannot call is only half a function: every one must be called from the
-//! C++ header, from the MATLAB / Octave gateway and from the Julia package, or stand in the list below with a reason.
+//! C++ header, from the MATLAB / Octave gateway and from the Julia and Python packages, or stand in the list below with
+//! a reason.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ struct Host {
     declaration: Option<&'static str>,
 }
 
-const HOSTS: [Host; 3] = [
+const HOSTS: [Host; 4] = [
     Host { name: "cpp", sources: "include", extensions: &["hpp"], line_comment: "//", declaration: None },
     Host {
         name: "matlab",
@@ -30,10 +31,18 @@ const HOSTS: [Host; 3] = [
         line_comment: "#",
         declaration: Some("@declare "),
     },
+    Host {
+        name: "python",
+        sources: "bindings/python",
+        extensions: &["py"],
+        line_comment: "#",
+        declaration: Some("\"aet_"),
+    },
 ];
 
-/// Functions that a host need not call: (host, function, reason). None at present.
-const NOT_NEEDED: &[(&str, &str, &str)] = &[];
+/// Functions that a host need not call: (host, function, reason).
+const NOT_NEEDED: &[(&str, &str, &str)] =
+    &[("python", "aet_last_error_copy", "ctypes copies the text of aet_last_error_message as it returns")];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

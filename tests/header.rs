@@ -24,9 +24,15 @@ const FIRST: &[&str] = &[
     "probe",
     "recon",
     "lot",
+    "recon_options",
     "recon_run",
+    "recon_second_order",
+    "recon_terms",
+    "recon_errors",
     "recon_store",
     "snapshot",
+    "volume",
+    "find",
 ];
 
 fn root() -> &'static Path {
@@ -151,6 +157,7 @@ fn the_committed_header_is_the_generated_one() {
         fs::create_dir_all(root().join("include")).expect("include/ can be made");
         fs::write(&temporary, &wanted).expect("include/ is writable");
         fs::rename(&temporary, &path).expect("include/aet.h is writable");
+        python_declarations(&[]);
         return;
     }
     // A checkout on Windows may have other line ends.
@@ -158,6 +165,20 @@ fn the_committed_header_is_the_generated_one() {
     let differs = committed.lines().zip(wanted.lines()).position(|(a, b)| a != b);
     let line = differs.unwrap_or(committed.lines().count().min(wanted.lines().count())) + 1;
     assert!(committed == wanted, "include/aet.h is not what src/capi makes (line {line}): run `cargo xtask header`");
+}
+
+/// Runs the generator of what the Python package knows of the header, where there is a Python.
+fn python_declarations(arguments: &[&str]) {
+    let generator = root().join("bindings").join("python").join("generate.py");
+    match Command::new("python3").arg(generator).args(arguments).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(_) => println!("no python3 here: bindings/python/aet/_declarations.py is left alone"),
+    }
+}
+
+#[test]
+fn the_python_declarations_are_those_of_the_header() {
+    python_declarations(&["--check"]);
 }
 
 /// The text without comments, string literals and preprocessor lines.

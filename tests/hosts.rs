@@ -1,7 +1,7 @@
 //! The examples and bad-input programs of all hosts, against the library that this test run built. Every host prints
 //! the same line for the same problem: what the library computes agrees to 12 digits.
 //!
-//! A host whose tools are missing is skipped with a message, unless AET_REQUIRE_HOSTS (c,cpp,octave,julia) names it.
+//! A host whose tools are missing is skipped with a message, unless AET_REQUIRE_HOSTS (c,cpp,octave,julia,python) names it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -207,6 +207,31 @@ fn julia() {
     // Julia 1.5 cannot throw from compiled code on this kind of system: tests of errors are interpreted.
     let flags = ["--compile=min"];
     check_bad_input("julia", &julia(&flags, "tests/hosts/julia/bad_input.jl", &[&small, &scratch("julia")]));
+}
+
+#[test]
+fn python() {
+    let private = root("target/python/bin/python");
+    let tool = match std::env::var("AET_PYTHON") {
+        Ok(tool) => tool,
+        Err(_) if private.exists() => private.display().to_string(),
+        Err(_) => "python3".into(),
+    };
+    if !ready("python", &tool, "-cimport numpy, scipy") {
+        return;
+    }
+    let python = |script: &str, arguments: &[&Path]| {
+        let mut command = Command::new(&tool);
+        command.arg(root(script)).args(arguments).env("PYTHONPATH", root("bindings/python"));
+        run(command.env("AET_LIBRARY", library().join("libaet.so")).env("PYTHONDONTWRITEBYTECODE", "1"))
+    };
+    let small = root("examples/data/small");
+    check_bad_input("python declarations", &python("tests/hosts/python/declarations.py", &[]));
+    check_example("python", &python("examples/python/local_orbital.py", &[&small]));
+    check_bad_input("python use", &python("tests/hosts/python/use.py", &[&small, &scratch("python use")]));
+    check_bad_input("python", &python("tests/hosts/python/bad_input.py", &[&small, &scratch("python")]));
+    let ended = python("tests/hosts/python/interruptions.py", &[&small, &scratch("python interruptions")]);
+    check_bad_input("python interruptions", &ended);
 }
 
 #[test]

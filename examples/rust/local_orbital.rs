@@ -8,7 +8,7 @@ use aet::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
 use aet::forward::local_orbital::Sharing;
 use aet::io::dataset_folder::{self, Which};
 use aet::optics::ProbeOptions;
-use aet::optimize::{Iterate, Lbfgs, LbfgsOptions, Objective, Space, Stopping};
+use aet::optimize::{Iterate, Lbfgs, LbfgsOptions, Objective, Outlook, Space, Stopping};
 use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use aet::specimen::{compare, Atoms, CompareOptions};
 use aet::{Error, Result};
@@ -55,11 +55,11 @@ impl Objective for HostProblem<'_> {
 /// The host drives: any optimiser that takes loss and gradient.
 fn host_driven_fit(recon: &Reconstruction) -> Result<f64> {
     let layout = recon.layout();
-    let space = Space {
-        scale: layout.per_parameter(|b| b.scale),
-        lower: layout.per_parameter(|b| b.lower),
-        upper: layout.per_parameter(|b| b.upper),
-    };
+    let space = Space::new(
+        layout.per_parameter(|b| b.scale),
+        layout.per_parameter(|b| b.lower),
+        layout.per_parameter(|b| b.upper),
+    );
     let mut problem = HostProblem(recon);
     let mut at = Iterate { x: recon.parameters(), loss: 0.0, gradient: vec![0.0; layout.free_len()] };
     at.loss = problem.evaluate(&at.x, &mut at.gradient)?;
@@ -67,7 +67,7 @@ fn host_driven_fit(recon: &Reconstruction) -> Result<f64> {
     for _ in 0..200 {
         let before = at.loss;
         let step = method.step(&LbfgsOptions::default(), &mut problem, &space, &mut at)?;
-        if step.stalled || before - at.loss <= 1e-10 * at.loss.abs() {
+        if step.outlook == Outlook::Stalled || before - at.loss <= 1e-10 * at.loss.abs() {
             break;
         }
     }

@@ -1,10 +1,12 @@
-//! Local-orbital tomography of a dataset folder, from a published or true model or a file.
+//! Local-orbital tomography of a dataset folder, from a published or true model, a file, or the images alone (`peaks`).
 //!
 //! ```text
-//! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|FILE.xyz [--perturb A]
-//!   [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
-//!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common] [--widths atom|species|common] [--free BLOCK,BLOCK]
+//! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|peaks|FILE.xyz
+//!   [--perturb A] [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
+//!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
+//!   [--widths atom|species|common] [--free BLOCK,BLOCK]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
+//!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt]
 //! ```
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
 //! pixel size, lengths are in pixels and keys end in `_px` instead of `_pm`.
@@ -15,9 +17,11 @@ use aet::forward::local_orbital::{DepthMode, Sharing};
 use aet::io::dataset_folder::{self, Which};
 use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
-use aet::optimize::Stopping;
+use aet::optimize::{Optimizer, RunOptions, Stopping};
 use aet::problem::Progress;
-use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use aet::reconstruct::{
+    find_atoms, ErrorOptions, FindOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction,
+};
 use aet::specimen::{compare, Atoms, CompareOptions, Comparison};
 use aet::{Error, Result};
 use rand::SeedableRng;
@@ -36,6 +40,7 @@ struct Arguments {
     semiangle_mrad: Option<f64>,
     free: Vec<String>,
     iterations: usize,
+    optimizer: Option<Optimizer>,
     threads: Option<usize>,
     out: Option<PathBuf>,
     options: LotOptions,
@@ -75,6 +80,7 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
         semiangle_mrad: cli.opt_value_from_str("--semiangle-mrad")?,
         free: list(cli.opt_value_from_str("--free")?),
         iterations: cli.opt_value_from_str("--iterations")?.unwrap_or(200),
+        optimizer: cli.opt_value_from_fn("--optimizer", Optimizer::named)?,
         threads: cli.opt_value_from_str("--threads")?,
         out: cli.opt_value_from_str("--out")?,
         options,
@@ -128,9 +134,10 @@ fn select_sections(version: &SeriesVersion, sections: &[usize]) -> Result<TiltSe
     TiltSeries::new(options, images.view(), &frames)
 }
 
-fn start_atoms(arguments: &Arguments) -> Result<Atoms> {
+fn start_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
     let variant = arguments.variant.as_deref();
     let atoms = match arguments.start.as_str() {
+        "peaks" => found_atoms(arguments, context, series, probe)?,
         "published" => dataset_folder::read_atoms(&arguments.data, Which::Published, variant)?,
         "truth" => dataset_folder::read_atoms(&arguments.data, Which::Truth, variant)?,
         file => xyz::read(Path::new(file))?,
@@ -144,6 +151,24 @@ fn start_atoms(arguments: &Arguments) -> Result<Atoms> {
     }
     // Only positions and species: heights and widths of the file may be of another model.
     Atoms::new(positions)?.with_species(atoms.species().to_vec())
+}
+
+/// The atoms that the images show, without any model to start from.
+fn found_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
+    let clock = Instant::now();
+    let options = FindOptions { fit: arguments.options.clone(), ..Default::default() };
+    let found = find_atoms(context, series, probe, &options, &mut |_| true)?;
+    log::drain(|level, text| println!("{level:?}: {text}"));
+    println!(
+        "found {} atoms from {} peaks in {} cycles ({:?}), R {:.5}, {:.1} s",
+        found.atoms.len(),
+        found.first_guess,
+        found.cycles,
+        found.termination,
+        found.r_factor,
+        clock.elapsed().as_secs_f64()
+    );
+    Ok(found.atoms)
 }
 
 /// The probe from the folder's keys or the command line; an error names what is missing.
@@ -191,8 +216,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         series = select_sections(&series.version(), &arguments.sections)?;
     }
     let version = series.version();
-    let start = start_atoms(arguments)?;
     let probe = make_probe(arguments, &version)?;
+    let start = start_atoms(arguments, &context, &series, probe.as_ref())?;
     println!(
         "{} images of {} x {} pixels, {} tilts, {} sections, {} atoms, {} threads, {}",
         version.images().len(),
@@ -207,8 +232,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let recon = Reconstruction::local_orbital(&context, &series, probe.as_ref(), &start, &arguments.options)?;
     arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
     let stopping = Stopping { max_iterations: arguments.iterations, ..Default::default() };
+    let options = RunOptions { stopping, optimizer: arguments.optimizer, ..Default::default() };
     let mut last = 0;
-    let termination = recon.run(&stopping, &mut |p: &Progress| {
+    let termination = recon.run(options, &mut |p: &Progress| {
         if p.iteration > last {
             last = p.iteration;
             println!("{:>4}  loss {:.9e}  R {:.5}  {:.2} s", p.iteration, p.loss, p.r_factor, p.seconds);
@@ -255,6 +281,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
         println!("wrote {} and {}", folder.join("atoms.xyz").display(), record.display());
     }
+    let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
+    let predicted = errors.predicted_rmsd_pm;
+    println!("{:?} errors, noise {:?}: {} atoms undetermined", errors.method, errors.noise, errors.undetermined);
     let pixels = version.length_unit() == LengthUnit::Pixel;
     let (unit, factor) = if pixels { ("px", 0.01) } else { ("pm", 1.0) };
     let of = |f: fn(&Comparison) -> f64| truth.as_ref().map_or(f64::NAN, |(c, _)| f(c));
@@ -271,6 +300,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (format!("rmsd_y_{unit}"), rmsd(|c| c.rmsd_axis_pm[1])),
         (format!("rmsd_z_{unit}"), rmsd(|c| c.rmsd_axis_pm[2])),
         (format!("rmsd_published_{unit}"), number(published, 4)),
+        (format!("predicted_rmsd_{unit}"), number(factor * predicted, 4)),
         ("r_factor".into(), number(r_factor, 6)),
         ("loss".into(), format!("{:.9e}", recon.loss())),
         ("evaluations".into(), evaluations.to_string()),

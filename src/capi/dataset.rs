@@ -142,7 +142,7 @@ unsafe impl CStruct for aet_dataset_options {
 }
 
 impl aet_dataset_options {
-    fn checked(&self, host: &Host) -> Result<SeriesOptions> {
+    pub(super) fn checked(&self, host: &Host) -> Result<SeriesOptions> {
         let extent = |n, argument| host.count(n, argument).map(|n| (n > 0).then_some(n));
         let known = |value: f64| (value != 0.0).then_some(value);
         let length_unit = aet_length_unit::from_number(self.length_unit, "length_unit")?.into();

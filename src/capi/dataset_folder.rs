@@ -2,12 +2,14 @@
 
 use super::atoms::aet_atoms;
 use super::context::aet_context;
-use super::dataset::{aet_dataset, Dataset};
+use super::dataset::{aet_dataset, aet_dataset_options, Dataset};
+use super::frames::aet_frames;
 use super::guard::guard;
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
 use crate::context::{log, CancelToken, Context};
-use crate::io::dataset_folder;
+use crate::dataset::{LengthUnit, TiltSeries};
+use crate::io::{dataset_folder, stack};
 use crate::problem::{Phase, Progress};
 use crate::Error;
 use std::ffi::{c_char, c_void};
@@ -92,8 +94,44 @@ pub unsafe extern "C" fn aet_dataset_read_atoms(
     })
 }
 
+/// Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12) or a TIFF file whose pages are
+/// images of one channel, told by their first bytes. Rows count from the first stored one. `frames` says what is known of
+/// the images, as in aet_dataset_create; so do `options`, whose pixel size may be 0 where the file has one (angstrom).
+/// `path` is UTF-8; `progress` may be NULL. AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED
+/// (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_MEMORY, and the errors of
+/// aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_dataset_create_from_file(
+    context: *const aet_context,
+    options: *const aet_dataset_options,
+    path: *const c_char,
+    frames: *const aet_frames,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+    dataset: *mut *mut aet_dataset,
+) -> aet_status {
+    guard("aet_dataset_create_from_file", |host| {
+        let place = host.new_handle(dataset, "dataset")?;
+        let context = host.input(context, "context")?;
+        context.check_process()?;
+        let mut options = host.options(options)?.checked(host)?;
+        let path = host.path(path, "path")?;
+        let token = context.cancel_token();
+        let mut monitor = monitor(Phase::Reading, host.progress(progress, user), &token);
+        let read = stack::read(&path, &mut monitor)?;
+        if let (Some(size), LengthUnit::Angstrom, 0.0) = (read.pixel_size, options.length_unit, options.pixel_size) {
+            options.pixel_size = size;
+        }
+        let frames = host.frames(frames, read.values.dim())?;
+        let series = TiltSeries::new(options, read.values.view(), &frames)?;
+        series.warnings().iter().for_each(log::warning);
+        place.set(Dataset { context: Context::clone(context), series });
+        Ok(())
+    })
+}
+
 /// Hands fractions on to the host, not too often and at the end, and answers whether to go on.
-fn monitor<'a>(
+pub(super) fn monitor<'a>(
     phase: Phase,
     mut observer: impl FnMut(&Progress) -> bool + 'a,
     token: &'a CancelToken<'a>,

@@ -141,9 +141,14 @@ impl Host {
     /// The arguments `images` and `frames` of a call, neither of which may be NULL.
     pub(super) fn images(&self, images: *const aet_const_view, frames: *const aet_frames) -> Result<Images<'_>> {
         let pixels = pixels(&self.view(images, "images")?)?;
-        let frames = self.required_options(frames, "frames")?;
-        let frames = Reader { host: self, frames, shape: pixels.dim() }.read()?;
+        let frames = self.frames(frames, pixels.dim())?;
         Ok(Images { pixels, frames })
+    }
+
+    /// What is known of images of `shape` [n, rows, columns].
+    pub(super) fn frames(&self, frames: *const aet_frames, shape: (usize, usize, usize)) -> Result<Frames> {
+        let frames = self.required_options(frames, "frames")?;
+        Reader { host: self, frames, shape }.read()
     }
 }
 

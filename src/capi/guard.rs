@@ -9,6 +9,7 @@ use super::{log, message, panics};
 use crate::simd::float_state::FloatState;
 use crate::{Error, Result};
 use std::cell::{Cell, RefCell};
+use std::ptr;
 
 /// Handles that one call can name: more than any function has arguments.
 const MOST_HANDLES: usize = 12;
@@ -22,7 +23,34 @@ pub(super) struct Host {
     count: Cell<usize>,
 }
 
+thread_local! {
+    /// The innermost call at work on this thread, for callbacks that an object keeps: they come without a `Host`.
+    static AT_WORK: Cell<*const Host> = const { Cell::new(ptr::null()) };
+}
+
+/// As [`Host::call_back`], for the call at work on this thread.
+pub(super) fn call_back<R>(callback: impl FnOnce() -> R) -> R {
+    let host = AT_WORK.get();
+    match host.is_null() {
+        true => callback(),
+        // SAFETY: `working` took the pointer from a reference that outlives the body, which is what called this.
+        false => unsafe { &*host }.call_back(callback),
+    }
+}
+
 impl Host {
+    /// Runs the body of a call with this as the call at work.
+    fn working<R>(&self, body: impl FnOnce(&Host) -> R) -> R {
+        struct Outer(*const Host);
+        impl Drop for Outer {
+            fn drop(&mut self) {
+                AT_WORK.set(self.0);
+            }
+        }
+        let _outer = Outer(AT_WORK.replace(self));
+        body(self)
+    }
+
     fn enter() -> Self {
         Host { float: FloatState::standard(), held: RefCell::new([const { None }; MOST_HANDLES]), count: Cell::new(0) }
     }
@@ -70,7 +98,7 @@ pub(super) unsafe fn guard<T: Into<aet_status>>(
     body: impl FnOnce(&Host) -> Result<T>,
 ) -> aet_status {
     let host = Host::enter();
-    let result = panics::caught(|| body(&host)).unwrap_or_else(|text| {
+    let result = panics::caught(|| host.working(body)).unwrap_or_else(|text| {
         host.poison();
         Err(Error::Internal(text))
     });
@@ -177,14 +205,21 @@ mod tests {
         control::write(before | FLUSH);
         let mut inside = 0;
         let mut in_callback = 0;
+        let mut in_kept_callback = 0;
         let status = call(|host| -> Result<()> {
             inside = control::read();
             in_callback = host.call_back(control::read);
+            in_kept_callback = call_back(|| {
+                call(|_| Ok(())); // a call from within a callback
+                control::read()
+            });
+            assert_eq!(control::read(), inside);
             panic!("also after a panic");
         });
         let after = control::read();
         control::write(before);
         assert_eq!(status as i32, 900);
         assert_eq!((inside & FLUSH, in_callback & FLUSH, after), (0, FLUSH, before | FLUSH));
+        assert_eq!((in_kept_callback & FLUSH, AT_WORK.get().is_null()), (FLUSH, true));
     }
 }

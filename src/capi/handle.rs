@@ -248,6 +248,12 @@ pub(super) struct NewHandle<'c, H> {
 }
 
 impl<H: Handle> NewHandle<'_, H> {
+    /// Tells the host that a cancelled call had nothing to keep.
+    pub(super) fn clear(self) {
+        // SAFETY: as in `set`.
+        unsafe { self.place.write(std::ptr::null_mut()) };
+    }
+
     /// Hands the object over to the host.
     pub(super) fn set(self, object: impl Into<Arc<H::Object>>) {
         let object: Arc<H::Object> = object.into();

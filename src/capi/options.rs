@@ -4,7 +4,8 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_compare, context, dataset, frames, lot, probe, progress, recon, recon_run, view};
+use super::{atoms_compare, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
+use super::{recon_errors, recon_options};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -145,7 +146,12 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<probe::aet_probe_options>(),
     grown::<lot::aet_lot_options>(),
     grown::<recon::aet_block>(),
-    grown::<recon_run::aet_run_options>(),
+    grown::<recon_options::aet_run_options>(),
+    grown::<volume::aet_sirt_options>(),
+    grown::<volume::aet_trace_options>(),
+    grown::<find::aet_find_options>(),
+    grown::<recon_errors::aet_error_options>(),
+    grown::<recon_errors::aet_error_report>(),
 ];
 
 /// Name and size of a structure that grows.

@@ -104,7 +104,7 @@ impl aet_block {
 
 impl Host {
     /// Numbers of images; NULL with 0 means those that are not excluded.
-    fn image_numbers(&self, recon: &Reconstruction, images: *const i64, n: i64) -> Result<Vec<usize>> {
+    pub(super) fn image_numbers(&self, recon: &Reconstruction, images: *const i64, n: i64) -> Result<Vec<usize>> {
         if images.is_null() && n == 0 {
             return Ok(recon.used_images());
         }
@@ -118,7 +118,7 @@ impl Host {
 }
 
 /// All values of an array of the shape of a block or of images, last axis fastest.
-fn read_all(view: &InView<'_>, shape: &[usize]) -> Result<Vec<f64>> {
+pub(super) fn read_all(view: &InView<'_>, shape: &[usize]) -> Result<Vec<f64>> {
     view.expect_shape(shape)?;
     let values = match *shape {
         [n] => view.read([Some(n)])?.into_raw_vec_and_offset().0,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn aet_recon_get_parameters(recon: *const aet_recon, n: i6
     })
 }
 
-fn expect_length(recon: &Reconstruction, got: usize, wanted: usize) -> Result<()> {
+pub(super) fn expect_length(recon: &Reconstruction, got: usize, wanted: usize) -> Result<()> {
     match got == wanted {
         true => Ok(()),
         false => Err(Error::StaleParameters { got, wanted, generation: recon.generation() }),

@@ -2,83 +2,16 @@
 
 use super::aet_atoms;
 use super::guard::{guard, guard_value};
-use super::options::CStruct;
 use super::progress::aet_progress_fn;
 use super::recon::aet_recon;
+use super::recon_options::{aet_optimizer, aet_run_options};
 use super::status::aet_status;
 use super::view::{aet_view, OutView};
-use crate::optimize::{Stopping, Termination};
+use crate::optimize::{RunOptions, Termination};
 use crate::reconstruct::Record;
 use crate::{Error, Result};
 use ndarray::{Array1, ArrayD, IxDyn};
 use std::ffi::{c_char, c_void};
-use std::time::Duration;
-
-/// When aet_recon_run ends. Fill with aet_run_options_init; 0 means automatic in all members.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct aet_run_options {
-    /// sizeof(aet_run_options).
-    pub struct_size: usize,
-    /// Iterations of this run at most; 0: 200.
-    pub max_iterations: i32,
-    /// Zero.
-    pub reserved: i32,
-    /// Seconds of this run at most, looked at after each iteration; 0: no limit.
-    pub max_seconds: f64,
-    /// Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7.
-    pub loss_tolerance: f64,
-    /// Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
-    /// 0: 1e-9.
-    pub gradient_tolerance: f64,
-}
-
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; two i32 stand before the 8-byte members.
-unsafe impl CStruct for aet_run_options {
-    const NAME: &'static str = "aet_run_options";
-
-    fn reserved(&self) -> i32 {
-        self.reserved
-    }
-
-    fn defaults() -> Self {
-        aet_run_options {
-            struct_size: size_of::<Self>(),
-            max_iterations: 0,
-            reserved: 0,
-            max_seconds: 0.0,
-            loss_tolerance: 0.0,
-            gradient_tolerance: 0.0,
-        }
-    }
-}
-
-/// Longest time limit in seconds: a thousand years.
-const LONGEST: f64 = 3.2e10;
-
-impl TryFrom<aet_run_options> for Stopping {
-    type Error = Error;
-
-    fn try_from(options: aet_run_options) -> Result<Self> {
-        let default = Stopping::default();
-        let iterations = usize::try_from(options.max_iterations).map_err(|_| {
-            Error::range("max_iterations", options.max_iterations, "a positive number, 0 for automatic")
-        })?;
-        let seconds = options.max_seconds;
-        if seconds.is_nan() || seconds < 0.0 {
-            return Err(Error::range("max_seconds", seconds, "a positive number (seconds), 0 for no limit"));
-        }
-        let tolerance = |value: f64, automatic: f64| if value == 0.0 { automatic } else { value };
-        let stopping = Stopping {
-            max_iterations: if iterations == 0 { default.max_iterations } else { iterations },
-            max_time: (seconds > 0.0 && seconds < LONGEST).then(|| Duration::from_secs_f64(seconds)),
-            loss_tolerance: tolerance(options.loss_tolerance, default.loss_tolerance),
-            gradient_tolerance: tolerance(options.gradient_tolerance, default.gradient_tolerance),
-        };
-        stopping.check()?;
-        Ok(stopping)
-    }
-}
 
 impl From<Termination> for aet_status {
     fn from(termination: Termination) -> Self {
@@ -93,17 +26,10 @@ impl From<Termination> for aet_status {
     }
 }
 
-/// Sets all members to their defaults; `struct_size` is sizeof(aet_run_options). AET_ERROR_NULL,
-/// AET_ERROR_STRUCT_SIZE. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aet_run_options_init(options: *mut aet_run_options, struct_size: usize) -> aet_status {
-    guard("aet_run_options_init", |host| host.init(options, struct_size))
-}
-
 /// Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
-/// optimiser. `progress` may be NULL.
+/// optimiser of the latest aet_recon_run (before the first: automatic). `progress` may be NULL.
 ///
-/// AET_OK while more can be done, AET_CONVERGED, AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
+/// AET_OK while more can be done, AET_CONVERGED, AET_MAX_ITERATIONS (the schedule of Adam has ended), AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
 /// images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
 /// calling thread.
 #[unsafe(no_mangle)]
@@ -124,9 +50,12 @@ pub unsafe extern "C" fn aet_recon_step(
 /// appear meanwhile are taken up at the next iteration. `progress` may be NULL; it ends the run by returning non-zero,
 /// and so does aet_context_request_cancel, within a second.
 ///
-/// AET_ERROR_RANGE (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call
-/// changes the reconstruction. Callbacks come on the calling thread. L-BFGS with bounds: Nocedal and Wright, Numerical
-/// Optimization, algorithms 7.4 and 7.5.
+/// A run goes on with what its optimiser remembers, also after aet_recon_load; with Adam, the best state is the end of
+/// the pass with the lowest mean loss. To fit some blocks first, or with one optimiser before another, call
+/// aet_recon_freeze and aet_recon_run in turn.
+///
+/// AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE;
+/// AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the calling thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_run(
     recon: *mut aet_recon,
@@ -136,8 +65,8 @@ pub unsafe extern "C" fn aet_recon_run(
 ) -> aet_status {
     guard("aet_recon_run", |host| {
         let recon = host.object_exclusive(recon, "recon")?;
-        let stopping = Stopping::try_from(host.options(options)?)?;
-        Ok(aet_status::from(recon.run(&stopping, &mut host.progress(progress, user))?))
+        let options = RunOptions::try_from(host.options(options)?)?;
+        Ok(aet_status::from(recon.run(&options, &mut host.progress(progress, user))?))
     })
 }
 
@@ -145,7 +74,7 @@ pub unsafe extern "C" fn aet_recon_run(
 type HistoryColumn = (&'static str, fn(&Record) -> f64);
 
 /// Columns of the history.
-const HISTORY: [HistoryColumn; 9] = [
+const HISTORY: [HistoryColumn; 10] = [
     ("iteration", |r| r.iteration as f64),
     ("loss", |r| r.loss),
     ("r_factor", |r| r.r_factor),
@@ -155,6 +84,7 @@ const HISTORY: [HistoryColumn; 9] = [
     ("evaluations", |r| r.evaluations),
     ("generation", |r| r.generation as f64),
     ("dataset_version", |r| r.dataset_version as f64),
+    ("optimizer", |r| f64::from(aet_optimizer::from(r.optimizer) as i32)),
 ];
 
 /// Number of iterations in the history, those before a save included; 0 for NULL or a stale handle. Any thread; while a
@@ -167,14 +97,15 @@ pub unsafe extern "C" fn aet_recon_history_count(recon: *const aet_recon) -> i64
 /// Copies the first values of one column of the history into `out` [count], count at most aet_recon_history_count:
 ///
 /// - iteration: number of the iteration, from 1
-/// - loss: after the iteration
+/// - loss: after the iteration; of Adam, the mean over the pass, each batch at the parameters of its moment
 /// - r_factor: mean over the images of sum |measured - calculated| / sum |measured|, formula (11) of the LOT paper
 /// - gradient_norm: root mean square of the gradient in parameters / scale
 /// - step: root mean square of the step in parameters / scale
 /// - seconds: spent in iterations so far
-/// - evaluations: of all images so far
+/// - evaluations: of all images so far; a batch counts as its part of the images, a Gauss-Newton product as one
 /// - generation: of the parameters
 /// - dataset_version: of the dataset
+/// - optimizer: the aet_optimizer of the iteration
 ///
 /// AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
 #[unsafe(no_mangle)]
@@ -281,13 +212,14 @@ fn wanted<'c>(view: Option<OutView<'c>>, array: &ArrayD<f64>) -> Result<Option<O
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::super::fixture::{common, free, message, view, Scene};
+    use super::super::options::CStruct;
     use super::super::*;
     use super::*;
     use crate::specimen::Atoms;
     use std::ffi::{CStr, CString};
     use std::ptr;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     fn column(scene: &Scene, name: &CStr) -> Vec<f64> {
         // SAFETY: a handle, a string and a view of a local.
@@ -311,31 +243,6 @@ mod tests {
             assert_eq!(aet_recon_record(scene.recon, data, 10, &raw mut needed) as i32, 103);
             CStr::from_bytes_with_nul(&buffer).unwrap().to_str().unwrap().to_string()
         }
-    }
-
-    #[test]
-    fn options() {
-        let mut options = aet_run_options::defaults();
-        assert_eq!(Stopping::try_from(options).unwrap(), Stopping::default());
-        (options.max_iterations, options.max_seconds, options.loss_tolerance) = (7, 0.5, 1e-3);
-        let stopping = Stopping::try_from(options).unwrap();
-        assert_eq!((stopping.max_iterations, stopping.loss_tolerance), (7, 1e-3));
-        assert_eq!(stopping.max_time, Some(Duration::from_millis(500)));
-        let good = aet_run_options::defaults();
-        for bad in [
-            aet_run_options { max_iterations: -1, ..good },
-            aet_run_options { max_seconds: f64::NAN, ..good },
-            aet_run_options { max_seconds: -1.0, ..good },
-            aet_run_options { loss_tolerance: -1e-3, ..good },
-            aet_run_options { gradient_tolerance: f64::NAN, ..good },
-        ] {
-            assert_eq!(Stopping::try_from(bad).unwrap_err().code(), 103, "{bad:?}");
-        }
-        let endless = aet_run_options { max_seconds: f64::INFINITY, ..good };
-        assert_eq!(Stopping::try_from(endless).unwrap().max_time, None);
-        // SAFETY: a local.
-        assert_eq!(unsafe { aet_run_options_init(&raw mut options, 40) } as i32, 0);
-        assert_eq!((options.max_iterations, options.struct_size), (0, 40));
     }
 
     #[test]

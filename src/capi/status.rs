@@ -55,6 +55,8 @@ pub enum aet_status {
     AET_ERROR_FORKED = 202,
     /// An internal error damaged the object earlier; free it.
     AET_ERROR_POISONED = 203,
+    /// A function of the host that the library called back reported a failure or answered nonsense.
+    AET_ERROR_CALLBACK = 204,
     /// NaN or infinity in data.
     AET_ERROR_NON_FINITE = 300,
     /// No data where some are needed.
@@ -82,7 +84,7 @@ macro_rules! names {
     };
 }
 
-const NAMES: [(aet_status, &str); 30] = names![
+const NAMES: [(aet_status, &str); 31] = names![
     AET_OK,
     AET_CANCELLED,
     AET_CONVERGED,
@@ -104,6 +106,7 @@ const NAMES: [(aet_status, &str); 30] = names![
     AET_ERROR_BUSY,
     AET_ERROR_FORKED,
     AET_ERROR_POISONED,
+    AET_ERROR_CALLBACK,
     AET_ERROR_NON_FINITE,
     AET_ERROR_EMPTY,
     AET_ERROR_INCONSISTENT,

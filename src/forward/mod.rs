@@ -2,6 +2,8 @@
 
 pub mod local_orbital;
 mod loss;
+pub mod projection;
 
 pub use local_orbital::LocalOrbital;
 pub use loss::{fit_intensity, r_factor, Loss};
+pub use projection::Projector;

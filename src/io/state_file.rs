@@ -18,7 +18,7 @@ use crate::reconstruct::SavedState;
 
 const FORMAT: &str = "state file";
 const MAGIC: [u8; 8] = *b"AETSTATE";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes before the payload.
 const HEADER: usize = 24;
 /// Bytes between two looks at the monitor.

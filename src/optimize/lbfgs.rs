@@ -4,8 +4,9 @@
 //! projection of the ray onto the bounds, accepts by the Armijo rule and lengthens the step while the slope stays
 //! steep, so that the pairs (s, y) keep positive curvature.
 
-use super::{dot, norm, Iterate, Objective, Space, Step};
-use crate::error::{Error, Result};
+use super::line::Line;
+use super::{dot, negated, norm, Iterate, Objective, Outlook, Space, Step};
+use crate::error::Result;
 use std::sync::Arc;
 
 /// Settings of [`Lbfgs`].
@@ -42,13 +43,6 @@ struct Pair {
     rho: f64,
 }
 
-/// One line: from `start` along `direction` (scaled variables).
-struct Line<'a> {
-    space: &'a Space,
-    start: &'a Iterate,
-    direction: &'a [f64],
-}
-
 impl Lbfgs {
     /// Forgets the pairs: the problem or its variables changed.
     pub fn forget(&mut self) {
@@ -72,21 +66,21 @@ impl Lbfgs {
         let mut direction = self.direction(&gradient);
         if dot(&direction, &gradient) > -1e-12 * norm(&direction) * norm(&gradient) {
             self.forget();
-            direction = gradient.iter().map(|g| -g).collect();
+            direction = negated(&gradient);
         }
         let mut found = search(options, objective, &Line { space, start: at, direction: &direction })?;
         if found.is_none() && !self.pairs.is_empty() {
             self.forget();
-            direction = gradient.iter().map(|g| -g).collect();
+            direction = negated(&gradient);
             found = search(options, objective, &Line { space, start: at, direction: &direction })?;
         }
-        let Some(next) = found else { return Ok(Step { length: 0.0, stalled: true }) };
+        let Some(next) = found else { return Ok(Step::to(space, at, 0.0, Outlook::Stalled)) };
         let s: Vec<f64> = (0..next.x.len()).map(|i| (next.x[i] - at.x[i]) / space.scale[i]).collect();
         let y: Vec<f64> = (0..next.x.len()).map(|i| (next.gradient[i] - at.gradient[i]) * space.scale[i]).collect();
         let length = norm(&s) / (s.len().max(1) as f64).sqrt();
         self.remember(options, s, y);
         *at = next;
-        Ok(Step { length, stalled: false })
+        Ok(Step::to(space, at, length, Outlook::Open))
     }
 
     fn remember(&mut self, options: &LbfgsOptions, s: Vec<f64>, y: Vec<f64>) {
@@ -119,22 +113,6 @@ impl Lbfgs {
     }
 }
 
-impl Line<'_> {
-    /// The point at `length`, projected onto the bounds.
-    fn at(&self, length: f64) -> Vec<f64> {
-        let mut x: Vec<f64> = (0..self.direction.len())
-            .map(|i| self.start.x[i] + length * self.direction[i] * self.space.scale[i])
-            .collect();
-        self.space.clamp(&mut x);
-        x
-    }
-
-    /// gradient . (x - start)
-    fn slope_to(&self, gradient: &[f64], x: &[f64]) -> f64 {
-        (0..x.len()).map(|i| gradient[i] * (x[i] - self.start.x[i])).sum()
-    }
-}
-
 /// A point of sufficient decrease along the line, `None` if there is none to numerical precision.
 fn search(options: &LbfgsOptions, objective: &mut dyn Objective, line: &Line<'_>) -> Result<Option<Iterate>> {
     let (mut length, mut too_long): (f64, Option<f64>) = (1.0, None);
@@ -142,15 +120,12 @@ fn search(options: &LbfgsOptions, objective: &mut dyn Objective, line: &Line<'_>
     for _ in 0..options.line_search_evaluations.max(1) {
         let x = line.at(length);
         let expected = line.slope_to(&line.start.gradient, &x);
-        if -expected <= 1e-17 * line.start.loss.abs() {
-            return Ok(best); // no decrease that a double could show
+        if !line.can_fall(expected) {
+            return Ok(best);
         }
-        let mut gradient = vec![0.0; x.len()];
-        let loss = match objective.evaluate(&x, &mut gradient) {
-            Err(Error::NonFinite { .. }) => f64::INFINITY, // too far: shorten
-            other => other?,
-        };
-        if loss.is_nan() || loss > line.start.loss + options.decrease * expected {
+        let point = line.evaluate(objective, x)?;
+        let loss = point.loss;
+        if loss > line.start.loss + options.decrease * expected {
             if best.is_some() {
                 return Ok(best); // the longer step was too long
             }
@@ -158,10 +133,10 @@ fn search(options: &LbfgsOptions, objective: &mut dyn Objective, line: &Line<'_>
             length *= shortening(line.start.loss, loss, expected);
             continue;
         }
-        let steep = line.slope_to(&gradient, &x) < options.curvature * expected;
+        let steep = line.slope_to(&point.gradient, &point.x) < options.curvature * expected;
         let better = best.as_ref().is_none_or(|b| loss < b.loss);
         if better {
-            best = Some(Iterate { x, loss, gradient });
+            best = Some(point);
         }
         if !(steep && better && too_long.is_none()) {
             return Ok(best);
@@ -184,44 +159,20 @@ fn shortening(start: f64, end: f64, slope: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::toys::{self, rosenbrock, unbounded, Function};
     use super::*;
 
-    struct Function<F: FnMut(&[f64]) -> (f64, Vec<f64>)>(F, usize);
-
-    impl<F: FnMut(&[f64]) -> (f64, Vec<f64>)> Objective for Function<F> {
-        fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64> {
-            self.1 += 1;
-            let (loss, g) = (self.0)(x);
-            gradient.copy_from_slice(&g);
-            Ok(loss)
-        }
-    }
-
-    fn rosenbrock(x: &[f64]) -> (f64, Vec<f64>) {
-        let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
-        (a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b])
-    }
-
     fn minimise(
-        function: impl FnMut(&[f64]) -> (f64, Vec<f64>),
+        function: impl Fn(&[f64]) -> (f64, Vec<f64>),
         x: Vec<f64>,
         space: &Space,
         steps: usize,
     ) -> (Iterate, usize) {
-        let mut objective = Function(function, 0);
-        let mut at = Iterate { gradient: vec![0.0; x.len()], x, loss: 0.0 };
-        at.loss = objective.evaluate(&at.x.clone(), &mut at.gradient).unwrap();
-        let mut method = Lbfgs::default();
-        for _ in 0..steps {
-            if method.step(&LbfgsOptions::default(), &mut objective, space, &mut at).unwrap().stalled {
-                break;
-            }
-        }
-        (at, objective.1)
-    }
-
-    fn unbounded(n: usize) -> Space {
-        Space { scale: vec![1.0; n], lower: vec![f64::NEG_INFINITY; n], upper: vec![f64::INFINITY; n] }
+        let (mut objective, mut method) = (Function::new(function), Lbfgs::default());
+        let at = toys::minimise(&mut objective, x, steps, |objective, at| {
+            method.step(&LbfgsOptions::default(), objective, space, at)
+        });
+        (at, objective.evaluations)
     }
 
     #[test]
@@ -254,9 +205,9 @@ mod tests {
 
     #[test]
     fn the_minimum_itself_stalls() {
-        let mut objective = Function(rosenbrock, 0);
+        let mut objective = Function::new(rosenbrock);
         let mut at = Iterate { x: vec![1.0, 1.0], loss: 0.0, gradient: vec![0.0, 0.0] };
         let step = Lbfgs::default().step(&LbfgsOptions::default(), &mut objective, &unbounded(2), &mut at).unwrap();
-        assert!(step.stalled && at.x == [1.0, 1.0]);
+        assert!(step.outlook == Outlook::Stalled && at.x == [1.0, 1.0]);
     }
 }

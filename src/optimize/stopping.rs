@@ -1,5 +1,6 @@
 //! When to stop, and why it stopped.
 
+use super::{Outlook, Step};
 use crate::error::{Error, Result};
 use std::time::Duration;
 
@@ -78,8 +79,13 @@ impl StoppingState {
         self.losses.clear();
     }
 
-    /// Takes the loss and gradient norm after an iteration; a reason if the run has converged.
-    pub fn judge(&mut self, rules: &Stopping, loss: f64, gradient_norm: f64) -> Option<Termination> {
+    /// Takes the loss and gradient norm after an iteration; a reason if the run has converged. While a schedule lowers
+    /// the steps, neither is judged: a loss that rests then is that of the present step, not of the problem.
+    pub fn judge(&mut self, rules: &Stopping, step: &Step) -> Option<Termination> {
+        let (loss, gradient_norm) = (step.loss, step.gradient_norm);
+        if step.outlook == Outlook::Annealing {
+            return None;
+        }
         self.losses.push(loss);
         if gradient_norm <= rules.gradient_tolerance * loss.abs().sqrt() {
             return Some(Termination::GradientTolerance);
@@ -99,7 +105,10 @@ mod tests {
     #[test]
     fn a_flat_loss_converges_after_the_window() {
         let (rules, mut state) = (Stopping::default(), StoppingState::default());
-        let judged: Vec<_> = (0..8).map(|_| state.judge(&rules, 2.0, 1.0)).collect();
+        let step = Step { length: 1.0, loss: 2.0, gradient_norm: 1.0, outlook: Outlook::Annealing };
+        assert!((0..8).all(|_| state.judge(&rules, &step).is_none()));
+        let step = Step { outlook: Outlook::Open, ..step };
+        let judged: Vec<_> = (0..8).map(|_| state.judge(&rules, &step)).collect();
         assert_eq!(judged.iter().position(Option::is_some), Some(StoppingState::WINDOW));
         assert_eq!(judged[7], Some(Termination::LossTolerance));
     }

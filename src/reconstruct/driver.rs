@@ -1,18 +1,22 @@
 //! One iteration after the other: the only code that changes a reconstruction's state.
 
 use super::plan::{Plan, Recipe};
-use super::state::{Memory, Record, State};
+use super::state::{Knobs, Memory, Record, State};
 use crate::context::{log, CancelToken};
 use crate::dataset::TiltSeries;
 use crate::error::Result;
-use crate::optimize::{Iterate, Objective, Space, Stopping, Termination};
-use crate::problem::{Observer, Phase, Progress, Waiting, Want};
+use crate::forward::local_orbital::Blocks;
+use crate::optimize::{Iterate, Objective, OptimizerState, Outlook, RunOptions, Space, Stopping, Termination};
+use crate::problem::{Block, Evaluation, Observer, Phase, Progress, Waiting, Want};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Progress is told at most this often while one evaluation works.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Step of Adam in blocks other than the positions, as part of that with an equal effect on the images.
+const OTHER_BLOCKS: f64 = 0.5;
 
 /// Where the driver works: inputs and the published state.
 pub(super) struct Scene<'a> {
@@ -75,55 +79,128 @@ impl<'a, 'o> Watch<'a, 'o> {
 }
 
 /// Loss and gradient of the free parameters; keeps the R factors of every point tried in this step.
-struct Descent<'p, 'a, 'w, 'o> {
-    plan: &'p Plan,
+pub(super) struct Descent<'p, 'a, 'w, 'o> {
+    pub plan: &'p Plan,
     active: Vec<bool>,
     parameters: Vec<f64>,
     watch: &'w mut Watch<'a, 'o>,
-    evaluations: f64,
+    /// Used images of every tilt that has some.
+    tilts: Vec<Vec<usize>>,
+    /// Images evaluated so far in this step.
+    images: usize,
     tried: Vec<(u64, Vec<f64>)>,
+    /// R factor of every image of the series as it was last met in a batch.
+    met: Vec<f64>,
 }
 
 impl<'p, 'a, 'w, 'o> Descent<'p, 'a, 'w, 'o> {
     fn new(plan: &'p Plan, parameters: &[f64], watch: &'w mut Watch<'a, 'o>) -> Self {
         let (active, parameters) = (plan.active(), parameters.to_vec());
-        Self { plan, active, parameters, watch, evaluations: 0.0, tried: Vec::new() }
+        let (tilts, met) = (plan.used_by_tilt(), vec![f64::NAN; plan.version.images().len()]);
+        Self { plan, active, parameters, watch, tilts, images: 0, tried: Vec::new(), met }
     }
 
-    /// Loss and gradient at the parameters it was made with, moved into their bounds.
-    fn first_point(&mut self, space: &Space) -> Result<Iterate> {
+    /// Evaluations of all images that this step has cost.
+    fn evaluations(&self) -> f64 {
+        self.images as f64 / self.plan.problem.images().len().max(1) as f64
+    }
+
+    /// The parameters it was made with, moved into their bounds; loss and gradient are not known.
+    fn unknown_point(&self, space: &Space) -> Iterate {
         let mut x = self.plan.layout.gather(&self.parameters);
         space.clamp(&mut x);
-        let mut gradient = vec![0.0; x.len()];
+        Iterate { gradient: vec![0.0; x.len()], x, loss: f64::NAN }
+    }
+
+    /// As `unknown_point`, with loss and gradient.
+    fn first_point(&mut self, space: &Space) -> Result<Iterate> {
+        let Iterate { x, mut gradient, .. } = self.unknown_point(space);
         let loss = self.evaluate(&x, &mut gradient)?;
         Ok(Iterate { x, loss, gradient })
+    }
+
+    fn evaluate_images(&mut self, x: &[f64], images: &[usize], gradient: &mut [f64]) -> Result<Evaluation> {
+        self.plan.layout.scatter(x, &mut self.parameters);
+        let want = Want { gradient: true, r_factors: true };
+        let (plan, parameters, active) = (self.plan, &self.parameters, &self.active);
+        let mut evaluation = self.watch.wait(|waiting| plan.evaluate(parameters, active, images, want, waiting))?;
+        self.plan.layout.gather_in_place(&mut evaluation.gradient);
+        gradient.copy_from_slice(&evaluation.gradient);
+        plan.problem.buffers().give(std::mem::take(&mut evaluation.gradient));
+        self.images += images.len();
+        Ok(evaluation)
     }
 }
 
 impl Objective for Descent<'_, '_, '_, '_> {
     fn evaluate(&mut self, x: &[f64], gradient: &mut [f64]) -> Result<f64> {
-        self.plan.layout.scatter(x, &mut self.parameters);
-        let want = Want { gradient: true, r_factors: true };
-        let images = self.plan.problem.images();
-        let mut evaluation = self
-            .watch
-            .wait(|waiting| self.plan.problem.evaluate(&self.parameters, &self.active, images, want, waiting))?;
-        self.plan.layout.gather_in_place(&mut evaluation.gradient);
-        gradient.copy_from_slice(&evaluation.gradient);
-        self.plan.problem.buffers().give(evaluation.gradient);
-        self.evaluations += 1.0;
+        let evaluation = self.evaluate_images(x, self.plan.problem.images(), gradient)?;
         self.tried.push((evaluation.loss.to_bits(), evaluation.r_factors));
+        Ok(evaluation.loss)
+    }
+
+    fn gauss_newton_product(&mut self, x: &[f64], direction: &[f64]) -> Result<Vec<f64>> {
+        self.plan.layout.scatter(x, &mut self.parameters);
+        let (problem, parameters, active) = (&self.plan.problem, &self.parameters, &self.active);
+        let mut along = vec![0.0; parameters.len()];
+        self.plan.layout.scatter(direction, &mut along);
+        let images = problem.images();
+        let mut product =
+            self.watch.wait(|waiting| problem.gauss_newton_product(parameters, active, images, &along, waiting))?;
+        self.plan.layout.gather_in_place(&mut product);
+        self.images += images.len();
+        Ok(product)
+    }
+
+    fn project(&mut self, x: &mut Vec<f64>) -> Result<()> {
+        if let Some(moved) = self.plan.projected(x)? {
+            *x = moved;
+        }
+        Ok(())
+    }
+
+    /// Tilts: all foci of a tilt share its slices and stay together.
+    fn parts(&self) -> usize {
+        self.tilts.len()
+    }
+
+    fn weight(&self, part: usize) -> f64 {
+        self.tilts[part].len() as f64
+    }
+
+    fn evaluate_parts(&mut self, x: &[f64], parts: &[usize], gradient: &mut [f64]) -> Result<f64> {
+        // In the order of the series, so that a batch of all images gives the same bits as `evaluate`.
+        let mut images: Vec<usize> = parts.iter().flat_map(|part| self.tilts[*part].iter().copied()).collect();
+        images.sort_unstable();
+        let evaluation = self.evaluate_images(x, &images, gradient)?;
+        images.iter().zip(&evaluation.r_factors).for_each(|(image, r)| self.met[*image] = *r);
         Ok(evaluation.loss)
     }
 }
 
 impl Plan {
-    fn space(&self) -> Space {
+    /// Scales, bounds and steps. Steps of Adam change the images by the same root mean square in every block: with random
+    /// signs, variables that move by d change them by d sqrt(n) / scale, where n is their number; the step of the
+    /// positions is set, those of the other blocks are [`OTHER_BLOCKS`] of what follows from it.
+    fn space(&self, knobs: &Knobs) -> Space {
+        let factor = |b: &Block| knobs.step_factors.get(b.name).copied().unwrap_or(1.0);
+        let reach = |b: &Block| b.scale / (b.len().max(1) as f64).sqrt();
+        let positions = &self.layout.blocks[Blocks::POSITIONS];
+        let of_images = knobs.settings.adam.first_step / reach(positions);
+        let share = |b: &Block| if b.name == positions.name { 1.0 } else { OTHER_BLOCKS };
         Space {
-            scale: self.layout.per_parameter(|b| b.scale),
+            scale: self.layout.per_parameter(|b| factor(b) * b.scale),
             lower: self.layout.per_parameter(|b| b.lower),
             upper: self.layout.per_parameter(|b| b.upper),
+            step: self.layout.per_parameter(|b| factor(b) * share(b) * of_images * reach(b)),
         }
+    }
+
+    /// Images that are not excluded, tilt by tilt.
+    fn used_by_tilt(&self) -> Vec<Vec<usize>> {
+        let used = |i: &usize| !self.version.images()[*i].excluded;
+        let tilts = self.version.tilts().iter().map(|t| t.images.iter().copied().filter(used).collect::<Vec<_>>());
+        tilts.filter(|images| !images.is_empty()).collect()
     }
 
     /// R factors of the used images placed by image number.
@@ -140,9 +217,11 @@ fn mean_of_finite(values: &[f64]) -> f64 {
 }
 
 impl Memory {
-    /// Runs until a rule of `stopping` ends it. Cancelling is an outcome: the best state is kept.
-    pub fn run(&mut self, scene: &Scene<'_>, stopping: &Stopping, watch: &mut Watch<'_, '_>) -> Result<Termination> {
+    /// Runs until a rule of `options` ends it. Cancelling is an outcome: the best state is kept.
+    pub fn run(&mut self, scene: &Scene<'_>, options: &RunOptions, watch: &mut Watch<'_, '_>) -> Result<Termination> {
+        let stopping = &options.stopping;
         self.termination = None;
+        self.choose(options);
         let mut outcome = Termination::MaxIterations;
         for _ in 0..stopping.max_iterations {
             match self.iterate(scene, stopping, watch) {
@@ -166,6 +245,19 @@ impl Memory {
         Ok(outcome)
     }
 
+    /// Takes the method of a run; another than the former one begins without memories.
+    fn choose(&mut self, options: &RunOptions) {
+        self.knobs.settings.adam.batch = options.batch;
+        let (former, wanted) = (self.optimizer.method(), options.optimizer.unwrap_or_default());
+        if wanted != former {
+            self.optimizer = OptimizerState::new(wanted);
+            self.stopping.forget();
+            if former.is_stochastic() {
+                self.at = None; // its loss and gradient are those of no single point
+            }
+        }
+    }
+
     /// One iteration: takes up a new version of the dataset, steps, publishes, records.
     pub fn iterate(
         &mut self,
@@ -177,31 +269,41 @@ impl Memory {
         self.take_up_version(scene, watch)?;
         let state = scene.latest.load_full();
         let plan = &state.plan;
-        let space = plan.space();
+        let space = plan.space(&self.knobs);
+        let method = self.optimizer.method();
         let mut descent = Descent::new(plan, &state.parameters, watch);
         let mut at = match self.at.take() {
             Some(at) => at,
+            None if method.is_stochastic() => descent.unknown_point(&space),
             None => descent.first_point(&space)?,
         };
-        let step = self.lbfgs.step(&self.lbfgs_options, &mut descent, &space, &mut at);
-        let (evaluations, tried) = (descent.evaluations, descent.tried);
-        let mut parameters = descent.parameters;
+        let before = plan.has_projection().then(|| at.clone());
+        let mut projected = Ok(());
+        let mut step = self.optimizer.step(&self.knobs.settings, &mut descent, &space, &mut at);
+        if let (Ok(step), false) = (&mut step, method.is_stochastic()) {
+            projected = descent.project(&space, before, &mut at);
+            (step.loss, step.gradient_norm) = (at.loss, space.gradient_norm(&at));
+        }
+        let step = step.and_then(|step| projected.map(|()| step));
+        self.evaluations += descent.evaluations();
+        let Descent { tried, met, mut parameters, .. } = descent;
         if let Some((_, r)) = tried.iter().rev().find(|(loss, _)| *loss == at.loss.to_bits()) {
             self.r_factors = plan.spread(r);
+        } else if method.is_stochastic() && step.as_ref().is_ok_and(|step| step.loss == at.loss) {
+            self.r_factors = met;
         }
-        self.evaluations += evaluations;
         plan.layout.scatter(&at.x, &mut parameters);
-        let norm = space.gradient_norm(&at);
+        let best = at.loss;
         self.at = Some(at);
         let step = step?; // a cancelled step leaves the former point, with its loss and gradient
         self.iteration += 1;
         self.seconds += clock.elapsed().as_secs_f64();
-        let loss = self.at.as_ref().map_or(f64::NAN, |at| at.loss);
         let record = Record {
             iteration: self.iteration,
-            loss,
+            optimizer: method,
+            loss: step.loss,
             r_factor: mean_of_finite(&self.r_factors),
-            gradient_norm: norm,
+            gradient_norm: step.gradient_norm,
             step: step.length,
             seconds: self.seconds,
             evaluations: self.evaluations,
@@ -209,13 +311,17 @@ impl Memory {
             dataset_version: plan.version.number(),
         };
         self.history.push(record);
-        let judged = self.stopping.judge(stopping, loss, norm);
-        self.publish(scene, plan.clone(), parameters, loss);
+        let judged = self.stopping.judge(stopping, &step);
+        self.publish(scene, plan.clone(), parameters, best);
         self.tell_record(&record, watch);
         if watch.cancel.is_cancelled() {
             return Ok(Some(Termination::Cancelled)); // asked for while this iteration was told: it is kept
         }
-        Ok(if step.stalled { Some(Termination::Stalled) } else { judged })
+        Ok(match step.outlook {
+            Outlook::Stalled => Some(Termination::Stalled),
+            Outlook::Finished => Some(Termination::MaxIterations),
+            Outlook::Open | Outlook::Annealing => judged,
+        })
     }
 
     fn tell_record(&self, record: &Record, watch: &mut Watch<'_, '_>) {
@@ -253,7 +359,7 @@ impl Memory {
 
     /// The parameters or the problem changed: what was remembered of the former one is void.
     pub fn forget(&mut self) {
-        self.lbfgs.forget();
+        self.optimizer.forget();
         self.stopping.forget();
         self.at = None;
         self.r_factors.fill(f64::NAN);
@@ -277,6 +383,7 @@ impl Memory {
             (block.frozen, block.scale) = (old.frozen, old.scale);
         }
         plan.started = former.started;
+        plan.follow(former);
         watch.wait(|waiting| start(&mut plan, &mut parameters, waiting))?;
         log::info(format!(
             "took up version {} of the dataset: {} images, generation {}",
@@ -287,9 +394,9 @@ impl Memory {
         let mut descent = Descent::new(&plan, &parameters, watch);
         let at = match plan.problem.images() {
             [] => None,
-            _ => Some(descent.first_point(&plan.space())?),
+            _ => Some(descent.first_point(&plan.space(&self.knobs))?),
         };
-        let (evaluations, tried) = (descent.evaluations, descent.tried);
+        let (evaluations, tried) = (descent.evaluations(), descent.tried);
         self.forget();
         self.evaluations += evaluations;
         self.r_factors = plan.spread(tried.first().map_or(&[], |(_, r)| r));

@@ -7,6 +7,8 @@
 
 mod driver;
 mod evaluator;
+mod find;
+mod lineage;
 mod options;
 mod param;
 mod plan;
@@ -14,9 +16,16 @@ mod reconstruction;
 mod second_order;
 mod start;
 mod state;
+mod terms;
+mod tomography;
+mod uncertainty;
 
 pub use evaluator::Evaluator;
+pub use find::{find_atoms, FindOptions, Found};
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
+pub use terms::{Projection, TermFunction};
+pub use tomography::{sirt, Background, SirtOptions, Tomogram};
+pub use uncertainty::{ErrorEstimate, ErrorMethod, ErrorOptions, NoiseModel};

@@ -1,6 +1,8 @@
 //! The immutable part of a local-orbital reconstruction: model, data and layout for one version of the dataset.
 
+use super::lineage::Lineage;
 use super::options::{LossChoice, LotModel, LotOptions, Precision};
+use super::terms::SharedTerms;
 use super::Evaluator;
 use crate::context::Context;
 use crate::dataset::SeriesVersion;
@@ -31,6 +33,7 @@ pub(super) struct Recipe {
     pub options: LotOptions,
     pub probe: Option<Probe>,
     pub species: Vec<u8>,
+    pub terms: SharedTerms,
 }
 
 /// Model, data and layout for one version.
@@ -53,6 +56,8 @@ pub(super) struct Plan {
     pub loss: LossChoice,
     /// Parameters that slices and margins were laid out for.
     pub laid_out_for: Arc<Vec<f64>>,
+    pub terms: SharedTerms,
+    pub lineage: Lineage,
 }
 
 impl Recipe {
@@ -190,6 +195,8 @@ impl Recipe {
             poisson_floor: floor,
             loss: choice,
             laid_out_for: Arc::new(parameters.to_vec()),
+            terms: self.terms.clone(),
+            lineage: Lineage::default(),
         })
     }
 
@@ -222,7 +229,7 @@ impl Recipe {
         }
     }
 
-    fn interaction(&self, version: &SeriesVersion) -> Result<Interaction> {
+    pub(super) fn interaction(&self, version: &SeriesVersion) -> Result<Interaction> {
         if self.options.model == LotModel::Direct {
             return Ok(Interaction::Direct);
         }
@@ -323,7 +330,7 @@ impl Plan {
     }
 }
 
-fn series_geometry(version: &SeriesVersion) -> SeriesGeometry {
+pub(super) fn series_geometry(version: &SeriesVersion) -> SeriesGeometry {
     SeriesGeometry {
         rows: version.rows(),
         columns: version.columns(),

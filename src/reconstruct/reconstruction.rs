@@ -4,13 +4,14 @@ use super::driver::{start, Scene, Watch};
 use super::param::Param;
 use super::plan::{Plan, Recipe};
 use super::state::{Fingerprint, Memory, Record, SavedState, Snapshot, State};
+use super::terms::SharedTerms;
 use super::LotOptions;
 use crate::context::{CancelToken, Context};
 use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
 use crate::optics::Probe;
-use crate::optimize::{Stopping, Termination};
+use crate::optimize::{RunOptions, Stopping, Termination};
 use crate::problem::{Evaluation, Layout, Observer, Waiting, Want};
 use crate::specimen::Atoms;
 use arc_swap::ArcSwap;
@@ -54,6 +55,7 @@ impl Reconstruction {
             options: options.clone(),
             probe: probe.cloned(),
             species: start_atoms.species().to_vec(),
+            terms: SharedTerms::default(),
         };
         let version = series.version();
         let mut parameters = recipe.start_parameters(&version, start_atoms)?;
@@ -81,6 +83,10 @@ impl Reconstruction {
     /// The context it works on.
     pub fn context(&self) -> &Context {
         &self.recipe.context
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     fn drive(&self) -> Result<MutexGuard<'_, Memory>> {
@@ -166,6 +172,7 @@ impl Reconstruction {
         let mut plan = state.plan.renew();
         plan.layout.blocks[at].frozen = frozen;
         plan.generation += 1;
+        plan.follow(&state.plan);
         if plan.started {
             let cancel = self.recipe.context.cancel_token();
             plan.estimate_scales(&state.parameters, &mut Waiting { cancel: &cancel, tell: &mut |_| true })?;
@@ -179,6 +186,18 @@ impl Reconstruction {
         Ok(())
     }
 
+    /// Before a change of what the loss is made of.
+    pub(super) fn change_loss(&self) -> Result<(MutexGuard<'_, Memory>, &SharedTerms)> {
+        Ok((self.drive()?, &self.recipe.terms))
+    }
+
+    /// After it: the loss of the latest state is not known, the optimiser starts afresh.
+    pub(super) fn loss_changed(&self, mut memory: MutexGuard<'_, Memory>) {
+        let state = self.latest.load_full();
+        memory.forget();
+        memory.publish(&self.scene(), state.plan.clone(), state.parameters.to_vec(), f64::NAN);
+    }
+
     // ---- evaluation: any thread, any time ----
 
     /// Loss, and what is wanted beside it, at `x` over `images` (`None`: all that are not excluded). The gradient is
@@ -186,8 +205,7 @@ impl Reconstruction {
     pub fn evaluate(&self, x: &[f64], images: Option<&[usize]>, want: Want) -> Result<Evaluation> {
         self.with_point(x, |state, parameters, waiting| {
             let active = state.plan.active();
-            let mut evaluation =
-                state.plan.problem.evaluate(parameters, &active, state.images(images), want, waiting)?;
+            let mut evaluation = state.plan.evaluate(parameters, &active, state.images(images), want, waiting)?;
             if want.gradient {
                 state.plan.layout.gather_in_place(&mut evaluation.gradient);
             }
@@ -294,7 +312,7 @@ impl Reconstruction {
 
     // ---- driving ----
 
-    /// One iteration.
+    /// One iteration of the method of the latest run, before the first of L-BFGS.
     pub fn step(&self, observer: &mut Observer<'_>) -> Result<Option<Termination>> {
         let rules = Stopping { max_iterations: 1, ..Stopping::default() };
         self.watched(observer, 0, |memory, scene, watch| {
@@ -305,9 +323,14 @@ impl Reconstruction {
     }
 
     /// Iterates until a rule ends it; cancelling is an outcome, the best state is kept.
-    pub fn run(&self, stopping: &Stopping, observer: &mut Observer<'_>) -> Result<Termination> {
-        stopping.check()?;
-        self.watched(observer, stopping.max_iterations, |memory, scene, watch| memory.run(scene, stopping, watch))
+    ///
+    /// `options` are [`RunOptions`], or [`Stopping`] rules alone. A run goes on with what the method remembers, also
+    /// after [`Self::resume`]; another method than that of the run before begins afresh at the best point so far.
+    pub fn run(&self, options: impl Into<RunOptions>, observer: &mut Observer<'_>) -> Result<Termination> {
+        let options = options.into();
+        options.check()?;
+        let iterations = options.stopping.max_iterations;
+        self.watched(observer, iterations, |memory, scene, watch| memory.run(scene, &options, watch))
     }
 
     fn watched<R>(
@@ -395,6 +418,9 @@ impl Reconstruction {
             "r_factors": *state.r_factors,
             "evaluations": last.map(|r| r.evaluations),
             "seconds": last.map(|r| r.seconds),
+            "optimizer": book.optimizer.method(),
+            "optimizer_settings": book.knobs.settings,
+            "step_factors": book.knobs.step_factors,
             "termination": book.termination,
         })
     }
@@ -404,14 +430,17 @@ impl Reconstruction {
     /// Value of a research knob.
     pub fn param(&self, name: &str) -> Result<f64> {
         let param = Param::find(name)?;
-        Ok(param.get(&self.latest.load().memory.lbfgs_options))
+        Ok(param.get(&self.latest.load().memory.knobs))
     }
 
     /// Sets a research knob.
     pub fn set_param(&self, name: &str, value: f64) -> Result<()> {
         let param = Param::find(name)?;
         let mut memory = self.drive()?;
-        param.set(&mut memory.lbfgs_options, value)?;
+        param.set(&mut memory.knobs, value)?;
+        if param.resets {
+            memory.optimizer.forget();
+        }
         memory.republish(&self.scene());
         Ok(())
     }
@@ -423,6 +452,10 @@ impl Reconstruction {
     pub fn saved_state(&self) -> SavedState {
         let state = self.latest.load();
         let layout = &state.plan.layout;
+        let mut memory = (*state.memory).clone();
+        if !state.plan.terms.load().is_empty() {
+            memory.forget(); // its loss and curvature are those of a sum that the file does not hold
+        }
         SavedState {
             library: env!("CARGO_PKG_VERSION").into(),
             simd: self.recipe.context.simd().name().into(),
@@ -437,7 +470,7 @@ impl Reconstruction {
             started: state.plan.started,
             poisson_floor: state.plan.poisson_floor,
             fingerprint: Fingerprint::of(&state.plan.version, state.plan.version.images().len()),
-            memory: (*state.memory).clone(),
+            memory,
         }
     }
 
@@ -461,8 +494,13 @@ impl Reconstruction {
             });
         }
         saved.options.check()?;
-        let recipe =
-            Recipe { context: context.clone(), options: saved.options, probe: probe.cloned(), species: saved.species };
+        let recipe = Recipe {
+            context: context.clone(),
+            options: saved.options,
+            probe: probe.cloned(),
+            species: saved.species,
+            terms: SharedTerms::default(),
+        };
         let version = version.first_images(saved.fingerprint.images.len());
         let wanted = recipe.parameter_count(&version);
         for values in [&saved.parameters, &saved.laid_out_for] {
@@ -517,6 +555,8 @@ impl Plan {
             height_groups: self.height_groups.clone(),
             width_groups: self.width_groups.clone(),
             laid_out_for: self.laid_out_for.clone(),
+            terms: self.terms.clone(),
+            lineage: self.lineage.clone(),
             ..*self
         }
     }
@@ -543,7 +583,7 @@ impl Memory {
     /// An error unless it belongs to a problem with `len` free parameters.
     fn check(&self, len: usize) -> Result<()> {
         let fits = self.at.as_ref().is_none_or(|at| at.x.len() == len && at.gradient.len() == len);
-        if fits && self.lbfgs.fits(len) {
+        if fits && self.optimizer.fits(len) {
             return Ok(());
         }
         Err(damaged(format!("the optimiser's memory is not one of {len} free parameters")))

@@ -5,10 +5,11 @@ use super::plan::Plan;
 use crate::dataset::{Image, SeriesVersion};
 use crate::error::{Error, Result};
 use crate::optics::ProbeOptions;
-use crate::optimize::{Iterate, Lbfgs, LbfgsOptions, StoppingState, Termination};
+use crate::optimize::{Iterate, Optimizer, OptimizerState, Settings, StoppingState, Termination};
 use crate::problem::Block;
 use crate::specimen::Atoms;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The latest consistent state; immutable.
@@ -65,17 +66,19 @@ impl Snapshot {
 pub struct Record {
     /// Iterations so far.
     pub iteration: usize,
-    /// Loss after the iteration.
+    /// Method of the iteration.
+    pub optimizer: Optimizer,
+    /// Loss after the iteration; of Adam, the mean over the pass, each batch at the parameters of its moment.
     pub loss: f64,
-    /// Mean R factor over the images.
+    /// Mean R factor over the images; of Adam, each image's as it was met in the pass.
     pub r_factor: f64,
-    /// Root mean square of the scaled gradient.
+    /// Root mean square of the scaled gradient that belongs to the loss.
     pub gradient_norm: f64,
     /// Root mean square of the step in scaled parameters.
     pub step: f64,
     /// Seconds of stepping so far.
     pub seconds: f64,
-    /// Evaluations of all images so far.
+    /// Evaluations of all images so far; a batch counts as its part of the images, a Gauss-Newton product as one.
     pub evaluations: f64,
     /// Generation of the parameters.
     pub generation: u64,
@@ -83,11 +86,19 @@ pub struct Record {
     pub dataset_version: u64,
 }
 
+/// What hosts can set by name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Knobs {
+    pub settings: Settings,
+    /// Factors on the steps of blocks, by the block's name; 1 where none is set.
+    pub step_factors: BTreeMap<String, f64>,
+}
+
 /// What the driver remembers between iterations.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Memory {
-    pub lbfgs: Lbfgs,
-    pub lbfgs_options: LbfgsOptions,
+    pub optimizer: OptimizerState,
+    pub knobs: Knobs,
     pub stopping: StoppingState,
     pub at: Option<Iterate>,
     pub iteration: usize,

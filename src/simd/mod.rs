@@ -7,11 +7,13 @@
 pub(crate) mod float_state;
 mod lanes;
 mod orbital;
+mod projection;
 mod spectrum;
 
 pub use lanes::Real;
 pub use orbital::{gather, splat, splat_weighted, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
 pub use orbital::{gather_templates, splat_templates, splat_templates_weighted, DepthTable, MAX_TEMPLATES};
+pub use projection::{gather_row, splat_row, FrameShape, VoxelRow};
 
 pub use spectrum::{add_adjoint_product, add_product, Transfer};
 

@@ -104,11 +104,12 @@ impl Atoms {
         Ok(self)
     }
 
-    /// Sets the standard errors of x, y and z `[atoms]` (angstrom): 0 or above, NaN where not known.
+    /// Sets the standard errors of x, y and z `[atoms]` (angstrom): 0 or above, infinite where the data do not determine
+    /// a coordinate, NaN where not known.
     pub fn with_standard_errors(mut self, standard_errors: Vec<Vec3>) -> Result<Self> {
         self.check_length("standard_error", standard_errors.len())?;
         for (i, value) in standard_errors.iter().enumerate().flat_map(|(i, e)| e.map(|v| (i, v))) {
-            if value < 0.0 || value.is_infinite() {
+            if value < 0.0 {
                 let what = format!("standard_error of atom {i}");
                 return Err(Error::range(what, value, "a number 0 or above (angstrom), or NaN where not known"));
             }

@@ -1,4 +1,5 @@
-//! The specimen as nouns: chemical elements, lists of atoms, their comparison, and generated structures.
+//! The specimen as nouns: chemical elements, lists of atoms, their comparison, generated structures,
+//! and volumes.
 //!
 //! [`Atoms`] is immutable: it is built once (`Atoms::new(positions)?.with_species(..)?`), shared, and compared
 //! with [`compare`]. Positions are in angstrom in the specimen frame; where a data set knows no pixel size,
@@ -9,8 +10,10 @@ mod compare;
 pub mod elements;
 mod packing;
 mod superpose;
+mod volume;
 
 pub use atoms::{Atoms, Column, COLUMN_NAMES};
 pub use compare::{compare, CompareOptions, Comparison};
 pub use packing::random_packing;
 pub use superpose::{superpose, Superposition};
+pub use volume::Volume;

@@ -8,6 +8,9 @@ use std::process::Command;
 /// Oldest Julia that the package supports.
 const JULIA_MINIMUM: (u32, u32) = (1, 5);
 
+/// Oldest Python that the package supports.
+const PYTHON_MINIMUM: (u32, u32) = (3, 9);
+
 /// Tools of one host language, ready to be used.
 pub struct Ready {
     /// What was found, with its version.
@@ -23,11 +26,12 @@ pub struct Host {
 }
 
 /// Hosts whose examples and tests run in `cargo xtask test`.
-pub const HOSTS: [Host; 4] = [
+pub const HOSTS: [Host; 5] = [
     Host { name: "c", prepare: prepare_c },
     Host { name: "cpp", prepare: prepare_cpp },
     Host { name: "octave", prepare: prepare_octave },
     Host { name: "julia", prepare: prepare_julia },
+    Host { name: "python", prepare: prepare_python },
 ];
 
 impl Host {
@@ -115,6 +119,64 @@ fn prepare_julia() -> Result<Ready> {
     Ok(Ready { version, environment: Some(("AET_JULIA", private)) })
 }
 
+/// `Python 3.11.2` -> (3, 11)
+fn python_version(line: &str) -> Option<(u32, u32)> {
+    let mut numbers = line.strip_prefix("Python ")?.split(['.', '-', '+']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Version line of a Python that can run the tests: new enough, with NumPy and SciPy.
+fn python_at(program: &Path) -> Option<String> {
+    let line = shell::first_line(program, &["--version"])?;
+    let packages = ["-c", "import numpy, scipy; print(f'NumPy {numpy.__version__}, SciPy {scipy.__version__}')"];
+    let with = shell::first_line(program, &packages)?;
+    (python_version(&line)? >= PYTHON_MINIMUM).then(|| format!("{line}, {with}"))
+}
+
+fn prepare_python() -> Result<Ready> {
+    let advice = "install Python 3.9 or newer with NumPy and SciPy, or name it in AET_PYTHON";
+    let ready = |version: String, program: PathBuf| Ready { version, environment: Some(("AET_PYTHON", program)) };
+    if let Some(chosen) = std::env::var_os("AET_PYTHON").filter(|v| !v.is_empty()).map(PathBuf::from) {
+        let version = python_at(&chosen)
+            .ok_or_else(|| format!("AET_PYTHON names no Python 3.9 or newer with NumPy and SciPy; {advice}"))?;
+        return Ok(ready(version, chosen));
+    }
+    let folder = shell::target().join("python");
+    let private = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let find = || {
+        let names = [Path::new("python3"), Path::new("python"), &private, Path::new("/usr/bin/python3")];
+        names.into_iter().find_map(|program| python_at(program).map(|version| ready(version, program.into())))
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    println!("no Python with NumPy and SciPy: making one in {}", folder.display());
+    let venv = make_python(&folder, &private);
+    if let Some(found) = venv.as_ref().ok().and_then(|()| find()) {
+        return Ok(found);
+    }
+    let reason = venv.err().unwrap_or_else(|| "the virtual environment does not work".into());
+    let apt = Apt::find().ok_or_else(|| format!("{reason}, and apt-get cannot be used here; {advice}"))?;
+    apt.update();
+    apt.install(&["python3-numpy", "python3-scipy"])
+        .map_err(|apt_reason| format!("{reason}; {apt_reason}; {advice}"))?;
+    find().ok_or_else(|| format!("installed, but it does not start; {advice}"))
+}
+
+/// A virtual environment with what the tests need; nothing is left of one that could not be completed.
+fn make_python(folder: &Path, private: &Path) -> Result<()> {
+    let make = || {
+        let program = ["python3", "python"].into_iter().find(|name| shell::first_line(name, &["--version"]).is_some());
+        let program = program.ok_or("Python is not found")?;
+        shell::run(shell::command(program).args(["-m", "venv", "--clear"]).arg(folder))?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", "scipy"];
+        shell::run(shell::command(private).args(pip))
+    };
+    make().inspect_err(|_| {
+        let _ = std::fs::remove_dir_all(folder);
+    })
+}
+
 /// apt-get with the rights to install.
 struct Apt {
     prefix: &'static [&'static str],
@@ -161,5 +223,12 @@ mod tests {
         assert_eq!(julia_version("julia version 1.5.3"), Some((1, 5)));
         assert_eq!(julia_version("julia version 1.12.0-rc1"), Some((1, 12)));
         assert_eq!(julia_version("julia: command not found"), None);
+    }
+
+    #[test]
+    fn python_versions_are_read() {
+        assert_eq!(python_version("Python 3.11.2"), Some((3, 11)));
+        assert_eq!(python_version("Python 3.14.0rc1"), Some((3, 14)));
+        assert_eq!(python_version("pyenv: python: command not found"), None);
     }
 }

@@ -13,9 +13,9 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
 
   demo                     build the library, reconstruct the embedded tilt series from C, draw the result
-  test [--require-hosts]   every check: format, lints, docs, build, tests, and the C, C++, Octave and Julia hosts;
-                           with --require-hosts (or CI=true) a missing host is a failure
-  header                   regenerate include/aet.h
+  test [--require-hosts]   every check: format, lints, docs, build, tests, and the C, C++, Octave, Julia and
+                           Python hosts; with --require-hosts (or CI=true) a missing host is a failure
+  header                   regenerate include/aet.h, and the declarations of the Python package
   bench                    time the kernels, and the PyTorch peer where a Python with torch is found (AET_PEER_PYTHON)
   docs                     the Rust reference and, where mdbook is installed, the book
   setup-hosts              find or install the hosts that `test` uses";

@@ -26,13 +26,17 @@ using Printf: @printf
 
 export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
-export TiltSeries, read_series, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
+export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
 export Atoms, read_atoms, compare, Comparison
+export Volume, sirt, read_volume, trace, residuals, find_atoms
 export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
 export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
+export push_forward, push_forward!, gauss_newton_product, gauss_newton_diagonal, index_map
+export estimate_errors
+export add_term!, set_projection!, clear_terms!
 export step!, run!, history, r_factors, record, snapshot
 export atoms, geometry, save, load_reconstruction
 export param_names, get_param, set_param!
@@ -49,7 +53,9 @@ include("atoms.jl")
 include("dataset.jl")
 include("probe.jl")
 include("recon.jl")
+include("volume.jl")
 include("run.jl")
+include("second_order.jl")
 
 __init__() = load_library()
 

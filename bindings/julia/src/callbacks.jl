@@ -60,6 +60,7 @@ function with_progress(call, f)
     trampoline = @cfunction(progress_trampoline, Int32, (Ref{Any}, Ptr{CProgress}))
     status = call(trampoline, Ref{Any}(state))
     state.exception === nothing || throw(state.exception)
+    rethrow_term_exception()
     return outcome_of(status)
 end
 

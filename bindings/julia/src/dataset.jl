@@ -128,6 +128,29 @@ function read_series(progress, folder::AbstractString; variant = nothing, contex
     return TiltSeries(out[])
 end
 
+"""
+    series_from_file([progress,] path[, angles_deg]; rotations, pixel_size, ..., context = default_context())
+
+A series of the images of an MRC or TIFF file, with keywords as for [`TiltSeries`](@ref);
+`pixel_size` may be left out where the file has one. Throws `AET_ERROR_FILE`, `AET_ERROR_FORMAT`,
+`AET_ERROR_TRUNCATED` and `AET_ERROR_UNSUPPORTED` for files it cannot read.
+"""
+series_from_file(path::AbstractString, angles_deg = nothing; keywords...) =
+    series_from_file(nothing, path, angles_deg; keywords...)
+
+function series_from_file(progress, path::AbstractString, angles_deg = nothing;
+                          context::Context = default_context(), keywords...)
+    of_series, of_images = split_keywords(keywords)
+    options, frames = series_options(of_series), frame_views(of_images, angles_deg)
+    live(context)
+    out = Ref{Ptr{Cvoid}}(C_NULL)
+    status = with_progress(progress) do report, user
+        aet_dataset_create_from_file(context, options, path, frames, report, user, out)
+    end
+    check(status, "reading $path")
+    return TiltSeries(out[])
+end
+
 function Base.write(progress::Function, folder::AbstractString, series::TiltSeries)
     live(series)
     status = with_progress((report, user) -> aet_dataset_write(series, folder, report, user), progress)

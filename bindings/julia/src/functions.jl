@@ -28,6 +28,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_dataset_options_init(options::Ptr{DatasetOptions}, struct_size::Csize_t)::Int32
 @declare aet_frames_init(frames::Ptr{Frames}, struct_size::Csize_t)::Int32
 @declare aet_dataset_create(context::HandlePtr, options::Ptr{DatasetOptions}, images::Ptr{View}, frames::Ptr{Frames}, dataset::OutHandlePtr)::Int32
+@declare aet_dataset_create_from_file(context::HandlePtr, options::Ptr{DatasetOptions}, path::Cstring, frames::Ptr{Frames}, progress::Ptr{Cvoid}, user::Ref{Any}, dataset::OutHandlePtr)::Int32
 @declare aet_dataset_read(context::HandlePtr, folder::Cstring, variant::Cstring, progress::Ptr{Cvoid}, user::Ref{Any}, dataset::OutHandlePtr)::Int32
 @declare aet_dataset_write(dataset::HandlePtr, folder::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_dataset_read_atoms(context::HandlePtr, folder::Cstring, which::Cstring, variant::Cstring, atoms::OutHandlePtr)::Int32
@@ -73,6 +74,25 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_probe_wave(probe::HandlePtr, pixel_size::Float64, depth::Float64, x::Float64, y::Float64, out::Ptr{View})::Int32
 @declare aet_probe_intensity(probe::HandlePtr, pixel_size::Float64, depth::Float64, out::Ptr{View})::Int32
 
+# volume
+@declare aet_sirt_options_init(options::Ptr{SirtOptions}, struct_size::Csize_t)::Int32
+@declare aet_trace_options_init(options::Ptr{TraceOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_create(context::HandlePtr, values::Ptr{View}, voxel_size::Float64, volume::OutHandlePtr)::Int32
+@declare aet_volume_read(context::HandlePtr, path::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_write(volume::HandlePtr, path::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_volume_create_sirt(context::HandlePtr, dataset::HandlePtr, options::Ptr{SirtOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_free(volume::HandlePtr)::Cvoid
+@declare aet_volume_shape(volume::HandlePtr, shape::Ptr{Int64})::Int32
+@declare aet_volume_voxel_size(volume::HandlePtr)::Float64
+@declare aet_volume_copy_to(volume::HandlePtr, out::Ptr{View})::Int32
+@declare aet_volume_residual_count(volume::HandlePtr)::Int64
+@declare aet_volume_copy_residuals(volume::HandlePtr, out::Ptr{View})::Int32
+@declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+
+# atoms from images alone
+@declare aet_find_options_init(options::Ptr{FindOptions}, struct_size::Csize_t)::Int32
+@declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+
 # reconstruction
 @declare aet_lot_options_init(options::Ptr{LotOptions}, struct_size::Csize_t)::Int32
 @declare aet_recon_create_lot(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, start::HandlePtr, options::Ptr{LotOptions}, recon::OutHandlePtr)::Int32
@@ -99,6 +119,15 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_record(recon::HandlePtr, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
 @declare aet_recon_get_atoms(recon::HandlePtr, atoms::OutHandlePtr)::Int32
 @declare aet_recon_get_geometry(recon::HandlePtr, rotations::Ptr{View}, drift::Ptr{View}, defocus::Ptr{View})::Int32
+@declare aet_recon_push_forward(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, direction::Ptr{Float64}, out::Ptr{View})::Int32
+@declare aet_recon_gauss_newton_product(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, direction::Ptr{Float64}, product::Ptr{Float64})::Int32
+@declare aet_recon_gauss_newton_diagonal(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, probes::Int32, diagonal::Ptr{Float64})::Int32
+@declare aet_recon_index_map(recon::HandlePtr, generation::UInt64, n::Int64, map::Ptr{Int64})::Int32
+@declare aet_recon_add_term(recon::HandlePtr, block::Cstring, weight::Float64, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_recon_set_projection(recon::HandlePtr, fn::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_recon_clear_terms(recon::HandlePtr)::Int32
+@declare aet_error_options_init(options::Ptr{ErrorOptions}, struct_size::Csize_t)::Int32
+@declare aet_recon_estimate_errors(recon::HandlePtr, options::Ptr{ErrorOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, height_errors::Ptr{View}, report::Ptr{CErrorReport})::Int32
 @declare aet_recon_save(recon::HandlePtr, path::Cstring)::Int32
 @declare aet_recon_load(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, path::Cstring, recon::OutHandlePtr)::Int32
 @declare aet_recon_param_count()::Int64

@@ -14,6 +14,10 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :mode) => LOT_MODES,
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
+    (RunOptions, :optimizer) => OPTIMIZERS,
+    (SirtOptions, :background) => BACKGROUNDS,
+    (ErrorOptions, :method) => ERROR_METHODS,
+    (ErrorOptions, :noise) => NOISE_MODELS,
 )
 
 "Names of the options of a struct."

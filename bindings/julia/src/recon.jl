@@ -21,7 +21,9 @@ atoms, `AET_ERROR_UNKNOWN_OPTION` and `AET_ERROR_RANGE` for options it cannot fo
 mutable struct LocalOrbital <: Handle
     pointer::Ptr{Cvoid}
     series::TiltSeries
-    LocalOrbital(pointer::Ptr{Cvoid}, series::TiltSeries) = finalizer(close, new(pointer, series))
+    # References to terms and projection, whose addresses the library keeps.
+    functions::Vector{Ref{Any}}
+    LocalOrbital(pointer::Ptr{Cvoid}, series::TiltSeries) = finalizer(close, new(pointer, series, Ref{Any}[]))
 end
 
 free(::LocalOrbital, pointer) = aet_recon_free(pointer)
@@ -219,7 +221,7 @@ function loss_and_gradient!(gradient, recon::LocalOrbital, x::AbstractVector{<:R
     indices, loss = image_indices(images), Ref(0.0)
     into(gradient) do g
         into(image_losses) do losses
-            check(aet_recon_loss_and_gradient(live(recon), length(x), contiguous(x), something(indices, C_NULL),
+            check_terms(aet_recon_loss_and_gradient(live(recon), length(x), contiguous(x), something(indices, C_NULL),
                                               count_of(indices), loss, g, losses))
         end
     end

@@ -13,7 +13,8 @@ function step!(progress, recon::LocalOrbital)
 end
 
 """
-    run!([progress,] recon; iterations, max_seconds, loss_tolerance, gradient_tolerance)
+    run!([progress,] recon; iterations, max_seconds, loss_tolerance, gradient_tolerance,
+         optimizer, batch_fraction, seed)
 
 Optimise until a rule says to stop, and return which: `:converged`, `:max_iterations`,
 `:time_limit` or `:cancelled`. `progress(p::Progress)` is called at least once per iteration; it
@@ -24,6 +25,12 @@ cancels the run and is thrown again by `run!`.
         println(p.iteration, " ", p.loss)
         true
     end
+
+`optimizer` is `:automatic` (L-BFGS), `:lbfgs`, `:gradient_descent`, `:adam`, `:conjugate_gradient`
+or `:levenberg_marquardt`. `:adam` works on mini-batches of tilts, `batch_fraction` (1/8) of them at
+a time in an order made from `seed`; an iteration is then a pass over all images, and the run ends
+with `:max_iterations` when its schedule, `param(recon, "adam.passes")`, does. Another run with
+another optimizer goes on from the best state.
 
 Throws `AET_ERROR_BUSY` when called from its own progress function, and `AET_ERROR_NOT_READY` for
 a series without images.
@@ -39,13 +46,14 @@ function run!(progress, recon::LocalOrbital; iterations = nothing, keywords...)
 end
 
 const HISTORY_COLUMNS = (:iteration, :loss, :r_factor, :gradient_norm, :step, :seconds, :evaluations,
-    :generation, :dataset_version)
+    :generation, :dataset_version, :optimizer)
 
 """
     history(recon)
 
 What happened in every iteration so far, as a named tuple of vectors: `iteration`, `loss`,
-`r_factor`, `gradient_norm`, `step`, `seconds`, `evaluations`, `generation`, `dataset_version`.
+`r_factor`, `gradient_norm`, `step`, `seconds`, `evaluations`, `generation`, `dataset_version`, `optimizer` (number of the method). With `:adam`,
+`loss` is the mean over the pass.
 """
 function history(recon::LocalOrbital)
     count = aet_recon_history_count(live(recon))

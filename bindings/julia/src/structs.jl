@@ -168,11 +168,70 @@ end
 mutable struct RunOptions <: CStruct
     struct_size::Csize_t
     max_iterations::Int32
-    reserved::Int32
+    optimizer::Int32
     max_seconds::Float64
     loss_tolerance::Float64
     gradient_tolerance::Float64
-    RunOptions() = new(0, 0, 0, 0, 0, 0)
+    batch_fraction::Float64
+    seed::Int64
+    RunOptions() = new(0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct SirtOptions <: CStruct
+    struct_size::Csize_t
+    nz::Int64
+    ny::Int64
+    nx::Int64
+    voxel_size::Float64
+    memory_limit::Float64
+    iterations::Int32
+    accelerated::Int32
+    positivity::Int32
+    background::Int32
+    SirtOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct TraceOptions <: CStruct
+    struct_size::Csize_t
+    smoothing::Float64
+    minimum_distance::Float64
+    threshold::Float64
+    max_atoms::Int64
+    species::Int32
+    reserved::Int32
+    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct FindOptions <: CStruct
+    struct_size::Csize_t
+    fit::Ptr{LotOptions}
+    sirt::Ptr{SirtOptions}
+    minimum_distance::Float64
+    smoothing::Float64
+    threshold::Float64
+    weak::Float64
+    max_cycles::Int32
+    fit_iterations::Int32
+    species::Int32
+    reserved::Int32
+    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct ErrorOptions <: CStruct
+    struct_size::Csize_t
+    method::Int32
+    noise::Int32
+    radius::Float64
+    ErrorOptions() = new(0, 0, 0, 0)
+end
+
+mutable struct CErrorReport <: CStruct
+    struct_size::Csize_t
+    predicted_rmsd_pm::Float64
+    undetermined::Int64
+    method::Int32
+    noise::Int32
+    CErrorReport() = new(sizeof(CErrorReport), 0, 0, 0, 0)
 end
 
 "C name and Julia type of every struct of the interface."
@@ -183,6 +242,8 @@ const CSTRUCTS = (
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
+    "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
+    "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 
 "A C enumeration: `PREFIX_NAME` in the header is `:name` here."
@@ -211,7 +272,7 @@ const OUTCOMES = Enumeration("AET", :ok => 0, :cancelled => 1, :converged => 2,
 const FAULTS = Enumeration("AET_ERROR", :null => 100, :shape => 101, :dtype => 102, :range => 103,
     :unknown_option => 104, :stale_handle => 105, :struct_size => 106, :unsupported => 107,
     :stale_parameters => 108, :overlap => 109, :text => 110, :not_ready => 200, :busy => 201,
-    :forked => 202, :poisoned => 203, :non_finite => 300, :empty => 301, :inconsistent => 302,
+    :forked => 202, :poisoned => 203, :callback => 204, :non_finite => 300, :empty => 301, :inconsistent => 302,
     :file => 400, :format => 401, :file_version => 402, :truncated => 403, :memory => 500,
     :internal => 900)
 const DTYPES = Enumeration("AET_DTYPE", :f32 => 0, :f64 => 1, :c64 => 2, :c128 => 3, :u8 => 4,
@@ -231,7 +292,15 @@ const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :te
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
 const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
+const OPTIMIZERS = Enumeration("AET_OPTIMIZER", :automatic => 0, :lbfgs => 1, :gradient_descent => 2,
+    :adam => 3, :conjugate_gradient => 4, :levenberg_marquardt => 5)
+
+const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
+const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
+const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance => 1, :counts => 2,
+    :residual => 3)
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS)
+    LENGTH_UNITS, APERTURES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS,
+    ERROR_METHODS, NOISE_MODELS)

@@ -29,9 +29,12 @@ classdef LocalOrbital < aet.internal.Object
     %   Methods: driving it
     %     run, step, save, static load, history, record
     %   Methods: driving it by an optimiser of your own
-    %     lossAndGradient, predict, pullBack, layout, block, setBlock, freeze
+    %     lossAndGradient, predict, pullBack, layout, block, setBlock, freeze,
+    %     pushForward, gaussNewtonProduct, gaussNewtonDiagonal, indexMap
+    %   Methods: terms of your own in the loss
+    %     addTerm, setProjection, clearTerms
     %   Methods: results
-    %     atoms, geometry, rFactors, snapshot, memoryEstimate
+    %     atoms, geometry, rFactors, snapshot, memoryEstimate, estimateErrors
     %   Methods: research knobs
     %     knobs, getKnob, setKnob
     %
@@ -54,6 +57,10 @@ classdef LocalOrbital < aet.internal.Object
     properties (SetAccess = private)
         series       % aet.TiltSeries
         probe        % aet.Probe or []
+    end
+
+    properties (Access = private, Transient)
+        guards = {};   % aet.internal.FunctionGuard of every term and projection
     end
 
     properties (Constant, Hidden)
@@ -88,17 +95,29 @@ classdef LocalOrbital < aet.internal.Object
         function outcome = run(this, varargin)
             %RUN  Optimise until a stopping rule holds.
             %   OUTCOME = recon.run('MaxIterations', N, 'MaxSeconds', T,
-            %   'LossTolerance', L, 'GradientTolerance', G, 'Progress', @fn)
-            %   returns 'converged', 'maxIterations', 'timeLimit' or
-            %   'cancelled'. FN gets a struct with the fields phase, iteration,
-            %   maxIterations, evaluations, fraction, loss, gradientNorm,
-            %   rFactor, seconds and returns true to go on. Its errors end the
-            %   run and are thrown here. However a run ends, Ctrl-C in Octave
-            %   included, the best state is kept.
-            known = {'MaxIterations', 'MaxSeconds', 'LossTolerance', 'GradientTolerance', 'Progress'};
+            %   'LossTolerance', L, 'GradientTolerance', G, 'Optimizer', NAME,
+            %   'BatchFraction', F, 'Seed', S, 'Progress', @fn) returns
+            %   'converged', 'maxIterations', 'timeLimit' or 'cancelled'. FN gets
+            %   a struct with the fields phase, iteration, maxIterations,
+            %   evaluations, fraction, loss, gradientNorm, rFactor, seconds and
+            %   returns true to go on. Its errors end the run and are thrown
+            %   here. However a run ends, Ctrl-C in Octave included, the best
+            %   state is kept.
+            %   NAME is 'automatic' ('lbfgs'), 'lbfgs', 'gradientDescent',
+            %   'adam', 'conjugateGradient' or 'levenbergMarquardt'. 'adam'
+            %   works on mini-batches, a part F (1/8) of the tilts at a time, in
+            %   an order made from S; an iteration is then a pass over all
+            %   images, and the run ends with 'maxIterations' when its
+            %   schedule, recon.getKnob('adam.passes'), does.
+            known = {'MaxIterations', 'MaxSeconds', 'LossTolerance', 'GradientTolerance', 'Optimizer', ...
+                'BatchFraction', 'Seed', 'Progress'};
             options = aet.internal.options('run', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
-            outcome = aet.internal.withProgress(progress, 'recon_run', this.key, options);
+            try
+                outcome = aet.internal.withProgress(progress, 'recon_run', this.key, options);
+            catch failure
+                this.rethrow(failure);
+            end
         end
 
         function outcome = step(this, varargin)
@@ -106,7 +125,11 @@ classdef LocalOrbital < aet.internal.Object
             %   OUTCOME = recon.step('Progress', @fn); 'ok' means: not finished.
             options = aet.internal.options('step', {'Progress'}, varargin);
             progress = aet.internal.take(options, 'Progress', []);
-            outcome = aet.internal.withProgress(progress, 'recon_step', this.key);
+            try
+                outcome = aet.internal.withProgress(progress, 'recon_step', this.key);
+            catch failure
+                this.rethrow(failure);
+            end
         end
 
         function [loss, gradient, imageLosses] = lossAndGradient(this, x, images)
@@ -117,12 +140,16 @@ classdef LocalOrbital < aet.internal.Object
             if nargin < 3
                 images = [];
             end
-            if nargout < 2
-                loss = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
-            elseif nargout < 3
-                [loss, gradient] = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
-            else
-                [loss, gradient, imageLosses] = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+            try
+                if nargout < 2
+                    loss = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+                elseif nargout < 3
+                    [loss, gradient] = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+                else
+                    [loss, gradient, imageLosses] = aet_mex('recon_loss_and_gradient', this.key, double(x), images);
+                end
+            catch failure
+                this.rethrow(failure);
             end
         end
 
@@ -148,6 +175,79 @@ classdef LocalOrbital < aet.internal.Object
                 images = [];
             end
             gradient = aet_mex('recon_pull_back', this.key, double(x), images, residuals);
+        end
+
+        function change = pushForward(this, x, direction, images)
+            %PUSHFORWARD  Change of the images per unit of a direction of x.
+            %   CHANGE = recon.pushForward(X, DIRECTION, IMAGES) [rows x columns
+            %   x n] is the exact derivative of predict along DIRECTION.
+            if nargin < 4 || isempty(images)
+                images = this.usedImages();
+            end
+            size = [this.series.rows, this.series.columns];
+            change = aet_mex('recon_push_forward', this.key, double(x), double(direction), images, size);
+        end
+
+        function product = gaussNewtonProduct(this, x, direction, images)
+            %GAUSSNEWTONPRODUCT  Gauss-Newton (Fisher) matrix times a direction.
+            %   PRODUCT = recon.gaussNewtonProduct(X, DIRECTION, IMAGES): the
+            %   matrix is symmetric and positive; use it in pcg. Terms of your
+            %   own are not part of it.
+            if nargin < 4
+                images = [];
+            end
+            product = aet_mex('recon_gauss_newton_product', this.key, double(x), double(direction), images);
+        end
+
+        function diagonal = gaussNewtonDiagonal(this, x, images, probes)
+            %GAUSSNEWTONDIAGONAL  Estimate of the diagonal of that matrix.
+            %   DIAGONAL = recon.gaussNewtonDiagonal(X, IMAGES, PROBES) from
+            %   PROBES random vectors (default 16) of a fixed seed: each value
+            %   has the relative standard error sqrt(2 / PROBES).
+            if nargin < 3
+                images = [];
+            end
+            if nargin < 4
+                probes = 0;
+            end
+            diagonal = aet_mex('recon_gauss_newton_diagonal', this.key, double(x), images, probes);
+        end
+
+        function map = indexMap(this, generation)
+            %INDEXMAP  Where the parameters stood in an earlier generation.
+            %   MAP = recon.indexMap(GENERATION) [n x 1]: the index of every
+            %   present parameter in the vector of that generation, 0 where it
+            %   was no part of it.
+            map = aet_mex('recon_index_map', this.key, generation);
+        end
+
+        function addTerm(this, block, weight, f)
+            %ADDTERM  Add a differentiable function of one block to the loss.
+            %   recon.addTerm('heights', WEIGHT, F) with [LOSS, GRADIENT] =
+            %   F(VALUES); lossAndGradient, run and step then use the sum. An
+            %   error in F ends the call and is thrown by it. Terms are not
+            %   saved.
+            guard = aet.internal.FunctionGuard(f, true);
+            aet_mex('recon_add_term', this.key, char(block), weight, guard.callback());
+            this.guards{end + 1} = guard;
+        end
+
+        function setProjection(this, f)
+            %SETPROJECTION  Move the parameters after every step.
+            %   recon.setProjection(F) with X = F(X); F [] for none.
+            if isempty(f)
+                aet_mex('recon_set_projection', this.key, []);
+                return
+            end
+            guard = aet.internal.FunctionGuard(f, false);
+            aet_mex('recon_set_projection', this.key, guard.callback());
+            this.guards{end + 1} = guard;
+        end
+
+        function clearTerms(this)
+            %CLEARTERMS  Take all terms and the projection away.
+            aet_mex('recon_clear_terms', this.key);
+            this.guards = {};
         end
 
         function blocks = layout(this)
@@ -212,6 +312,22 @@ classdef LocalOrbital < aet.internal.Object
             %   Struct: atoms (aet.Atoms), iteration, loss, generation.
             value = struct();
             [key, value.iteration, value.loss, value.generation] = aet_mex('recon_snapshot', this.key);
+            value.atoms = aet.Atoms.fromKey(key);
+        end
+
+        function value = estimateErrors(this, varargin)
+            %ESTIMATEERRORS  Standard errors of the atoms, from the noise.
+            %   VALUE = recon.estimateErrors('Method', 'automatic' | 'local' |
+            %   'dense', 'Noise', 'automatic' | 'variance' | 'counts' |
+            %   'residual', 'Radius', ANGSTROM, 'Progress', @fn). Fields: atoms
+            %   (with the column standard_error [n x 3], infinite where the
+            %   images do not determine a coordinate), heightErrors,
+            %   predictedRmsdPm, undetermined, method, noise.
+            options = aet.internal.options('estimateErrors', {'Method', 'Noise', 'Radius', 'Progress'}, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            value = struct();
+            [key, value.heightErrors, value.predictedRmsdPm, value.undetermined, value.method, value.noise] = ...
+                aet.internal.withProgress(progress, 'recon_estimate_errors', this.key, options);
             value.atoms = aet.Atoms.fromKey(key);
         end
 
@@ -280,6 +396,14 @@ classdef LocalOrbital < aet.internal.Object
             end
             this.series = series;
             this.probe = probe;
+        end
+
+        function rethrow(this, failure)
+            % The error of a term or projection, else FAILURE.
+            for i = 1:numel(this.guards)
+                this.guards{i}.rethrow();
+            end
+            rethrow(failure);
         end
 
         function images = usedImages(this)

@@ -36,7 +36,7 @@ classdef TiltSeries < aet.internal.Object
     %   Methods, per image: images, rotations, anglesDeg, tilt, section,
     %     defocus, drift, mask, excluded, noiseVariance, countsPerUnit
     %   Methods: write, appendTilt, replaceTilt, excludeTilt, metadata,
-    %     setMetadata; static read, readAtoms
+    %     setMetadata, findAtoms; static read, readAtoms, fromFile
     %
     %   Example
     %     series = aet.TiltSeries(images, 'AnglesDeg', angles, ...
@@ -117,6 +117,38 @@ classdef TiltSeries < aet.internal.Object
                 excluded = true;
             end
             aet_mex('dataset_exclude_tilt', this.key, tilt, excluded);
+        end
+
+        function atoms = findAtoms(this, probe, varargin)
+            %FINDATOMS  Find atoms without a model to start from.
+            %   ATOMS = series.findAtoms(), series.findAtoms(PROBE, 'Name', value,
+            %   ...) fits the peaks of a SIRT volume, drops, merges and adds atoms
+            %   until nothing changes. PROBE is [] for the model 'direct'.
+            %     MinimumDistance  below the shortest bond, angstrom (default 1.6)
+            %     Smoothing        of volumes, angstrom (default: a quarter of it)
+            %     Threshold        of the first peaks, part of the 99.9 % quantile
+            %     Weak             part of the median height (default 0.4)
+            %     MaxCycles, FitIterations
+            %     Species          atomic number of all atoms
+            %     Progress         function as for aet.LocalOrbital.run; where it
+            %                      ends the work, the last fit is kept
+            %   and the options of aet.LocalOrbital (Model, Loss, ...) and of
+            %   aet.Volume.sirt (Iterations, VoxelSize, ...).
+            if nargin < 2
+                probe = [];
+            end
+            probeKey = [];
+            if ~isempty(probe)
+                aet.internal.require(probe, 'aet.Probe', 'probe');
+                probeKey = probe.key;
+            end
+            known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'MaxCycles', 'FitIterations', ...
+                'Species', 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'}), ...
+                aet.Volume.sirtOptions];
+            options = aet.internal.options('findAtoms', known, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            key = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, probeKey, options);
+            atoms = aet.Atoms.fromKey(key);
         end
 
         function value = images(this, class)
@@ -248,6 +280,22 @@ classdef TiltSeries < aet.internal.Object
             progress = aet.internal.take(options, 'Progress', []);
             series.key = aet.internal.withProgress(progress, 'dataset_read', ...
                 series.context.key, char(folder), char(variant));
+        end
+
+        function series = fromFile(file, varargin)
+            %FROMFILE  Images of an MRC or TIFF file.
+            %   aet.TiltSeries.fromFile(FILE, 'AnglesDeg', angles, ...) takes the
+            %   options of aet.TiltSeries, and 'Progress'. PixelSize may be left
+            %   out where the file has one. One value for all images is taken
+            %   as many times as there are orientations.
+            known = [aet.TiltSeries.frameOptions, aet.TiltSeries.seriesOptions, {'Progress'}];
+            options = aet.internal.options('aet.TiltSeries.fromFile', known, varargin);
+            [context, options] = aet.internal.take(options, 'Context', []);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            series = aet.TiltSeries();
+            series.context = aet.internal.context(context);
+            series.key = aet.internal.withProgress(progress, 'dataset_create_from_file', ...
+                series.context.key, char(file), options);
         end
 
         function atoms = readAtoms(folder, which, variant, varargin)

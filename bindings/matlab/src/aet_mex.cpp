@@ -4,6 +4,7 @@
 #include <new>
 
 #include "call.hpp"
+#include "host_functions.hpp"
 
 namespace aet_mex {
 
@@ -25,7 +26,12 @@ void require_layout() {
                   {"aet_probe_options", sizeof(aet_probe_options)},
                   {"aet_lot_options", sizeof(aet_lot_options)},
                   {"aet_block", sizeof(aet_block)},
-                  {"aet_run_options", sizeof(aet_run_options)}};
+                  {"aet_run_options", sizeof(aet_run_options)},
+                  {"aet_sirt_options", sizeof(aet_sirt_options)},
+                  {"aet_trace_options", sizeof(aet_trace_options)},
+                  {"aet_find_options", sizeof(aet_find_options)},
+                  {"aet_error_options", sizeof(aet_error_options)},
+                  {"aet_error_report", sizeof(aet_error_report)}};
   for (const auto &entry : expected) {
     const size_t got = aet_struct_size(entry.name);
     if (got != entry.size) {
@@ -41,6 +47,7 @@ bool initialised = false;
 void at_exit() {
   close_log();
   free_all_handles();
+  release_host_functions();
   initialised = false;
 }
 
@@ -51,8 +58,10 @@ const CommandTable &commands() {
     add_dataset_commands(all);
     add_atoms_commands(all);
     add_probe_commands(all);
+    add_volume_commands(all);
     add_recon_commands(all);
     add_evaluation_commands(all);
+    add_second_order_commands(all);
     return all;
   }();
   return table;

@@ -47,22 +47,6 @@ std::string field_text(const mxArray *exception, const char *name) {
   return value && mxIsChar(value) ? text(value, name) : std::string();
 }
 
-/// The one output of function(arguments...); an error of the host becomes a Failure. Octave tells here only
-/// that there was one, so the functions given by users are guarded in +aet/+internal.
-mxArray *call_host(const mxArray *function, std::vector<mxArray *> arguments) {
-  arguments.insert(arguments.begin(), const_cast<mxArray *>(function));
-  mxArray *output = nullptr;
-  mxArray *exception = mexCallMATLABWithTrap(1, &output, static_cast<int>(arguments.size()), arguments.data(), "feval");
-  for (size_t i = 1; i < arguments.size(); ++i) {
-    mxDestroyArray(arguments[i]);
-  }
-  if (exception) {
-    const std::string id = field_text(exception, "identifier");
-    throw Failure(id.empty() ? "aet:callback" : id, field_text(exception, "message"));
-  }
-  return output;
-}
-
 mxArray *progress_struct(const aet_progress &progress) {
   const char *names[] = {"phase", "iteration",    "maxIterations", "evaluations", "fraction",
                          "loss",  "gradientNorm", "rFactor",       "seconds"};
@@ -106,6 +90,21 @@ void release_sink() noexcept {
 }
 
 }  // namespace
+
+// Octave tells here only that there was an error, so the functions given by users are guarded in +aet/+internal.
+mxArray *call_host(const mxArray *function, std::vector<mxArray *> arguments) {
+  arguments.insert(arguments.begin(), const_cast<mxArray *>(function));
+  mxArray *output = nullptr;
+  mxArray *exception = mexCallMATLABWithTrap(1, &output, static_cast<int>(arguments.size()), arguments.data(), "feval");
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    mxDestroyArray(arguments[i]);
+  }
+  if (exception) {
+    const std::string id = field_text(exception, "identifier");
+    throw Failure(id.empty() ? "aet:callback" : id, field_text(exception, "message"));
+  }
+  return output;
+}
 
 ProgressBridge::ProgressBridge(const mxArray *function) : function_(mxIsEmpty(function) ? nullptr : function) {
   if (function_ && !mxIsClass(function_, "function_handle")) {

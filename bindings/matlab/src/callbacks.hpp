@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <string>
+#include <vector>
 
 namespace aet_mex {
 
@@ -27,6 +28,9 @@ class ProgressBridge {
   const mxArray *function_;
   std::exception_ptr failure_;
 };
+
+/// The one output of function(arguments...), whose arguments are destroyed; an error of the host becomes a Failure.
+mxArray *call_host(const mxArray *function, std::vector<mxArray *> arguments);
 
 /// Lets the library send messages up to `level` to `sink`, a function handle called as sink(level, text) that
 /// answers anything and throws nothing; without one they become warnings of the host.

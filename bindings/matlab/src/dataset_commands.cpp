@@ -82,10 +82,7 @@ class Frames {
   View rotations_, angles_, tilt_, section_, defocus_, drift_, mask_, noise_variance_, counts_per_unit_;
 };
 
-void create(Call &call) {
-  const auto context = call.handle<aet_context>(0);
-  const mxArray *images = call.argument(1);
-  const Options given = call.options(2);
+aet_dataset_options series_options(const Options &given) {
   auto options = defaults(aet_dataset_options_init);
   given.read("Rows", options.rows);
   given.read("Columns", options.columns);
@@ -93,6 +90,14 @@ void create(Call &call) {
   given.choose("LengthUnit", length_units, options.length_unit);
   given.read("EnergyEv", options.energy_ev);
   given.read("SemiAngleMrad", options.semiangle_mrad);
+  return options;
+}
+
+void create(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const mxArray *images = call.argument(1);
+  const Options given = call.options(2);
+  const aet_dataset_options options = series_options(given);
   aet_dataset *dataset = nullptr;
   if (mxIsEmpty(images)) {
     check(aet_dataset_create(context.get(), &options, nullptr, nullptr, &dataset));
@@ -101,6 +106,31 @@ void create(Call &call) {
     const Frames frames(given, view.shape[0]);
     check(aet_dataset_create(context.get(), &options, &view, frames.get(), &dataset));
   }
+  call.give_handle(dataset);
+}
+
+/// Images of a file: as many as the orientations say.
+void create_from_file(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const Options given = call.options(2);
+  const aet_dataset_options options = series_options(given);
+  const mxArray *rotations = given.find("Rotations");
+  const mxArray *angles = given.find("AnglesDeg");
+  int64_t count = 1;
+  if (rotations) {
+    count = stack_count(rotations);
+  } else if (angles) {
+    const bool list = mxGetM(angles) == 1 && given.find("TiltAxis");
+    count = static_cast<int64_t>(list ? mxGetN(angles) : mxGetM(angles));
+  }
+  const Frames frames(given, count);
+  ProgressBridge progress(call.argument(3));
+  aet_dataset *dataset = nullptr;
+  const aet_status status =
+      aet_dataset_create_from_file(context.get(), &options, call.text(1, "path").c_str(), frames.get(),
+                                   ProgressBridge::call, &progress, &dataset);
+  progress.rethrow();
+  check(status);
   call.give_handle(dataset);
 }
 
@@ -239,6 +269,7 @@ void metadata(Call &call) {
 
 void add_dataset_commands(CommandTable &table) {
   table["dataset_create"] = create;
+  table["dataset_create_from_file"] = create_from_file;
   table["dataset_read"] = read;
   table["dataset_write"] = write;
   table["dataset_read_atoms"] = read_atoms;

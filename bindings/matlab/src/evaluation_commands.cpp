@@ -35,27 +35,6 @@ int64_t image_count(const aet_recon *recon) { return find_block(recon, "drift").
 
 namespace {
 
-/// A parameter vector of the host; the library judges its length.
-struct Parameters {
-  const double *data;
-  int64_t size;
-
-  explicit Parameters(const mxArray *x) : data(doubles(x, "x")), size(static_cast<int64_t>(mxGetNumberOfElements(x))) {}
-};
-
-/// A subset of images, 1-based in the host; empty means all that are not excluded.
-struct Subset {
-  std::vector<int64_t> images;
-
-  Subset(const mxArray *list, const aet_recon *recon) : images(zero_based<int64_t>(list, "images")) {
-    if (!images.empty()) {
-      require_indices(images, "images", image_count(recon));
-    }
-  }
-  const int64_t *data() const { return images.empty() ? nullptr : images.data(); }
-  int64_t size() const { return static_cast<int64_t>(images.size()); }
-};
-
 void layout(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const std::vector<aet_block> all = blocks(recon.get());

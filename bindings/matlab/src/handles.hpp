@@ -37,6 +37,11 @@ struct Kind<aet_atoms> {
   static void release(aet_atoms *object) { aet_atoms_free(object); }
 };
 template <>
+struct Kind<aet_volume> {
+  static constexpr const char *noun = "volume";
+  static void release(aet_volume *object) { aet_volume_free(object); }
+};
+template <>
 struct Kind<aet_recon> {
   static constexpr const char *noun = "reconstruction";
   static void release(aet_recon *object) { aet_recon_free(object); }
@@ -47,6 +52,8 @@ uint64_t next_key() noexcept;
 /// One lock of the MEX file per live object, so that `clear all` cannot unload it beneath them.
 void lock_gateway() noexcept;
 void unlock_gateway() noexcept;
+/// Frees the object behind a key, whatever its kind.
+void free_any_handle(uint64_t key) noexcept;
 /// Frees every object left, without unlocking; runs when the host unloads the gateway or exits.
 void free_all_handles() noexcept;
 

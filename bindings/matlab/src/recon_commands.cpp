@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "call.hpp"
+#include "host_functions.hpp"
 #include "recon_blocks.hpp"
 
 namespace aet_mex {
@@ -20,6 +21,14 @@ constexpr Choice sharings[] = {{"automatic", AET_SHARING_AUTOMATIC},
                                {"atom", AET_SHARING_ATOM},
                                {"species", AET_SHARING_SPECIES},
                                {"common", AET_SHARING_COMMON}};
+constexpr Choice optimizers[] = {{"automatic", AET_OPTIMIZER_AUTOMATIC},
+                                 {"lbfgs", AET_OPTIMIZER_LBFGS},
+                                 {"gradientDescent", AET_OPTIMIZER_GRADIENT_DESCENT},
+                                 {"adam", AET_OPTIMIZER_ADAM},
+                                 {"conjugateGradient", AET_OPTIMIZER_CONJUGATE_GRADIENT},
+                                 {"levenbergMarquardt", AET_OPTIMIZER_LEVENBERG_MARQUARDT}};
+
+}  // namespace
 
 aet_lot_options lot_options(const Options &given) {
   auto options = defaults(aet_lot_options_init);
@@ -39,6 +48,8 @@ aet_lot_options lot_options(const Options &given) {
   return options;
 }
 
+namespace {
+
 void create_lot(Call &call) {
   const auto context = call.handle<aet_context>(0);
   const auto dataset = call.handle<aet_dataset>(1);
@@ -48,6 +59,11 @@ void create_lot(Call &call) {
   aet_recon *recon = nullptr;
   check(aet_recon_create_lot(context.get(), dataset.get(), probe.get(), start.get(), &options, &recon));
   call.give_handle(recon);
+}
+
+void free_recon(Call &call) {
+  free_handle<aet_recon>(call);
+  release_host_functions(key(call.argument(0)));
 }
 
 void memory_estimate(Call &call) {
@@ -72,6 +88,9 @@ void run(Call &call) {
   given.read("MaxSeconds", options.max_seconds);
   given.read("LossTolerance", options.loss_tolerance);
   given.read("GradientTolerance", options.gradient_tolerance);
+  given.choose("Optimizer", optimizers, options.optimizer);
+  given.read("BatchFraction", options.batch_fraction);
+  given.read("Seed", options.seed);
   ProgressBridge progress(call.argument(2));
   const aet_status status = aet_recon_run(recon.get(), &options, ProgressBridge::call, &progress);
   progress.rethrow();
@@ -80,7 +99,7 @@ void run(Call &call) {
 
 void copy_history(Call &call) {
   constexpr const char *names[] = {"iteration", "loss",        "r_factor",   "gradient_norm",  "step",
-                                   "seconds",   "evaluations", "generation", "dataset_version"};
+                                   "seconds",   "evaluations", "generation", "dataset_version", "optimizer"};
   const auto recon = call.handle<aet_recon>(0);
   const int64_t count = aet_recon_history_count(recon.get());
   mxArray *history = mxCreateStructMatrix(1, 1, 0, nullptr);
@@ -171,7 +190,7 @@ void set_param(Call &call) {
 
 void add_recon_commands(CommandTable &table) {
   table["recon_create_lot"] = create_lot;
-  table["recon_free"] = free_handle<aet_recon>;
+  table["recon_free"] = free_recon;
   table["recon_memory_estimate"] = memory_estimate;
   table["recon_generation"] = number_of<aet_recon, uint64_t, aet_recon_generation>;
   table["recon_step"] = step;

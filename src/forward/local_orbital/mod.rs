@@ -16,6 +16,7 @@
 
 mod direct;
 mod parameters;
+mod patches;
 mod placement;
 mod probes;
 pub mod reference;
@@ -23,6 +24,7 @@ mod rigid;
 mod templates;
 
 pub use parameters::{Blocks, Sharing};
+pub use patches::{AtomPatch, AtomPatches, AtomValues, ImagePose, PatchWorkspace};
 pub use probes::ProbeTables;
 
 use crate::context::Context;

@@ -59,7 +59,7 @@ pub(super) struct DepthBins {
 
 impl DepthBins {
     /// Bin, weight of the upper slice, and whether the weight depends on depth there.
-    fn of(&self, depth: f64) -> (usize, f64, bool) {
+    pub fn of(&self, depth: f64) -> (usize, f64, bool) {
         let s = (depth - self.first_centre) / self.thickness;
         if !self.linear {
             return ((s + 0.5).floor().clamp(0.0, (self.slices - 1) as f64) as usize, 0.0, false);

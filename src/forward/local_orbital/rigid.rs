@@ -25,6 +25,17 @@ use std::ops::Range;
 /// Atoms may leave the volume of the start by this much (A) before margins or slices end.
 const SLACK: f64 = 1.0;
 
+impl Slicing {
+    /// Slices of `thickness` for atoms at most `depth` from the specimen origin along the beam.
+    pub(super) fn count(self, depth: f64, thickness: f64) -> usize {
+        let needed = (2.0 * (depth + SLACK) / thickness).ceil() as usize;
+        match self {
+            Slicing::Linear => needed + 1,
+            Slicing::Hard => needed.max(1),
+        }
+    }
+}
+
 /// What a plan of the rigid model is made from.
 pub(super) struct RigidInput<'a> {
     pub series: &'a SeriesGeometry,
@@ -119,10 +130,7 @@ impl<T: Real> Rigid<T> {
             return Err(Error::range("slice_thickness", thickness, "a positive number (A), 4 by default"));
         }
         let extent = Extent::of(input.start, input.rotations);
-        let slices = match slicing {
-            Slicing::Linear => (2.0 * (extent.depth + SLACK) / thickness).ceil() as usize + 1,
-            Slicing::Hard => ((2.0 * (extent.depth + SLACK) / thickness).ceil() as usize).max(1),
-        };
+        let slices = slicing.count(extent.depth, thickness);
         let far =
             series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + extent.depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + SLACK;
@@ -272,7 +280,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// Change of the images before scale and background. Spectra, slopes and stamps of the prediction stay.
-    #[allow(clippy::too_many_arguments)]
     pub fn push_forward(
         &self,
         model: &LocalOrbital<T>,
@@ -311,7 +318,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// As [`Self::add_slice`] for the change of the orbitals, into the place of the residuals.
-    #[allow(clippy::too_many_arguments)]
     fn add_slice_change(
         &self,
         simd: SimdPath,
@@ -369,7 +375,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// Splats the atoms of bin k, transforms slice k and adds its part to every image's spectrum.
-    #[allow(clippy::too_many_arguments)]
     fn add_slice(
         &self,
         simd: SimdPath,
@@ -420,7 +425,6 @@ impl<T: Real> Rigid<T> {
         any
     }
 
-    #[allow(clippy::too_many_arguments)]
     pub fn pull_back(
         &self,
         model: &LocalOrbital<T>,
@@ -520,7 +524,6 @@ impl<T: Real> Rigid<T> {
     }
 
     /// G_k = sum_m conj(P_mk) R_m, then, with slices, the sums at the atoms of the bin that is now complete.
-    #[allow(clippy::too_many_arguments)]
     fn gather_slice(
         &self,
         simd: SimdPath,

@@ -23,6 +23,7 @@
 #include "aet.h"
 #include "check.h"
 #include "problem.h"
+#include "volumes.h"
 
 enum { PATH_CAPACITY = 4096, UNKNOWN = 99 };
 
@@ -254,6 +255,16 @@ static void check_other_options(const fit *f)
 
     aet_run_options run = long_run(-1);
     expect("-1 iterations", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_RANGE, "max_iterations");
+    run = long_run(1), run.optimizer = UNKNOWN;
+    expect("optimizer 99", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_UNKNOWN_OPTION,
+           "AET_OPTIMIZER_ADAM = 3");
+    run.optimizer = AET_OPTIMIZER_ADAM, run.batch_fraction = 1.5;
+    expect("batches of 150 %", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_RANGE, "batch_fraction");
+    run.batch_fraction = NAN;
+    expect("batches of NaN", aet_recon_run(f->recon, &run, NULL, NULL), AET_ERROR_RANGE, "batch_fraction");
+    expect("a step of NaN", aet_recon_set_param(f->recon, "adam.step", NAN), AET_ERROR_RANGE, "adam.step");
+    expect("a step factor of 0", aet_recon_set_param(f->recon, "step.positions", 0), AET_ERROR_RANGE,
+           "step.positions");
     expect("log level 99", aet_log_set(UNKNOWN, NULL, NULL), AET_ERROR_UNKNOWN_OPTION, "level");
 
     double values[IMAGES], value;
@@ -805,6 +816,47 @@ static void check_cancelled_write(const fit *f, const path *scratch)
     check("within a second, without a folder", now() - in_write.cancelled_at < 1 && stat(folder.text, &status) != 0);
 }
 
+/* The direct model of a fit from its atoms. */
+static aet_recon *direct_of(const fit *f)
+{
+    aet_recon *recon = NULL;
+    const aet_lot_options lot = lot_options(AET_LOT_MODEL_DIRECT);
+    require(aet_recon_create_lot(f->context, f->dataset, NULL, f->atoms, &lot, &recon), "direct reconstruction");
+    return recon;
+}
+
+/* Every optimiser comes as near to the loss of L-BFGS as stated, relative to the fall from the start. */
+static void check_optimizers(const char *data)
+{
+    static const struct {
+        const char *name;
+        aet_optimizer optimizer;
+        double tolerance;
+    } cases[] = {{"gradient descent", AET_OPTIMIZER_GRADIENT_DESCENT, 1e-3},
+                 {"adam", AET_OPTIMIZER_ADAM, 2e-2},
+                 {"conjugate gradients", AET_OPTIMIZER_CONJUGATE_GRADIENT, 1e-5},
+                 {"levenberg-marquardt", AET_OPTIMIZER_LEVENBERG_MARQUARDT, 1e-5}};
+    printf("# optimisers\n");
+    fit f = fit_read(data);
+    aet_recon *reference = direct_of(&f);
+    const double start = loss_of(reference);
+    aet_run_options options = long_run(200);
+    options.loss_tolerance = 1e-12;
+    (void)aet_recon_run(reference, &options, NULL, NULL);
+    const double lowest = loss_of(reference);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        aet_recon *recon = direct_of(&f);
+        options.optimizer = cases[i].optimizer;
+        const aet_status outcome = aet_recon_run(recon, &options, NULL, NULL);
+        const double excess = (loss_of(recon) - lowest) / (start - lowest);
+        printf("  %s: %.1e above L-BFGS\n", cases[i].name, excess);
+        check(cases[i].name, (outcome == AET_CONVERGED || outcome == AET_MAX_ITERATIONS) && excess < cases[i].tolerance);
+        aet_recon_free(recon);
+    }
+    aet_recon_free(reference);
+    fit_free(&f);
+}
+
 static void check_cancel(const char *data, const path *scratch)
 {
     printf("# cancelling\n");
@@ -1033,6 +1085,107 @@ static void check_same_bits(const char *what, const evaluation *expected, const 
     free(e.gradient);
 }
 
+/* A term of the loss that pulls heights to 1, or fails. */
+static int32_t pull_heights(void *user, const aet_const_view *values, double *loss, const aet_view *gradient)
+{
+    const double *h = values->data;
+    *loss = 0;
+    for (int i = 0; i < ATOMS; i++) {
+        *loss += 0.5 * (h[i] - 1) * (h[i] - 1);
+        if (gradient != NULL) ((double *)gradient->data)[i] = h[i] - 1;
+    }
+    if (*(const int *)user == 2) *loss = NAN;
+    return *(const int *)user == 1;
+}
+
+static int32_t into_plane(void *user, const aet_view *x)
+{
+    for (int i = 0; i < ATOMS; i++) ((double *)x->data)[3 * i + 2] = 0.25;
+    return *(const int *)user;
+}
+
+static void check_second_order(fit *f)
+{
+    printf("# second order, terms\n");
+    const int64_t shape[3] = {1, ROWS, COLUMNS}, first = 0, beyond = IMAGES;
+    static double change[PIXELS];
+    const aet_view out = aet_view_c(change, AET_DTYPE_F64, 3, shape), flat = aet_view_c(change, AET_DTYPE_F64, 1, shape);
+    int64_t n, *map;
+    double *x = parameters_of(f->recon, &n), *d = parameters_of(f->recon, &n), *product = parameters_of(f->recon, &n);
+    for (int64_t i = 0; i < n; i++) d[i] = 0.01;
+    map = calloc((size_t)n, sizeof *map);
+    if (map == NULL) exit(EXIT_FAILURE);
+    expect("change of an image", aet_recon_push_forward(f->recon, n, x, &first, 1, d, &out), AET_OK, "");
+    expect("no direction", aet_recon_push_forward(f->recon, n, x, &first, 1, NULL, &out), AET_ERROR_NULL, "direction");
+    expect("flat output", aet_recon_push_forward(f->recon, n, x, &first, 1, d, &flat), AET_ERROR_SHAPE, "out");
+    expect("image beyond", aet_recon_push_forward(f->recon, n, x, &beyond, 1, d, &out), AET_ERROR_RANGE, "images");
+    expect("one value too many", aet_recon_push_forward(f->recon, n + 1, x, &first, 1, d, &out),
+           AET_ERROR_STALE_PARAMETERS, "parameter");
+    expect("product", aet_recon_gauss_newton_product(f->recon, n, x, &first, 1, d, product), AET_OK, "");
+    double squares = 0, through = 0;
+    for (int i = 0; i < PIXELS; i++) squares += change[i] * change[i] / PIXELS;
+    for (int64_t i = 0; i < n; i++) through += d[i] * product[i];
+    check("the product is J^T J", fabs(through - squares) < 1e-12 * squares);
+    d[3] = NAN;
+    expect("NaN in the direction", aet_recon_gauss_newton_product(f->recon, n, x, NULL, 0, d, product),
+           AET_ERROR_NON_FINITE, "direction");
+    expect("diagonal", aet_recon_gauss_newton_diagonal(f->recon, n, x, NULL, 0, 2, product), AET_OK, "");
+    expect("negative probes", aet_recon_gauss_newton_diagonal(f->recon, n, x, NULL, 0, -2, product), AET_ERROR_RANGE,
+           "probes");
+    expect("generation to come", aet_recon_index_map(f->recon, 99, n, map), AET_ERROR_RANGE, "generation");
+    expect("map of this one", aet_recon_index_map(f->recon, aet_recon_generation(f->recon), n, map), AET_OK, "");
+    check("it is 0, 1, 2, ...", map[0] == 0 && map[n - 1] == n - 1);
+
+    int answer = 0;
+    const double before = loss_of(f->recon);
+    expect("term without a function", aet_recon_add_term(f->recon, "heights", 1, NULL, &answer), AET_ERROR_NULL, "fn");
+    expect("term on no block", aet_recon_add_term(f->recon, "colours", 1, pull_heights, &answer),
+           AET_ERROR_UNKNOWN_OPTION, "colours");
+    expect("weight NaN", aet_recon_add_term(f->recon, "heights", NAN, pull_heights, &answer), AET_ERROR_RANGE, "weight");
+    expect("term", aet_recon_add_term(f->recon, "heights", 1, pull_heights, &answer), AET_OK, "");
+    expect("projection", aet_recon_set_projection(f->recon, into_plane, &answer), AET_OK, "");
+    const double with_term = loss_of(f->recon);
+    check("a term adds to the loss", with_term > before);
+    for (answer = 1; answer <= 2; answer++) {
+        expect("term that fails", aet_recon_loss_and_gradient(f->recon, n, x, NULL, 0, d, NULL, NULL),
+               AET_ERROR_CALLBACK, "heights");
+        expect("a run with it", aet_recon_run(f->recon, NULL, NULL, NULL), AET_ERROR_CALLBACK, "heights");
+    }
+    answer = 0;
+    check("nothing is lost", loss_of(f->recon) == with_term);
+    expect("step with term and projection", aet_recon_step(f->recon, NULL, NULL), AET_OK, "");
+    require(aet_recon_get_parameters(f->recon, n, d), "parameters");
+    check("the projection acts", d[2] == 0.25 && d[14] == 0.25);
+    expect("terms cleared", aet_recon_clear_terms(f->recon), AET_OK, "");
+    require(aet_recon_set_parameters(f->recon, n, x), "parameters");
+    check("and nothing is left of them", loss_of(f->recon) == before);
+
+    aet_error_options options;
+    aet_error_report told;
+    aet_atoms *atoms = NULL;
+    require(aet_error_options_init(&options, sizeof options), "error options");
+    told.struct_size = sizeof told;
+    expect("errors", aet_recon_estimate_errors(f->recon, &options, NULL, NULL, &atoms, NULL, &told), AET_OK, "");
+    check("they are finite", told.undetermined == 0 && told.predicted_rmsd_pm >= 0);
+    aet_atoms_free(atoms);
+    atoms = NULL;
+    expect_nothing("errors into a flat view of another size",
+                   aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, &atoms, &flat, NULL), AET_ERROR_SHAPE,
+                   "height_errors", atoms);
+    told.struct_size = 0;
+    expect_nothing("report without a size", aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, &atoms, NULL, &told),
+                   AET_ERROR_STRUCT_SIZE, "aet_error_report", atoms);
+    options.noise = 99;
+    expect_nothing("noise model 99", aet_recon_estimate_errors(f->recon, &options, NULL, NULL, &atoms, NULL, NULL),
+                   AET_ERROR_UNKNOWN_OPTION, "noise", atoms);
+    expect("errors into nothing", aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, NULL, NULL, NULL),
+           AET_ERROR_NULL, "atoms");
+    free(map);
+    free(product);
+    free(d);
+    free(x);
+}
+
 static void check_float_state(const fit *f)
 {
     printf("# floating-point state of the host\n");
@@ -1168,9 +1321,13 @@ int main(int argc, char **argv)
     check_dataset_files(&f, &scratch);
     check_paths(&f, &scratch);
     check_state_files(&f, &scratch);
+    check_second_order(&f);
+    const path volume_file = join(&scratch, "volume.mrc");
+    check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);
+    check_optimizers(argv[1]);
     check_cancel(argv[1], &scratch);
     check_reentry();
     check_second_thread();

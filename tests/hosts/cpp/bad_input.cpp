@@ -176,6 +176,54 @@ void check_callbacks(const aet::Context &context, const Host &host) {
     check("a warning about radians, its exception dropped", messages == 1);
 }
 
+void check_second_order(const aet::Context &context, const Host &host) {
+    aet::LocalOrbital made = host.recon(context);
+    const std::vector<double> x = made.parameters(), direction(x.size(), 0.01);
+    std::vector<double> change(host.images.size());
+    const aet::Shape shape{host.count, host.rows, host.columns};
+    made.push_forward(x, direction, {}, aet::View(change, shape));
+    const std::vector<double> product = made.gauss_newton_product(x, direction);
+    double squares = 0, through = 0;
+    for (const double value : change) squares += value * value / static_cast<double>(change.size());
+    for (const double value : product) through += 0.01 * value;
+    check("the product is J^T J", std::abs(through - squares) < 1e-12 * squares);
+    check("the diagonal is positive", made.gauss_newton_diagonal(x, {}, 3)[0] > 0);
+    expect("short direction", AET_ERROR_SHAPE, "direction", [&] { (void)made.gauss_newton_product(x, {1.0}); });
+    expect("generation to come", AET_ERROR_RANGE, "generation", [&] { (void)made.index_map(7); });
+    check("map of the present generation", made.index_map(made.generation())[1] == 1);
+
+    const double before = made.loss(x);
+    made.add_term("heights", 2, [](const std::vector<double> &heights, double *gradient) {
+        if (gradient != nullptr) gradient[0] = heights[0];
+        return 0.5 * heights[0] * heights[0];
+    });
+    aet::LocalOrbital recon = std::move(made);
+    check("a term adds to the loss, also after a move", std::abs(recon.loss(x) - before - x[3] * x[3]) < 1e-12);
+    recon.clear_terms();
+    recon.set_projection([](std::vector<double> &v) { v[2] = 0.25; });
+    recon.step();
+    check("a projection acts", recon.parameters()[2] == 0.25);
+    recon.add_term("heights", 1, [](const std::vector<double> &, double *) -> double { throw Stop(); });
+    int caught = 0;
+    const std::function<void()> calls[] = {[&] { (void)recon.loss(x); }, [&] { recon.run(3); }, [&] { recon.step(); }};
+    for (const auto &call : calls) {
+        try {
+            call();
+        } catch (const Stop &) {
+            ++caught;
+        }
+    }
+    check("exceptions thrown in a term arrive", caught == 3);
+    recon.clear_terms();
+    check("nothing is left of terms", std::abs(recon.loss(x) - before) < 1e-15);
+    const aet::ErrorEstimate errors = recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::residual));
+    check("error bars", errors.atoms.size() == 1 && errors.height_errors.size() == 1);
+    expect("errors cancelled", AET_CANCELLED, "AET_CANCELLED",
+           [&] { (void)recon.estimate_errors({}, [](const aet::Progress &) { return false; }); });
+    expect("noise not known", AET_ERROR_NOT_READY, "noise_variance",
+           [&] { (void)recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::variance)); });
+}
+
 void check_growing(const aet::Context &context, const Host &host) {
     aet::TiltSeries series(context, aet::TiltSeries::Options{}.shape(host.rows, host.columns).pixel_size(0.5));
     check("a series starts empty", series.image_count() == 0 && series.rows() == host.rows);
@@ -203,6 +251,15 @@ void check_files(const std::string &data, const std::string &scratch) {
     const auto again = aet::Reconstruction::load(context, host.series(context), path);
     check("loaded, the same parameters", again.parameters() == recon.parameters());
 
+    expect("an optimizer that is not there", AET_ERROR_UNKNOWN_OPTION, "optimizer",
+           [&] { recon.run(aet::RunOptions{}.optimizer(static_cast<aet::Optimizer>(99))); });
+    expect("batches of nothing", AET_ERROR_RANGE, "batch_fraction",
+           [&] { recon.run(aet::RunOptions{}.optimizer(aet::Optimizer::adam).batch_fraction(-1)); });
+    check("a pass of Adam",
+          recon.run(aet::RunOptions{}.optimizer(aet::Optimizer::adam).batch_fraction(0.5).seed(3).max_iterations(1)) ==
+                  aet::Outcome::max_iterations &&
+              recon.history("optimizer").back() == AET_OPTIMIZER_ADAM);
+
     // A long run, ended by another thread.
     const auto series = aet::TiltSeries::read(context, data);
     const auto truth = aet::TiltSeries::read_atoms(context, data, "truth");
@@ -228,6 +285,41 @@ void check_files(const std::string &data, const std::string &scratch) {
     check("comparison with the truth", slow.atoms().compare(truth).true_count == truth.size());
 }
 
+void check_volumes(const aet::Context &context, const Host &host, const std::string &scratch) {
+    std::vector<float> values(60);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
+    const aet::Volume volume(context, aet::ConstView(values, {3, 4, 5}), 0.5);
+    check("values of a volume", volume.values() == values && volume.shape() == aet::Shape({3, 4, 5}));
+    const std::string path = scratch + "/volume.mrc";
+    volume.write(path);
+    check("MRC and back", aet::Volume::read(context, path).values() == values);
+    const std::vector<double> angles{-10, 0, 10};
+    const auto frames = aet::Frames{}.angles_deg(aet::ConstView(angles), aet::TiltAxis::y);
+    const auto from_file = aet::TiltSeries::from_file(context, path, frames, aet::TiltSeries::Options{});
+    check("series from a file", from_file.image_count() == 3 && std::abs(from_file.pixel_size() - 0.5) < 1e-6);
+    expect("volume that is not there", AET_ERROR_FILE, "no such", [&] { (void)aet::Volume::read(context, "no such"); });
+
+    const auto series = host.series(context);
+    const auto tomogram = aet::Volume::sirt(context, series);
+    const std::vector<double> residuals = tomogram.residuals();
+    check("residuals fall", residuals.size() == 25 && residuals.back() < residuals.front());
+    const auto stopped = aet::Volume::sirt(context, series, {}, [](const aet::Progress &p) { return p.iteration < 2; });
+    check("a stopped reconstruction is kept", stopped.residuals().size() == 2);
+    bool rethrown = false;
+    try {
+        (void)aet::Volume::sirt(context, series, {},
+                                [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function throws", rethrown);
+    check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
+    const auto options = aet::FindOptions{}.species(14).fit(aet::LocalOrbital::Options{}.model(aet::Model::direct));
+    check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
+    expect("weak 2", AET_ERROR_RANGE, "weak",
+           [&] { (void)aet::find_atoms(series, nullptr, aet::FindOptions{}.weak(2)); });
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -241,8 +333,10 @@ int main(int argc, char **argv) {
         check_errors(context, host);
         check_owners(context, host);
         check_callbacks(context, host);
+        check_second_order(context, host);
         check_growing(context, host);
         check_files(argv[1], argv[2]);
+        check_volumes(context, host, argv[2]);
     } catch (const std::exception &e) {
         check(std::string("unexpected exception: ") + e.what(), false);
     }

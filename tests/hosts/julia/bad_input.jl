@@ -10,6 +10,7 @@ using AET
 
 include("checks.jl")
 include("problem.jl")
+include("volumes.jl")
 
 length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
 const DATA, SCRATCH = ARGS
@@ -168,6 +169,11 @@ function check_options()
     small = small_reconstruction()
     check_fault(() -> set_param!(small, "no_such_name", 1.0), "unknown parameter", :unknown_option, "no_such_name")
     check_fault(() -> block(small, :colours), "unknown block", :unknown_option, "colours", "positions")
+    check_fault(() -> run!(small; optimizer = :newton), "unknown optimizer by name", :unknown_option, "newton", ":adam")
+    check_fault(() -> run!(small; optimizer = 99), "unknown optimizer by number", :unknown_option, "99")
+    check_fault(() -> run!(small; optimizer = :adam, batch_fraction = 1.5), "batches of 150 %", :range, "batch_fraction")
+    check_fault(() -> run!(small; optimizer = :adam, batch_fraction = NaN), "batches of NaN", :range, "batch_fraction")
+    check_fault(() -> set_param!(small, "adam.step", NaN), "a step of NaN", :range, "adam.step")
     check_fault(() -> run!(small; iteration = 3), "misspelt option of run!", :unknown_option, "iteration")
 end
 
@@ -273,6 +279,25 @@ function check_cancel_from_second_thread()
     check("the best state is kept", present_loss(recon) <= loss && runs(recon))
 end
 
+# Every optimiser comes as near to the loss of L-BFGS as stated, relative to the fall from the start.
+function check_optimizers()
+    series = read_series(DATA)
+    start = Atoms(read_atoms(DATA, :truth).positions .+ 0.1)
+    create() = LocalOrbital(series; start = start, model = :direct)
+    run(recon; keywords...) = run!(recon; iterations = 200, loss_tolerance = 1e-12, keywords...)
+    reference = create()
+    first_loss = present_loss(reference)
+    run(reference)
+    lowest = present_loss(reference)
+    for (optimizer, tolerance) in (:lbfgs => 1e-12, :gradient_descent => 1e-3, :adam => 2e-2,
+                                   :conjugate_gradient => 1e-5, :levenberg_marquardt => 1e-5)
+        recon = create()
+        run(recon; optimizer = optimizer, seed = 3, batch_fraction = 0.2)
+        excess = (present_loss(recon) - lowest) / (first_loss - lowest)
+        check("$optimizer reaches the loss of L-BFGS", excess < tolerance, excess)
+    end
+end
+
 function check_callbacks()
     recon = small_reconstruction()
     check_throws(() -> run!(_ -> error("from the callback"), recon), "exception of a progress function is rethrown",
@@ -284,6 +309,64 @@ function check_callbacks()
                  "exception of a log function is rethrown", e -> e isa ErrorException && e.msg == "from the log")
     set_log!(nothing)
     check("the reconstruction works after all that", runs(recon))
+end
+
+function check_terms_and_products()
+    recon = small_reconstruction()
+    x, before = parameters(recon), present_loss(recon)
+    direction = fill(0.01, length(x))
+    product = gauss_newton_product(recon, x, direction)
+    change = push_forward(recon, x, direction)
+    check("the product is J'J", isapprox(direction' * product, sum(abs2, change) / length(change); rtol = 1e-12))
+    check("the diagonal is positive", all(>(0), gauss_newton_diagonal(recon, x; probes = 3)))
+    check_fault(() -> push_forward(recon, x, direction[2:end]), "short direction", :shape, "direction")
+    check_fault(() -> gauss_newton_product(recon, x, fill(NaN, length(x))), "NaN direction", :non_finite, "direction")
+    check_fault(() -> gauss_newton_diagonal(recon, x; probes = -1), "negative probes", :range, "probes")
+    check_fault(() -> index_map(recon, 7), "generation to come", :range, "generation")
+    freeze!(recon, :heights)
+    check("indices follow a frozen block", index_map(recon, 1) == [1:3ATOMS; 4ATOMS+1:length(x)])
+    freeze!(recon, :heights, false)
+
+    check_fault(() -> add_term!((h, g) -> 0.0, recon, :colours), "term on no block", :unknown_option, "colours")
+    seen = Ref{Any}(nothing)
+    add_term!(recon, :positions, 0.5) do p, g
+        seen[] = copy(p)
+        g === nothing || (g .= p)
+        sum(abs2, p) / 2
+    end
+    GC.gc()
+    loss, gradient = loss_and_gradient(recon, x)
+    check("a term sees its block", seen[] == block(recon, :positions))
+    check("and adds to the loss", isapprox(loss - before, sum(abs2, POSITIONS .+ 0.1) / 4; rtol = 1e-9))
+    check("and to the gradient", isapprox(gradient[2] - loss_and_gradient(small_reconstruction(), x)[2][2], x[2] / 2;
+                                          rtol = 1e-6))
+    clear_terms!(recon)
+    add_term!((h, g) -> error("from the term"), recon, :heights)
+    thrown(e) = e isa ErrorException && e.msg == "from the term"
+    check_throws(() -> loss_and_gradient(recon, x), "exception of a term is rethrown", thrown)
+    check_throws(() -> run!(recon), "by a run, too", thrown)
+    clear_terms!(recon)
+    add_term!((h, g) -> NaN, recon, :heights)
+    check_fault(() -> step!(recon), "NaN loss of a term", :callback, "heights")
+    clear_terms!(recon)
+    set_projection!(v -> (v[3] = 0.25), recon)
+    step!(recon)
+    check("a projection acts", parameters(recon)[3] == 0.25)
+    set_projection!(v -> error("from the term"), recon)
+    check_throws(() -> step!(recon), "exception of a projection is rethrown", thrown)
+    set_projection!(nothing, recon)
+    check("the reconstruction works after all that", runs(recon))
+    errors = estimate_errors(recon)
+    bars = errors.atoms.standard_error
+    check("error bars", size(bars) == (ATOMS, 3) && all(>(0), bars) && errors.undetermined == 0)
+    check("what they predict", isapprox(errors.predicted_rmsd_pm, 100 * sqrt(sum(abs2, bars) / ATOMS); rtol = 1e-12))
+    check("method and noise are told", errors.method === :dense && errors.noise === :residual)
+    check_fault(() -> estimate_errors(recon; noise = :counts), "noise that is not known", :not_ready, "counts_per_unit")
+    check_fault(() -> estimate_errors(recon; method = :guess), "another method", :unknown_option, "local")
+    check_fault(() -> estimate_errors(recon; radius = -1), "negative radius", :range, "radius")
+    check_fault(() -> estimate_errors(_ -> false, recon), "errors cancelled", :cancelled)
+    freeze!(recon, :positions)
+    check_fault(() -> estimate_errors(recon), "errors of frozen positions", :not_ready, "positions")
 end
 
 function check_reentry()
@@ -503,7 +586,7 @@ function check_states(directory)
         check_fault(() -> load_reconstruction(path, series, probe), "state file cut to $fraction", :truncated)
     end
     write(path, vcat(bytes[1:8], 0xff, bytes[10:end]))      # after eight letters the version
-    check_fault(() -> load_reconstruction(path, series, probe), "state file of another version", :file_version, "255", "1")
+    check_fault(() -> load_reconstruction(path, series, probe), "state file of another version", :file_version, "255", "reads")
     flipped = copy(bytes)
     flipped[end ÷ 2] ⊻= 0x10
     write(path, flipped)
@@ -530,7 +613,9 @@ check_options()
 check_radians()
 check_cancel()
 check_cancel_from_second_thread()
+check_optimizers()
 check_callbacks()
+check_terms_and_products()
 check_reentry()
 check_stale_parameters()
 check_changes_during_run()
@@ -542,4 +627,5 @@ check_finalizer_storm()
 check_folders(SCRATCH)
 check_atom_files(SCRATCH)
 check_states(SCRATCH)
+check_volumes(SCRATCH)
 finish()

@@ -12,7 +12,8 @@ scratch = fullfile(scratchFolder, sprintf('bad input %d', floor(1e6 * now())));
 mkdir(scratch);
 tally('reset');
 checks = {@checkOptions, @checkShapes, @checkValues, @checkAngles, @checkLog, @checkAtoms, @checkEmptySeries, ...
-    @checkParameters, @checkSubsets, @() checkFiles(scratch), @checkCallbacks, @() checkCancel(dataFolder), ...
+    @checkParameters, @checkSubsets, @checkTermsAndProducts, @() checkFiles(scratch), @() checkVolumes(scratch), ...
+    @checkCallbacks, @() checkOptimizers(dataFolder), @() checkCancel(dataFolder), ...
     @checkGrowingSeries, @checkFork, @checkFreedHandles, @checkFreeOrders};
 for k = 1:numel(checks)
     expect('no other error', '', '', checks{k});
@@ -67,6 +68,10 @@ expect('unknown aperture', unknown, 'Aperture', ...
 expect('defocus NaN', {'aet:nonFinite', 'aet:range'}, 'defocus', ...
     @() aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 25, 'Defocus', NaN));
 expect('-1 iterations', 'aet:range', 'max_iterations', @() f.recon.run('MaxIterations', -1));
+expect('unknown optimizer', unknown, 'Optimizer', @() f.recon.run('Optimizer', 'newton'));
+expect('batches of 150 %', 'aet:range', 'batch_fraction', @() f.recon.run('Optimizer', 'adam', 'BatchFraction', 1.5));
+expect('batches of NaN', 'aet:range', 'batch_fraction', @() f.recon.run('Optimizer', 'adam', 'BatchFraction', NaN));
+expect('a step of NaN', 'aet:range', 'adam.step', @() f.recon.setKnob('adam.step', NaN));
 expect('progress that is no function', unknown, 'Progress', @() f.recon.run('Progress', 5));
 expect('unknown log level', unknown, 'level', @() aet.setLog('loud'));
 expect('unknown block', unknown, 'bricks', @() f.recon.block('bricks'));
@@ -319,6 +324,74 @@ check('a tilt excluded', numel(each) == 10 && size(recon.predict(), 3) == 10);
 check('R factors of excluded images are NaN', isequal(find(isnan(recon.rFactors))', [3 4]));
 end
 
+% ---- second order, terms ----
+
+function checkTermsAndProducts()
+section('second order, terms');
+f = makeFit();
+recon = f.recon;
+x = recon.parameters;
+before = lossOf(recon);
+direction = 0.01 * ones(size(x));
+change = recon.pushForward(x, direction);
+product = recon.gaussNewtonProduct(x, direction);
+check('the product is J''J', abs(direction' * product / mean(change(:) .^ 2) - 1) < 1e-12);
+check('the diagonal is positive', all(recon.gaussNewtonDiagonal(x, [], 3) > 0));
+expect('short direction', 'aet:shape', 'direction', @() recon.pushForward(x, direction(2:end)));
+expect('NaN direction', 'aet:nonFinite', 'direction', @() recon.gaussNewtonProduct(x, NaN * x));
+expect('negative probes', 'aet:range', 'probes', @() recon.gaussNewtonDiagonal(x, [], -1));
+expect('generation to come', 'aet:range', 'generation', @() recon.indexMap(7));
+recon.freeze('widths');
+map = recon.indexMap(1);
+check('indices follow a frozen block', map(1) == 1 && map(end) == numel(x) && numel(map) < numel(x));
+recon.freeze('widths', false);
+expect('term on no block', 'aet:unknownOption', 'colours', @() recon.addTerm('colours', 1, @squares));
+expect('term that is no function', 'aet:unknownOption', 'function handle', @() recon.addTerm('heights', 1, 7));
+recon.addTerm('positions', 0.5, @squares);
+positions = recon.block('positions');
+[loss, gradient] = recon.lossAndGradient(x);
+check('a term adds to the loss', abs(loss - before - sum(positions(:) .^ 2) / 4) < 1e-9);
+recon.clearTerms();
+[~, plain] = recon.lossAndGradient(x);
+check('and to the gradient', abs(gradient(2) - plain(2) - x(2) / 2) < 1e-9);
+recon.addTerm('heights', 1, @(h) error('test:term', 'from the term'));
+expect('error in a term', 'test:term', 'from the term', @() recon.lossAndGradient(x));
+expect('error in a term of a run', 'test:term', 'from the term', @() recon.run());
+recon.clearTerms();
+recon.addTerm('heights', 1, @(h) deal(NaN, h));
+expect('NaN loss of a term', 'aet:callback', 'heights', @() recon.step());
+recon.clearTerms();
+recon.addTerm('heights', 1, @(h) deal(1, h(1)));
+expect('short gradient of a term', 'aet:callback', 'gradient', @() recon.step());
+recon.clearTerms();
+recon.setProjection(@flattened);
+recon.step();
+check('a projection acts', recon.parameters(3) == 0.25);
+recon.setProjection(@(x) error('test:projection', 'from the projection'));
+expect('error in a projection', 'test:projection', 'from the projection', @() recon.step());
+recon.setProjection([]);
+check('it works after all that', ischar(recon.step()));
+errors = recon.estimateErrors('Noise', 'residual');
+bars = errors.atoms.standardError;
+check('error bars', isequal(size(bars), [5 3]) && all(bars(:) > 0) && errors.undetermined == 0);
+check('and what they predict', abs(errors.predictedRmsdPm - 100 * sqrt(mean(sum(bars .^ 2, 2)))) < 1e-9);
+check('the method is told', strcmp(errors.method, 'dense') && numel(errors.heightErrors) == 5);
+expect('noise that is not known', 'aet:notReady', 'counts_per_unit', @() recon.estimateErrors('Noise', 'counts'));
+expect('another method', 'aet:unknownOption', 'local', @() recon.estimateErrors('Method', 'guess'));
+expect('negative radius', 'aet:range', 'radius', @() recon.estimateErrors('Radius', -1));
+expect('error in progress of errors', 'test:broken', 'broken', ...
+    @() recon.estimateErrors('Progress', @(p) error('test:broken', 'broken')));
+end
+
+function [loss, gradient] = squares(values)
+loss = sum(values(:) .^ 2) / 2;
+gradient = values;
+end
+
+function x = flattened(x)
+x(3) = 0.25;
+end
+
 % ---- callbacks ----
 
 function checkCallbacks()
@@ -403,6 +476,28 @@ end
 function nothing = delete_(recon)
 delete(recon);
 nothing = [];
+end
+
+function checkOptimizers(dataFolder)
+% Every optimiser comes as near to the loss of L-BFGS as stated, relative to the fall from the start.
+section('optimisers');
+series = aet.TiltSeries.read(dataFolder, '');
+truth = aet.TiltSeries.readAtoms(dataFolder, 'truth');
+create = @() aet.LocalOrbital(series, [], 'Start', truth.positions + 0.1, 'Model', 'direct');
+rules = {'MaxIterations', 200, 'LossTolerance', 1e-12};
+reference = create();
+first = lossOf(reference);
+reference.run(rules{:});
+lowest = lossOf(reference);
+cases = {'lbfgs', 1e-12; 'gradientDescent', 1e-3; 'adam', 2e-2; 'conjugateGradient', 1e-5; 'levenbergMarquardt', 1e-5};
+for k = 1:size(cases, 1)
+    recon = create();
+    recon.run(rules{:}, 'Optimizer', cases{k, 1}, 'Seed', 3, 'BatchFraction', 0.2);
+    excess = (lossOf(recon) - lowest) / (first - lowest);
+    check(sprintf('%s: %.1e above L-BFGS', cases{k, 1}, excess), excess < cases{k, 2});
+end
+history = recon.history();
+check('the history names the optimizer', all(history.optimizer == 5));
 end
 
 function checkCancel(dataFolder)

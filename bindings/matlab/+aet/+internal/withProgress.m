@@ -1,4 +1,4 @@
-function result = withProgress(progress, command, varargin)
+function varargout = withProgress(progress, command, varargin)
 %WITHPROGRESS  A command of aet_mex whose last argument is a progress function.
 %   PROGRESS gets a struct and returns true to go on; [] for none. Its errors
 %   end the command and are thrown here, after the library has returned.
@@ -8,12 +8,15 @@ if ~isempty(progress) && ~isa(progress, 'function_handle')
 end
 guard = aet.internal.ProgressGuard(progress);
 try
-    result = aet_mex(command, varargin{:}, guard.callback());
+    [varargout{1:max(1, nargout)}] = aet_mex(command, varargin{:}, guard.callback());
 catch failure
     aet.progressBar();
     guard.rethrow();
     rethrow(failure);
 end
 aet.progressBar();
+if ~isempty(guard.failure) && isa(result, 'uint64')
+    aet_mex('handle_free', result);   % what was done before the function failed
+end
 guard.rethrow();
 end

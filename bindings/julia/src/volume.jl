@@ -1,0 +1,169 @@
+"""
+    Volume(values, voxel_size; context = default_context())
+
+An immutable volume of cubic voxels. `values[y, x, z]` has its axes as images have them, row along
+y, column along x; `voxel_size` is in A. The specimen origin is voxel n ÷ 2 + 1 of each axis.
+
+`volume.values` (a new array of `Float32`), `volume.voxel_size` and `size(volume)` read it,
+`write(path, volume)` writes an MRC file. See also [`sirt`](@ref), [`read_volume`](@ref) and
+[`trace`](@ref).
+
+Throws `AET_ERROR_EMPTY` without voxels, `AET_ERROR_RANGE` for a voxel size that is not positive and
+`AET_ERROR_NON_FINITE` for values that are NaN or infinite.
+"""
+mutable struct Volume <: Handle
+    pointer::Ptr{Cvoid}
+    Volume(pointer::Ptr{Cvoid}) = finalizer(close, new(pointer))
+end
+
+free(::Volume, pointer) = aet_volume_free(pointer)
+
+function Volume(values::AbstractArray{<:Real,3}, voxel_size::Real; context::Context = default_context())
+    live(context)
+    view = input_view(values, Images)
+    return Volume(created(out -> aet_volume_create(context, view, voxel_size, out)))
+end
+
+"""
+    sirt([progress,] series; iterations, accelerated, positivity, background, nz, ny, nx, voxel_size,
+         memory_limit, context = default_context())
+
+Reconstruct a [`Volume`](@ref) from a tilt series by SIRT, accelerated (Nesterov) and with
+positivity unless told otherwise. `background` is `:automatic` or `:none`: what is taken off the
+images. `progress` is a function as in [`run!`](@ref); where it ends the work, the volume of the
+iterations done is returned. Throws `AET_ERROR_NOT_READY` without an image in use and
+`AET_ERROR_RANGE` for voxels larger than pixels.
+"""
+sirt(series::TiltSeries; keywords...) = sirt(nothing, series; keywords...)
+
+function sirt(progress, series::TiltSeries; context::Context = default_context(), keywords...)
+    options = set_options!(defaults(SirtOptions, aet_sirt_options_init), keywords)
+    foreach(live, (context, series))
+    return kept(Volume, "the reconstruction", progress) do report, user, out
+        aet_volume_create_sirt(context, series, options, report, user, out)
+    end
+end
+
+"""
+The object of type `T` that `call` makes, also where it was cancelled but had something to keep.
+"""
+function kept(call, T::Type, what::AbstractString, progress)
+    out = Ref{Ptr{Cvoid}}(C_NULL)
+    status = try
+        with_progress((report, user) -> call(report, user, out), progress)
+    catch
+        out[] == C_NULL || close(T(out[])) # what the progress function threw ends it all
+        rethrow()
+    end
+    out[] == C_NULL && check(status, what)
+    return T(out[])
+end
+
+"""
+    read_volume([progress,] path; voxel_size = 0, context = default_context())
+
+Read an MRC file; a `voxel_size` (A) other than 0 replaces that of its header. Throws
+`AET_ERROR_FILE`, `AET_ERROR_FORMAT`, `AET_ERROR_TRUNCATED`, `AET_ERROR_UNSUPPORTED` for modes that
+are not real numbers, and `AET_ERROR_NOT_READY` where no voxel size is known.
+"""
+read_volume(path::AbstractString; keywords...) = read_volume(nothing, path; keywords...)
+
+function read_volume(progress, path::AbstractString; voxel_size::Real = 0, context::Context = default_context())
+    live(context)
+    out = Ref{Ptr{Cvoid}}(C_NULL)
+    status = with_progress(progress) do report, user
+        aet_volume_read(context, path, voxel_size, report, user, out)
+    end
+    check(status, "reading $path")
+    return Volume(out[])
+end
+
+function Base.write(progress::Function, path::AbstractString, volume::Volume)
+    live(volume)
+    status = with_progress((report, user) -> aet_volume_write(volume, path, report, user), progress)
+    check(status, "writing $path")
+    return nothing
+end
+
+Base.write(path::AbstractString, volume::Volume) = write(_ -> true, path, volume)
+
+"Voxels along y, x and z, the order of `volume.values`."
+function Base.size(volume::Volume)
+    shape = zeros(Int64, 3)
+    check(aet_volume_shape(live(volume), shape))
+    return (Int(shape[2]), Int(shape[3]), Int(shape[1]))
+end
+
+Base.propertynames(::Volume) = (:values, :voxel_size)
+
+function Base.getproperty(volume::Volume, name::Symbol)
+    name === :voxel_size && return aet_volume_voxel_size(live(volume))
+    name === :values || throw(unknown_option(name, propertynames(volume)))
+    out = zeros(Float32, size(volume))
+    check(aet_volume_copy_to(volume, output_view(out, Images)))
+    return out
+end
+
+Base.show(io::IO, volume::Volume) = isopen(volume) ?
+    print(io, "Volume (", join(size(volume), " x "), " voxels of ", volume.voxel_size, " A)") :
+    print(io, "Volume (closed)")
+
+"""
+    residuals(volume)
+
+Relative residual of the images at the beginning of every SIRT iteration; empty for a volume from an
+array or a file.
+"""
+function residuals(volume::Volume)
+    out = zeros(aet_volume_residual_count(live(volume)))
+    check(aet_volume_copy_residuals(volume, output_view(out)))
+    return out
+end
+
+"""
+    trace([progress,] volume; smoothing, minimum_distance, threshold, max_atoms, species)
+
+The peaks of a volume as [`Atoms`](@ref), the strongest first: Gaussian `smoothing` (voxels, default
+1), local maxima with sub-voxel positions, at least `minimum_distance` (A, default two voxels) apart
+and above `threshold` (part of the 99.9 % quantile). Throws `AET_ERROR_EMPTY` where there is none.
+"""
+trace(volume::Volume; keywords...) = trace(nothing, volume; keywords...)
+
+function trace(progress, volume::Volume; keywords...)
+    options = set_options!(defaults(TraceOptions, aet_trace_options_init), keywords)
+    live(volume)
+    out = Ref{Ptr{Cvoid}}(C_NULL)
+    status = with_progress((report, user) -> aet_volume_trace(volume, options, report, user, out), progress)
+    check(status, "the search for peaks")
+    return Atoms(out[])
+end
+
+"""
+    find_atoms([progress,] series[, probe]; fit = (;), sirt = (;), minimum_distance, smoothing, threshold,
+               weak, max_cycles, fit_iterations, species)
+
+Find atoms without a model to start from: the peaks of a [`sirt`](@ref) volume are fitted as local
+orbitals, weak ones dropped, near ones merged, missing ones added, until nothing changes. `fit` are
+options of [`LocalOrbital`](@ref), `sirt` those of [`sirt`](@ref), as named tuples. The model is
+direct without a probe. `progress` is a function as in [`run!`](@ref), whose iterations are the
+cycles; where it ends the work, the atoms of the last fit are returned. Throws `AET_ERROR_EMPTY`
+where nothing looks like an atom, and `AET_ERROR_NOT_READY` for a series in pixels without a
+`minimum_distance`.
+"""
+find_atoms(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...) =
+    find_atoms(nothing, series, probe; keywords...)
+
+function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing;
+                    fit = NamedTuple(), sirt = NamedTuple(), keywords...)
+    of_fit = set_options!(defaults(LotOptions, aet_lot_options_init), pairs(fit))
+    of_sirt = set_options!(defaults(SirtOptions, aet_sirt_options_init), pairs(sirt))
+    options = set_options!(defaults(FindOptions, aet_find_options_init), keywords)
+    options.fit = Ptr{LotOptions}(pointer_from_objref(of_fit))
+    options.sirt = Ptr{SirtOptions}(pointer_from_objref(of_sirt))
+    live(series)
+    GC.@preserve of_fit of_sirt begin
+        return kept(Atoms, "the search for atoms", progress) do report, user, out
+            aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, out)
+        end
+    end
+end

@@ -1,0 +1,156 @@
+// Commands of aet_volume, and the search for atoms.
+#include <memory>
+
+#include "call.hpp"
+
+namespace aet_mex {
+
+namespace {
+
+constexpr Choice backgrounds[] = {{"automatic", AET_BACKGROUND_AUTOMATIC}, {"none", AET_BACKGROUND_NONE}};
+
+aet_sirt_options sirt_options(const Options &given) {
+  auto options = defaults(aet_sirt_options_init);
+  given.read("Nz", options.nz);
+  given.read("Ny", options.ny);
+  given.read("Nx", options.nx);
+  given.read("VoxelSize", options.voxel_size);
+  given.read("SirtMemoryLimit", options.memory_limit);
+  given.read("Iterations", options.iterations);
+  given.read_flag("Accelerated", options.accelerated);
+  given.read_flag("Positivity", options.positivity);
+  given.choose("Background", backgrounds, options.background);
+  return options;
+}
+
+void create(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const aet_const_view values = stack_view(call.argument(1), "values");
+  aet_volume *volume = nullptr;
+  check(aet_volume_create(context.get(), &values, number(call.argument(2), "voxelSize"), &volume));
+  call.give_handle(volume);
+}
+
+void read(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const std::string path = call.text(1, "path");
+  const double voxel_size = number(call.argument(2), "voxelSize");
+  ProgressBridge progress(call.argument(3));
+  aet_volume *volume = nullptr;
+  const aet_status status =
+      aet_volume_read(context.get(), path.c_str(), voxel_size, ProgressBridge::call, &progress, &volume);
+  progress.rethrow();
+  check(status);
+  call.give_handle(volume);
+}
+
+void write(Call &call) {
+  const auto volume = call.handle<aet_volume>(0);
+  ProgressBridge progress(call.argument(2));
+  const aet_status status =
+      aet_volume_write(volume.get(), call.text(1, "path").c_str(), ProgressBridge::call, &progress);
+  progress.rethrow();
+  call.give(0, check_outcome(status));
+}
+
+/// A cancelled reconstruction keeps the iterations done.
+void create_sirt(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const auto dataset = call.handle<aet_dataset>(1);
+  const aet_sirt_options options = sirt_options(call.options(2));
+  ProgressBridge progress(call.argument(3));
+  aet_volume *raw = nullptr;
+  const aet_status status =
+      aet_volume_create_sirt(context.get(), dataset.get(), &options, ProgressBridge::call, &progress, &raw);
+  std::unique_ptr<aet_volume, void (*)(aet_volume *)> volume(raw, aet_volume_free);
+  progress.rethrow();
+  if (!volume) {
+    check(status);
+  }
+  call.give_handle(volume.release());
+}
+
+/// rows x columns x planes: y, x, z.
+void copy_to(Call &call) {
+  const auto volume = call.handle<aet_volume>(0);
+  int64_t shape[3] = {0, 0, 0};
+  check(aet_volume_shape(volume.get(), shape));
+  const bool single = call.text(1, "class") == "single";
+  const Output out = stack_output(shape[0], shape[1], shape[2], single ? mxSINGLE_CLASS : mxDOUBLE_CLASS);
+  check(aet_volume_copy_to(volume.get(), &out.view));
+  call.give(0, out.array);
+}
+
+void copy_residuals(Call &call) {
+  const auto volume = call.handle<aet_volume>(0);
+  const Output out = vector_output(aet_volume_residual_count(volume.get()));
+  check(aet_volume_copy_residuals(volume.get(), &out.view));
+  call.give(0, out.array);
+}
+
+void trace(Call &call) {
+  const auto volume = call.handle<aet_volume>(0);
+  const Options given = call.options(1);
+  auto options = defaults(aet_trace_options_init);
+  given.read("Smoothing", options.smoothing);
+  given.read("MinimumDistance", options.minimum_distance);
+  given.read("Threshold", options.threshold);
+  given.read("MaxAtoms", options.max_atoms);
+  given.read("Species", options.species);
+  ProgressBridge progress(call.argument(2));
+  aet_atoms *atoms = nullptr;
+  const aet_status status = aet_volume_trace(volume.get(), &options, ProgressBridge::call, &progress, &atoms);
+  progress.rethrow();
+  check(status);
+  call.give_handle(atoms);
+}
+
+/// A cancelled search keeps the atoms of its last fit.
+void find_atoms(Call &call) {
+  const auto dataset = call.handle<aet_dataset>(0);
+  const auto probe = call.optional_handle<aet_probe>(1);
+  const Options given = call.options(2);
+  const aet_lot_options fit = lot_options(given);
+  const aet_sirt_options sirt = sirt_options(given);
+  auto options = defaults(aet_find_options_init);
+  options.fit = &fit;
+  options.sirt = &sirt;
+  given.read("MinimumDistance", options.minimum_distance);
+  given.read("Smoothing", options.smoothing);
+  given.read("Threshold", options.threshold);
+  given.read("Weak", options.weak);
+  given.read("MaxCycles", options.max_cycles);
+  given.read("FitIterations", options.fit_iterations);
+  given.read("Species", options.species);
+  ProgressBridge progress(call.argument(3));
+  aet_atoms *raw = nullptr;
+  const aet_status status =
+      aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress, &raw);
+  std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> atoms(raw, aet_atoms_free);
+  progress.rethrow();
+  if (!atoms) {
+    check(status);
+  }
+  call.give_handle(atoms.release());
+}
+
+/// What a call kept although the progress function failed: nobody will ask for it.
+void handle_free(Call &call) { free_any_handle(key(call.argument(0))); }
+
+}  // namespace
+
+void add_volume_commands(CommandTable &table) {
+  table["handle_free"] = handle_free;
+  table["volume_create"] = create;
+  table["volume_read"] = read;
+  table["volume_write"] = write;
+  table["volume_create_sirt"] = create_sirt;
+  table["volume_free"] = free_handle<aet_volume>;
+  table["volume_voxel_size"] = number_of<aet_volume, double, aet_volume_voxel_size>;
+  table["volume_copy_to"] = copy_to;
+  table["volume_copy_residuals"] = copy_residuals;
+  table["volume_trace"] = trace;
+  table["dataset_find_atoms"] = find_atoms;
+}
+
+}  // namespace aet_mex

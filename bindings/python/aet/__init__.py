@@ -1,0 +1,56 @@
+"""Atomic electron tomography: from tilt series of electron-microscope images to the 3D coordinates of every atom.
+
+    import aet
+    series = aet.TiltSeries(images, angles_deg=angles, pixel_size=0.34)     # images[image, row, column]
+    probe = aet.Probe(energy_ev=300e3, semiangle_mrad=25)
+    recon = aet.LocalOrbital(series, probe, start=atoms, model="rigid")
+    recon.run(max_iterations=60, progress=lambda p: print(p.iteration, p.loss))
+    recon.atoms.positions                                                   # n x 3, A
+
+Lengths are in angstrom unless a name says otherwise (`_ev`, `_mrad`, `_deg`, `_pm`). Strided arrays of any memory order
+are passed without copies; indices of images, tilts and sections count from 0. Failures are `AetError`.
+
+The shared library is looked for at the environment variable AET_LIBRARY, then in `target/release` of the source tree,
+then where the system looks for libraries.
+"""
+
+from ._callbacks import Progress, set_log
+from ._errors import AetError
+from ._library import lib as _lib
+from .atoms import Atoms, Comparison
+from .context import Context, default_context
+from .probe import Probe
+from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
+from .series import Metadata, TiltSeries
+from .volume import Volume, find_atoms
+
+__all__ = [
+    "AetError",
+    "Atoms",
+    "Block",
+    "Comparison",
+    "Context",
+    "ErrorEstimate",
+    "Geometry",
+    "LocalOrbital",
+    "Metadata",
+    "Probe",
+    "Progress",
+    "Reconstruction",
+    "Snapshot",
+    "TiltSeries",
+    "Volume",
+    "default_context",
+    "find_atoms",
+    "set_log",
+    "version_info",
+]
+
+#: Version of the loaded library.
+__version__ = _lib.aet_version_string()
+
+
+def version_info():
+    """Version of the loaded library as (major, minor, patch)."""
+    number = _lib.aet_version_number()
+    return number // 10000, number // 100 % 100, number % 100

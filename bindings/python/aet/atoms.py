@@ -1,0 +1,96 @@
+"""Lists of atoms and their comparison."""
+
+import collections
+
+import numpy as np
+
+from ._arrays import numeric
+from ._handles import Handle
+from ._library import lib
+from ._options import Options, result_members, result_values, takes_options
+from ._structs import empty_structure
+
+
+class Comparison(collections.namedtuple("Comparison", result_members("aet_comparison") + ("errors",))):
+    """What the comparison of two lists of atoms says.
+
+    Numbers of true, `matched`, `missing` and `extra` atoms; rms distances of the matched pairs in pm, in all and along
+    x, y and z; `species_correct`, the fraction of true atoms found with their species; the common `shift` (A) that was
+    removed; where asked for the common rotation (`rotation_deg`) and the rms distance without it (`rmsd_rotated_pm`);
+    and `errors`, found - true in A per found atom (n x 3), NaN where it has no partner.
+    """
+
+    __slots__ = ()
+
+    def __str__(self):
+        return (
+            f"{self.matched} of {self.true_count} atoms matched, {self.missing} missing, {self.extra} extra, rmsd "
+            f"{self.rmsd_pm:.3f} pm (x {self.rmsd_x_pm:.3f}, y {self.rmsd_y_pm:.3f}, z {self.rmsd_z_pm:.3f})"
+        )
+
+
+def column(name, documentation, width=1, dtype=np.float64):
+    """A property that copies a column of the list."""
+
+    def read(self):
+        out = np.zeros((len(self), width) if width > 1 else len(self), dtype)
+        lib.aet_atoms_copy_column(self, name, out)
+        return out
+
+    return property(read, doc=documentation)
+
+
+class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
+    """An immutable list of atoms. Columns are read as new arrays, NaN where not known; `len(atoms)` counts them."""
+
+    def __init__(self, positions, species=None, heights=None, widths=None):
+        """`positions` is n x 3 in A, specimen origin at 0; `species` are atomic numbers, n or one for all, 0 where
+        unknown. `heights` H, in the unit of the images, and `widths` B, in A^2, are those of the orbitals
+        H exp(-r^2 / B), n each or one for all.
+
+        AET_ERROR_SHAPE, AET_ERROR_EMPTY without atoms, AET_ERROR_NON_FINITE and AET_ERROR_RANGE with the atom that is
+        wrong.
+        """
+        positions = numeric(positions, "positions")
+        count = positions.shape[0] if positions.ndim else 1
+        columns = [None if values is None else repeated(values, count) for values in (species, heights, widths)]
+        self._take(lib.aet_atoms_create(positions, *columns))
+
+    @classmethod
+    def read(cls, path):
+        """Atoms of an extended xyz file. AET_ERROR_FILE, or AET_ERROR_FORMAT with the line that is malformed."""
+        return cls._of(lib.aet_atoms_read(path))
+
+    def write(self, path):
+        """Writes extended xyz; the file appears when it is complete."""
+        lib.aet_atoms_write(self, path)
+
+    @takes_options(lib.aet_compare_options_init)
+    def compare(self, truth, **options):
+        """Matches mutually nearest atoms after removing the common shift; returns a `Comparison`."""
+        comparison = empty_structure("aet_comparison")
+        errors = np.zeros((len(self), 3))
+        lib.aet_atoms_compare(self, truth, Options(lib.aet_compare_options_init, options), comparison, errors)
+        return Comparison(*result_values("aet_comparison", comparison), errors)
+
+    positions = column("positions", "Positions, n x 3, A.", 3)
+    x = column("x", "x, A.")
+    y = column("y", "y, A.")
+    z = column("z", "z, A.")
+    species = column("species", "Atomic numbers, 0 where unknown.", dtype=np.int32)
+    height = column("height", "Heights H of the orbitals, unit of the images.")
+    width = column("width", "Widths B of the orbitals, A^2.")
+    occupancy = column("occupancy", "Occupancies, 0 to 1.")
+    probability = column("probability", "Probabilities of the species, 0 to 1.")
+    standard_error = column("standard_error", "Standard errors of the positions, n x 3, A.", 3)
+
+    def __len__(self):
+        return lib.aet_atoms_count(self)
+
+    def _describe(self):
+        return f"{len(self)} atoms"
+
+
+def repeated(values, count):
+    """One value for all, or the values as they are."""
+    return np.broadcast_to(values, (count,)) if np.ndim(values) == 0 else values

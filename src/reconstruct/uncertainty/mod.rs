@@ -1,0 +1,189 @@
+//! Standard errors of atoms: how far noise alone lets the fit wander.
+//!
+//! A fit minimises a loss with pixel weights W (1 for mse, 1 / I_cal for Poisson counts). With the derivatives J of all
+//! used pixels by the parameters and the variance S of each pixel's noise, the estimate has the covariance
+//!
+//! C = F^-1 M F^-1, F = J^T W J, M = J^T W S W J
+//!
+//! to first order (the sandwich formula; White, Econometrica 48, 817 (1980)); where W S is one number, as for the right
+//! loss, C = W S F^-1, which is the Cramer-Rao bound. Two ways to F and M:
+//!
+//! * dense: all free parameters, from changes of images along each ([`dense`]); exact, for small problems;
+//! * local: position, height and width of an atom and of its neighbours, from patches ([`local`]); atoms further away
+//!   and parameters that many atoms share count as known. Its cost grows with the number of atoms only.
+
+mod dense;
+mod local;
+mod noise;
+mod solve;
+
+use super::plan::{Plan, Recipe};
+use super::reconstruction::Reconstruction;
+use super::state::State;
+use crate::context::{log, Context};
+use crate::error::{Error, Result};
+use crate::geometry::Vec3;
+use crate::problem::{Observer, Phase, Progress, Waiting};
+use crate::specimen::Atoms;
+use std::time::{Duration, Instant};
+
+/// Progress is told at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Most free parameters of a problem that is solved in full unless told otherwise, and at all.
+const DENSE_AUTOMATIC: usize = 400;
+const DENSE_MOST: usize = 20_000;
+
+/// Which parameters an atom's error takes into account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ErrorMethod {
+    /// Dense for up to 400 free parameters, else local.
+    #[default]
+    Automatic,
+    /// The atom and its neighbours.
+    Local,
+    /// All free parameters.
+    Dense,
+}
+
+/// Where the variance of a pixel's noise is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoiseModel {
+    /// What the series knows: its noise variance, else its counts, else the residuals.
+    #[default]
+    Automatic,
+    /// The noise variance recorded with each image.
+    Variance,
+    /// Poisson counts: I_cal / counts per unit.
+    Counts,
+    /// The variance of each image's residuals: model errors count as noise.
+    Residual,
+}
+
+/// Options of an error estimate.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ErrorOptions {
+    /// Local, dense or automatic.
+    pub method: ErrorMethod,
+    /// Noise of the pixels.
+    pub noise: NoiseModel,
+    /// Neighbours within this distance (A) belong to an atom's cluster; `None`: where orbitals and probes overlap.
+    pub radius: Option<f64>,
+}
+
+/// Standard errors of all atoms.
+#[derive(Debug, Clone)]
+pub struct ErrorEstimate {
+    /// The atoms of the latest state with their standard errors (A); infinite where the data do not determine a
+    /// coordinate.
+    pub atoms: Atoms,
+    /// Standard error of every height that belongs to one atom, in the unit of the images; NaN where heights are shared
+    /// or frozen.
+    pub height_errors: Vec<f64>,
+    /// sqrt(mean over the atoms that are determined of the summed variances of x, y and z), in pm.
+    pub predicted_rmsd_pm: f64,
+    /// Atoms with an infinite error.
+    pub undetermined: usize,
+    /// The method used.
+    pub method: ErrorMethod,
+    /// The noise model used.
+    pub noise: NoiseModel,
+}
+
+/// Variances of one atom: of x, y, z, and of its own height.
+#[derive(Debug, Clone, Copy)]
+struct AtomVariance {
+    position: Vec3,
+    height: f64,
+}
+
+/// What both methods work on.
+struct Estimation<'a> {
+    context: &'a Context,
+    recipe: &'a Recipe,
+    plan: &'a Plan,
+    parameters: &'a [f64],
+    weights: noise::Weights,
+}
+
+impl Reconstruction {
+    /// Standard errors of the atoms of the latest state, which should be that of a finished fit: noise of the images,
+    /// propagated by the derivatives of the model. Errors of the model itself are not part of it, except as far as
+    /// [`NoiseModel::Residual`] takes them for noise. Terms of the host count as nothing. Cancelling gives
+    /// [`Error::Cancelled`].
+    pub fn estimate_errors(&self, options: &ErrorOptions, observer: &mut Observer<'_>) -> Result<ErrorEstimate> {
+        let context = self.context();
+        context.check_process()?;
+        if let Some(radius) = options.radius.filter(|r| !(r.is_finite() && *r > 0.0)) {
+            return Err(Error::range("radius", radius, "a positive number (A)"));
+        }
+        let snapshot = self.snapshot();
+        let state = &*snapshot.state;
+        let method = method_for(options.method, &state.plan)?;
+        let cancel = context.cancel_token();
+        let (began, mut told) = (Instant::now(), Instant::now());
+        let mut tell = |fraction: f64| {
+            if told.elapsed() < TELL_EVERY && fraction < 1.0 {
+                return true;
+            }
+            told = Instant::now();
+            observer(&Progress::of_phase(Phase::Evaluating, fraction, began.elapsed().as_secs_f64()))
+        };
+        let mut waiting = Waiting { cancel: &cancel, tell: &mut tell };
+        let (noise, weights) = noise::weights(options.noise, &state.plan, &state.parameters, &mut waiting)?;
+        let estimation =
+            Estimation { context, recipe: self.recipe(), plan: &state.plan, parameters: &state.parameters, weights };
+        let variances = match method {
+            ErrorMethod::Dense => estimation.dense(&mut waiting)?,
+            _ => estimation.local(options.radius, &mut waiting)?,
+        };
+        waiting.at(1.0, "an error estimate")?;
+        report(state, &variances, method, noise)
+    }
+}
+
+fn method_for(wanted: ErrorMethod, plan: &Plan) -> Result<ErrorMethod> {
+    let free = plan.layout.free_len();
+    if plan.layout.block("positions")?.frozen {
+        let why = "the block positions is frozen: there is nothing to estimate; free it first".into();
+        return Err(Error::NotReady { what: "an error estimate".into(), why });
+    }
+    match wanted {
+        ErrorMethod::Dense if free > DENSE_MOST => Err(Error::range(
+            "free parameters for dense errors",
+            free,
+            format!("at most {DENSE_MOST}; use the local method or freeze blocks"),
+        )),
+        ErrorMethod::Automatic if free <= DENSE_AUTOMATIC => Ok(ErrorMethod::Dense),
+        ErrorMethod::Automatic => Ok(ErrorMethod::Local),
+        method => Ok(method),
+    }
+}
+
+fn report(state: &State, variances: &[AtomVariance], method: ErrorMethod, noise: NoiseModel) -> Result<ErrorEstimate> {
+    let errors: Vec<Vec3> = variances.iter().map(|v| v.position.map(f64::sqrt)).collect();
+    let sums: Vec<f64> = variances.iter().map(|v| v.position.iter().sum::<f64>()).filter(|s| s.is_finite()).collect();
+    let undetermined = errors.len() - sums.len();
+    if undetermined > 0 {
+        log::warning(format!(
+            "{undetermined} of {} atoms have coordinates that the images do not determine; their error is infinite",
+            errors.len()
+        ));
+    }
+    Ok(ErrorEstimate {
+        atoms: state.plan.atoms(&state.parameters)?.with_standard_errors(errors)?,
+        height_errors: variances.iter().map(|v| v.height.sqrt()).collect(),
+        predicted_rmsd_pm: 100.0 * (sums.iter().sum::<f64>() / sums.len() as f64).sqrt(),
+        undetermined,
+        method,
+        noise,
+    })
+}
+
+impl Plan {
+    /// Whether every atom has a height (block 1) or width (block 2) of its own that is free.
+    fn free_per_atom(&self, block: usize) -> bool {
+        let block = &self.layout.blocks[block];
+        !block.frozen && block.len() == self.species.len()
+    }
+}

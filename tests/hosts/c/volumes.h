@@ -1,0 +1,184 @@
+/* Volumes, peaks and atoms from images alone: what comes back, and bad input. */
+#ifndef AET_TESTS_VOLUMES_H
+#define AET_TESTS_VOLUMES_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+enum { VOXELS_Z = 3, VOXELS_Y = 4, VOXELS_X = 5, VOXELS = VOXELS_Z * VOXELS_Y * VOXELS_X };
+
+static int32_t stop_at_two(void *user, const aet_progress *progress)
+{
+    (void)user;
+    return progress->iteration >= 2;
+}
+
+static int32_t stop_at_once(void *user, const aet_progress *progress)
+{
+    (void)user;
+    (void)progress;
+    return 1;
+}
+
+static void check_volume_files(const aet_context *context, const aet_volume *volume, const char *file)
+{
+    aet_volume *copy = NULL;
+    aet_dataset *dataset = NULL;
+    int64_t shape[3] = {0, 0, 0};
+    expect("volume written", aet_volume_write(volume, file, NULL, NULL), AET_OK, "");
+    expect("volume read", aet_volume_read(context, file, 0, NULL, NULL, &copy), AET_OK, "");
+    expect("its shape", aet_volume_shape(copy, shape), AET_OK, "");
+    check("shape and voxel size survive", shape[0] == VOXELS_Z && shape[1] == VOXELS_Y && shape[2] == VOXELS_X &&
+                                              aet_volume_voxel_size(copy) > 0.4999 &&
+                                              aet_volume_voxel_size(copy) < 0.5001);
+
+    /* The same file as a stack of images. */
+    const double angles[VOXELS_Z] = {-10, 0, 10};
+    const int64_t count = VOXELS_Z;
+    const aet_const_view angles_view = aet_const_view_c(angles, AET_DTYPE_F64, 1, &count);
+    aet_frames frames;
+    aet_dataset_options options;
+    (void)aet_frames_init(&frames, sizeof frames);
+    (void)aet_dataset_options_init(&options, sizeof options);
+    frames.angles_deg = &angles_view;
+    frames.tilt_axis = AET_TILT_AXIS_Y;
+    expect("dataset from a file", aet_dataset_create_from_file(context, &options, file, &frames, NULL, NULL, &dataset),
+           AET_OK, "");
+    check("its images", aet_dataset_image_count(dataset) == VOXELS_Z && aet_dataset_rows(dataset) == VOXELS_Y &&
+                            aet_dataset_columns(dataset) == VOXELS_X && aet_dataset_pixel_size(dataset) > 0.4999);
+    aet_dataset *other = NULL;
+    const int64_t two = 2;
+    const aet_const_view too_few = aet_const_view_c(angles, AET_DTYPE_F64, 1, &two);
+    frames.angles_deg = &too_few;
+    expect("dataset with too few angles",
+           aet_dataset_create_from_file(context, &options, file, &frames, NULL, NULL, &other), AET_ERROR_SHAPE,
+           "angles_deg");
+    expect("dataset from no file",
+           aet_dataset_create_from_file(context, &options, "no such.mrc", &frames, NULL, NULL, &other), AET_ERROR_FILE,
+           "no such.mrc");
+
+    FILE *stream = fopen(file, "r+b");
+    check("file opened", stream != NULL);
+    if (stream != NULL) {
+        const unsigned char huge[4] = {0, 0, 0xff, 0};
+        fseek(stream, 8, SEEK_SET);
+        fwrite(huge, 1, sizeof huge, stream);
+        fclose(stream);
+    }
+    aet_volume *none = NULL;
+    expect("header that tells of a huge volume", aet_volume_read(context, file, 0, NULL, NULL, &none),
+           AET_ERROR_TRUNCATED, "cut short");
+    expect("no file", aet_volume_read(context, "no such.mrc", 0, NULL, NULL, &none), AET_ERROR_FILE, "no such.mrc");
+    check("failures write no handle", none == NULL && other == NULL);
+    aet_dataset_free(dataset);
+    aet_volume_free(copy);
+}
+
+static void check_volume_bad_input(const aet_context *context, const aet_const_view *values, const aet_volume *volume,
+                                   const aet_dataset *dataset)
+{
+    aet_volume *none = NULL;
+    aet_atoms *atoms = NULL;
+    expect("voxel size 0", aet_volume_create(context, values, 0, &none), AET_ERROR_RANGE, "voxel_size");
+    expect("no values", aet_volume_create(context, NULL, 1, &none), AET_ERROR_NULL, "values");
+    expect("shape of nothing", aet_volume_shape(NULL, NULL), AET_ERROR_NULL, "volume");
+    expect("no place for the shape", aet_volume_shape(volume, NULL), AET_ERROR_NULL, "shape");
+    float few[2] = {0, 0};
+    const int64_t two = 2;
+    const aet_view out = aet_view_c(few, AET_DTYPE_F32, 1, &two);
+    expect("too small a place", aet_volume_copy_to(volume, &out), AET_ERROR_SHAPE, "out");
+
+    aet_sirt_options sirt;
+    (void)aet_sirt_options_init(&sirt, sizeof sirt);
+    sirt.voxel_size = 9;
+    expect("voxels larger than pixels", aet_volume_create_sirt(context, dataset, &sirt, NULL, NULL, &none),
+           AET_ERROR_RANGE, "voxel_size");
+    (void)aet_sirt_options_init(&sirt, sizeof sirt);
+    sirt.background = 7;
+    expect("unknown background", aet_volume_create_sirt(context, dataset, &sirt, NULL, NULL, &none),
+           AET_ERROR_UNKNOWN_OPTION, "AET_BACKGROUND_NONE = 1");
+    expect("reconstruction of nothing", aet_volume_create_sirt(context, NULL, NULL, NULL, NULL, &none), AET_ERROR_NULL,
+           "dataset");
+
+    aet_trace_options trace;
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.species = 200;
+    expect("species 200", aet_volume_trace(volume, &trace, NULL, NULL, &atoms), AET_ERROR_RANGE, "species");
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.smoothing = -1;
+    expect("smoothing -1", aet_volume_trace(volume, &trace, NULL, NULL, &atoms), AET_ERROR_RANGE, "smoothing");
+
+    aet_find_options find;
+    (void)aet_find_options_init(&find, sizeof find);
+    find.weak = 2;
+    expect("weak 2", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms), AET_ERROR_RANGE, "weak");
+    (void)aet_find_options_init(&find, sizeof find);
+    find.max_cycles = -1;
+    expect("-1 cycles", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms), AET_ERROR_RANGE,
+           "max_cycles");
+    check("failures write no handle", none == NULL && atoms == NULL);
+}
+
+/* `dataset` shows `true_atoms`. */
+static void check_volumes(const aet_context *context, const aet_dataset *dataset, const aet_atoms *true_atoms,
+                          const char *file)
+{
+    printf("# volumes\n");
+    const int64_t shape[3] = {VOXELS_Z, VOXELS_Y, VOXELS_X};
+    float values[VOXELS], back[VOXELS];
+    for (int i = 0; i < VOXELS; i++) {
+        values[i] = (float)(i % 7);
+    }
+    const aet_const_view view = aet_const_view_c(values, AET_DTYPE_F32, 3, shape);
+    const aet_view out = aet_view_c(back, AET_DTYPE_F32, 3, shape);
+    aet_volume *volume = NULL;
+    expect("volume", aet_volume_create(context, &view, 0.5, &volume), AET_OK, "");
+    expect("its values", aet_volume_copy_to(volume, &out), AET_OK, "");
+    check("values come back", memcmp(values, back, sizeof values) == 0 && aet_volume_residual_count(volume) == 0);
+    check_volume_files(context, volume, file);
+    check_volume_bad_input(context, &view, volume, dataset);
+    aet_volume_free(volume);
+    aet_volume_free(volume);
+
+    aet_sirt_options sirt;
+    aet_volume *tomogram = NULL, *short_one = NULL, *none = (aet_volume *)&view;
+    (void)aet_sirt_options_init(&sirt, sizeof sirt);
+    expect("SIRT", aet_volume_create_sirt(context, dataset, &sirt, NULL, NULL, &tomogram), AET_OK, "");
+    double residuals[25];
+    const int64_t iterations = 25;
+    const aet_view residuals_view = aet_view_c(residuals, AET_DTYPE_F64, 1, &iterations);
+    expect("its residuals", aet_volume_copy_residuals(tomogram, &residuals_view), AET_OK, "");
+    check("residuals fall", residuals[24] < 0.5 * residuals[0]);
+    expect("SIRT stopped", aet_volume_create_sirt(context, dataset, NULL, stop_at_two, NULL, &short_one), AET_CANCELLED,
+           "");
+    check("what was done is kept", aet_volume_residual_count(short_one) == 2);
+    expect("SIRT stopped at once", aet_volume_create_sirt(context, dataset, NULL, stop_at_once, NULL, &none),
+           AET_CANCELLED, "");
+    check("nothing done, nothing kept", none == NULL || aet_volume_residual_count(none) == 1);
+
+    aet_find_options find;
+    aet_atoms *peaks = NULL, *found = NULL;
+    expect("peaks", aet_volume_trace(tomogram, NULL, NULL, NULL, &peaks), AET_OK, "");
+    check("there are peaks", aet_atoms_count(peaks) > 0);
+    (void)aet_find_options_init(&find, sizeof find);
+    find.sirt = &sirt;
+    find.species = 14;
+    expect("atoms found", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &found), AET_OK, "");
+    aet_comparison comparison;
+    memset(&comparison, 0, sizeof comparison);
+    comparison.struct_size = sizeof comparison;
+    expect("compared", aet_atoms_compare(found, true_atoms, NULL, &comparison, NULL), AET_OK, "");
+    check("all atoms were found", comparison.missing == 0 && comparison.extra == 0);
+    aet_atoms_free(found);
+    aet_atoms_free(peaks);
+    aet_volume_free(none);
+    aet_volume_free(short_one);
+    aet_volume_free(tomogram);
+    check("getters of a NULL volume", aet_volume_residual_count(NULL) == 0 && !(aet_volume_voxel_size(NULL) > 0));
+    aet_volume_free(NULL);
+}
+
+#endif

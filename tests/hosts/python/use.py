@@ -1,0 +1,577 @@
+"""Good use from Python: what goes in comes back, whatever its type and memory order, and threads do not disturb it.
+
+    python3 tests/hosts/python/use.py DATA SCRATCH
+
+DATA is a data folder with true atoms, SCRATCH an existing folder to write to.
+"""
+
+import gc
+import itertools
+import logging
+import pathlib
+import sys
+import threading
+import time
+
+import numpy as np
+
+import aet
+from aet._arrays import input_view
+from checks import check, finish, run
+from problem import (
+    ATOMS,
+    COLUMNS,
+    GEOMETRY,
+    IMAGES,
+    MEASURED,
+    POSITIONS,
+    ROTATIONS,
+    ROWS,
+    TILTS,
+    TILT,
+    long_reconstruction,
+    runs,
+    small_reconstruction,
+    small_series,
+)
+
+DATA, SCRATCH = map(pathlib.Path, sys.argv[1:])
+
+
+# ---- arrays ----
+
+
+def laid_out(values):
+    """The same values in every memory order that NumPy knows, by name."""
+    wide = np.zeros((2 * values.shape[0], values.shape[1] + 3, 3 * values.shape[2]), values.dtype)
+    wide[::2, 2:-1, ::3] = values
+    padded = np.zeros(values.shape, [("flag", values.dtype), ("pixel", values.dtype)])
+    padded["pixel"] = values
+    return {
+        "C order": np.ascontiguousarray(values),
+        "Fortran order": np.asfortranarray(values),
+        "axes moved": np.ascontiguousarray(np.moveaxis(values, 0, -1)).transpose(2, 0, 1),
+        "negative strides": np.ascontiguousarray(values[::-1, ::-1, ::-1])[::-1, ::-1, ::-1],
+        "every second of a larger one": wide[::2, 2:-1, ::3],
+        "a field of a record": padded["pixel"],
+    }
+
+
+def every_type_and_memory_order_is_taken_as_it_is():
+    whole = np.abs(np.round(50 * MEASURED))
+    for dtype in ("f4", "f8", "u1", "u2", "u4", "i2", "i4"):
+        for order, images in laid_out(whole.astype(dtype)).items():
+            copied = input_view(images, "images").array is not images
+            check(
+                f"{images.dtype} in {order}, without a copy",
+                not copied and (small_series(images).images == whole).all(),
+            )
+    others = {
+        "int64": whole.astype("i8"),
+        "float16": whole.astype("f2"),
+        "big-endian": whole.astype(">f8"),
+        "bool": whole > 5,
+        "a list": whole.tolist(),
+    }
+    for name, images in others.items():
+        check(f"{name} is converted", (small_series(images).images == np.asarray(images)).all())
+    odd = np.frombuffer(b"\0" + whole.astype("f4").tobytes(), np.uint8)[1:].view("f4").reshape(whole.shape)
+    check("unaligned memory is copied", (small_series(odd).images == whole).all())
+    repeated = np.broadcast_to(whole[0], whole.shape)
+    check("strides of 0 repeat", (small_series(repeated).images == repeated).all())
+    frozen = whole.copy()
+    frozen.flags.writeable = False
+    check("a read-only array is read", (small_series(frozen).images == whole).all())
+
+
+def results_go_into_any_array():
+    recon = small_reconstruction()
+    wanted = recon.predict()
+    for dtype in ("f4", "f8"):
+        for order, out in laid_out(np.full(wanted.shape, np.nan, dtype)).items():
+            same = recon.predict(out=out) is out and (out == wanted.astype(dtype)).all()
+            check(f"predicted into {np.dtype(dtype)} in {order}", same)
+    x = np.repeat(recon.parameters, 2)[::-1][1::2][::-1]
+    check("strided parameters", recon.loss(x) == recon.loss())
+    check("parameters in single precision are taken", np.isfinite(recon.loss(recon.parameters.astype("f4"))))
+    gradient, losses = np.zeros(x.size), np.zeros(IMAGES)
+    loss, returned = recon.loss_and_gradient(gradient=gradient, image_losses=losses)
+    check(
+        "gradient into an array of one's own",
+        returned is gradient and gradient.any() and np.isclose(losses.mean(), loss),
+    )
+
+
+def a_series_gives_back_what_it_was_given():
+    drift, mask = np.stack([np.arange(IMAGES), -np.arange(IMAGES)], 1), MEASURED > np.median(MEASURED)
+    variance = np.linspace(1, 2, IMAGES)
+    series = small_series(
+        drift=drift, mask=mask, noise_variance=variance, counts_per_unit=3, energy_ev=2e5, semiangle_mrad=21
+    )
+    images = np.where(mask, MEASURED, 0).astype("f4")
+    given = dict(
+        images=images,
+        drift=drift,
+        mask=mask,
+        noise_variance=variance,
+        counts_per_unit=np.full(IMAGES, 3.0),
+        tilt=TILT,
+        section=GEOMETRY["section"],
+        defocus=GEOMETRY["defocus"],
+        excluded=np.zeros(IMAGES, bool),
+    )
+    for name, values in given.items():
+        column = getattr(series, name)
+        check(f"{name} as {column.dtype}", column.shape == np.shape(values) and (column == values).all(), column)
+    check("rotations", np.allclose(series.rotations, ROTATIONS, atol=1e-12))
+    check("angles of the order zyx", np.allclose(series.angles_deg[:, 1], -30.0 * (TILT - 1)), series.angles_deg)
+    check(
+        "numbers",
+        (
+            series.rows,
+            series.columns,
+            series.image_count,
+            series.tilt_count,
+            series.section_count,
+            series.pixel_size,
+            series.energy_ev,
+            series.semiangle_mrad,
+            series.length_unit,
+            len(series),
+        )
+        == (ROWS, COLUMNS, IMAGES, TILTS, 2, 0.5, 2e5, 21, "angstrom", IMAGES),
+    )
+    check("one mask for all", (small_series(mask=mask[0]).mask == mask[0]).all())
+    check("one defocus for all", (small_series(defocus=7).defocus == 7).all())
+    single = aet.TiltSeries(np.ones((3, TILTS, ROWS))[0], angles_deg=[10.0], tilt_axis="x", length_unit="pixel")
+    check("one image, one angle, lengths in pixels", single.image_count == 1 and single.length_unit == "pixel")
+    check("what is not known is NaN", np.isnan(single.energy_ev) and np.isnan(single.noise_variance).all())
+
+
+def atoms_give_back_what_they_were_given():
+    atoms = aet.Atoms(np.asfortranarray(POSITIONS), species=[14, 6, 79, 0], heights=np.arange(1, 5), widths=0.5)
+    check("positions", (atoms.positions == POSITIONS).all() and (atoms.y == POSITIONS[:, 1]).all())
+    check(
+        "species, heights, widths",
+        atoms.species.tolist() == [14, 6, 79, 0]
+        and atoms.height.tolist() == [1, 2, 3, 4]
+        and atoms.width.tolist() == [0.5] * 4,
+    )
+    check("what is not known is NaN", np.isnan(atoms.occupancy).all() and np.isnan(atoms.standard_error).all())
+    check("len and repr", len(atoms) == ATOMS and "4 atoms" in repr(atoms))
+    moved = aet.Atoms(POSITIONS + [0.01, 0, 0.02])
+    comparison = moved.compare(atoms, cutoff=0.5)
+    check(
+        "comparison",
+        comparison.matched == ATOMS
+        and np.allclose(comparison.shift, (-0.01, 0, -0.02))
+        and comparison.rmsd_pm < 1e-6
+        and comparison.errors.shape == (ATOMS, 3)
+        and "4 of 4" in str(comparison),
+    )
+    check("with the rotation removed", moved.compare(atoms, remove_rotation=True).rotation_deg < 1e-5)
+
+
+def a_probe_is_sampled():
+    probe = aet.Probe(300e3, 20, defocus=10, c30=1e4, source_size=0.2, aperture="hard")
+    intensity, wave = probe.intensity((32, 48), 0.3, depth=5), probe.wave((32, 48), 0.3, position=(1, -2))
+    check("intensity sums to 1", intensity.shape == (32, 48) and abs(intensity.sum() - 1) < 1e-12)
+    check("wave is normalised", wave.dtype == complex and abs((abs(wave) ** 2).sum() * wave.size - 1) < 1e-12)
+    check("numbers of the probe", probe.defocus == 10 and abs(probe.wavelength - 0.0196875) < 1e-6, probe.wavelength)
+
+
+# ---- reconstructions ----
+
+
+def evaluations_agree_with_each_other():
+    recon = small_reconstruction()
+    x, losses = recon.parameters, np.zeros(IMAGES)
+    loss, gradient = recon.loss_and_gradient(x)
+    check("the loss alone", recon.loss(x, image_losses=losses) == loss and np.isclose(losses.mean(), loss, rtol=1e-13))
+    parts = [recon.loss_and_gradient(x, [image, image + 3]) for image in range(3)]
+    check("losses of subsets", np.isclose(np.mean([part for part, _ in parts]), loss, rtol=1e-13))
+    check("gradients of subsets", np.allclose(np.mean([part for _, part in parts], 0), gradient, rtol=1e-12))
+    chosen = np.array([1, 4])
+    check("a mask of images", recon.loss(x, np.isin(np.arange(IMAGES), chosen)) == recon.loss(x, chosen))
+    check("predicted subset", (recon.predict(x, chosen) == recon.predict(x)[chosen]).all())
+    check(
+        "pull-back of the residuals is the gradient",
+        np.allclose(recon.pull_back(x, (recon.predict(x) - MEASURED) / MEASURED.size), gradient, rtol=1e-6),
+    )
+    step = 1e-5 * np.random.default_rng(1).standard_normal(x.size) * recon.parameter_scale
+    slope = (recon.loss(x + step) - recon.loss(x - step)) / 2
+    check("central difference", np.isclose(slope, gradient @ step, rtol=1e-6), (slope, gradient @ step))
+    check("the reconstruction stayed as it is", (recon.parameters == x).all() and recon.generation == 1)
+
+
+def second_order_agrees_with_first():
+    recon = small_reconstruction()
+    x = recon.parameters
+    direction = np.full_like(x, 0.01)
+    change = recon.push_forward(x, direction)
+    product = recon.gauss_newton_product(x, direction)
+    check("the product is J'J", np.isclose(direction @ product, np.sum(change**2) / change.size, rtol=1e-12))
+    step = (recon.predict(x + 1e-4 * direction) - recon.predict(x - 1e-4 * direction)) / 2e-4
+    check("the change is the derivative", np.abs(step - change).max() < 1e-6 * np.abs(change).max())
+    check("the diagonal is positive", np.all(recon.gauss_newton_diagonal(probes=3) > 0))
+    first = recon.generation
+    recon.freeze("heights")
+    heights = 3 * ATOMS + np.arange(ATOMS)
+    wanted = np.delete(np.arange(x.size), heights)
+    check("indices follow a frozen block", np.array_equal(recon.index_map(first), wanted))
+
+
+def errors_are_estimated():
+    recon = small_reconstruction()
+    estimate = recon.estimate_errors()
+    bars = estimate.atoms.standard_error
+    check("an error for every coordinate", bars.shape == (ATOMS, 3) and np.all(bars > 0))
+    mean = 100 * np.sqrt(np.mean(np.sum(bars**2, axis=1)))
+    check("their mean is the predicted RMSD", np.isclose(estimate.predicted_rmsd_pm, mean, rtol=1e-9), estimate)
+    check("nothing is undetermined", estimate.undetermined == 0 and estimate.noise == "residual", estimate)
+    dense = recon.estimate_errors(method="dense")
+    check("all parameters at once", dense.method == "dense" and dense.predicted_rmsd_pm > 0)
+
+
+def optimizers_have_names():
+    losses = {}
+    for name in ("lbfgs", "conjugate_gradient", "levenberg_marquardt"):
+        recon = small_reconstruction()
+        recon.run(optimizer=name, max_iterations=60)
+        losses[name] = recon.history["loss"][-1]
+    check("optimisers agree", max(losses.values()) <= 1.05 * min(losses.values()) + 1e-9, losses)
+
+
+def terms_are_part_of_the_loss():
+    recon = small_reconstruction()
+    x = recon.parameters
+    before, slope = recon.loss_and_gradient(x)
+    seen = []
+
+    def spring(values, gradient):
+        seen.append(values)
+        if gradient is not None:
+            gradient[...] = values
+        return 0.5 * np.sum(values**2)
+
+    recon.add_term("positions", spring, 0.5)
+    loss, gradient = recon.loss_and_gradient(x)
+    check("a term sees its block", np.array_equal(seen[-1], recon.block("positions")))
+    check("and adds to the loss", np.isclose(loss - before, 0.25 * np.sum(seen[-1] ** 2), rtol=1e-9))
+    check("and to the gradient", np.allclose((gradient - slope)[: 3 * ATOMS], 0.5 * x[: 3 * ATOMS], rtol=1e-6))
+    recon.clear_terms()
+    check("and goes", recon.loss(x) == before)
+
+    def pin(parameters):
+        parameters[2] = 0.25
+
+    recon.set_projection(pin)
+    recon.step()
+    check("a projection acts", recon.parameters[2] == 0.25)
+
+
+def parameters_are_blocks():
+    recon = small_reconstruction()
+    blocks = {block.name: block for block in recon.layout}
+    free = [block for block in recon.layout if not block.frozen]
+    check("free blocks", [block.name for block in free] == ["positions", "heights", "widths", "background"], free)
+    check("places", recon.parameters[blocks["positions"].place].tolist() == recon.block("positions").ravel().tolist())
+    check(
+        "frozen blocks have none",
+        blocks["drift"].frozen
+        and blocks["drift"].place is None
+        and blocks["drift"].shape == (IMAGES, 2)
+        and blocks["drift"].unit == "A",
+    )
+    bounds, scale = recon.parameter_bounds, recon.parameter_scale
+    check(
+        "bounds and scale",
+        bounds.shape == (scale.size, 2) and (bounds[:, 0] < bounds[:, 1]).all() and (scale > 0).all(),
+    )
+    recon.set_block("positions", np.asfortranarray(POSITIONS))
+    recon.set_block("drift", 0.25)
+    check("blocks set", (recon.block("positions") == POSITIONS).all() and (recon.block("drift") == 0.25).all())
+    check("drift is in the geometry", (recon.geometry.drift == 0.25).all())
+    before, x = recon.generation, recon.parameters
+    recon.freeze("drift", False)
+    check("freeing a block", recon.generation > before and recon.parameters.size == x.size + 2 * IMAGES)
+    recon.freeze("drift")
+    recon.parameters = x
+    check("parameters set", (recon.parameters == x).all())
+    check("knobs", "lbfgs.memory" in recon.param_names() and recon.get_param("lbfgs.memory") > 0)
+    recon.set_param("lbfgs.memory", 7)
+    check("a knob turned", recon.get_param("lbfgs.memory") == 7)
+
+
+def volumes_and_atoms_from_images_alone():
+    values = np.zeros((9, 10, 11), order="F")
+    values[2:6, 3:7, 4:8] = [[[1], [2], [2], [1]]]
+    values[4, 5, 6] = 7.5
+    volume = aet.Volume(values, 0.5)
+    check("a volume gives back what it was given", np.array_equal(volume.values, values.astype("f4")))
+    check("and its sizes", (volume.shape, volume.voxel_size, volume.residuals.size) == ((9, 10, 11), 0.5, 0))
+    backwards = np.zeros((11, 10, 9))[::-1].T
+    check("into any array", np.array_equal(volume.copy_to(backwards), values))
+    atoms = volume.trace(smoothing=0.3, minimum_distance=1.0, max_atoms=1)
+    wanted = 0.5 * (np.array([6, 5, 4]) - [11 // 2, 10 // 2, 9 // 2])
+    check("its peak is an atom", len(atoms) == 1 and np.abs(atoms.positions[0] - wanted).max() < 0.3, atoms.positions)
+    path = SCRATCH / "volume.mrc"
+    volume.write(path)
+    read = aet.Volume.read(path)
+    check("a file keeps it", np.array_equal(read.values, volume.values) and abs(read.voxel_size - 0.5) < 1e-6)
+
+    series = aet.TiltSeries.read(DATA)
+    tomogram = aet.Volume.sirt(series, iterations=8)
+    check("SIRT lowers the residual", tomogram.residuals.size == 8 and tomogram.residuals[-1] < tomogram.residuals[0])
+    stopped = aet.Volume.sirt(series, iterations=50, progress=lambda p: p.iteration < 2)
+    check("a cancelled one is kept", 0 < stopped.residuals.size < 50)
+    truth = aet.TiltSeries.read_atoms(DATA)
+    found = aet.find_atoms(series, fit={"model": "direct"}, sirt={"iterations": 10})
+    report = found.compare(truth)
+    check("atoms are found from images alone", report.matched >= 0.9 * len(truth), report)
+
+
+def a_run_tells_what_it_does():
+    recon, seen = small_reconstruction(), []
+    outcome = recon.run(max_iterations=20, progress=seen.append)
+    history = recon.history
+    check("outcome", outcome in ("max_iterations", "converged"), outcome)
+    check(
+        "progress",
+        len(seen) >= 2 and seen[-1].phase == "optimizing" and seen[-1].loss == history["loss"][-1],
+        seen[-1:],
+    )
+    check(
+        "history",
+        history["iteration"].tolist() == list(range(1, len(history["loss"]) + 1))
+        and (np.diff(history["loss"]) <= 0).all(),
+    )
+    check("atoms are found", recon.atoms.compare(aet.Atoms(POSITIONS)).rmsd_pm < 1, recon.atoms.positions)
+    check("R factors", recon.r_factors.shape == (IMAGES,) and (recon.r_factors < 0.1).all())
+    check("record", recon.record and isinstance(recon.record, dict))
+    check(
+        "geometry",
+        np.allclose(recon.geometry.rotations, ROTATIONS) and (recon.geometry.defocus == GEOMETRY["defocus"]).all(),
+    )
+    snapshot = recon.snapshot()
+    check(
+        "snapshot",
+        snapshot.iteration == len(history["loss"])
+        and snapshot.loss == history["loss"][-1]
+        and snapshot.generation == recon.generation,
+    )
+    check("memory estimate", recon.memory_estimate > 1000)
+    check("one step more", recon.step() in ("ok", "converged"))
+    recon.close()
+    check("a snapshot outlives its reconstruction", len(snapshot.atoms) == ATOMS)
+
+
+def results_do_not_depend_on_threads():
+    results = []
+    for threads in (1, 2, 3):
+        with aet.Context(threads=threads) as context:
+            recon = small_reconstruction(context)
+            check(f"{context.threads} threads", context.threads == threads)
+        recon.run(max_iterations=5)
+        results.append(recon.parameters)
+    check("the same bits", (results[0] == results[1]).all() and (results[0] == results[2]).all())
+
+
+def a_series_grows_during_a_run():
+    series = small_series()
+    recon = small_reconstruction(series=series, precision="single")
+    tilts = []
+
+    def grow(progress):
+        if progress.iteration == 2 and not tilts:
+            tilts.append(series.append_tilt(MEASURED[:2], rotations=ROTATIONS[:2], defocus=[-20, 20]))
+
+    recon.run(max_iterations=6, loss_tolerance=1e-300, progress=grow)
+    check("the index of the new tilt", tilts == [TILTS], tilts)
+    check("the run took it up", recon.image_count == IMAGES + 2 and recon.history["dataset_version"][-1] == 2)
+    series.replace_tilt(0, MEASURED[:2], rotations=ROTATIONS[:2])
+    series.exclude_tilt(TILTS)
+    check("replaced and excluded", series.version == 4 and series.excluded.sum() == 2)
+    recon.step()
+    check("excluded images have no R factor", np.isnan(recon.r_factors).tolist() == series.excluded.tolist())
+    check("and are not predicted", len(recon.predict()) == IMAGES)
+
+
+# ---- files and log ----
+
+
+def files_keep_everything():
+    folder, series = SCRATCH / "Kippserie mit Ümläuten 傾斜", small_series()
+    series.set_metadata("operator", "Åsa")
+    series.set_metadata("dose", 1.6e5, "e/A^2")
+    seen = []
+    series.write(folder, progress=lambda p: seen.append(p.phase))
+    again = aet.TiltSeries.read(str(folder), progress=lambda p: seen.append(p.phase))
+    check(
+        "a folder with spaces and letters beyond ASCII",
+        (again.images == series.images).all() and (again.rotations == series.rotations).all(),
+    )
+    check("progress of reading and writing", {"reading", "saving"} <= set(seen), seen)
+    check("metadata", again.metadata["operator"] == ("Åsa", "") and again.metadata["dose"].unit == "e/A^2")
+    path = SCRATCH / "Atome ä.xyz"
+    atoms = aet.Atoms(POSITIONS, species=14)
+    atoms.write(path)
+    check("atoms", (aet.Atoms.read(path).positions == POSITIONS).all())
+    path, recon = SCRATCH / "Zustand é.aet", small_reconstruction(series=series)
+    recon.run(max_iterations=3)
+    recon.save(path)
+    again = aet.LocalOrbital.load(path, series, recon.probe)
+    check("a loaded state", isinstance(again, aet.LocalOrbital) and (again.parameters == recon.parameters).all())
+    outcomes = recon.run(max_iterations=3), again.run(max_iterations=3)
+    check("goes on with the same bits", (again.parameters == recon.parameters).all(), outcomes)
+
+
+def messages_go_to_the_logger():
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda message: lines.append((message.levelname, message.getMessage()))
+    logger = logging.getLogger("aet")
+    logger.addHandler(handler)
+    logger.propagate = False
+    radians = lambda: aet.TiltSeries(np.zeros((3, 8, 8)), angles_deg=[-1.0, 0, 1], tilt_axis="y", pixel_size=1)
+    radians()
+    check(
+        "angles in radians: a warning", len(lines) == 1 and lines[0][0] == "WARNING" and "radian" in lines[0][1], lines
+    )
+    aet.set_log("off")
+    radians()
+    check("the log is off", len(lines) == 1, lines)
+    own = []
+    aet.set_log("warning", lambda level, message: own.append(level))
+    radians()
+    check("a function of one's own", own == ["warning"] and len(lines) == 1, (own, lines))
+    aet.set_log()
+    logger.removeHandler(handler)
+
+
+# ---- threads and lifetimes ----
+
+
+def other_threads_go_on_during_a_call():
+    recon, counted, over = long_reconstruction(DATA, aet.Context(threads=1)), [0], threading.Event()
+
+    def count():
+        while not over.is_set():
+            counted[0] += 1
+            time.sleep(0.001)
+
+    worker = threading.Thread(target=count)
+    worker.start()
+    before, began = counted[0], time.monotonic()
+    recon.loss_and_gradient(np.tile(recon.parameters, 1))
+    while time.monotonic() - began < 0.3:
+        recon.loss_and_gradient()
+    check("Python runs during calls", counted[0] - before > 30, counted[0] - before)
+    over.set()
+    worker.join()
+
+
+def snapshots_and_changes_from_a_second_thread():
+    series = small_series()
+    recon = small_reconstruction(series=series, precision="single")
+    begun, over, losses, tilts, problems = threading.Event(), threading.Event(), [], [], []
+
+    def accompany():
+        try:
+            begun.wait(10)
+            tilts.append(series.append_tilt(MEASURED[:1], rotations=ROTATIONS[:1]))
+            series.exclude_tilt(0)
+            while not over.is_set():
+                with recon.snapshot() as snapshot:
+                    losses.append(snapshot.loss)
+                    check_shape = snapshot.atoms.positions.shape == (ATOMS, 3)
+                values = recon.geometry, recon.r_factors, recon.block("drift"), recon.history, recon.layout
+                if not check_shape or len(values) != 5 or not np.isfinite(recon.loss()):
+                    problems.append(values)
+        except aet.AetError as error:
+            if error.name != "AET_ERROR_STALE_PARAMETERS":  # the run took up the tilt between parameters and loss
+                problems.append(error)
+
+    worker = threading.Thread(target=accompany)
+    worker.start()
+    outcome = recon.run(
+        max_iterations=200,
+        loss_tolerance=1e-300,
+        gradient_tolerance=1e-300,
+        progress=lambda p: begun.set() if p.iteration >= 1 else None,
+    )
+    over.set()
+    worker.join()
+    check("the run ends by itself", outcome in ("max_iterations", "converged"), outcome)
+    check("appended and excluded meanwhile", tilts == [TILTS] and series.version == 3, (tilts, series.version))
+    check("snapshots meanwhile", losses and np.isfinite(losses).all() and not problems, (len(losses), problems[:1]))
+    check("the history tells", recon.history["dataset_version"][-1] == 3)
+
+
+def many_threads_evaluate_one_reconstruction():
+    recon = small_reconstruction()
+    x, wanted, wrong = recon.parameters, recon.loss(), []
+
+    def evaluate():
+        wrong.extend(1 for _ in range(50) if recon.loss(x) != wanted)
+
+    workers = [threading.Thread(target=evaluate) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    check("four threads, one answer", not wrong, len(wrong))
+
+
+def objects_are_freed_in_any_order():
+    for order in itertools.permutations(range(5)):
+        context = aet.Context(threads=1)
+        recon = small_reconstruction(context)
+        objects = [context, recon.series, recon.probe, recon, recon.snapshot()]
+        for index in order:
+            objects[index].close()
+            objects[index].close()
+    check("each of 120 orders", all(thing.closed and "closed" in repr(thing) for thing in objects))
+    recon = small_reconstruction()
+    recon.series.close(), recon.probe.close()
+    check("a reconstruction outlives what it was made of", runs(recon))
+
+
+def the_garbage_collector_frees():
+    for _ in range(300):
+        recon = small_reconstruction()
+        recon.me = recon  # a cycle, which only the collector can undo
+        recon.atoms, recon.snapshot(), recon.loss()
+    gc.collect()
+    survivor = small_reconstruction()
+    outcome = survivor.run(max_iterations=3, progress=lambda p: gc.collect() >= 0)
+    check("storm survived", outcome in ("max_iterations", "converged"))
+    leftover = sum(isinstance(thing, aet.Reconstruction) for thing in gc.get_objects())
+    check("nothing is left but the survivor and the last", leftover <= 2, leftover)
+
+
+run(
+    every_type_and_memory_order_is_taken_as_it_is,
+    results_go_into_any_array,
+    a_series_gives_back_what_it_was_given,
+    atoms_give_back_what_they_were_given,
+    a_probe_is_sampled,
+    evaluations_agree_with_each_other,
+    second_order_agrees_with_first,
+    errors_are_estimated,
+    optimizers_have_names,
+    terms_are_part_of_the_loss,
+    parameters_are_blocks,
+    volumes_and_atoms_from_images_alone,
+    a_run_tells_what_it_does,
+    results_do_not_depend_on_threads,
+    a_series_grows_during_a_run,
+    files_keep_everything,
+    messages_go_to_the_logger,
+    other_threads_go_on_during_a_call,
+    snapshots_and_changes_from_a_second_thread,
+    many_threads_evaluate_one_reconstruction,
+    objects_are_freed_in_any_order,
+    the_garbage_collector_frees,
+)
+finish()
