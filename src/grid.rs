@@ -7,17 +7,25 @@ pub fn frequencies(n: usize, pixel: f64) -> Vec<f64> {
     (0..n).map(|i| if i < n.div_ceil(2) { i as f64 * step } else { (i as f64 - n as f64) * step }).collect()
 }
 
-/// The smallest even product of 2, 3 and 5 that is not below `n`.
+/// The even size from `n` on whose square transforms fastest: a product of 2, 3, 5 and at most one 7. Measured with
+/// vectorised transforms: each 5 or 7 costs a tenth more than as many points made of twos, a 3 about 3 %; multiples of 25
+/// with few twos take twice as long as their neighbours (450 points more than 512).
 pub fn fast_size(n: usize) -> usize {
-    let smooth = |mut m: usize| {
-        for prime in [2, 3, 5] {
-            while m.is_multiple_of(prime) {
-                m /= prime;
+    let work = |m: usize| {
+        let (mut rest, mut powers) = (m, [0i32; 4]);
+        for (prime, power) in [2, 3, 5, 7].into_iter().zip(&mut powers) {
+            while rest.is_multiple_of(prime) {
+                rest /= prime;
+                *power += 1;
             }
         }
-        m == 1
+        let [two, three, five, seven] = powers;
+        let fast = rest == 1 && two > 0 && seven < 2 && (five < 2 || two > 3);
+        fast.then(|| (m * m) as f64 * (1.0 + 0.03 * f64::from(three) + 0.1 * f64::from(five + seven)))
     };
-    (n.max(2)..).find(|&m| m.is_multiple_of(2) && smooth(m)).unwrap_or(n)
+    let n = n.max(2);
+    let sizes = (n..=n + n / 3 + 2).filter_map(|m| work(m).map(|work| (work, m)));
+    sizes.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(n, |(_, m)| m)
 }
 
 /// Pixel index (0-based) on which the origin falls, for odd and even sizes alike.
@@ -36,7 +44,11 @@ mod tests {
     }
 
     #[test]
-    fn fast_sizes_are_even_and_smooth() {
-        assert_eq!([1, 2, 7, 88, 97, 145, 511].map(fast_size), [2, 2, 8, 90, 100, 150, 512]);
+    fn fast_sizes_are_even_smooth_and_near() {
+        assert_eq!([1, 2, 7, 88, 97, 145, 441, 511].map(fast_size), [2, 2, 8, 90, 108, 160, 448, 512]);
+        for n in 2..5000 {
+            let m = fast_size(n);
+            assert!(m >= n && m.is_multiple_of(2) && m <= n + n / 5 + 6, "{n} {m}");
+        }
     }
 }

@@ -161,7 +161,6 @@ impl Recipe {
             (0..series.tilts).map(|t| series.angle_order.rotation(&blocks.angles_of(parameters, t))).collect();
         self.check_depth(&version, &positions, &rotations)?;
         let (width_min, width_max) = self.options.width_bounds(series.pixel_size);
-        // Room for widths that shrink in the fit.
         let narrowest = parameters[blocks.widths.clone()].iter().copied().fold(width_max, f64::min);
         let model_options = LocalOrbitalOptions {
             interaction: self.interaction(&version)?,
@@ -169,7 +168,7 @@ impl Recipe {
             width_groups: width_groups.clone(),
             cutoff: self.options.cutoff,
             width_max,
-            narrowest: 0.5 * narrowest.max(width_min),
+            narrowest: narrowest.max(width_min),
         };
         let simd = self.context.simd();
         let model = LocalOrbital::<T>::new(series, &positions, &rotations, &model_options, simd)?;

@@ -41,13 +41,15 @@ impl Real for f32 {
     /// 2^i times the Taylor polynomial of the rest, |rest| <= ln 2 / 2: relative error about 2e-7.
     #[inline(always)]
     fn exp_lanes<const W: usize>(x: &mut [Self; W]) {
+        // In t + 1.5 * 2^23 the lowest bits hold the nearest integer; a cast would be done lane by lane.
+        const ROUND: f32 = 12_582_912.0;
         for v in x.iter_mut() {
             let t = v.max(-87.0) * std::f32::consts::LOG2_E;
-            let i = (t - 0.5) as i32; // truncation of t - 1/2 rounds t <= 0 to the nearest integer
-            let f = (t - i as f32) * std::f32::consts::LN_2;
+            let i = t + ROUND;
+            let f = (t - (i - ROUND)) * std::f32::consts::LN_2;
             let p = 1.0 / 120.0 + f * (1.0 / 720.0 + f * (1.0 / 5040.0));
             let p = 1.0 + f * (1.0 + f * (0.5 + f * (1.0 / 6.0 + f * (1.0 / 24.0 + f * p))));
-            *v = p * f32::from_bits(((i + 127) as u32) << 23);
+            *v = p * f32::from_bits((i.to_bits() << 23).wrapping_add(127 << 23));
         }
     }
 }
@@ -76,15 +78,17 @@ impl Real for f64 {
     fn exp_lanes<const W: usize>(x: &mut [Self; W]) {
         const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
         const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+        const ROUND: f64 = 6_755_399_441_055_744.0;
         for v in x.iter_mut() {
             let t = v.max(-87.0);
-            let i = (t * std::f64::consts::LOG2_E - 0.5) as i64 as f64;
+            let rounded = t * std::f64::consts::LOG2_E + ROUND;
+            let i = rounded - ROUND;
             let f = (t - i * LN_2_HIGH) - i * LN_2_LOW;
             let mut p = 1.0;
             for n in (1..=14).rev() {
                 p = 1.0 + f * p / n as f64;
             }
-            *v = p * f64::from_bits(((i as i64 + 1023) as u64) << 52);
+            *v = p * f64::from_bits((rounded.to_bits() << 52).wrapping_add(1023 << 52));
         }
     }
 }

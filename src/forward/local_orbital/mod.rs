@@ -130,7 +130,8 @@ pub struct LocalOrbitalOptions {
     pub cutoff: Option<f64>,
     /// Largest width in A^2 that windows are laid out for.
     pub width_max: f64,
-    /// Smallest width in A^2 for which templates keep their error.
+    /// Width in A^2 for which templates are made: their error is smaller for wider orbitals and grows to about three
+    /// times for points.
     pub narrowest: f64,
 }
 
@@ -187,7 +188,7 @@ impl<T: Real> LocalOrbital<T> {
                 slicing: *slicing,
                 mode: *mode,
                 half_width: largest,
-                window: (2.0 * cutoff * (2.0 * options.narrowest).sqrt() / series.pixel_size + 1.0).powi(2),
+                window: (2.0 * cutoff * options.narrowest.sqrt() / series.pixel_size + 1.0).powi(2),
                 narrowest: options.narrowest,
                 simd,
             })?),

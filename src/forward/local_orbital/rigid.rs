@@ -576,14 +576,15 @@ impl<T: Real> RigidWorkspace<T> {
         }
         self.frame.resize(canvas.rows * canvas.columns, T::zero());
         let len = self.spectrum.len();
-        if !slopes {
-            self.slopes.clear();
-        }
         let counts = [images, if slopes { images } else { 0 }, images];
         for (spectra, count) in [&mut self.images, &mut self.slopes, &mut self.residuals].into_iter().zip(counts) {
-            // Tilts with fewer images leave the memory of the others alone.
-            spectra.resize_with(count.max(spectra.len()), || vec![Complex::default(); len]);
-            spectra.iter_mut().take(count).for_each(|s| s.fill(Complex::default()));
+            // What is there stays for tilts with more images; slopes that are not wanted must not be there.
+            let kept = if count == 0 { 0 } else { count.max(spectra.len()) };
+            spectra.resize_with(kept, || vec![Complex::default(); len]);
+        }
+        // Residuals are written, not added to.
+        for spectra in [&mut self.images, &mut self.slopes] {
+            spectra.iter_mut().take(images).for_each(|s| s.fill(Complex::default()));
         }
     }
 }

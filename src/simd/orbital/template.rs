@@ -3,7 +3,7 @@
 //!
 //! The images lie row by row beside each other: row r of image m starts at `(r * M + m) * pitch`.
 
-use super::{finish_sums, profile, row_of, row_of_mut, sum_lanes, OrbitalStamp, OrbitalSums, Real, SimdPath};
+use super::{finish_sums, profile, sum_lanes, OrbitalStamp, OrbitalSums, Real, SimdPath};
 
 /// Most images.
 pub const MAX_TEMPLATES: usize = 32;
@@ -182,10 +182,34 @@ fn gather_any<T: Real, const FUSED: bool>(
     }
 }
 
-/// First value of row `row` of the window in image 0.
+/// Rows of a window, and the place of its first value in image 0.
 #[inline(always)]
-fn row_start<T>(stamp: &OrbitalStamp<T>, row: usize, templates: usize, pitch: usize) -> usize {
-    (stamp.corner.0 as usize + row) * templates * pitch + stamp.corner.1 as usize
+fn window<T, const W: usize>(stamp: &OrbitalStamp<T>, templates: usize, pitch: usize, len: usize) -> (usize, usize) {
+    let rows = (2 * stamp.half_width as usize + 1).min(W);
+    let start = stamp.corner.0 as usize * templates * pitch + stamp.corner.1 as usize;
+    // Once for all rows of all images: below, rows are read and written without a check.
+    assert!(start + (rows * templates - 1) * pitch + W <= len, "a window reaches out of its images");
+    (rows, start)
+}
+
+/// The lanes at `start`.
+///
+/// # Safety
+/// `start + W` must not exceed the length of `image`.
+#[inline(always)]
+unsafe fn lanes<T, const W: usize>(image: &[T], start: usize) -> &[T; W] {
+    // SAFETY: W values from `start` on lie in the slice (contract); [T; W] has their layout.
+    unsafe { &*image.as_ptr().add(start).cast() }
+}
+
+/// As [`lanes`].
+///
+/// # Safety
+/// As for [`lanes`].
+#[inline(always)]
+unsafe fn lanes_mut<T, const W: usize>(image: &mut [T], start: usize) -> &mut [T; W] {
+    // SAFETY: as in `lanes`; the mutable borrow is passed on.
+    unsafe { &mut *image.as_mut_ptr().add(start).cast() }
 }
 
 #[inline(always)]
@@ -199,13 +223,18 @@ fn splat_one<T: Real, const FUSED: bool, const W: usize>(
     profile(stamp.centre.0, stamp.decay, stamp.half_width, &mut dx, &mut gx);
     profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
     let (weights, _) = table.at(stamp.second);
-    for r in 0..(2 * stamp.half_width as usize + 1).min(W) {
-        let g = stamp.height * gy[r];
-        let mut start = row_start(stamp, r, table.templates, pitch);
+    let (rows, mut start) = window::<T, W>(stamp, table.templates, pitch, images.len());
+    let mut g = [T::zero(); W];
+    for of_row in &gy[..rows] {
+        let of_row = stamp.height * *of_row;
+        for k in 0..W {
+            g[k] = of_row * gx[k];
+        }
         for weight in &weights[..table.templates] {
-            let (row, w) = (row_of_mut::<T, W>(images, start), g * *weight);
+            // SAFETY: `window` checked the last row of the last image.
+            let row = unsafe { lanes_mut::<T, W>(images, start) };
             for k in 0..W {
-                row[k] = w.multiply_add::<FUSED>(gx[k], row[k]);
+                row[k] = weight.multiply_add::<FUSED>(g[k], row[k]);
             }
             start += pitch;
         }
@@ -229,11 +258,12 @@ fn weighted_one<T: Real, const FUSED: bool, const W: usize>(
     for k in 0..W {
         along[k] = (change.value + dx[k] * (change.dx + change.radius2 * dx[k])) * gx[k];
     }
-    for r in 0..(2 * stamp.half_width as usize + 1).min(W) {
+    let (rows, mut start) = window::<T, W>(stamp, table.templates, pitch, images.len());
+    for r in 0..rows {
         let across = gy[r] * dy[r] * (change.dy + change.radius2 * dy[r]);
-        let mut start = row_start(stamp, r, table.templates, pitch);
         for (weight, slope) in weights.iter().zip(&slopes).take(table.templates) {
-            let row = row_of_mut::<T, W>(images, start);
+            // SAFETY: `window` checked the last row of the last image.
+            let row = unsafe { lanes_mut::<T, W>(images, start) };
             let (of_along, of_gx) = (*weight * gy[r], *weight * across + *slope * change.depth * gy[r]);
             for k in 0..W {
                 let sum = of_along.multiply_add::<FUSED>(along[k], row[k]);
@@ -257,11 +287,12 @@ fn gather_one<T: Real, const FUSED: bool, const W: usize>(
     let (weights, slopes) = table.at(stamp.second);
     let mut columns = [[T::zero(); W]; 3];
     let mut along = [T::zero(); W];
-    for r in 0..(2 * stamp.half_width as usize + 1).min(W) {
+    let (rows, mut start) = window::<T, W>(stamp, table.templates, pitch, images.len());
+    for r in 0..rows {
         let (mut joined, mut derivative) = ([T::zero(); W], [T::zero(); W]);
-        let mut start = row_start(stamp, r, table.templates, pitch);
         for (weight, slope) in weights.iter().zip(&slopes).take(table.templates) {
-            let row = row_of::<T, W>(images, start);
+            // SAFETY: `window` checked the last row of the last image.
+            let row = unsafe { lanes::<T, W>(images, start) };
             for k in 0..W {
                 joined[k] = weight.multiply_add::<FUSED>(row[k], joined[k]);
                 derivative[k] = slope.multiply_add::<FUSED>(row[k], derivative[k]);
