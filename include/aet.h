@@ -1514,9 +1514,9 @@ typedef struct aet_error_report {
   double predicted_rmsd_pm;
   /** Atoms with a coordinate that the images do not determine; its error is infinite. */
   int64_t undetermined;
-  /** The aet_estimate_method used. */
+  /** An aet_estimate_method, the one used. */
   int32_t method;
-  /** The aet_noise_model used. */
+  /** An aet_noise_model, the one used. */
   int32_t noise;
 } aet_error_report;
 

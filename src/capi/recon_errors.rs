@@ -108,9 +108,9 @@ pub struct aet_error_report {
     pub predicted_rmsd_pm: f64,
     /// Atoms with a coordinate that the images do not determine; its error is infinite.
     pub undetermined: i64,
-    /// The aet_estimate_method used.
+    /// An aet_estimate_method, the one used.
     pub method: i32,
-    /// The aet_noise_model used.
+    /// An aet_noise_model, the one used.
     pub noise: i32,
 }
 

@@ -309,8 +309,8 @@ STRUCTS = {
         ("struct_size", "size_t", "sizeof(aet_error_report), set by the caller."),
         ("predicted_rmsd_pm", "double", "sqrt(mean of the summed variances of x, y and z) over the atoms whose errors are finite, pm (1/100 of the unit of lengths); NaN where there is none."),
         ("undetermined", "int64_t", "Atoms with a coordinate that the images do not determine; its error is infinite."),
-        ("method", "int32_t", "The aet_estimate_method used."),
-        ("noise", "int32_t", "The aet_noise_model used."),
+        ("method", "int32_t", "An aet_estimate_method, the one used."),
+        ("noise", "int32_t", "An aet_noise_model, the one used."),
     ],
     "aet_sirt_options": [
         ("struct_size", "size_t", "sizeof(aet_sirt_options)."),
