@@ -17,7 +17,7 @@ use crate::optics::{DepthInterpolation, DepthRange};
 use crate::simd::{self, DepthTable, Real, SimdPath, MAX_TEMPLATES};
 
 /// Largest error of the interpolation, relative and averaged over foci; images have about a fifth of it.
-const TOLERANCE: f64 = 4e-4;
+const TOLERANCE: f64 = 2e-4;
 
 /// Time of a transform (with its products) per pixel and factor 2 of its length, relative to that of an orbital per pixel
 /// of its window and image, there and back. Measured with 10,000 and 50,000 atoms.
