@@ -1075,6 +1075,85 @@ aet_status aet_recon_pull_back(const aet_recon *recon,
                                const aet_const_view *residuals,
                                double *gradient);
 
+/* ---- Shapes of local orbitals ---- */
+
+/** What the values of a table of aet_orbital_create_table are. */
+enum {
+  /** f, the orbital as images show it. */
+  AET_RADIAL_TABLE_PROJECTED = 0,
+  /** The orbital in space, a function of the distance from the nucleus; f is its integral along the beam. */
+  AET_RADIAL_TABLE_SPATIAL = 1,
+};
+typedef int32_t aet_radial_table;
+
+/**
+ * The shape f of local orbitals H f(rho / sqrt(B)), formula (2) of the LOT paper, a sum of Gaussian terms
+ * f(q) = sum_t w_t exp(-q^2 / s_t). Immutable.
+ */
+typedef struct aet_orbital aet_orbital;
+
+/**
+ * Creates an orbital of n = 1 to 12 Gaussian terms. `weights` `[n]`: w, single ones may be negative, the integral
+ * sum w s must be positive; `widths` `[n]`: s in units of B, 1e-6 to 1e4. One term of weight 1 and width 1 is the
+ * default of local-orbital tomography. AET_ERROR_SHAPE, AET_ERROR_EMPTY, AET_ERROR_RANGE, AET_ERROR_NON_FINITE. Any
+ * thread.
+ */
+aet_status aet_orbital_create_gaussians(const aet_const_view *weights,
+                                        const aet_const_view *widths,
+                                        aet_orbital **orbital);
+
+/**
+ * Creates the projection of the Slater function exp(-r / a), with B = 8 a^2: B is the mean square radius of the
+ * projection, as it is for the Gaussian. f(q) = x K1(x) with x = sqrt(8) q and the Bessel function K1; f(0) = 1. It is
+ * expanded in the fewest Gaussian terms that follow it within `tolerance` (1e-5 to 0.1; 0: 1e-3, with 6 terms).
+ * AET_ERROR_RANGE for another tolerance, AET_ERROR_UNSUPPORTED for one that 12 terms do not reach. Any thread.
+ */
+aet_status aet_orbital_create_slater(double tolerance, aet_orbital **orbital);
+
+/**
+ * Creates an orbital from a table of n >= 4 values. `radii` `[n]`, in units of sqrt(B), begin at 0 and increase;
+ * `values` `[n]`, cubic between the radii and 0 beyond, end at a hundredth of the largest or less. `kind` is an
+ * aet_radial_table. The function is expanded in the fewest Gaussian terms that follow f within `tolerance` of its
+ * largest value (1e-5 to 0.1; 0: 1e-3).
+ *
+ * AET_ERROR_SHAPE, AET_ERROR_NON_FINITE, AET_ERROR_RANGE (radii, last value, tolerance), AET_ERROR_EMPTY (all values
+ * 0), AET_ERROR_UNKNOWN_OPTION (`kind`), AET_ERROR_UNSUPPORTED where 12 terms do not reach the tolerance: steps and rings
+ * need a larger one. Any thread.
+ */
+aet_status aet_orbital_create_table(const aet_const_view *radii,
+                                    const aet_const_view *values,
+                                    int32_t kind,
+                                    double tolerance,
+                                    aet_orbital **orbital);
+
+/** Frees an orbital. NULL is left alone. Any thread. */
+void aet_orbital_free(aet_orbital *orbital);
+
+/** Number of Gaussian terms; 0 for NULL. Any thread. */
+int64_t aet_orbital_term_count(const aet_orbital *orbital);
+
+/**
+ * Largest difference of f from the function that was expanded, relative to its largest value; 0 for given terms, NaN for
+ * NULL. Any thread.
+ */
+double aet_orbital_expansion_error(const aet_orbital *orbital);
+
+/**
+ * Copies the terms into `out` `[n,2]`, f32 or f64: weight w and width s (in units of B) of each. AET_ERROR_SHAPE,
+ * AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_orbital_copy_terms(const aet_orbital *orbital, const aet_view *out);
+
+/**
+ * Evaluates f for the width B = `width` (angstrom^2, above 0) at n `radii` rho >= 0 (angstrom): `out` `[n,3]`, f32 or
+ * f64, holds f(rho / sqrt(B)), its derivative with respect to rho (1 / angstrom) and that with respect to B
+ * (1 / angstrom^2). AET_ERROR_SHAPE, AET_ERROR_DTYPE, AET_ERROR_RANGE, AET_ERROR_NON_FINITE. Any thread.
+ */
+aet_status aet_orbital_evaluate(const aet_orbital *orbital,
+                                const aet_const_view *radii,
+                                double width,
+                                const aet_view *out);
+
 /* ---- Local-orbital tomography (LOT) ---- */
 
 /** How probe and atoms interact in an image. */
@@ -1178,6 +1257,8 @@ typedef struct aet_lot_options {
   int32_t mode;
   /** 0. */
   int32_t reserved;
+  /** Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options. */
+  const aet_orbital *orbital;
 } aet_lot_options;
 
 /**
@@ -1188,7 +1269,7 @@ aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
 
 /**
  * Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
- * slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
+ * slices of the orbitals H exp(-r^2 / B) of their atoms (or of another shape: member `orbital`), seen through the probe of the slice, times a scale, plus a
  * background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
  *
  * `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of

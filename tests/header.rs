@@ -23,6 +23,7 @@ const FIRST: &[&str] = &[
     "dataset_metadata",
     "probe",
     "recon",
+    "orbital",
     "lot",
     "recon_options",
     "recon_run",

@@ -3,13 +3,12 @@
 mod common;
 
 use aet::check;
-use aet::context::Context;
 use aet::forward::local_orbital::reference::Reference;
-use aet::forward::local_orbital::{DepthMode, Interaction, Sharing, Slicing};
+use aet::forward::local_orbital::{DepthMode, Interaction, Orbital, Sharing, Slicing};
 use aet::problem::Want;
 use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use aet::simd::SimdPath;
-use common::{atoms, moved, noise, series};
+use common::{atoms, free_reconstruction, noise, series};
 
 const BLOCKS: [&str; 9] =
     ["positions", "heights", "widths", "drift", "depth_offset", "defocus", "angles", "scale", "background"];
@@ -33,27 +32,6 @@ fn options((model, slicing, mode): Model, loss: LossChoice, precision: Precision
         width_start: Some(0.6),
         ..Default::default()
     }
-}
-
-/// A reconstruction with every block freed that the model allows, moved away from special values.
-fn free_reconstruction(context: &Context, options: &LotOptions) -> Reconstruction {
-    let series = series(3, 2, 41, 38);
-    let recon = Reconstruction::local_orbital(context, &series, Some(&common::probe()), &moved(&atoms(), 0.3), options)
-        .unwrap();
-    for block in recon.layout().blocks {
-        if block.locked.is_none() {
-            recon.freeze(block.name, false).unwrap();
-        }
-        let jitter = match block.name {
-            "drift" | "depth_offset" | "defocus" | "angles" => 0.4,
-            "scale" | "heights" | "background" | "widths" => 0.05,
-            _ => 0.0,
-        };
-        let values: Vec<f64> =
-            recon.block(block.name).unwrap().iter().enumerate().map(|(i, v)| v + jitter * (noise(i) - 0.5)).collect();
-        recon.set_block(block.name, &values).unwrap();
-    }
-    recon
 }
 
 /// Worst relative error of each block's gradient against central differences.
@@ -125,8 +103,12 @@ fn single_precision_gradients_are_near_those_of_double() {
 fn fast_model_equals_its_plain_twin() {
     let context = common::context(2);
     for model in [DIRECT, LINEAR, HARD] {
-        for sharing in [Sharing::Atom, Sharing::Species, Sharing::Common] {
-            let mut options = options(model, LossChoice::Mse, Precision::Double);
+        for (sharing, orbital) in [
+            (Sharing::Atom, Orbital::default()),
+            (Sharing::Species, Orbital::slater(None).unwrap()),
+            (Sharing::Common, Orbital::default()),
+        ] {
+            let mut options = LotOptions { orbital, ..options(model, LossChoice::Mse, Precision::Double) };
             (options.height_sharing, options.width_sharing) = (Some(sharing), Some(sharing));
             let series = series(2, 2, 41, 38);
             let probe = common::probe();
@@ -182,6 +164,7 @@ fn twin_images(
         blocks: &blocks,
         height_groups: &groups,
         width_groups: &groups,
+        orbital: &options.orbital,
         interaction: &interaction,
         slices,
     };

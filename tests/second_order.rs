@@ -4,10 +4,9 @@
 mod common;
 
 use aet::check;
-use aet::context::Context;
 use aet::forward::local_orbital::{DepthMode, Sharing, Slicing};
-use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
-use common::{atoms, moved, noise, series};
+use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision};
+use common::{free_reconstruction, noise};
 
 type Model = (LotModel, Slicing, DepthMode);
 
@@ -22,27 +21,6 @@ fn options((model, slicing, mode): Model, loss: LossChoice, precision: Precision
     let height_sharing = Some(Sharing::Atom);
     let (loss, width_start) = (Some(loss), Some(0.6));
     LotOptions { model, slicing, mode, loss, precision, height_sharing, width_start, ..Default::default() }
-}
-
-/// Every block freed that the model allows, moved away from special values.
-fn free_reconstruction(context: &Context, options: &LotOptions) -> Reconstruction {
-    let series = series(3, 2, 41, 38);
-    let start = moved(&atoms(), 0.3);
-    let recon = Reconstruction::local_orbital(context, &series, Some(&common::probe()), &start, options).unwrap();
-    for block in recon.layout().blocks {
-        if block.locked.is_none() {
-            recon.freeze(block.name, false).unwrap();
-        }
-        let jitter = match block.name {
-            "drift" | "depth_offset" | "defocus" | "angles" => 0.4,
-            "scale" | "heights" | "background" | "widths" => 0.05,
-            _ => 0.0,
-        };
-        let old = recon.block(block.name).unwrap();
-        let new: Vec<f64> = old.iter().enumerate().map(|(i, v)| v + jitter * (noise(i) - 0.5)).collect();
-        recon.set_block(block.name, &new).unwrap();
-    }
-    recon
 }
 
 fn random(n: usize, seed: usize) -> Vec<f64> {

@@ -4,6 +4,7 @@
 //! `cargo run --release --example make_data [-- FOLDER]`
 
 use aet::context::{Context, ContextOptions};
+use aet::forward::local_orbital::Orbital;
 use aet::geometry::rotation_about;
 use aet::io::{dataset_folder, xyz};
 use aet::optics::ProbeOptions;
@@ -30,6 +31,7 @@ fn make(context: &Context, folder: &Path, set: &Set) -> Result<()> {
     let truth = silicon(positions.clone())?;
     let step = 138.0 / (set.tilts - 1) as f64;
     let plan = SeriesPlan {
+        orbital: Orbital::default(),
         rows: set.pixels,
         columns: set.pixels,
         pixel_size: 0.34,

@@ -13,6 +13,7 @@
 
 use aet::context::{Context, ContextOptions};
 use aet::dataset::TiltSeries;
+use aet::forward::local_orbital::Orbital;
 use aet::geometry::rotation_about;
 use aet::io::dataset_folder::{self, Which};
 use aet::optics::{Probe, ProbeOptions};
@@ -83,6 +84,7 @@ fn ball(context: &Context, atoms: usize, name: &'static str) -> Result<Problem> 
     let size = (diameter / 0.34 * 1.26) as usize / 2 * 2;
     let noisy = name == "ball-noise";
     let plan = SeriesPlan {
+        orbital: Orbital::default(),
         rows: size,
         columns: size,
         pixel_size: 0.34,

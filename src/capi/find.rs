@@ -10,7 +10,7 @@ use super::progress::aet_progress_fn;
 use super::status::aet_status;
 use super::volume::aet_sirt_options;
 use crate::optimize::Termination;
-use crate::reconstruct::{find_atoms, FindOptions, LotOptions};
+use crate::reconstruct::{find_atoms, FindOptions};
 use crate::specimen::elements;
 use crate::{Error, Result};
 use std::ffi::c_void;
@@ -90,7 +90,7 @@ impl Host {
             self.count(n.into(), argument).map(|n| if n == 0 { automatic } else { n })
         };
         Ok(FindOptions {
-            fit: LotOptions::try_from(self.options(options.fit)?)?,
+            fit: self.lot_options(options.fit)?,
             sirt: self.options(options.sirt)?.checked(self)?,
             minimum_distance: chosen(options.minimum_distance),
             smoothing: chosen(options.smoothing),

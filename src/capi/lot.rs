@@ -1,14 +1,15 @@
 //! Local-orbital tomography (LOT): its options and its creator
 
 use super::enums::{host_enum, HostEnum};
-use super::guard::guard;
+use super::guard::{guard, Host};
 use super::options::CStruct;
 use super::recon::aet_recon;
 use super::status::aet_status;
-use super::{aet_atoms, aet_context, aet_dataset, aet_probe};
+use super::{aet_atoms, aet_context, aet_dataset, aet_orbital, aet_probe};
 use crate::forward::local_orbital::{DepthMode, Sharing, Slicing};
 use crate::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use crate::{Error, Result};
+use std::ptr;
 
 /// How probe and atoms interact in an image.
 #[repr(i32)]
@@ -150,9 +151,11 @@ pub struct aet_lot_options {
     pub mode: i32,
     /// 0.
     pub reserved: i32,
+    /// Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options.
+    pub orbital: *const aet_orbital,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; i32 members stand in pairs.
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers and a pointer; i32 members stand in pairs.
 unsafe impl CStruct for aet_lot_options {
     const NAME: &'static str = "aet_lot_options";
 
@@ -177,6 +180,7 @@ unsafe impl CStruct for aet_lot_options {
             memory_limit: 0.0,
             mode: 0,
             reserved: 0,
+            orbital: ptr::null(),
         }
     }
 }
@@ -197,10 +201,10 @@ fn chosen(value: f64) -> Option<f64> {
     (value != 0.0).then_some(value)
 }
 
-impl TryFrom<aet_lot_options> for LotOptions {
-    type Error = Error;
-
-    fn try_from(options: aet_lot_options) -> Result<Self> {
+impl Host {
+    /// What the options mean; NULL: the defaults.
+    pub(super) fn lot_options(&self, options: *const aet_lot_options) -> Result<LotOptions> {
+        let options = self.options(options)?;
         let default = LotOptions::default();
         let limit = options.memory_limit;
         if limit.is_nan() || limit < 0.0 {
@@ -238,6 +242,10 @@ impl TryFrom<aet_lot_options> for LotOptions {
                 aet_lot_mode::Slices => DepthMode::Slices,
                 aet_lot_mode::Templates => DepthMode::Templates,
             },
+            orbital: match self.optional_input(options.orbital, "orbital")? {
+                Some(orbital) => orbital.as_ref().clone(),
+                None => default.orbital,
+            },
         })
     }
 }
@@ -250,7 +258,7 @@ pub unsafe extern "C" fn aet_lot_options_init(options: *mut aet_lot_options, str
 }
 
 /// Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
-/// slices of the orbitals H exp(-r^2 / B) of their atoms, seen through the probe of the slice, times a scale, plus a
+/// slices of the orbitals H exp(-r^2 / B) of their atoms (or of another shape: member `orbital`), seen through the probe of the slice, times a scale, plus a
 /// background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
 ///
 /// `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
@@ -278,7 +286,7 @@ pub unsafe extern "C" fn aet_recon_create_lot(
         let series = &host.input(dataset, "dataset")?.series;
         let probe = host.optional_input(probe, "probe")?;
         let start = host.input(start, "start")?;
-        let options = LotOptions::try_from(host.options(options)?)?;
+        let options = host.lot_options(options)?;
         place.set(Reconstruction::local_orbital(context, series, probe.map(AsRef::as_ref), start, &options)?);
         Ok(())
     })
@@ -291,7 +299,6 @@ mod tests {
     use super::super::*;
     use super::*;
     use crate::specimen::Atoms;
-    use std::ptr;
 
     fn fails(scene: &mut Scene, options: aet_lot_options, code: i32, text: &str) {
         assert_eq!(scene.create(&options) as i32, code, "{}", message());
@@ -305,10 +312,9 @@ mod tests {
         let mut options = aet_lot_options { model: 9, ..aet_lot_options::defaults() };
         // SAFETY: a local.
         let status = unsafe { aet_lot_options_init(&raw mut options, size_of::<aet_lot_options>()) };
-        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 88));
-        assert_eq!(LotOptions::try_from(options).unwrap(), LotOptions::default());
+        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 96));
         // SAFETY: NULL is allowed to come.
-        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 88) } as i32, 100);
+        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 96) } as i32, 100);
     }
 
     #[test]

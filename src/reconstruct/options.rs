@@ -1,7 +1,7 @@
 //! Options of local-orbital reconstructions; `None` means automatic.
 
 use crate::error::{Error, Result};
-use crate::forward::local_orbital::{DepthMode, Sharing, Slicing};
+use crate::forward::local_orbital::{DepthMode, Orbital, Sharing, Slicing};
 use serde::{Deserialize, Serialize};
 
 /// How probe and atoms interact.
@@ -57,7 +57,7 @@ pub struct LotOptions {
     pub width_start: Option<f64>,
     /// Smallest width in A^2; `None`: 0.1 pixel^2.
     pub width_min: Option<f64>,
-    /// Largest width in A^2; `None`: 100 pixel^2.
+    /// Largest width in A^2; `None`: 100 pixel^2, over the largest s of the orbital's terms where that is above 1.
     pub width_max: Option<f64>,
     /// Window half width in sqrt(B); `None`: 3.4 in single, 6.2 in double precision.
     pub cutoff: Option<f64>,
@@ -65,6 +65,8 @@ pub struct LotOptions {
     pub memory_limit: Option<u64>,
     /// Slices or templates of the rigid model.
     pub mode: DepthMode,
+    /// Shape of the orbitals.
+    pub orbital: Orbital,
 }
 
 impl Default for LotOptions {
@@ -83,6 +85,7 @@ impl Default for LotOptions {
             cutoff: None,
             memory_limit: None,
             mode: DepthMode::Auto,
+            orbital: Orbital::default(),
         }
     }
 }
@@ -118,6 +121,7 @@ impl LotOptions {
     /// Bounds of the widths for a pixel size.
     pub(super) fn width_bounds(&self, pixel_size: f64) -> (f64, f64) {
         let pixel = pixel_size * pixel_size;
-        (self.width_min.unwrap_or(0.1 * pixel), self.width_max.unwrap_or(100.0 * pixel))
+        let largest = 100.0 * pixel / self.orbital.widest().max(1.0);
+        (self.width_min.unwrap_or(0.1 * pixel), self.width_max.unwrap_or(largest))
     }
 }

@@ -166,6 +166,7 @@ impl Recipe {
             interaction: self.interaction(&version)?,
             height_groups: height_groups.clone(),
             width_groups: width_groups.clone(),
+            orbital: self.options.orbital.clone(),
             cutoff: self.options.cutoff,
             width_max,
             narrowest: narrowest.max(width_min),

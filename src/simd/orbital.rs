@@ -15,14 +15,16 @@ pub struct OrbitalStamp<T> {
     /// First row and column of the window in the padded image.
     pub corner: (u32, u32),
     /// Half width h: the window has 2 h + 1 rows and columns.
-    pub half_width: u32,
+    pub half_width: u16,
+    /// Number of the term of the atom's orbital.
+    pub term: u16,
     /// Number of the atom.
     pub atom: u32,
     /// Centre minus corner in pixels (column, row).
     pub centre: (T, T),
-    /// Height.
+    /// Height of the term.
     pub height: T,
-    /// c = pixel^2 / B.
+    /// c = pixel^2 / B, B the width of the term.
     pub decay: T,
     /// Weight t of the second image, 0..1; with a [`DepthTable`] the depth in its steps.
     pub second: T,
@@ -215,7 +217,7 @@ fn gather_any<T: Real, const FUSED: bool>(
 
 /// Distances to the centre along one axis and exp(-distance^2 c), zero outside the window.
 #[inline(always)]
-fn profile<T: Real, const W: usize>(centre: T, decay: T, half_width: u32, distance: &mut [T; W], gauss: &mut [T; W]) {
+fn profile<T: Real, const W: usize>(centre: T, decay: T, half_width: u16, distance: &mut [T; W], gauss: &mut [T; W]) {
     for k in 0..W {
         distance[k] = T::of(k as f64) - centre;
         gauss[k] = -(distance[k] * distance[k] * decay);
@@ -401,11 +403,12 @@ mod tests {
 
     pub(super) const PITCH: usize = 200;
 
-    pub(super) fn stamps<T: Real>(half_width: u32) -> Vec<OrbitalStamp<T>> {
+    pub(super) fn stamps<T: Real>(half_width: u16) -> Vec<OrbitalStamp<T>> {
         (0..5)
             .map(|i| OrbitalStamp {
                 corner: (3 + i, 7 + 2 * i),
                 half_width,
+                term: 0,
                 atom: i,
                 centre: (T::of(half_width as f64 + 0.3 - 0.1 * i as f64), T::of(half_width as f64 - 0.4)),
                 height: T::of(1.0 + i as f64),

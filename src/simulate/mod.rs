@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{
-    DepthMode, ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, SeriesGeometry, Sharing, Slicing,
+    DepthMode, ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, Orbital, SeriesGeometry, Sharing, Slicing,
 };
 use crate::geometry::{AngleOrder, Mat3};
 use crate::grid;
@@ -27,6 +27,8 @@ pub struct SeriesPlan {
     pub rotations: Vec<Mat3>,
     /// Defocus of every section in A.
     pub foci: Vec<f64>,
+    /// Shape of the orbitals.
+    pub orbital: Orbital,
     /// Width B of all orbitals in A^2.
     pub width: f64,
     /// Counts at the centre of one orbital before the probe blurs it.
@@ -77,6 +79,7 @@ pub fn local_orbital_series(
         interaction,
         height_groups: common.clone(),
         width_groups: common,
+        orbital: plan.orbital.clone(),
         cutoff: None,
         width_max: plan.width,
         narrowest: plan.width,
@@ -172,6 +175,7 @@ mod tests {
 
     fn plan(rows: usize, oversampling: usize, seed: Option<u64>) -> SeriesPlan {
         SeriesPlan {
+            orbital: Orbital::default(),
             rows,
             columns: rows + 1,
             pixel_size: 0.4,

@@ -5,6 +5,7 @@ use aet::context::{Context, ContextOptions};
 use aet::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
 use aet::geometry::{self, Mat3, Vec3};
 use aet::optics::{Probe, ProbeOptions};
+use aet::reconstruct::{LotOptions, Reconstruction};
 use aet::simd::SimdPath;
 use aet::specimen::Atoms;
 use ndarray::Array3;
@@ -79,4 +80,25 @@ pub fn frames(tilts: usize, sections: usize, rows: usize, columns: usize) -> (Ar
     frames.section = Some((0..n).map(|i| (i % sections) as i64).collect());
     frames.defocus = Some((0..n).map(|i| 8.0 * ((i % sections) as f64 - (sections / 2) as f64)).collect());
     (images, frames)
+}
+
+/// A reconstruction with every block freed that the model allows, moved away from special values.
+pub fn free_reconstruction(context: &Context, options: &LotOptions) -> Reconstruction {
+    let series = series(3, 2, 41, 38);
+    let recon =
+        Reconstruction::local_orbital(context, &series, Some(&probe()), &moved(&atoms(), 0.3), options).unwrap();
+    for block in recon.layout().blocks {
+        if block.locked.is_none() {
+            recon.freeze(block.name, false).unwrap();
+        }
+        let jitter = match block.name {
+            "drift" | "depth_offset" | "defocus" | "angles" => 0.4,
+            "scale" | "heights" | "background" | "widths" => 0.05,
+            _ => 0.0,
+        };
+        let values: Vec<f64> =
+            recon.block(block.name).unwrap().iter().enumerate().map(|(i, v)| v + jitter * (noise(i) - 0.5)).collect();
+        recon.set_block(block.name, &values).unwrap();
+    }
+    recon
 }

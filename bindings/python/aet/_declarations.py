@@ -87,6 +87,10 @@ ENUMS = {
         "soft": 0,
         "hard": 1,
     },
+    "aet_radial_table": {
+        "projected": 0,
+        "spatial": 1,
+    },
     "aet_lot_model": {
         "direct": 0,
         "rigid": 1,
@@ -288,6 +292,7 @@ STRUCTS = {
         ("memory_limit", "double", "Bytes that an evaluation may need beside the dataset; 0: no limit."),
         ("mode", "int32_t", "An aet_lot_mode."),
         ("reserved", "int32_t", "0."),
+        ("orbital", "const aet_orbital *", "Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options."),
     ],
     "aet_run_options": [
         ("struct_size", "size_t", "sizeof(aet_run_options)."),
@@ -355,6 +360,7 @@ HANDLES = [
     "aet_dataset",
     "aet_probe",
     "aet_recon",
+    "aet_orbital",
     "aet_snapshot",
     "aet_volume",
 ]
@@ -441,6 +447,14 @@ FUNCTIONS = {
     "aet_recon_loss_and_gradient": ("aet_status", [("recon", "const aet_recon *"), ("n", "int64_t"), ("x", "const double *"), ("images", "const int64_t *"), ("n_images", "int64_t"), ("loss", "double *"), ("gradient", "double *"), ("image_losses", "double *")]),
     "aet_recon_predict": ("aet_status", [("recon", "const aet_recon *"), ("n", "int64_t"), ("x", "const double *"), ("images", "const int64_t *"), ("n_images", "int64_t"), ("out", "const aet_view *")]),
     "aet_recon_pull_back": ("aet_status", [("recon", "const aet_recon *"), ("n", "int64_t"), ("x", "const double *"), ("images", "const int64_t *"), ("n_images", "int64_t"), ("residuals", "const aet_const_view *"), ("gradient", "double *")]),
+    "aet_orbital_create_gaussians": ("aet_status", [("weights", "const aet_const_view *"), ("widths", "const aet_const_view *"), ("orbital", "aet_orbital **")]),
+    "aet_orbital_create_slater": ("aet_status", [("tolerance", "double"), ("orbital", "aet_orbital **")]),
+    "aet_orbital_create_table": ("aet_status", [("radii", "const aet_const_view *"), ("values", "const aet_const_view *"), ("kind", "int32_t"), ("tolerance", "double"), ("orbital", "aet_orbital **")]),
+    "aet_orbital_free": ("void", [("orbital", "aet_orbital *")]),
+    "aet_orbital_term_count": ("int64_t", [("orbital", "const aet_orbital *")]),
+    "aet_orbital_expansion_error": ("double", [("orbital", "const aet_orbital *")]),
+    "aet_orbital_copy_terms": ("aet_status", [("orbital", "const aet_orbital *"), ("out", "const aet_view *")]),
+    "aet_orbital_evaluate": ("aet_status", [("orbital", "const aet_orbital *"), ("radii", "const aet_const_view *"), ("width", "double"), ("out", "const aet_view *")]),
     "aet_lot_options_init": ("aet_status", [("options", "aet_lot_options *"), ("struct_size", "size_t")]),
     "aet_recon_create_lot": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("start", "const aet_atoms *"), ("options", "const aet_lot_options *"), ("recon", "aet_recon **")]),
     "aet_run_options_init": ("aet_status", [("options", "aet_run_options *"), ("struct_size", "size_t")]),

@@ -3,8 +3,8 @@
 //! Papers: Mao, Cui, Yu, "Accurate atomic positions via local-orbital tomography with depth-dependent interactions"
 //! (formulas (1)-(5)) and "3D reconstruction of a million atoms by multiple-section local-orbital tomography".
 //!
-//! With p_i' = R_j p_i + (u_j, v_j, w_j) (3) the orbital of atom i is D_i = H_i exp(-rho^2 / B_i) (2), a slice is
-//! O_jk = sum of the D_i of its atoms (1), and the image is I_j = s_j sum_k p_jk (x) O_jk + b_j (4).
+//! With p_i' = R_j p_i + (u_j, v_j, w_j) (3) the orbital of atom i is D_i = H_i f(rho / sqrt(B_i)), with
+//! f(q) = exp(-q^2) in (2) and other shapes in [`Orbital`], a slice is O_jk = sum of the D_i of its atoms (1), and the image is I_j = s_j sum_k p_jk (x) O_jk + b_j (4).
 //!
 //! * direct: p = delta, one slice, no transform ([`direct`](self));
 //! * rigid: p_jk = |psi(z_k - f_j)|^2 of the optics. Slices have linear weights (an atom is shared by the two
@@ -15,6 +15,7 @@
 //! One tilt is one item of work: its slices are splatted and transformed once for all of its foci.
 
 mod direct;
+mod orbital;
 mod parameters;
 mod patches;
 mod placement;
@@ -23,6 +24,7 @@ pub mod reference;
 mod rigid;
 mod templates;
 
+pub use orbital::{Orbital, OrbitalTerm, RadialTable, MAX_TERMS};
 pub use parameters::{Blocks, Sharing};
 pub use patches::{AtomPatch, AtomPatches, AtomValues, ImagePose, PatchWorkspace};
 pub use probes::ProbeTables;
@@ -126,7 +128,9 @@ pub struct LocalOrbitalOptions {
     pub height_groups: Vec<u32>,
     /// The same for widths.
     pub width_groups: Vec<u32>,
-    /// Window half width in units of sqrt(B); `None`: where the orbital is negligible in the precision used.
+    /// Shape f of the orbitals.
+    pub orbital: Orbital,
+    /// Window half width in units of sqrt(B) (of a term: of its sqrt(s B)); `None`: where the orbital is negligible in the precision used.
     pub cutoff: Option<f64>,
     /// Largest width in A^2 that windows are laid out for.
     pub width_max: f64,
@@ -141,6 +145,7 @@ pub struct LocalOrbital<T: Real> {
     blocks: Blocks,
     height_groups: Vec<u32>,
     width_groups: Vec<u32>,
+    orbital: Orbital,
     cutoff: f64,
     simd: SimdPath,
     rigid: Option<Rigid<T>>,
@@ -168,9 +173,10 @@ impl<T: Real> LocalOrbital<T> {
     ) -> Result<Self> {
         let blocks = Blocks::new(&series, &options.height_groups, &options.width_groups);
         let cutoff = options.cutoff.unwrap_or(T::CUTOFF);
-        let largest = cutoff * options.width_max.sqrt() / series.pixel_size;
+        let orbital = &options.orbital;
+        let largest = cutoff * (options.width_max * orbital.widest()).sqrt() / series.pixel_size;
         if largest > crate::simd::MAX_HALF_WIDTH as f64 {
-            let limit = (crate::simd::MAX_HALF_WIDTH as f64 * series.pixel_size / cutoff).powi(2);
+            let limit = (crate::simd::MAX_HALF_WIDTH as f64 * series.pixel_size / cutoff).powi(2) / orbital.widest();
             return Err(Error::range(
                 "width_max",
                 options.width_max,
@@ -188,8 +194,12 @@ impl<T: Real> LocalOrbital<T> {
                 slicing: *slicing,
                 mode: *mode,
                 half_width: largest,
-                window: (2.0 * cutoff * options.narrowest.sqrt() / series.pixel_size + 1.0).powi(2),
-                narrowest: options.narrowest,
+                window: orbital
+                    .terms()
+                    .iter()
+                    .map(|t| (2.0 * cutoff * (options.narrowest * t.width).sqrt() / series.pixel_size + 1.0).powi(2))
+                    .sum(),
+                narrowest: options.narrowest * orbital.narrowest(),
                 simd,
             })?),
         };
@@ -198,6 +208,7 @@ impl<T: Real> LocalOrbital<T> {
             blocks,
             height_groups: options.height_groups.clone(),
             width_groups: options.width_groups.clone(),
+            orbital: orbital.clone(),
             cutoff,
             simd,
             rigid,
@@ -262,7 +273,7 @@ impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
     }
 
     fn workspace_bytes(&self, images_per_tilt: usize) -> usize {
-        let atoms = self.height_groups.len() * Placement::<T>::BYTES_PER_ATOM;
+        let atoms = self.height_groups.len() * Placement::<T>::bytes_per_atom(self.orbital.terms().len());
         let images = (images_per_tilt + 2) * self.pixels() * size_of::<T>();
         atoms + images + self.rigid.as_ref().map_or(0, |r| r.workspace_bytes(images_per_tilt))
     }

@@ -2,11 +2,12 @@
 //! neighbouring atoms are summed from.
 //!
 //! With the orbital g = exp(-rho^2 / B) in a window around the atom, formulas (1)-(4) of the LOT paper give
-//! dI/dH = s p (x) g, dI/dx' = s p (x) 2 H dx / B g, dI/dB = s p (x) H rho^2 / B^2 g and, with linear slices,
+//! dI/dH = s p (x) g, dI/dx' = s p (x) 2 H dx / B g, dI/dB = s p (x) H rho^2 / B^2 g (sums over the terms of an
+//! [`Orbital`], each with its weight and width) and, with linear slices,
 //! dI/dz' = s H / thickness (p_{k+1} - p_k) (x) g. The direct model has p = delta and no dI/dz'.
 
 use super::placement::{half_width, DepthBins};
-use super::{Interaction, SeriesGeometry, Slicing};
+use super::{Interaction, Orbital, SeriesGeometry, Slicing};
 use crate::error::Result;
 use crate::fourier::{RealTransform2, RealTransformScratch};
 use crate::geometry::{self, Mat3, Vec3};
@@ -59,6 +60,7 @@ pub struct AtomPatch {
 /// Plan for all patches of a series. Immutable but for a cache of transfer functions.
 pub struct AtomPatches {
     series: SeriesGeometry,
+    orbital: Orbital,
     /// Edge of a patch in pixels.
     size: usize,
     probe: Option<Box<PatchProbe>>,
@@ -77,7 +79,7 @@ type Stack = Arc<Vec<Vec<Complex64>>>;
 
 /// Scratch of one worker.
 pub struct PatchWorkspace {
-    /// g and its in-plane derivatives: functions of which the patches are combinations.
+    /// f and its in-plane derivatives: functions of which the patches are combinations.
     functions: Vec<f64>,
     spectra: Vec<Vec<Complex64>>,
     product: Vec<Complex64>,
@@ -90,10 +92,16 @@ impl AtomPatches {
 
     /// Plans patches for orbitals of at most `width_max` (A^2) at most `depth` (A) from the specimen origin along the
     /// beam. The probe is that of slices, in all modes of the model.
-    pub fn new(series: SeriesGeometry, interaction: &Interaction, (width_max, depth): (f64, f64)) -> Result<Self> {
-        let half = half_width(CUTOFF, width_max, series.pixel_size);
+    pub fn new(
+        series: SeriesGeometry,
+        interaction: &Interaction,
+        orbital: &Orbital,
+        (width_max, depth): (f64, f64),
+    ) -> Result<Self> {
+        let half = half_width(CUTOFF, width_max * orbital.widest(), series.pixel_size);
+        let orbital = orbital.clone();
         let Interaction::Rigid { probe, slice_thickness, slicing, .. } = interaction else {
-            return Ok(Self { size: 2 * half + 1, probe: None, series });
+            return Ok(Self { size: 2 * half + 1, probe: None, series, orbital });
         };
         let far = series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + PROBE_TAIL;
@@ -112,7 +120,7 @@ impl AtomPatches {
             plan: RealTransform2::new(SimdPath::detect(), size, size),
             known: Mutex::default(),
         };
-        Ok(Self { size, probe: Some(Box::new(probe)), series })
+        Ok(Self { size, probe: Some(Box::new(probe)), series, orbital })
     }
 
     /// Edge of a patch in pixels.
@@ -169,24 +177,29 @@ impl AtomPatches {
         true
     }
 
-    /// g, dg/dx' H, dg/dy' H, dg/dB H on the patch.
+    /// f, df/dx' H, df/dy' H, df/dB H on the patch.
     fn functions(&self, centre: (f64, f64), atom: &AtomValues, out: &mut [f64]) {
         let (size, pixel) = (self.size, self.series.pixel_size);
-        let decay = pixel * pixel / atom.width;
-        let window = half_width(CUTOFF, atom.width, pixel) as f64;
+        out.fill(0.0);
         let (g, rest) = out.split_at_mut(size * size);
         let (gx, rest) = rest.split_at_mut(size * size);
         let (gy, gb) = rest.split_at_mut(size * size);
         let middle = (size / 2) as f64;
-        for i in 0..size * size {
-            let (r, c) = ((i / size) as f64, (i % size) as f64);
-            let (dy, dx) = (r - centre.0, c - centre.1);
-            let inside = (r - middle).abs() <= window && (c - middle).abs() <= window;
-            let value = if inside { (-(dx * dx + dy * dy) * decay).exp() } else { 0.0 };
-            g[i] = value;
-            gx[i] = 2.0 * decay * dx * value * atom.height / pixel;
-            gy[i] = 2.0 * decay * dy * value * atom.height / pixel;
-            gb[i] = (dx * dx + dy * dy) * decay / atom.width * value * atom.height;
+        for term in self.orbital.terms() {
+            let width = term.width * atom.width;
+            let (decay, window) = (pixel * pixel / width, half_width(CUTOFF, width, pixel) as f64);
+            for i in 0..size * size {
+                let (r, c) = ((i / size) as f64, (i % size) as f64);
+                let (dy, dx) = (r - centre.0, c - centre.1);
+                if (r - middle).abs() > window || (c - middle).abs() > window {
+                    continue;
+                }
+                let value = term.weight * (-(dx * dx + dy * dy) * decay).exp();
+                g[i] += value;
+                gx[i] += 2.0 * decay * dx * value * atom.height / pixel;
+                gy[i] += 2.0 * decay * dy * value * atom.height / pixel;
+                gb[i] += (dx * dx + dy * dy) * decay / atom.width * value * atom.height;
+            }
         }
     }
 }

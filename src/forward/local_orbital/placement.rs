@@ -1,5 +1,6 @@
 //! From atoms to stamps on a padded image, and the chain rule back from window sums to parameters.
 
+use super::orbital::OrbitalTerm;
 use super::LocalOrbital;
 use crate::geometry::{self, Mat3, Vec3};
 use crate::simd::{OrbitalStamp, OrbitalSums, Real};
@@ -143,10 +144,13 @@ impl<T> Default for Placement<T> {
 }
 
 impl<T: Real> Placement<T> {
-    pub const BYTES_PER_ATOM: usize = 2 * size_of::<OrbitalStamp<T>>() + size_of::<OrbitalSums<T>>() + 8 + 1;
+    /// Bytes of an atom with so many terms.
+    pub const fn bytes_per_atom(terms: usize) -> usize {
+        terms * (2 * size_of::<OrbitalStamp<T>>() + size_of::<OrbitalSums<T>>() + 8) + 1
+    }
 }
 
-/// Window half width in pixels of an orbital of width B.
+/// Window half width in pixels of a Gaussian of width B.
 pub(super) fn half_width(cutoff: f64, width: f64, pixel_size: f64) -> usize {
     (cutoff * width.max(0.0).sqrt() / pixel_size).ceil() as usize
 }
@@ -155,7 +159,7 @@ impl<T: Real> LocalOrbital<T> {
     /// Largest window half width for the widths in `parameters`.
     pub(super) fn largest_half_width(&self, parameters: &[f64]) -> usize {
         let width = parameters[self.blocks.widths.clone()].iter().copied().fold(0.0, f64::max);
-        half_width(self.cutoff, width, self.series.pixel_size).min(crate::simd::MAX_HALF_WIDTH)
+        half_width(self.cutoff, width * self.orbital.widest(), self.series.pixel_size).min(crate::simd::MAX_HALF_WIDTH)
     }
 
     /// Places all atoms, p' = rotation p + shift, on the canvas; atoms whose window misses it are left out.
@@ -180,32 +184,34 @@ impl<T: Real> LocalOrbital<T> {
         for atom in 0..self.height_groups.len() {
             let p = geometry::apply(rotation, &self.blocks.position_of(parameters, atom));
             let (bin, second, slope) = depth.of(p[2] + shift[2]);
-            let Some(stamp) = self.stamp(parameters, atom, (p[0] + shift[0], p[1] + shift[1]), second, canvas) else {
-                continue;
-            };
+            let place = (p[0] + shift[0], p[1] + shift[1]);
             placement.flat[atom] = !slope;
-            let first_row = stamp.corner.0 as usize;
-            let rows = &mut placement.rows[bin];
-            *rows = rows.start.min(first_row)..rows.end.max(first_row + 2 * stamp.half_width as usize + 1);
-            let tile = if tiles == 1 { 0 } else { stamp.corner.1 as usize / TILE };
-            let key = bin * cells + first_row / STRIP * tiles + tile;
-            placement.counts[key + 1] += 1;
-            placement.unsorted.push((key as u32, stamp));
+            for term in 0..self.orbital.terms().len() {
+                let Some(stamp) = self.stamp(parameters, (atom, term), place, second, canvas) else { continue };
+                let first_row = stamp.corner.0 as usize;
+                let rows = &mut placement.rows[bin];
+                *rows = rows.start.min(first_row)..rows.end.max(first_row + 2 * stamp.half_width as usize + 1);
+                let tile = if tiles == 1 { 0 } else { stamp.corner.1 as usize / TILE };
+                let key = bin * cells + first_row / STRIP * tiles + tile;
+                placement.counts[key + 1] += 1;
+                placement.unsorted.push((key as u32, stamp));
+            }
         }
         placement.sort(bins, cells);
     }
 
-    /// The stamp of one atom at (x', y'), `None` if its window misses the canvas.
+    /// The stamp of one term of an atom at (x', y'), `None` if its window misses the canvas.
     fn stamp(
         &self,
         parameters: &[f64],
-        atom: usize,
+        (atom, term): (usize, usize),
         (x, y): (f64, f64),
         second: f64,
         canvas: &Canvas,
     ) -> Option<OrbitalStamp<T>> {
-        let height = parameters[self.blocks.heights.start + self.height_groups[atom] as usize];
-        let width = parameters[self.blocks.widths.start + self.width_groups[atom] as usize];
+        let OrbitalTerm { weight, width: part } = self.orbital.terms()[term];
+        let height = weight * parameters[self.blocks.heights.start + self.height_groups[atom] as usize];
+        let width = part * parameters[self.blocks.widths.start + self.width_groups[atom] as usize];
         let h = half_width(self.cutoff, width, canvas.pixel_size).min(crate::simd::MAX_HALF_WIDTH) as f64;
         let (row, column) = (canvas.origin.0 + y / canvas.pixel_size, canvas.origin.1 + x / canvas.pixel_size);
         let (near_row, near_column) = (row.round(), column.round());
@@ -216,7 +222,8 @@ impl<T: Real> LocalOrbital<T> {
         let margin = canvas.margin as f64;
         Some(OrbitalStamp {
             corner: ((near_row - h + margin) as u32, (near_column - h + margin) as u32),
-            half_width: h as u32,
+            half_width: h as u16,
+            term: term as u16,
             atom: atom as u32,
             centre: (T::of(column - near_column + h), T::of(row - near_row + h)),
             height: T::of(height),
@@ -254,7 +261,7 @@ impl<T: Real> Placement<T> {
     }
 
     /// Chain rule from the sums at each stamp to positions, heights, widths and geometry. With
-    /// g = exp(-rho^2 c), c = px^2 / B: dg/dx = 2 c (k - x) g per pixel, dg/dB = rho^2 c / B g. `depth_unit` is the
+    /// g = w exp(-rho^2 c), c = px^2 / (s B): dg/dx = 2 c (k - x) g per pixel, dg/dB = rho^2 c / B g. `depth_unit` is the
     /// length in A in which a stamp's fraction counts depth.
     pub fn add_to_gradient(
         &self,
@@ -270,7 +277,8 @@ impl<T: Real> Placement<T> {
             let atom = stamp.atom as usize;
             let (height, decay) = (stamp.height.f64(), stamp.decay.f64());
             let width = blocks.widths.start + model.width_groups[atom] as usize;
-            gradient[blocks.heights.start + model.height_groups[atom] as usize] += sums.value.f64();
+            let weight = model.orbital.terms()[stamp.term as usize].weight;
+            gradient[blocks.heights.start + model.height_groups[atom] as usize] += weight * sums.value.f64();
             gradient[width] += height * sums.radius2.f64() * decay / parameters[width];
             let in_plane = 2.0 * decay * height / pixel;
             let along = if self.flat[atom] { 0.0 } else { height * sums.depth.f64() / depth_unit };
@@ -327,13 +335,14 @@ impl<T: Real> Placement<T> {
             let atom = stamp.atom as usize;
             let (height, decay) = (stamp.height.f64(), stamp.decay.f64());
             let width = blocks.widths.start + model.width_groups[atom] as usize;
+            let weight = model.orbital.terms()[stamp.term as usize].weight;
             let moved = geometry::apply(change.rotation, &blocks.position_of(direction, atom));
             let turned = geometry::apply(change.rotation_change, &blocks.position_of(parameters, atom));
             let step: Vec3 = std::array::from_fn(|a| moved[a] + turned[a] + change.shift[a]);
             let in_plane = 2.0 * decay * height / pixel;
             let along = if self.flat[atom] { 0.0 } else { height / depth_unit };
             *weights = OrbitalSums {
-                value: T::of(direction[blocks.heights.start + model.height_groups[atom] as usize]),
+                value: T::of(weight * direction[blocks.heights.start + model.height_groups[atom] as usize]),
                 dx: T::of(in_plane * step[0]),
                 dy: T::of(in_plane * step[1]),
                 radius2: T::of(height * decay / parameters[width] * direction[width]),

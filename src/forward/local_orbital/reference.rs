@@ -1,7 +1,7 @@
 //! The plain twin of the fast model: every orbital summed over the whole image and every convolution as a direct
 //! sum, in double precision. Slow; the fast paths are compared with it for every option.
 
-use super::{Blocks, Interaction, SeriesGeometry, Slicing};
+use super::{Blocks, Interaction, Orbital, SeriesGeometry, Slicing};
 use crate::error::Result;
 use crate::geometry;
 use crate::grid;
@@ -17,6 +17,8 @@ pub struct Reference<'a> {
     pub height_groups: &'a [u32],
     /// Groups of widths.
     pub width_groups: &'a [u32],
+    /// Shape of the orbitals.
+    pub orbital: &'a Orbital,
     /// Direct or rigid.
     pub interaction: &'a Interaction,
     /// Slices (1 for direct).
@@ -65,7 +67,7 @@ impl Reference<'_> {
             for ((r, c), value) in slice.indexed_iter_mut() {
                 let x = (c as f64 - grid::origin(columns) as f64) * pixel - p[0] - u;
                 let y = (r as f64 - grid::origin(rows) as f64) * pixel - p[1] - v;
-                *value += height * (-(x * x + y * y) / width).exp();
+                *value += height * self.orbital.at(x.hypot(y), width)[0];
             }
         }
         slice

@@ -33,9 +33,10 @@ impl Estimation<'_> {
         let width = atoms.iter().map(|a| a.width).fold(0.0, f64::max);
         let depth = self.depth(&atoms);
         let interaction = self.recipe.interaction(&self.plan.version)?;
-        let patches = AtomPatches::new(series_geometry(&self.plan.version), &interaction, (width, depth))?;
+        let orbital = &self.recipe.options.orbital;
+        let patches = AtomPatches::new(series_geometry(&self.plan.version), &interaction, orbital, (width, depth))?;
         let blur = self.recipe.probe.as_ref().map_or(0.0, |p| p.semiangle_mrad() * 1e-3 * depth).min(2.0);
-        let radius = radius.unwrap_or(4.0 * width.sqrt() + blur);
+        let radius = radius.unwrap_or(4.0 * (width * orbital.widest()).sqrt() + blur);
         let neighbours = Neighbours::new(&atoms, radius);
         let chunks: Vec<&[usize]> = neighbours.order.chunks(CHUNK).collect();
         let poses = self.poses();

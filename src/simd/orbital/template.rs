@@ -350,7 +350,7 @@ mod tests {
         }
     }
 
-    fn placed<T: Real>(half_width: u32) -> Vec<OrbitalStamp<T>> {
+    fn placed<T: Real>(half_width: u16) -> Vec<OrbitalStamp<T>> {
         let place = |i: usize, stamp| OrbitalStamp { second: T::of(4.6 * i as f64 + 0.3), ..stamp };
         stamps::<T>(half_width).into_iter().enumerate().map(|(i, s)| place(i, s)).collect()
     }
@@ -376,8 +376,8 @@ mod tests {
                     let (x, y) = (f64::from(c) - stamp.centre.0.f64(), f64::from(r) - stamp.centre.1.f64());
                     let g = (-(x * x + y * y) * stamp.decay.f64()).exp();
                     for m in 0..TEMPLATES {
-                        let row = (stamp.corner.0 + r) as usize * TEMPLATES + m;
-                        let at = row * PITCH + (stamp.corner.1 + c) as usize;
+                        let row = (stamp.corner.0 + u32::from(r)) as usize * TEMPLATES + m;
+                        let at = row * PITCH + (stamp.corner.1 + u32::from(c)) as usize;
                         wanted[at] += stamp.height.f64() * weights[m].f64() * g;
                         let v = given[at].f64() * weights[m].f64() * g;
                         let along = given[at].f64() * slopes[m].f64() * g;
