@@ -4,7 +4,7 @@
 //! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|peaks|FILE.xyz
 //!   [--perturb A] [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
 //!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
-//!   [--widths atom|species|common] [--free BLOCK,BLOCK]
+//!   [--widths atom|species|common] [--free BLOCK,BLOCK] [--orbital gaussian|slater|W:S,W:S,...]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
 //!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt]
 //! ```
@@ -13,7 +13,7 @@
 
 use aet::context::{log, Context, ContextOptions};
 use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, SeriesVersion, TiltSeries};
-use aet::forward::local_orbital::{DepthMode, Sharing};
+use aet::forward::local_orbital::{DepthMode, Orbital, OrbitalTerm, Sharing};
 use aet::io::dataset_folder::{self, Which};
 use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
@@ -63,6 +63,7 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
             one_of(v, &[("single", Precision::Single), ("double", Precision::Double)])
         })?
         .unwrap_or(Precision::Single);
+    options.orbital = cli.opt_value_from_fn("--orbital", orbital)?.unwrap_or_default();
     options.width_start = cli.opt_value_from_str("--width-start")?;
     options.height_sharing = Some(cli.opt_value_from_fn("--heights", sharing)?.unwrap_or(Sharing::Atom));
     options.width_sharing = Some(cli.opt_value_from_fn("--widths", sharing)?.unwrap_or(Sharing::Species));
@@ -98,6 +99,22 @@ fn sharing(value: &str) -> std::result::Result<Sharing, String> {
 
 fn depth_mode(value: &str) -> std::result::Result<DepthMode, String> {
     one_of(value, &[DepthMode::Slices, DepthMode::Templates, DepthMode::Auto].map(|mode| (mode.name(), mode)))
+}
+
+/// A shape by name, or Gaussian terms as weight:width, the widths in units of B.
+fn orbital(text: &str) -> std::result::Result<Orbital, Box<dyn std::error::Error>> {
+    match text {
+        "gaussian" => Ok(Orbital::default()),
+        "slater" => Ok(Orbital::slater(None)?),
+        terms => {
+            let term = |text: &str| -> std::result::Result<OrbitalTerm, Box<dyn std::error::Error>> {
+                let wanted = || format!("`{text}` is no term W:S; orbitals are gaussian, slater or W:S,W:S,...");
+                let (weight, width) = text.split_once(':').ok_or_else(wanted)?;
+                Ok(OrbitalTerm { weight: weight.parse()?, width: width.parse()? })
+            };
+            Ok(Orbital::gaussians(&terms.split(',').map(term).collect::<std::result::Result<Vec<_>, _>>()?)?)
+        }
+    }
 }
 
 fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> std::result::Result<T, String> {
