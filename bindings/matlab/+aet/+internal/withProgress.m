@@ -15,8 +15,8 @@ catch failure
     rethrow(failure);
 end
 aet.progressBar();
-if ~isempty(guard.failure) && isa(result, 'uint64')
-    aet_mex('handle_free', result);   % what was done before the function failed
+if ~isempty(guard.failure) && isa(varargout{1}, 'uint64')
+    aet_mex('handle_free', varargout{1});   % what was done before the function failed
 end
 guard.rethrow();
 end
