@@ -171,11 +171,15 @@ static aet_comparison compare(const aet_atoms *found, const aet_atoms *truth)
 
 static void report_results(const aet_recon *recon, const aet_atoms *truth, const char *file)
 {
+    aet_error_options options;
+    check(aet_error_options_init(&options, sizeof options));
+    /* Each atom with its neighbours: takes time in proportion to the number of atoms. */
+    options.method = AET_ESTIMATE_METHOD_LOCAL;
     aet_error_report errors;
     memset(&errors, 0, sizeof errors);
     errors.struct_size = sizeof errors;
     aet_atoms *atoms = NULL; /* with their standard errors */
-    check(aet_recon_estimate_errors(recon, NULL, NULL, NULL, &atoms, NULL, &errors));
+    check(aet_recon_estimate_errors(recon, &options, NULL, NULL, &atoms, NULL, &errors));
     check(aet_atoms_write(atoms, file));
     printf("error bars: %lld atoms undetermined, predicted RMSD %.2f pm\n", (long long)errors.undetermined,
            errors.predicted_rmsd_pm);

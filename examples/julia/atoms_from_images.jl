@@ -51,7 +51,8 @@ function main(folder, out)
     recon = LocalOrbital(series, probe; start = start, model = :rigid, precision = :double)
     fit!(recon)
 
-    errors = estimate_errors(recon)
+    # Each atom with its neighbours: takes time in proportion to the number of atoms.
+    errors = estimate_errors(recon; method = :local)
     write(joinpath(out, "atoms.xyz"), errors.atoms)
     @printf("error bars: %d atoms undetermined, predicted RMSD %.2f pm\n", errors.undetermined,
             errors.predicted_rmsd_pm)

@@ -34,7 +34,8 @@ probe = aet.Probe('EnergyEv', series.energyEv, 'SemiAngleMrad', series.semiAngle
 recon = aet.LocalOrbital(series, probe, 'Start', start, 'Model', 'rigid', 'Precision', 'double');
 fit(recon);
 
-errors = recon.estimateErrors();
+% Each atom with its neighbours: takes time in proportion to the number of atoms.
+errors = recon.estimateErrors('Method', 'local');
 errors.atoms.write(fullfile(out, 'atoms.xyz'));
 fprintf('error bars: %d atoms undetermined, predicted RMSD %.2f pm\n', errors.undetermined, errors.predictedRmsdPm);
 

@@ -57,7 +57,8 @@ def main(data, out):
     recon = aet.LocalOrbital(series, probe, start=start, model="rigid", precision="double")
     fit(recon)
 
-    errors = recon.estimate_errors()
+    # Each atom with its neighbours: takes time in proportion to the number of atoms.
+    errors = recon.estimate_errors(method="local")
     errors.atoms.write(out / "atoms.xyz")
     print(f"error bars: {errors.undetermined} atoms undetermined, predicted RMSD {errors.predicted_rmsd_pm:.2f} pm")
 

@@ -14,7 +14,7 @@ use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::{Optimizer, RunOptions, Stopping};
 use aet::problem::{Progress, Waiting};
 use aet::reconstruct::{
-    sirt, ErrorOptions, LotModel, LotOptions, Precision, Reconstruction, SirtOptions, TermFunction,
+    sirt, ErrorMethod, ErrorOptions, LotModel, LotOptions, Precision, Reconstruction, SirtOptions, TermFunction,
 };
 use aet::specimen::{compare, Atoms, CompareOptions, Volume};
 use aet::trace::{peaks, PeakOptions};
@@ -90,7 +90,9 @@ fn solve(data: &Path, out: &Path) -> Result<()> {
     let recon = Reconstruction::local_orbital(&context, &series, Some(&probe), &start, &options)?;
     fit(&recon)?;
 
-    let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
+    // Each atom with its neighbours: takes time in proportion to the number of atoms.
+    let options = ErrorOptions { method: ErrorMethod::Local, ..Default::default() };
+    let errors = recon.estimate_errors(&options, &mut |_| true)?;
     xyz::write(&errors.atoms, &out.join("atoms.xyz"))?;
     let (undetermined, predicted) = (errors.undetermined, errors.predicted_rmsd_pm);
     println!("error bars: {undetermined} atoms undetermined, predicted RMSD {predicted:.2} pm");
