@@ -282,7 +282,8 @@ classdef LocalOrbital < aet.internal.Object
         function value = history(this)
             %HISTORY  Struct of columns, one row per iteration.
             %   Fields iteration, loss, rFactor, gradientNorm, step, seconds,
-            %   evaluations, generation, datasetVersion.
+            %   evaluations, generation, datasetVersion, optimizer (the number of
+            %   the method in the enumeration aet_optimizer).
             value = aet_mex('recon_copy_history', this.key);
         end
 

@@ -45,6 +45,7 @@ HISTORY_COLUMNS = (
     "evaluations",
     "generation",
     "dataset_version",
+    "optimizer",
 )
 
 
@@ -369,7 +370,8 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
 
     @property
     def history(self):
-        """What happened in every iteration so far: {"iteration": ..., "loss": ..., ...}, arrays of one length."""
+        """What happened in every iteration so far: {"iteration": ..., "loss": ..., ...}, arrays of one length.
+        `optimizer` is the number of the method in the enumeration aet_optimizer."""
         count = lib.aet_recon_history_count(self)
         columns = {name: np.zeros(count) for name in HISTORY_COLUMNS}
         for name, out in columns.items():
