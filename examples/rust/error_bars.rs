@@ -1,7 +1,7 @@
 //! Predicted against found errors at three doses, and the local estimate against the bound of the whole problem.
 //!
 //! ```text
-//! cargo run --release --example error_bars -- [--atoms N] [--dense yes|no]
+//! cargo run --release --example error_bars -- [--atoms N] [--dense yes|no] [--radius A]
 //! ```
 //! A self-made ball of silicon atoms in 24 tilts x 3 foci through a probe, simulated on a finer grid than the fit's, with
 //! counting noise; fitted from truth + 0.1 A. One line per dose: `found_pm` is the distance from the truth,
@@ -35,6 +35,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut cli = pico_args::Arguments::from_env();
     let count: usize = cli.opt_value_from_str("--atoms")?.unwrap_or(400);
     let dense = cli.opt_value_from_str::<_, String>("--dense")?.is_none_or(|v| v == "yes");
+    let radius: Option<f64> = cli.opt_value_from_str("--radius")?;
     let context = Context::new(&ContextOptions { threads: None, simd: None })?;
     let diameter = 38.9 * (count as f64 / 2000.0).cbrt();
     let truth = Atoms::new(random_packing(count, diameter, 2.21, 20)?)?.with_species(vec![14; count])?;
@@ -58,11 +59,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let series = local_orbital_series(&context, &truth, Some(&probe), &plan)?;
         let options = LotOptions { width_start: Some(0.4), ..Default::default() };
         let recon = Reconstruction::local_orbital(&context, &series, Some(&probe), &moved(&truth, 0.1)?, &options)?;
-        recon.run(&Stopping { max_iterations: 300, ..Default::default() }, &mut |_| true)?;
+        recon.run(&Stopping { max_iterations: 600, loss_tolerance: 1e-12, ..Default::default() }, &mut |_| true)?;
         let found = compare(&recon.atoms()?, &truth, &CompareOptions::default())?;
         let predicted = |method| -> Result<(f64, f64)> {
             let clock = Instant::now();
-            let options = ErrorOptions { method, noise: NoiseModel::Counts, radius: None };
+            let options = ErrorOptions { method, noise: NoiseModel::Counts, radius };
             let estimate = recon.estimate_errors(&options, &mut |_| true)?;
             Ok((estimate.predicted_rmsd_pm, clock.elapsed().as_secs_f64()))
         };
