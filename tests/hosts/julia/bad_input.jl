@@ -10,6 +10,7 @@ using AET
 
 include("checks.jl")
 include("problem.jl")
+include("orbitals.jl")
 include("volumes.jl")
 
 length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
@@ -610,6 +611,7 @@ check_shapes()
 check_overlap()
 check_values()
 check_options()
+check_orbitals()
 check_radians()
 check_cancel()
 check_cancel_from_second_thread()
