@@ -1,6 +1,7 @@
 /// \file aet.hpp
 /// The C++17 interface of libaet, header-only: move-only owners (Orbital alone is shared by copies), builders for
-/// options, exceptions instead of status codes. Every class holds one handle of aet.h, where the formulas, shapes and errors of each call are described.
+/// options, exceptions instead of status codes. Every class holds one handle of aet.h, where the formulas, shapes and
+/// errors of each call are described.
 ///
 /// **Units.** Lengths in angstrom, `energy_ev` in eV, `semiangle_mrad` in mrad, `_deg` in degrees, `_pm` in picometres.
 /// **Indices** count from 0. **Strings** and paths are UTF-8.
@@ -114,7 +115,7 @@ enum class DepthMode : std::int32_t {
 };
 /// Precision of the kernels; sums and everything that crosses the interface are double.
 enum class Precision : std::int32_t { f32 = AET_PRECISION_SINGLE, f64 = AET_PRECISION_DOUBLE };
-/// What the values of a table of Orbital::table are: f itself, or the function in space whose integral along the beam is f.
+/// What the values of Orbital::table are: f itself, or the function in space whose integral along the beam is f.
 enum class RadialTable : std::int32_t { projected = AET_RADIAL_TABLE_PROJECTED, spatial = AET_RADIAL_TABLE_SPATIAL };
 /// Which atoms have one height or width in common.
 enum class Sharing : std::int32_t {
@@ -1514,7 +1515,8 @@ private:
     detail::Handle<aet_recon, aet_recon_free> handle_;
 };
 
-/// Local-orbital tomography: every atom is a Gaussian H exp(-rho^2 / B), or of the shape of an Orbital, imaged by a probe.
+/// Local-orbital tomography: every atom is a Gaussian H exp(-rho^2 / B), or has the shape of an Orbital, imaged by a
+/// probe.
 class LocalOrbital : public Reconstruction {
 public:
     class Options {

@@ -114,7 +114,7 @@ static void check_bad_orbitals(void)
                    AET_ERROR_RANGE, "tolerance", orbital);
     values[7] = NAN;
     expect_nothing("NaN in a table", aet_orbital_create_table(&at, &given, 0, 0, &orbital), AET_ERROR_NON_FINITE,
-                   "values", orbital);
+                   "index 7 (counted from 0), wanted", orbital);
     check("getters of NULL", aet_orbital_term_count(NULL) == 0 && isnan(aet_orbital_expansion_error(NULL)));
     aet_orbital_free(NULL);
 }

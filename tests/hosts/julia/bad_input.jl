@@ -50,7 +50,7 @@ function check_null_and_struct_size()
     check_fault(null(AET.aet_probe_create(C_NULL, out)), "NULL options of a probe", :null)
     check("NULL getters are neutral", AET.aet_dataset_image_count(C_NULL) == 0 && AET.aet_recon_generation(C_NULL) == 0)
     foreach(free -> free(C_NULL), (AET.aet_context_free, AET.aet_dataset_free, AET.aet_probe_free,
-                                   AET.aet_atoms_free, AET.aet_recon_free, AET.aet_snapshot_free))
+                                   AET.aet_orbital_free, AET.aet_atoms_free, AET.aet_recon_free, AET.aet_snapshot_free))
     check("free of NULL does nothing", true)
     options = AET.defaults(AET.ProbeOptions, AET.aet_probe_options_init)
     options.struct_size = 4

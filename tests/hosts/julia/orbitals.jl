@@ -31,7 +31,8 @@ end
 
 function check_orbital_fits(slater)
     series, probe = small_series(), small_probe()
-    fit(; keywords...) = LocalOrbital(series, probe; start = POSITIONS, model = :rigid, precision = :double, keywords...)
+    fit(; keywords...) =
+        LocalOrbital(series, probe; start = POSITIONS, model = :rigid, precision = :double, keywords...)
     function fitted(; keywords...)
         recon = fit(; keywords...)
         GC.gc()     # only the keywords held the orbital: the fit has its own
@@ -39,7 +40,8 @@ function check_orbital_fits(slater)
         return present_loss(recon)
     end
     first_loss, other_loss = fitted(), fitted(orbital = slater)
-    check("none is the Gaussian", fitted(orbital = nothing) == first_loss == fitted(orbital = gaussian_orbital([1], [1])))
+    gaussian = gaussian_orbital([1], [1])
+    check("none is the Gaussian", fitted(orbital = nothing) == first_loss == fitted(orbital = gaussian))
     check("a fit with another shape is another one", isfinite(other_loss) && other_loss != first_loss, other_loss)
     check("and keeps its orbital", fitted(orbital = slater_orbital()) == other_loss)
     check("atoms found with it", length(find_atoms(series; fit = (orbital = slater_orbital(),))) > 0)

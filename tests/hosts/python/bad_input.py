@@ -89,7 +89,7 @@ def raw_pointers():
     check_fault(lambda: forged.step(), "a freed pointer", "stale_handle", "recon")
     lib.aet_recon_free.without_checks(forged._pointer)
     check("a freed pointer freed again", lib.aet_recon_generation(forged) == 0)
-    for name in ("context", "dataset", "probe", "atoms", "recon", "snapshot"):
+    for name in ("context", "dataset", "probe", "orbital", "atoms", "recon", "snapshot"):
         getattr(lib, f"aet_{name}_free").without_checks(None)
     check("free of NULL does nothing", series.tilt_count == TILTS and probe.energy_ev == 300e3)
 
