@@ -1,6 +1,7 @@
 /// \file aet.hpp
-/// The C++17 interface of libaet, header-only: move-only owners, builders for options, exceptions instead of status
-/// codes. Every class holds one handle of aet.h, where the formulas, shapes and errors of each call are described.
+/// The C++17 interface of libaet, header-only: move-only owners (Orbital alone is shared by copies), builders for
+/// options, exceptions instead of status codes. Every class holds one handle of aet.h, where the formulas, shapes and
+/// errors of each call are described.
 ///
 /// **Units.** Lengths in angstrom, `energy_ev` in eV, `semiangle_mrad` in mrad, `_deg` in degrees, `_pm` in picometres.
 /// **Indices** count from 0. **Strings** and paths are UTF-8.
@@ -114,6 +115,8 @@ enum class DepthMode : std::int32_t {
 };
 /// Precision of the kernels; sums and everything that crosses the interface are double.
 enum class Precision : std::int32_t { f32 = AET_PRECISION_SINGLE, f64 = AET_PRECISION_DOUBLE };
+/// What the values of Orbital::table are: f itself, or the function in space whose integral along the beam is f.
+enum class RadialTable : std::int32_t { projected = AET_RADIAL_TABLE_PROJECTED, spatial = AET_RADIAL_TABLE_SPATIAL };
 /// Which atoms have one height or width in common.
 enum class Sharing : std::int32_t {
     automatic = AET_SHARING_AUTOMATIC,
@@ -639,6 +642,75 @@ public:
 
 private:
     detail::Handle<aet_probe, aet_probe_free> handle_;
+};
+
+// ---- orbital ---------------------------------------------------------------------------------------------------
+
+/// The shape f of local orbitals H f(rho / sqrt(B)), a sum of Gaussian terms f(q) = sum_t w_t exp(-q^2 / s_t). It never
+/// changes: copies share one orbital, which lives as long as one of them, and none is ever empty.
+class Orbital {
+public:
+    /// One Gaussian term w exp(-q^2 / s); s in units of B.
+    struct Term {
+        double weight, width;
+    };
+
+    /// From the weights w [n] and widths s [n] of 1 to 12 terms.
+    static Orbital gaussians(const ConstView &weights, const ConstView &widths) {
+        aet_orbital *created = nullptr;
+        detail::check(aet_orbital_create_gaussians(weights.get(), widths.get(), &created));
+        return Orbital(created);
+    }
+    /// The projection of the Slater function exp(-r / a), B = 8 a^2, within `tolerance` of its largest value; 0: 1e-3.
+    static Orbital slater(double tolerance = 0) {
+        aet_orbital *created = nullptr;
+        detail::check(aet_orbital_create_slater(tolerance, &created));
+        return Orbital(created);
+    }
+    /// From `values` [n] at `radii` [n], in units of sqrt(B), from 0 to where the function has fallen to a hundredth of
+    /// its largest value; expanded within `tolerance` of that value; 0: 1e-3.
+    static Orbital table(const ConstView &radii, const ConstView &values, RadialTable kind = RadialTable::projected,
+                         double tolerance = 0) {
+        aet_orbital *created = nullptr;
+        detail::check(aet_orbital_create_table(radii.get(), values.get(), static_cast<std::int32_t>(kind), tolerance,
+                                               &created));
+        return Orbital(created);
+    }
+    /// Takes over a handle of the C interface.
+    explicit Orbital(aet_orbital *owned) : handle_(owned, aet_orbital_free) {}
+    // Also serve instead of moves, which would leave an orbital without a shape.
+    Orbital(const Orbital &) noexcept = default;
+    Orbital &operator=(const Orbital &) noexcept = default;
+
+    std::int64_t term_count() const noexcept { return aet_orbital_term_count(get()); }
+    /// Largest difference from the function that was expanded, relative to its largest value; 0 for given terms.
+    double expansion_error() const noexcept { return aet_orbital_expansion_error(get()); }
+    std::vector<Term> terms() const {
+        const std::int64_t count = term_count();
+        std::vector<double> values(detail::element_count({count, 2}));
+        const View out(values, {count, 2});
+        detail::check(aet_orbital_copy_terms(get(), out.get()));
+        std::vector<Term> terms;
+        for (std::size_t i = 0; i < values.size(); i += 2) terms.push_back({values[i], values[i + 1]});
+        return terms;
+    }
+    /// For B = `width` (A^2) at `radii` [n] (A): rows [n, 3] of f, its derivative with respect to rho (1 / A) and that
+    /// with respect to B (1 / A^2), row-major.
+    std::vector<double> evaluate(const ConstView &radii, double width) const {
+        const Shape shape{radii.get()->ndim == 1 ? radii.get()->shape[0] : 0, 3};
+        std::vector<double> values(detail::element_count(shape));
+        evaluate(radii, width, View(values, shape));
+        return values;
+    }
+    /// The same into a real view [n, 3].
+    void evaluate(const ConstView &radii, double width, const View &out) const {
+        detail::check(aet_orbital_evaluate(get(), radii.get(), width, out.get()));
+    }
+
+    aet_orbital *get() const noexcept { return handle_.get(); }
+
+private:
+    std::shared_ptr<aet_orbital> handle_;
 };
 
 // ---- tilt series -----------------------------------------------------------------------------------------------
@@ -1443,7 +1515,8 @@ private:
     detail::Handle<aet_recon, aet_recon_free> handle_;
 };
 
-/// Local-orbital tomography: every atom is a Gaussian H exp(-rho^2 / B), imaged by a probe.
+/// Local-orbital tomography: every atom is a Gaussian H exp(-rho^2 / B), or has the shape of an Orbital, imaged by a
+/// probe.
 class LocalOrbital : public Reconstruction {
 public:
     class Options {
@@ -1476,10 +1549,16 @@ public:
         Options &cutoff(double half_width) noexcept { return raw_.cutoff = half_width, *this; }
         /// Bytes; 0: no limit.
         Options &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+        /// Shape of the orbitals; without it the Gaussian. Options, and their copies, keep it alive.
+        Options &orbital(const Orbital &orbital) noexcept {
+            orbital_ = orbital;
+            return raw_.orbital = orbital.get(), *this;
+        }
         const aet_lot_options *get() const noexcept { return &raw_; }
 
     private:
         aet_lot_options raw_{};
+        std::optional<Orbital> orbital_; // what raw_ points to
     };
 
     LocalOrbital(const Context &context, const TiltSeries &series, const Probe &probe, const Atoms &start,

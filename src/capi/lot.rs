@@ -258,8 +258,9 @@ pub unsafe extern "C" fn aet_lot_options_init(options: *mut aet_lot_options, str
 }
 
 /// Creates a local-orbital reconstruction of `dataset` that starts from the atoms `start`. An image is the sum over
-/// slices of the orbitals H exp(-r^2 / B) of their atoms (or of another shape: member `orbital`), seen through the probe of the slice, times a scale, plus a
-/// background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt has several foci).
+/// slices of the orbitals H exp(-r^2 / B) of their atoms (or of another shape: member `orbital`), seen through the probe
+/// of the slice, times a scale, plus a background (formulas (1) to (4) of the LOT paper; of the nLOT paper where a tilt
+/// has several foci).
 ///
 /// `probe` may be NULL for AET_LOT_MODEL_DIRECT; its own defocus is added to that of the images. Heights and widths of
 /// `start` are used where it has them. All heights are then multiplied by one factor, and the backgrounds set, by least

@@ -28,6 +28,7 @@ export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
 export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
+export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export Atoms, read_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
 export LocalOrbital, Block, Progress, Snapshot
@@ -52,6 +53,7 @@ include("context.jl")
 include("atoms.jl")
 include("dataset.jl")
 include("probe.jl")
+include("orbital.jl")
 include("recon.jl")
 include("volume.jl")
 include("run.jl")

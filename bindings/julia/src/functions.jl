@@ -74,6 +74,16 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_probe_wave(probe::HandlePtr, pixel_size::Float64, depth::Float64, x::Float64, y::Float64, out::Ptr{View})::Int32
 @declare aet_probe_intensity(probe::HandlePtr, pixel_size::Float64, depth::Float64, out::Ptr{View})::Int32
 
+# orbital
+@declare aet_orbital_create_gaussians(weights::Ptr{View}, widths::Ptr{View}, orbital::OutHandlePtr)::Int32
+@declare aet_orbital_create_slater(tolerance::Float64, orbital::OutHandlePtr)::Int32
+@declare aet_orbital_create_table(radii::Ptr{View}, values::Ptr{View}, kind::Int32, tolerance::Float64, orbital::OutHandlePtr)::Int32
+@declare aet_orbital_free(orbital::HandlePtr)::Cvoid
+@declare aet_orbital_term_count(orbital::HandlePtr)::Int64
+@declare aet_orbital_expansion_error(orbital::HandlePtr)::Float64
+@declare aet_orbital_copy_terms(orbital::HandlePtr, out::Ptr{View})::Int32
+@declare aet_orbital_evaluate(orbital::HandlePtr, radii::Ptr{View}, width::Float64, out::Ptr{View})::Int32
+
 # volume
 @declare aet_sirt_options_init(options::Ptr{SirtOptions}, struct_size::Csize_t)::Int32
 @declare aet_trace_options_init(options::Ptr{TraceOptions}, struct_size::Csize_t)::Int32

@@ -34,12 +34,19 @@ end
 unknown_option(name, names) =
     AETError(:unknown_option, "got the unknown option $name, wanted one of $(join(names, ", "))")
 
+"What a member is set to. An object stays with the caller, who keeps it alive as long as the struct is used."
+member_value(T::Type, ::Symbol, value) = convert(T, value)
+member_value(::Type{Ptr{Cvoid}}, ::Symbol, object::Handle) = getfield(live(object), :pointer)
+member_value(::Type{Ptr{Cvoid}}, ::Symbol, ::Nothing) = C_NULL
+member_value(::Type{Ptr{Cvoid}}, option::Symbol, value) =
+    throw(AETError(:dtype, "got a $(typeof(value)) as $option, wanted an object of the library or nothing"))
+
 "Set one option, by symbol where it is enumerated."
 function set_option!(options::T, name::Symbol, value) where {T<:CStruct}
     name in option_names(T) || throw(unknown_option(name, option_names(T)))
     enumeration = get(OPTION_ENUMERATIONS, (T, name), nothing)
     number = enumeration === nothing ? value : enumerated(enumeration, name, value)
-    setfield!(options, name, convert(fieldtype(T, name), number))
+    setfield!(options, name, member_value(fieldtype(T, name), name, number))
     return options
 end
 

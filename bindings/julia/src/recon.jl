@@ -1,8 +1,8 @@
 """
     LocalOrbital(series[, probe]; start, model, loss, ..., context = default_context())
 
-Reconstruction by local orbitals: every atom is a Gaussian `H exp(-rho^2 / B)`, every image a sum
-over slices of orbitals convolved with the probe. `start` are the first [`Atoms`](@ref), or an
+Reconstruction by local orbitals: every atom is a Gaussian `H exp(-rho^2 / B)`, or of the
+shape of `orbital`, every image a sum over slices of orbitals convolved with the probe. `start` are the first [`Atoms`](@ref), or an
 n x 3 matrix of positions (A).
 
 Options, by default the library's own choice:
@@ -13,7 +13,8 @@ Options, by default the library's own choice:
 - `mode`: `:slices` as in the papers, or `:templates`, which serve all depths with fewer transforms;
 - `slicing`: `:linear` or `:hard`; `slice_thickness` (A, default 4);
 - `width_start`, `width_min`, `width_max`: B in A^2;
-- `cutoff`: half width of an orbital's window in sqrt(B); `memory_limit` in bytes.
+- `cutoff`: half width of an orbital's window in sqrt(B); `memory_limit` in bytes;
+- `orbital`: an [`Orbital`](@ref), the shape of all orbitals instead of the Gaussian.
 
 Throws `AET_ERROR_NULL` for a model that needs a probe without one, `AET_ERROR_EMPTY` without
 atoms, `AET_ERROR_UNKNOWN_OPTION` and `AET_ERROR_RANGE` for options it cannot follow.
@@ -33,7 +34,8 @@ function LocalOrbital(series::TiltSeries, probe::Union{Probe,Nothing} = nothing;
     options = set_options!(defaults(LotOptions, aet_lot_options_init), keywords)
     first_atoms = start isa Atoms ? start : Atoms(start)
     foreach(live, (context, series, first_atoms))
-    pointer = created() do out
+    # `options` point to the orbital among the keywords; the reconstruction keeps a copy.
+    pointer = GC.@preserve keywords created() do out
         aet_recon_create_lot(context, series, optional_handle(probe), first_atoms, options, out)
     end
     return LocalOrbital(pointer, series)

@@ -144,7 +144,8 @@ mutable struct LotOptions <: CStruct
     memory_limit::Float64
     mode::Int32
     reserved::Int32
-    LotOptions() = new(zeros(15)...)
+    orbital::Ptr{Cvoid}
+    LotOptions() = new(zeros(15)..., C_NULL)
 end
 
 mutable struct CBlock <: CStruct
@@ -286,6 +287,7 @@ const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz =
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
 const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)
+const RADIAL_TABLES = Enumeration("AET_RADIAL_TABLE", :projected => 0, :spatial => 1)
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
 const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2)
 const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2)
@@ -302,5 +304,5 @@ const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance =
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
-    LENGTH_UNITS, APERTURES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS, BACKGROUNDS,
-    ERROR_METHODS, NOISE_MODELS)
+    LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
+    BACKGROUNDS, ERROR_METHODS, NOISE_MODELS)

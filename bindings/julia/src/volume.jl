@@ -161,7 +161,7 @@ function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = 
     options.fit = Ptr{LotOptions}(pointer_from_objref(of_fit))
     options.sirt = Ptr{SirtOptions}(pointer_from_objref(of_sirt))
     live(series)
-    GC.@preserve of_fit of_sirt begin
+    GC.@preserve fit of_fit of_sirt begin # `of_fit` points to the orbital in `fit`
         return kept(Atoms, "the search for atoms", progress) do report, user, out
             aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, out)
         end

@@ -1,8 +1,9 @@
 classdef LocalOrbital < aet.internal.Object
     %AET.LOCALORBITAL  Reconstruct atoms as local orbitals from a tilt series.
     %   RECON = AET.LOCALORBITAL(SERIES, PROBE, 'Start', ATOMS, ...) fits one
-    %   Gaussian orbital per atom to all images. PROBE is [] for the model
-    %   'direct'. ATOMS is an aet.Atoms or positions [n x 3] in angstrom.
+    %   orbital per atom, a Gaussian or of the shape 'Orbital', to all images.
+    %   PROBE is [] for the model 'direct'. ATOMS is an aet.Atoms or positions
+    %   [n x 3] in angstrom.
     %
     %   Options
     %     Start           atoms to start from
@@ -18,6 +19,8 @@ classdef LocalOrbital < aet.internal.Object
     %     WidthStart, WidthMin, WidthMax
     %                     B of exp(-rho^2 / B), angstrom^2
     %     Cutoff          half width of an orbital's window, in sqrt(B)
+    %     Orbital         aet.Orbital: shape of all orbitals instead of the
+    %                     Gaussian
     %     MemoryLimit     bytes
     %     Context         aet.Context, default: the shared one
     %
@@ -47,7 +50,7 @@ classdef LocalOrbital < aet.internal.Object
     %     f = @(x) recon.lossAndGradient(x);
     %     recon.parameters = fminunc(f, recon.parameters, optimset('GradObj', 'on'));
     %
-    %   See also aet.TiltSeries, aet.Probe, aet.Atoms, aet.progressBar
+    %   See also aet.TiltSeries, aet.Probe, aet.Orbital, aet.Atoms, aet.progressBar
 
     properties (Dependent)
         parameters   % [n x 1] free blocks in the order of layout
@@ -69,7 +72,8 @@ classdef LocalOrbital < aet.internal.Object
 
     properties (Constant, Hidden)
         options = {'Start', 'Model', 'Loss', 'Precision', 'Mode', 'Slicing', 'SliceThickness', ...
-            'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', 'MemoryLimit', 'Context'};
+            'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', ...
+            'Orbital', 'MemoryLimit', 'Context'};
     end
 
     methods
@@ -89,6 +93,7 @@ classdef LocalOrbital < aet.internal.Object
             aet.internal.require(start, 'aet.Atoms', 'Start');
             probeKey = this.setInputs(series, probe);
             context = aet.internal.context(context);
+            options = aet.Orbital.keyIn(options);
             this.key = aet_mex('recon_create_lot', context.key, series.key, probeKey, start.key, options);
         end
 

@@ -147,6 +147,7 @@ classdef TiltSeries < aet.internal.Object
                 aet.Volume.sirtOptions];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
+            options = aet.Orbital.keyIn(options);
             key = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, probeKey, options);
             atoms = aet.Atoms.fromKey(key);
         end

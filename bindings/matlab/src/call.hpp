@@ -74,13 +74,19 @@ void add_library_commands(CommandTable &table);
 void add_dataset_commands(CommandTable &table);
 void add_atoms_commands(CommandTable &table);
 void add_probe_commands(CommandTable &table);
+void add_orbital_commands(CommandTable &table);
 void add_volume_commands(CommandTable &table);
 void add_recon_commands(CommandTable &table);
 void add_evaluation_commands(CommandTable &table);
 void add_second_order_commands(CommandTable &table);
 
-/// Options of the local-orbital model out of a struct of all options of a command.
-aet_lot_options lot_options(const Options &given);
+/// Options of the local-orbital model and the orbital that they point to.
+struct LotOptions {
+  aet_lot_options values;
+  std::shared_ptr<aet_orbital> orbital;
+};
+/// Those out of a struct of all options of a command.
+LotOptions lot_options(const Options &given);
 
 /// Frees the object of kind T behind argument 0.
 template <class T>

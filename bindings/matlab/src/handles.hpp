@@ -32,6 +32,11 @@ struct Kind<aet_probe> {
   static void release(aet_probe *object) { aet_probe_free(object); }
 };
 template <>
+struct Kind<aet_orbital> {
+  static constexpr const char *noun = "orbital";
+  static void release(aet_orbital *object) { aet_orbital_free(object); }
+};
+template <>
 struct Kind<aet_atoms> {
   static constexpr const char *noun = "atom list";
   static void release(aet_atoms *object) { aet_atoms_free(object); }

@@ -30,8 +30,9 @@ constexpr Choice optimizers[] = {{"automatic", AET_OPTIMIZER_AUTOMATIC},
 
 }  // namespace
 
-aet_lot_options lot_options(const Options &given) {
-  auto options = defaults(aet_lot_options_init);
+LotOptions lot_options(const Options &given) {
+  LotOptions result{defaults(aet_lot_options_init), nullptr};
+  aet_lot_options &options = result.values;
   given.choose("Model", models, options.model);
   given.choose("Loss", losses, options.loss);
   given.choose("Slicing", slicings, options.slicing);
@@ -45,7 +46,11 @@ aet_lot_options lot_options(const Options &given) {
   given.read("WidthMax", options.width_max);
   given.read("Cutoff", options.cutoff);
   given.read("MemoryLimit", options.memory_limit);
-  return options;
+  if (const mxArray *orbital = given.find("Orbital")) {
+    result.orbital = HandleTable<aet_orbital>::instance().find(key(orbital));
+    options.orbital = result.orbital.get();
+  }
+  return result;
 }
 
 namespace {
@@ -55,9 +60,9 @@ void create_lot(Call &call) {
   const auto dataset = call.handle<aet_dataset>(1);
   const auto probe = call.optional_handle<aet_probe>(2);
   const auto start = call.handle<aet_atoms>(3);
-  const aet_lot_options options = lot_options(call.options(4));
+  const LotOptions options = lot_options(call.options(4));
   aet_recon *recon = nullptr;
-  check(aet_recon_create_lot(context.get(), dataset.get(), probe.get(), start.get(), &options, &recon));
+  check(aet_recon_create_lot(context.get(), dataset.get(), probe.get(), start.get(), &options.values, &recon));
   call.give_handle(recon);
 }
 

@@ -110,10 +110,10 @@ void find_atoms(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
   const auto probe = call.optional_handle<aet_probe>(1);
   const Options given = call.options(2);
-  const aet_lot_options fit = lot_options(given);
+  const LotOptions fit = lot_options(given);
   const aet_sirt_options sirt = sirt_options(given);
   auto options = defaults(aet_find_options_init);
-  options.fit = &fit;
+  options.fit = &fit.values;
   options.sirt = &sirt;
   given.read("MinimumDistance", options.minimum_distance);
   given.read("Smoothing", options.smoothing);

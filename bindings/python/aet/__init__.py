@@ -19,6 +19,7 @@ from ._errors import AetError
 from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
+from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
@@ -34,6 +35,7 @@ __all__ = [
     "Geometry",
     "LocalOrbital",
     "Metadata",
+    "Orbital",
     "Probe",
     "Progress",
     "Reconstruction",

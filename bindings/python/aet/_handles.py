@@ -66,3 +66,10 @@ class Handle:
 
     def __repr__(self):
         return f"<aet.{type(self).__name__} {'closed' if self.closed else self._describe()}>"
+
+
+def live_pointer(value, wanted, what):
+    """The pointer of an open object of the C type `wanted`."""
+    if not isinstance(value, Handle) or value.c_type != wanted:
+        raise TypeError(f"{what}: got {type(value).__name__}, wanted an object that is an {wanted} in C")
+    return value._live()

@@ -18,7 +18,7 @@ import numpy as np
 from ._arrays import input_view, output_view
 from ._declarations import ABI_VERSION, CALLBACKS, FUNCTIONS, HANDLES
 from ._errors import STATUS, AetError, fault
-from ._handles import Handle
+from ._handles import live_pointer
 from ._structs import SCALARS, STRUCTURES, name_of, real, whole
 
 # ---- finding it ----
@@ -73,9 +73,7 @@ def handle_argument(wanted):
     def convert(value, what):
         if value is None:
             return None
-        if not isinstance(value, Handle) or value.c_type != wanted:
-            raise TypeError(f"{what}: got {type(value).__name__}, wanted an object that is an {wanted} in C")
-        return ctypes.c_void_p(value._live())
+        return ctypes.c_void_p(live_pointer(value, wanted, what))
 
     return convert
 

@@ -9,8 +9,9 @@ import functools
 import inspect
 
 from ._arrays import input_view
-from ._declarations import ENUMS
+from ._declarations import ENUMS, HANDLES
 from ._errors import fault, unknown_option
+from ._handles import live_pointer
 from ._structs import MEMBERS, SCALARS, STRUCTURES, enumeration_of, number_of, real, whole
 
 
@@ -20,7 +21,7 @@ def structure_name(init):
 
 
 class Options:
-    """A structure of options with some of its members set; keeps the arrays that it points to."""
+    """A structure of options with some of its members set; keeps the arrays and objects that it points to."""
 
     def __init__(self, init, keywords):
         self.name = structure_name(init)
@@ -46,6 +47,11 @@ class Options:
             view = input_view(value, member)
             self.kept.append(view)
             return ctypes.addressof(view)
+        base = declared.replace("const ", "").rstrip(" *")
+        if base in HANDLES:
+            pointer = live_pointer(value, base, member)
+            self.kept.append(value)
+            return pointer
         if isinstance(value, Options) and declared == f"const {value.name} *":
             self.kept.append(value)
             return ctypes.addressof(value.structure)

@@ -433,8 +433,8 @@ def filled(array, what, size):
 
 
 class LocalOrbital(Reconstruction):
-    """Local-orbital tomography: every atom is a Gaussian orbital H exp(-rho^2 / B), every image a sum over slices of
-    orbitals seen through the probe of their depth.
+    """Local-orbital tomography: every atom is a Gaussian orbital H exp(-rho^2 / B), or of the shape of the `Orbital`
+    given as `orbital`, every image a sum over slices of orbitals seen through the probe of their depth.
 
         recon = aet.LocalOrbital(series, probe, start=atoms, model="rigid")
         recon.run(max_iterations=200)

@@ -207,7 +207,7 @@ impl<'a> Table<'a> {
         }
         for (name, list) in [("radii", radii), ("values", values)] {
             if let Some(i) = list.iter().position(|v| !v.is_finite()) {
-                let at = format!("index {i} (counted from 0)");
+                let at = format!("index {i}");
                 return Err(Error::NonFinite { what: name.into(), value: list[i], at });
             }
         }

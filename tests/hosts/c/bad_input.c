@@ -22,6 +22,7 @@
 
 #include "aet.h"
 #include "check.h"
+#include "orbitals.h"
 #include "problem.h"
 #include "volumes.h"
 
@@ -1310,6 +1311,7 @@ int main(int argc, char **argv)
     check_null(&f);
     check_struct_size();
     check_lot_options(&f);
+    check_orbitals(&f);
     check_other_options(&f);
     check_shapes(&f);
     check_out_views(&f);

@@ -4,6 +4,7 @@
 //   bad_input DATA_FOLDER SCRATCH_FOLDER
 //
 // One line per check, then "N passed, N failed"; the exit code tells whether any failed.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -104,6 +105,58 @@ void check_errors(const aet::Context &context, const Host &host) {
     });
     expect("nine axes", AET_ERROR_SHAPE, "9",
            [&] { (void)aet::ConstView(host.images.data(), aet::Shape(9, 1)); });
+}
+
+aet::LocalOrbital::Options slater_options() {
+    return Host::direct().orbital(aet::Orbital::slater()); // only the options hold the orbital
+}
+
+void check_orbitals(const aet::Context &context, const Host &host) {
+    const std::vector<double> one{1}, two{1, 1}, at{0, 0.4, 1.1};
+    const aet::Orbital gaussian = aet::Orbital::gaussians(one, one);
+    const std::vector<double> values = gaussian.evaluate(at, 0.6);
+    double error = 0;
+    for (std::size_t i = 0; i < at.size(); ++i) {
+        const double f = std::exp(-at[i] * at[i] / 0.6);
+        error = std::max({error, std::abs(values[3 * i] - f), std::abs(values[3 * i + 1] + at[i] / 0.3 * f)});
+    }
+    check("a Gaussian orbital", error < 1e-14 && gaussian.terms().size() == 1 && gaussian.terms()[0].width == 1);
+    const aet::Orbital slater = aet::Orbital::slater();
+    check("a Slater function in 6 terms", slater.term_count() == 6 && slater.expansion_error() <= 1e-3);
+    check("f(0) of it is near 1", std::abs(slater.evaluate(at, 0.6)[0] - 1) <= 1.001e-3);
+    std::vector<double> radii, table;
+    for (int i = 0; i <= 80; ++i) {
+        radii.push_back(0.05 * i);
+        table.push_back(std::exp(-radii.back() * radii.back()));
+    }
+    aet::Orbital tabulated = aet::Orbital::table(radii, table);
+    check("a table of a Gaussian is one term", tabulated.term_count() == 1);
+    const aet::Orbital moved = std::move(tabulated);
+    check("an orbital that was moved from still has its shape", tabulated.term_count() == 1 && moved.term_count() == 1);
+
+    const auto loss = [&](const aet::LocalOrbital::Options &options) {
+        aet::LocalOrbital recon(context, host.series(context), aet::Atoms({host.positions, {1, 3}}), options);
+        recon.run(3);
+        return recon.loss(recon.parameters());
+    };
+    const double with_gaussian = loss(Host::direct()), with_slater = loss(slater_options());
+    check("the Gaussian is the default", loss(Host::direct().orbital(gaussian)) == with_gaussian);
+    check("a fit with another shape is another one", std::isfinite(with_slater) && with_slater != with_gaussian);
+    aet::LocalOrbital::Options kept = slater_options();
+    const aet::LocalOrbital::Options copied = kept, taken = std::move(kept);
+    check("copies of options hold the orbital, too", loss(copied) == with_slater && loss(taken) == with_slater);
+    const auto find = aet::FindOptions{}.fit(slater_options());
+    check("atoms found with it", aet::find_atoms(host.series(context), nullptr, find).size() > 0);
+
+    expect("tolerance 2", AET_ERROR_RANGE, "tolerance", [] { (void)aet::Orbital::slater(2); });
+    expect("two shapes", AET_ERROR_SHAPE, "widths", [&] { (void)aet::Orbital::gaussians(two, one); });
+    expect("unknown kind", AET_ERROR_UNKNOWN_OPTION, "kind",
+           [&] { (void)aet::Orbital::table(radii, table, static_cast<aet::RadialTable>(99)); });
+    expect("table that begins late", AET_ERROR_RANGE, "first radius", [&] {
+        const aet::Shape shape{80};
+        (void)aet::Orbital::table({radii.data() + 1, shape}, {table.data() + 1, shape});
+    });
+    expect("radii in two axes", AET_ERROR_SHAPE, "radii", [&] { (void)slater.evaluate({at, {3, 1}}, 0.6); });
 }
 
 void check_owners(const aet::Context &context, const Host &host) {
@@ -331,6 +384,7 @@ int main(int argc, char **argv) {
         const aet::Context context;
         const Host host;
         check_errors(context, host);
+        check_orbitals(context, host);
         check_owners(context, host);
         check_callbacks(context, host);
         check_second_order(context, host);

@@ -10,6 +10,7 @@ using AET
 
 include("checks.jl")
 include("problem.jl")
+include("orbitals.jl")
 include("volumes.jl")
 
 length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
@@ -49,7 +50,7 @@ function check_null_and_struct_size()
     check_fault(null(AET.aet_probe_create(C_NULL, out)), "NULL options of a probe", :null)
     check("NULL getters are neutral", AET.aet_dataset_image_count(C_NULL) == 0 && AET.aet_recon_generation(C_NULL) == 0)
     foreach(free -> free(C_NULL), (AET.aet_context_free, AET.aet_dataset_free, AET.aet_probe_free,
-                                   AET.aet_atoms_free, AET.aet_recon_free, AET.aet_snapshot_free))
+                                   AET.aet_orbital_free, AET.aet_atoms_free, AET.aet_recon_free, AET.aet_snapshot_free))
     check("free of NULL does nothing", true)
     options = AET.defaults(AET.ProbeOptions, AET.aet_probe_options_init)
     options.struct_size = 4
@@ -610,6 +611,7 @@ check_shapes()
 check_overlap()
 check_values()
 check_options()
+check_orbitals()
 check_radians()
 check_cancel()
 check_cancel_from_second_thread()

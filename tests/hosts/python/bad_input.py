@@ -89,7 +89,7 @@ def raw_pointers():
     check_fault(lambda: forged.step(), "a freed pointer", "stale_handle", "recon")
     lib.aet_recon_free.without_checks(forged._pointer)
     check("a freed pointer freed again", lib.aet_recon_generation(forged) == 0)
-    for name in ("context", "dataset", "probe", "atoms", "recon", "snapshot"):
+    for name in ("context", "dataset", "probe", "orbital", "atoms", "recon", "snapshot"):
         getattr(lib, f"aet_{name}_free").without_checks(None)
     check("free of NULL does nothing", series.tilt_count == TILTS and probe.energy_ev == 300e3)
 
@@ -117,6 +117,28 @@ def wrong_kinds():
     check_fault(lambda: aet.Atoms.read("a\0b"), "NUL in a path", "text", "NUL")
     check_fault(lambda: aet.Atoms.read("a\ud800"), "a path that is no Unicode", "text")
     check_fault(lambda: aet.Atoms.read(5), "a number as path", "text", "5")
+
+
+def orbitals():
+    q, series, slater = np.arange(81) * 0.05, small_series(), aet.Orbital.slater()
+    check_fault(lambda: aet.Orbital.slater(2), "tolerance 2", "range", "tolerance", 2)
+    check_fault(lambda: aet.Orbital.slater("fine"), "tolerance as text", "dtype", "fine", "tolerance")
+    check_fault(lambda: aet.Orbital.gaussians([1, 1], [1]), "two shapes", "shape", "widths")
+    check_fault(lambda: aet.Orbital.gaussians([], []), "no terms", "empty", "terms")
+    check_fault(lambda: aet.Orbital.table(q[1:], np.exp(-q[1:])), "table that begins late", "range", "first radius")
+    check_fault(lambda: aet.Orbital.table(q, np.exp(-q[1:])), "one value too few", "shape", "values")
+    check_fault(lambda: aet.Orbital.table(q, np.exp(-q), "flat"), "unknown kind", "unknown_option", "flat", "spatial")
+    check_fault(lambda: aet.Orbital.table(q, np.exp(-q), 99), "unknown kind by number", "unknown_option", "kind", 99)
+    check_fault(lambda: slater.evaluate([-1], 0.6), "negative radius", "range", "radii")
+    check_fault(lambda: slater.evaluate([[1]], 0.6), "radii in two axes", "shape", "radii")
+    check_fault(lambda: slater.evaluate([1], 0), "width 0", "range", "width")
+    fit = lambda orbital: small_reconstruction(orbital=orbital)
+    check_raises(lambda: fit("slater"), "an orbital by name", TypeError, "aet_orbital")
+    check_raises(lambda: fit(small_probe()), "a probe as orbital", TypeError, "aet_orbital")
+    slater.close()
+    check_fault(lambda: slater.terms, "terms of a closed orbital", "stale_handle", "closed Orbital")
+    check_fault(lambda: fit(slater), "closed orbital", "stale_handle", "closed Orbital")
+    check_fault(lambda: aet.find_atoms(series, fit={"orbital": slater}), "closed orbital of a search", "stale_handle")
 
 
 def shapes_and_types():
@@ -434,6 +456,7 @@ run(
     closed_objects,
     raw_pointers,
     wrong_kinds,
+    orbitals,
     shapes_and_types,
     values,
     refused_changes_change_nothing,

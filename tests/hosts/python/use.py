@@ -180,6 +180,32 @@ def a_probe_is_sampled():
     check("numbers of the probe", probe.defocus == 10 and abs(probe.wavelength - 0.0196875) < 1e-6, probe.wavelength)
 
 
+def orbitals_have_shapes():
+    radii = np.array([0, 0.4, 1.1])
+    f = np.exp(-(radii**2) / 0.6)
+    gaussian = aet.Orbital.gaussians([1], [1])
+    wanted = np.stack([f, -2 * radii / 0.6 * f, radii**2 / 0.36 * f], axis=1)
+    check("a Gaussian orbital", np.abs(gaussian.evaluate(radii, 0.6) - wanted).max() < 1e-14)
+    check("its term", gaussian.terms.tolist() == [[1, 1]] and gaussian.expansion_error == 0, gaussian)
+    slater = aet.Orbital.slater()
+    check("a Slater function in 6 terms", slater.term_count == 6 and 0 < slater.expansion_error <= 1e-3, slater)
+    check("f(0) of it is near 1", abs(slater.evaluate([0], 0.6)[0, 0] - 1) <= 1.001e-3)
+    q = np.arange(81) * 0.05
+    check("a table of a Gaussian is one term", aet.Orbital.table(q, np.exp(-(q**2))).term_count == 1)
+
+    def fitted(**options):
+        recon = small_reconstruction(**options)
+        gc.collect()  # nobody else holds the orbital: the fit has its own
+        recon.run(max_iterations=3)
+        return recon.loss()
+
+    loss, other = fitted(), fitted(orbital=slater)
+    check("none is the Gaussian", fitted(orbital=None) == loss == fitted(orbital=gaussian))
+    check("a fit with another shape is another one", np.isfinite(other) and other != loss, (other, loss))
+    check("and keeps its orbital", fitted(orbital=aet.Orbital.slater()) == other)
+    check("atoms found with it", len(aet.find_atoms(small_series(), fit={"orbital": aet.Orbital.slater()})) > 0)
+
+
 # ---- reconstructions ----
 
 
@@ -556,6 +582,7 @@ run(
     a_series_gives_back_what_it_was_given,
     atoms_give_back_what_they_were_given,
     a_probe_is_sampled,
+    orbitals_have_shapes,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,
     errors_are_estimated,

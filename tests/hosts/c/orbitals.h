@@ -1,0 +1,188 @@
+/* Shapes of local orbitals: their values, a fit with another shape, and bad input. */
+#ifndef AET_TESTS_ORBITALS_H
+#define AET_TESTS_ORBITALS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "check.h"
+#include "problem.h"
+
+enum { TABLE = 81 };
+
+static aet_const_view column_of(const double *values, int64_t n)
+{
+    return aet_const_view_c(values, AET_DTYPE_F64, 1, &n);
+}
+
+/* A Gaussian of unit width from 0 to 4 in steps of 0.05. */
+static void fill_table(double *radii, double *values)
+{
+    for (int i = 0; i < TABLE; i++) {
+        radii[i] = 0.05 * i;
+        values[i] = exp(-radii[i] * radii[i]);
+    }
+}
+
+static void check_gaussian(void)
+{
+    const double one = 1, radii[3] = {0, 0.4, 1.1}, width = 0.6;
+    const int64_t shape[2] = {3, 3}, pair[2] = {1, 2};
+    const aet_const_view ones = column_of(&one, 1), at = column_of(radii, 3);
+    double values[3][3], term[2] = {0, 0}, error = 0;
+    const aet_view out = aet_view_c(values, AET_DTYPE_F64, 2, shape), terms = aet_view_c(term, AET_DTYPE_F64, 2, pair);
+    const aet_view flat = aet_view_c(values, AET_DTYPE_F64, 1, shape);
+    aet_orbital *orbital = NULL;
+    expect("a Gaussian", aet_orbital_create_gaussians(&ones, &ones, &orbital), AET_OK, "");
+    check("one exact term", aet_orbital_term_count(orbital) == 1 && aet_orbital_expansion_error(orbital) == 0);
+    expect("its term", aet_orbital_copy_terms(orbital, &terms), AET_OK, "");
+    check("weight and width", term[0] == 1 && term[1] == 1);
+    expect("evaluated", aet_orbital_evaluate(orbital, &at, width, &out), AET_OK, "");
+    for (int i = 0; i < 3; i++) {
+        const double r = radii[i], f = exp(-r * r / width);
+        error = fmax(error, fabs(values[i][0] - f));
+        error = fmax(error, fabs(values[i][1] + 2 * r / width * f));
+        error = fmax(error, fabs(values[i][2] - r * r / (width * width) * f));
+    }
+    check("exp(-rho^2 / B) and its derivatives", error < 1e-14);
+
+    const double negative = -0.1;
+    const aet_const_view behind = column_of(&negative, 1);
+    expect("flat output", aet_orbital_evaluate(orbital, &at, width, &flat), AET_ERROR_SHAPE, "out");
+    expect("terms into a flat view", aet_orbital_copy_terms(orbital, &flat), AET_ERROR_SHAPE, "out");
+    expect("width 0", aet_orbital_evaluate(orbital, &at, 0, &out), AET_ERROR_RANGE, "width");
+    expect("width NaN", aet_orbital_evaluate(orbital, &at, NAN, &out), AET_ERROR_RANGE, "width");
+    expect("negative radius", aet_orbital_evaluate(orbital, &behind, width, &out), AET_ERROR_RANGE, "radii");
+    expect("no radii", aet_orbital_evaluate(orbital, NULL, width, &out), AET_ERROR_NULL, "radii");
+    expect("no orbital", aet_orbital_evaluate(NULL, &at, width, &out), AET_ERROR_NULL, "orbital");
+    aet_orbital_free(orbital);
+}
+
+static void check_expansions(void)
+{
+    const double zero = 0;
+    const int64_t shape[2] = {1, 3};
+    const aet_const_view origin = column_of(&zero, 1);
+    double value[3] = {0, 0, 0}, radii[TABLE], values[TABLE];
+    const aet_view out = aet_view_c(value, AET_DTYPE_F64, 2, shape);
+    aet_orbital *orbital = NULL;
+    expect("a Slater function", aet_orbital_create_slater(0, &orbital), AET_OK, "");
+    check("in 6 terms", aet_orbital_term_count(orbital) == 6);
+    check("within the tolerance",
+          aet_orbital_expansion_error(orbital) > 0 && aet_orbital_expansion_error(orbital) <= 1e-3);
+    expect("at the nucleus", aet_orbital_evaluate(orbital, &origin, 0.5, &out), AET_OK, "");
+    check("f(0) is 1 within the tolerance", fabs(value[0] - 1) <= 1.001e-3);
+    aet_orbital_free(orbital);
+    orbital = NULL;
+
+    fill_table(radii, values);
+    const aet_const_view at = column_of(radii, TABLE), given = column_of(values, TABLE);
+    expect("a table", aet_orbital_create_table(&at, &given, AET_RADIAL_TABLE_PROJECTED, 0, &orbital), AET_OK, "");
+    check("of a Gaussian is one term", aet_orbital_term_count(orbital) == 1);
+    aet_orbital_free(orbital);
+}
+
+static void check_bad_orbitals(void)
+{
+    const double one = 1, minus = -1;
+    double radii[TABLE], values[TABLE];
+    fill_table(radii, values);
+    const aet_const_view ones = column_of(&one, 1), negative = column_of(&minus, 1), none = column_of(&one, 0);
+    const aet_const_view at = column_of(radii, TABLE), given = column_of(values, TABLE);
+    const aet_const_view later = column_of(radii + 1, TABLE - 1), rest = column_of(values + 1, TABLE - 1);
+    const aet_const_view three = column_of(values, 3);
+    aet_orbital *orbital = NULL;
+    expect_nothing("two shapes", aet_orbital_create_gaussians(&three, &ones, &orbital), AET_ERROR_SHAPE, "widths",
+                   orbital);
+    expect_nothing("no terms", aet_orbital_create_gaussians(&none, &none, &orbital), AET_ERROR_EMPTY, "terms", orbital);
+    expect_nothing("negative integral", aet_orbital_create_gaussians(&negative, &ones, &orbital), AET_ERROR_RANGE,
+                   "integral", orbital);
+    expect_nothing("weights NULL", aet_orbital_create_gaussians(NULL, &ones, &orbital), AET_ERROR_NULL, "weights",
+                   orbital);
+    expect_nothing("tolerance 2", aet_orbital_create_slater(2, &orbital), AET_ERROR_RANGE, "tolerance", orbital);
+    expect("nowhere to put it", aet_orbital_create_slater(0, NULL), AET_ERROR_NULL, "orbital");
+    expect_nothing("table from 0.05 on", aet_orbital_create_table(&later, &rest, 0, 0, &orbital), AET_ERROR_RANGE,
+                   "first radius", orbital);
+    expect_nothing("table cut early", aet_orbital_create_table(&three, &three, 0, 0, &orbital), AET_ERROR_SHAPE,
+                   "radii", orbital);
+    expect_nothing("one value too few", aet_orbital_create_table(&at, &rest, 0, 0, &orbital), AET_ERROR_SHAPE,
+                   "values", orbital);
+    expect_nothing("unknown kind", aet_orbital_create_table(&at, &given, 99, 0, &orbital), AET_ERROR_UNKNOWN_OPTION,
+                   "kind", orbital);
+    expect_nothing("table with tolerance NaN", aet_orbital_create_table(&at, &given, 0, NAN, &orbital),
+                   AET_ERROR_RANGE, "tolerance", orbital);
+    values[7] = NAN;
+    expect_nothing("NaN in a table", aet_orbital_create_table(&at, &given, 0, 0, &orbital), AET_ERROR_NON_FINITE,
+                   "index 7 (counted from 0), wanted", orbital);
+    check("getters of NULL", aet_orbital_term_count(NULL) == 0 && isnan(aet_orbital_expansion_error(NULL)));
+    aet_orbital_free(NULL);
+}
+
+/* The loss after three iterations of a fit with these options. */
+static double fitted_loss(const fit *f, const aet_lot_options *options)
+{
+    aet_recon *recon = NULL;
+    require(aet_recon_create_lot(f->context, f->dataset, f->probe, f->atoms, options, &recon), "reconstruction");
+    const aet_run_options run = long_run(3);
+    require(aet_recon_run(recon, &run, NULL, NULL), "run");
+    const double loss = loss_of(recon);
+    aet_recon_free(recon);
+    return loss;
+}
+
+static void check_orbital_of_fit(const fit *f)
+{
+    const double one = 1;
+    const aet_const_view ones = column_of(&one, 1);
+    aet_lot_options options = lot_options(AET_LOT_MODEL_RIGID);
+    const double gaussian = fitted_loss(f, &options);
+    aet_orbital *orbital = NULL, *slater = NULL;
+    require(aet_orbital_create_gaussians(&ones, &ones, &orbital), "Gaussian");
+    require(aet_orbital_create_slater(0, &slater), "Slater function");
+    options.orbital = orbital;
+    check("the Gaussian is the default", fitted_loss(f, &options) == gaussian);
+    aet_orbital_free(orbital);
+    options.orbital = slater;
+    const double other = fitted_loss(f, &options);
+    check("a fit with another shape is another one", isfinite(other) && other != gaussian);
+
+    aet_recon *recon = NULL;
+    require(aet_recon_create_lot(f->context, f->dataset, f->probe, f->atoms, &options, &recon), "reconstruction");
+    aet_orbital_free(slater);
+    const aet_run_options run = long_run(3);
+    require(aet_recon_run(recon, &run, NULL, NULL), "run");
+    check("the fit keeps its orbital", loss_of(recon) == other);
+    aet_recon_free(recon);
+    recon = NULL;
+    expect_nothing("a freed orbital",
+                   aet_recon_create_lot(f->context, f->dataset, f->probe, f->atoms, &options, &recon),
+                   AET_ERROR_STALE_HANDLE, "orbital", recon);
+    aet_find_options find;
+    aet_atoms *found = NULL;
+    require(aet_find_options_init(&find, sizeof find), "find options");
+    find.fit = &options;
+    expect_nothing("a freed orbital of a search",
+                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found), AET_ERROR_STALE_HANDLE,
+                   "orbital", found);
+
+    /* A caller built before there were orbitals. */
+    const size_t prefix = offsetof(aet_lot_options, orbital);
+    memset(&options, 0x5a, sizeof options);
+    expect("init of options without an orbital", aet_lot_options_init(&options, prefix), AET_OK, "");
+    check("the orbital is not theirs to write", *(const unsigned char *)&options.orbital == 0x5a);
+    options.model = AET_LOT_MODEL_RIGID;
+    options.precision = AET_PRECISION_DOUBLE;
+    check("nor to read", fitted_loss(f, &options) == gaussian);
+}
+
+static void check_orbitals(const fit *f)
+{
+    printf("# shapes of orbitals\n");
+    check_gaussian();
+    check_expansions();
+    check_bad_orbitals();
+    check_orbital_of_fit(f);
+}
+
+#endif

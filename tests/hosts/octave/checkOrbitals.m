@@ -1,0 +1,49 @@
+function checkOrbitals()
+%CHECKORBITALS  Shapes of local orbitals.
+
+section('shapes of orbitals');
+radii = [0 0.4 1.1];
+f = exp(-radii.^2 / 0.6);
+gaussian = aet.Orbital.gaussians(1, 1);
+wanted = [f; -2 * radii / 0.6 .* f; radii.^2 / 0.36 .* f]';
+difference = gaussian.evaluate(radii, 0.6) - wanted;
+check('a Gaussian orbital', max(abs(difference(:))) < 1e-14);
+check('its term', isequal(gaussian.terms, [1 1]) && gaussian.expansionError == 0);
+slater = aet.Orbital.slater();
+check('a Slater function in 6 terms', slater.termCount == 6 && slater.expansionError <= 1e-3);
+check('f(0) of it is near 1', abs(slater.evaluate(0, 0.6)(1) - 1) <= 1.001e-3);
+q = (0:0.05:4)';
+check('a table of a Gaussian is one term', aet.Orbital.table(q, exp(-q.^2)).termCount == 1);
+
+unknown = 'aet:unknownOption';
+expect('tolerance 2', 'aet:range', 'tolerance', @() aet.Orbital.slater('Tolerance', 2));
+expect('two shapes', 'aet:shape', 'widths', @() aet.Orbital.gaussians([1 1], 1));
+expect('table that begins late', 'aet:range', 'first radius', @() aet.Orbital.table(q(2:end), exp(-q(2:end))));
+expect('one value too few', 'aet:shape', 'values', @() aet.Orbital.table(q, exp(-q(2:end))));
+expect('unknown kind', unknown, 'Kind', @() aet.Orbital.table(q, exp(-q), 'Kind', 'flat'));
+expect('option that is not there', unknown, 'Tolerence', @() aet.Orbital.slater('Tolerence', 0.01));
+expect('negative radius', 'aet:range', 'radii', @() slater.evaluate(-1, 0.6));
+expect('width 0', 'aet:range', 'width', @() slater.evaluate(1, 0));
+
+f = makeFit();
+fit = @(varargin) aet.LocalOrbital(f.series, f.probe, 'Start', f.atoms, 'Model', 'rigid', 'Precision', 'double', ...
+    varargin{:});
+first = fitted(fit());
+other = fitted(fit('Orbital', slater));
+check('none is the Gaussian', fitted(fit('Orbital', [])) == first && fitted(fit('Orbital', gaussian)) == first);
+check('a fit with another shape is another one', isfinite(other) && other ~= first);
+check('and keeps its orbital', fitted(fit('Orbital', aet.Orbital.slater())) == other);
+check('atoms found with it', f.series.findAtoms([], 'Orbital', slater).count > 0);
+expect('an orbital by name', 'aet:argumentType', 'Orbital', @() fit('Orbital', 'slater'));
+expect('a probe as orbital', 'aet:argumentType', 'Orbital', @() fit('Orbital', f.probe));
+expect('a number as orbital of a search', 'aet:argumentType', 'Orbital', @() f.series.findAtoms([], 'Orbital', 3));
+delete(slater);
+expect('deleted orbital', 'aet:staleHandle', 'orbital', @() slater.terms);
+expect('deleted orbital of a fit', 'aet:staleHandle', 'orbital', @() fit('Orbital', slater));
+expect('deleted orbital of a search', 'aet:staleHandle', 'orbital', @() f.series.findAtoms([], 'Orbital', slater));
+end
+
+function loss = fitted(recon)
+recon.run('MaxIterations', 3);
+loss = lossOf(recon);
+end
