@@ -238,8 +238,8 @@ pub trait ForwardModel<T>: Send + Sync {
         out: &mut [T],
         workspace: &mut Self::Workspace,
     ) -> Result<()>;
-    /// Adds J^T residual to `gradient` (all values; only active blocks need be exact). Follows a `predict` with the same point, tilt,
-    /// images and workspace, whose intermediate results it uses. `residual` is destroyed.
+    /// Adds J^T residual to `gradient` (all values; only active blocks need be exact). Follows a `predict` with the same
+    /// point, tilt, images and workspace, whose intermediate results it uses. `residual` is destroyed.
     fn pull_back(
         &self,
         at: &Point<'_, Self::Shared>,

@@ -443,7 +443,7 @@ impl<T: Real> Rigid<T> {
         {
             at.cancel.check("an evaluation")?;
             self.transform_residual(model, residual, m, own);
-            self.image_gradient(model, at.parameters, *image, m, gradient, own);
+            self.image_gradient(model, at, *image, m, gradient, own);
         }
         if let Some(templates) = &self.templates {
             templates.clear_margins(&canvas, own);
@@ -477,20 +477,22 @@ impl<T: Real> Rigid<T> {
     fn image_gradient(
         &self,
         model: &LocalOrbital<T>,
-        parameters: &[f64],
+        at: &Point<'_, ProbeTables<T>>,
         image: usize,
         m: usize,
         gradient: &mut [f64],
         own: &mut RigidWorkspace<T>,
     ) {
-        self.set_ramp(model, parameters, image, &mut own.ramp);
+        self.set_ramp(model, at.parameters, image, &mut own.ramp);
         let ramp = &own.ramp;
-        let per_pixel = 1.0 / model.series.pixel_size;
-        let (u, v) = self
-            .parseval(&own.residuals[m], &own.images[m], |kx, ky| (ramp.dx[kx] * ramp.y[ky], ramp.x[kx] * ramp.dy[ky]));
-        let drift = model.blocks.drift.start + 2 * image;
-        gradient[drift] += u * per_pixel;
-        gradient[drift + 1] += v * per_pixel;
+        if at.active[super::Blocks::DRIFT] {
+            let per_pixel = 1.0 / model.series.pixel_size;
+            let slopes = |kx: usize, ky: usize| (ramp.dx[kx] * ramp.y[ky], ramp.x[kx] * ramp.dy[ky]);
+            let (u, v) = self.parseval(&own.residuals[m], &own.images[m], slopes);
+            let drift = model.blocks.drift.start + 2 * image;
+            gradient[drift] += u * per_pixel;
+            gradient[drift + 1] += v * per_pixel;
+        }
         ramp.apply(&mut own.residuals[m], self.plan.rows(), true);
         if let Some(slope) = own.slopes.get(m) {
             let one = Complex::new(T::one(), T::zero());
