@@ -357,9 +357,13 @@ impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
         for ((image, residual), unscaled) in
             images.iter().zip(residual.chunks_exact_mut(pixels)).zip(workspace.unscaled.chunks_exact(pixels))
         {
-            gradient[self.blocks.background.start + image] += residual.iter().map(|r| r.f64()).sum::<f64>();
-            let along: f64 = residual.iter().zip(unscaled).map(|(r, u)| r.f64() * u.f64()).sum();
-            gradient[self.blocks.scale.start + image] += along;
+            if at.active[Blocks::BACKGROUND] {
+                gradient[self.blocks.background.start + image] += sum(residual.iter().map(|r| r.f64()));
+            }
+            if at.active[Blocks::SCALE] {
+                let products = residual.iter().zip(unscaled).map(|(r, u)| r.f64() * u.f64());
+                gradient[self.blocks.scale.start + image] += sum(products);
+            }
             let scale = T::of(at.parameters[self.blocks.scale.start + image]);
             residual.iter_mut().for_each(|r| *r *= scale);
         }
@@ -368,4 +372,11 @@ impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
             Some(rigid) => rigid.pull_back(self, at, tilt, images, residual, gradient, workspace),
         }
     }
+}
+
+/// Sum as eight partial ones: a fixed order whose additions need not wait for each other.
+fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    let mut parts = [0.0; 8];
+    values.enumerate().for_each(|(i, value)| parts[i % 8] += value);
+    parts.iter().sum()
 }

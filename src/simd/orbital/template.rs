@@ -30,9 +30,10 @@ impl<T: Real> DepthTable<T> {
         self.templates
     }
 
-    /// Weights and their derivatives per step at `place` (in steps from the first knot), the first M of each.
+    /// Weights and their derivatives per step at `place` (in steps from the first knot), the first M of each. Written
+    /// where they are read: returned by value they would be copied in wide pieces, which wait for the narrow writes.
     #[inline(always)]
-    fn at(&self, place: T) -> ([T; MAX_TEMPLATES], [T; MAX_TEMPLATES]) {
+    fn at(&self, place: T, weights: &mut [T; MAX_TEMPLATES], slopes: &mut [T; MAX_TEMPLATES]) {
         let knot = (place.f64().max(0.0) as usize).min(self.knots - 2);
         let t = place - T::of(knot as f64);
         let (one, two, three, six) = (T::one(), T::of(2.0), T::of(3.0), T::of(6.0));
@@ -43,12 +44,10 @@ impl<T: Real> DepthTable<T> {
         let n = self.templates;
         let row = &self.values[knot * 2 * n..][..4 * n];
         let ((v0, s0), (v1, s1)) = (row[..2 * n].split_at(n), row[2 * n..].split_at(n));
-        let (mut weights, mut slopes) = ([T::zero(); MAX_TEMPLATES], [T::zero(); MAX_TEMPLATES]);
         for m in 0..n {
             weights[m] = a * v0[m] + b * s0[m] + c * v1[m] + d * s1[m];
             slopes[m] = da * (v0[m] - v1[m]) + db * s0[m] + dd * s1[m];
         }
-        (weights, slopes)
     }
 }
 
@@ -222,7 +221,8 @@ fn splat_one<T: Real, const FUSED: bool, const W: usize>(
     let (mut dx, mut dy, mut gx, mut gy) = ([T::zero(); W], [T::zero(); W], [T::zero(); W], [T::zero(); W]);
     profile(stamp.centre.0, stamp.decay, stamp.half_width, &mut dx, &mut gx);
     profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
-    let (weights, _) = table.at(stamp.second);
+    let (mut weights, mut slopes) = ([T::zero(); MAX_TEMPLATES], [T::zero(); MAX_TEMPLATES]);
+    table.at(stamp.second, &mut weights, &mut slopes);
     let (rows, mut start) = window::<T, W>(stamp, table.templates, pitch, images.len());
     let mut g = [T::zero(); W];
     for of_row in &gy[..rows] {
@@ -253,7 +253,8 @@ fn weighted_one<T: Real, const FUSED: bool, const W: usize>(
     let (mut dx, mut dy, mut gx, mut gy) = ([T::zero(); W], [T::zero(); W], [T::zero(); W], [T::zero(); W]);
     profile(stamp.centre.0, stamp.decay, stamp.half_width, &mut dx, &mut gx);
     profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
-    let (weights, slopes) = table.at(stamp.second);
+    let (mut weights, mut slopes) = ([T::zero(); MAX_TEMPLATES], [T::zero(); MAX_TEMPLATES]);
+    table.at(stamp.second, &mut weights, &mut slopes);
     let mut along = [T::zero(); W];
     for k in 0..W {
         along[k] = (change.value + dx[k] * (change.dx + change.radius2 * dx[k])) * gx[k];
@@ -284,7 +285,8 @@ fn gather_one<T: Real, const FUSED: bool, const W: usize>(
     let (mut dx, mut dy, mut gx, mut gy) = ([T::zero(); W], [T::zero(); W], [T::zero(); W], [T::zero(); W]);
     profile(stamp.centre.0, stamp.decay, stamp.half_width, &mut dx, &mut gx);
     profile(stamp.centre.1, stamp.decay, stamp.half_width, &mut dy, &mut gy);
-    let (weights, slopes) = table.at(stamp.second);
+    let (mut weights, mut slopes) = ([T::zero(); MAX_TEMPLATES], [T::zero(); MAX_TEMPLATES]);
+    table.at(stamp.second, &mut weights, &mut slopes);
     let mut columns = [[T::zero(); W]; 3];
     let mut along = [T::zero(); W];
     let (rows, mut start) = window::<T, W>(stamp, table.templates, pitch, images.len());
@@ -337,13 +339,18 @@ mod tests {
     #[test]
     fn weights_interpolate_with_the_derivative_of_the_interpolant() {
         let table = table::<f64>();
+        let at = |place: f64| {
+            let (mut weights, mut slopes) = ([0.0; MAX_TEMPLATES], [0.0; MAX_TEMPLATES]);
+            table.at(place, &mut weights, &mut slopes);
+            (weights, slopes)
+        };
         for place in [0.0, 0.3, 1.0, 7.25, 18.999, 19.0] {
-            let (weights, slopes) = table.at(place);
+            let (weights, slopes) = at(place);
             for m in 0..TEMPLATES {
                 let z = 0.1 * place + m as f64;
                 assert!((weights[m] - z.sin()).abs() < 1e-6 && (slopes[m] - 0.1 * z.cos()).abs() < 1e-5);
                 if place > 0.0 && place.fract() > 1e-6 {
-                    let difference = (table.at(place + 1e-6).0[m] - table.at(place - 1e-6).0[m]) / 2e-6;
+                    let difference = (at(place + 1e-6).0[m] - at(place - 1e-6).0[m]) / 2e-6;
                     assert!((slopes[m] - difference).abs() < 1e-9, "{place} {m}");
                 }
             }
@@ -370,7 +377,8 @@ mod tests {
             let mut sums = vec![OrbitalSums::default(); stamps.len()];
             gather_templates(path, &stamps, &table, &given, PITCH, &mut sums);
             for (stamp, sums) in stamps.iter().zip(&sums) {
-                let (weights, slopes) = table.at(stamp.second);
+                let (mut weights, mut slopes) = ([T::zero(); MAX_TEMPLATES], [T::zero(); MAX_TEMPLATES]);
+                table.at(stamp.second, &mut weights, &mut slopes);
                 let mut s = [0.0; 5];
                 for (r, c) in (0..=2 * half_width).flat_map(|r| (0..=2 * half_width).map(move |c| (r, c))) {
                     let (x, y) = (f64::from(c) - stamp.centre.0.f64(), f64::from(r) - stamp.centre.1.f64());
