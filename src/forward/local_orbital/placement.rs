@@ -7,10 +7,10 @@ use crate::simd::{OrbitalStamp, OrbitalSums, Real};
 use std::ops::Range;
 
 /// Rows of a strip: stamps are sorted by strips so that their rows stay in the first cache level.
-const STRIP: usize = 16;
+const STRIP: usize = 4;
 
 /// Columns of a tile: where many images are filled at once, strips are sorted by tiles too.
-const TILE: usize = 16;
+const TILE: usize = 32;
 
 /// A padded image: the image proper starts at (margin, margin); windows of atoms that touch it always fit.
 #[derive(Debug, Clone, Copy)]
