@@ -1154,7 +1154,7 @@ struct ErrorEstimate {
     std::vector<double> height_errors;
     /// sqrt(mean of the summed variances), pm.
     double predicted_rmsd_pm;
-    /// Atoms with an infinite error.
+    /// Atoms with an error that is infinite or longer than 0.9 A.
     std::int64_t undetermined;
     ErrorMethod method;
     NoiseModel noise;

@@ -283,13 +283,15 @@ fn run(arguments: &Arguments) -> Result<()> {
         height[0],
         width[0]
     );
+    let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
+    println!("{:?} errors, noise {:?}: {} atoms undetermined", errors.method, errors.noise, errors.undetermined);
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).map_err(|source| Error::File {
             operation: "creating",
             path: folder.clone(),
             source,
         })?;
-        xyz::write(&atoms, &folder.join("atoms.xyz"))?;
+        xyz::write(&errors.atoms, &folder.join("atoms.xyz"))?;
         let record = folder.join("record.json");
         std::fs::write(&record, format!("{:#}\n", recon.record())).map_err(|source| Error::File {
             operation: "writing",
@@ -298,9 +300,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         })?;
         println!("wrote {} and {}", folder.join("atoms.xyz").display(), record.display());
     }
-    let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
-    let predicted = errors.predicted_rmsd_pm;
-    println!("{:?} errors, noise {:?}: {} atoms undetermined", errors.method, errors.noise, errors.undetermined);
     let pixels = version.length_unit() == LengthUnit::Pixel;
     let (unit, factor) = if pixels { ("px", 0.01) } else { ("pm", 1.0) };
     let of = |f: fn(&Comparison) -> f64| truth.as_ref().map_or(f64::NAN, |(c, _)| f(c));
@@ -317,7 +316,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (format!("rmsd_y_{unit}"), rmsd(|c| c.rmsd_axis_pm[1])),
         (format!("rmsd_z_{unit}"), rmsd(|c| c.rmsd_axis_pm[2])),
         (format!("rmsd_published_{unit}"), number(published, 4)),
-        (format!("predicted_rmsd_{unit}"), number(factor * predicted, 4)),
+        (format!("predicted_rmsd_{unit}"), number(factor * errors.predicted_rmsd_pm, 4)),
         ("r_factor".into(), number(r_factor, 6)),
         ("loss".into(), format!("{:.9e}", recon.loss())),
         ("evaluations".into(), evaluations.to_string()),

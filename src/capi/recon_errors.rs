@@ -103,10 +103,11 @@ impl TryFrom<aet_error_options> for ErrorOptions {
 pub struct aet_error_report {
     /// sizeof(aet_error_report), set by the caller.
     pub struct_size: usize,
-    /// sqrt(mean of the summed variances of x, y and z) over the atoms whose errors are finite, pm (1/100 of the unit of
-    /// lengths); NaN where there is none.
+    /// sqrt(mean of the summed variances of x, y and z) over the atoms that are determined, pm (1/100 of the unit
+    /// of lengths); NaN where there is none.
     pub predicted_rmsd_pm: f64,
-    /// Atoms with a coordinate that the images do not determine; its error is infinite.
+    /// Atoms that the images do not determine: their standard error is infinite, or longer than 0.9 angstrom (pixels of a
+    /// dataset in pixels), where a linear estimate ends and a comparison would not match them. Left out of the RMSD.
     pub undetermined: i64,
     /// An aet_estimate_method, the one used.
     pub method: i32,

@@ -168,8 +168,8 @@ end
 
 Standard errors of the atoms of the latest state, from the noise of the images. Returns a named
 tuple: `atoms`, whose column `standard_error` (n x 3, A) is infinite where the images do not determine
-a coordinate; `height_errors`; `predicted_rmsd_pm`; `undetermined`, the number of atoms with an
-infinite error; `method` and `noise`, those used.
+a coordinate; `height_errors`; `predicted_rmsd_pm`; `undetermined`, the number of atoms whose
+error is infinite or longer than 0.9 A (left out of the RMSD); `method` and `noise`, those used.
 
 - `method`: `:local` (an atom and its neighbours within `radius`, A) or `:dense` (all free
   parameters; for small problems);

@@ -328,7 +328,9 @@ classdef LocalOrbital < aet.internal.Object
             %   'residual', 'Radius', ANGSTROM, 'Progress', @fn). Fields: atoms
             %   (with the column standard_error [n x 3], infinite where the
             %   images do not determine a coordinate), heightErrors,
-            %   predictedRmsdPm, undetermined, method, noise.
+            %   predictedRmsdPm, undetermined (number of atoms with an error that
+            %   is infinite or longer than 0.9 A, left out of the RMSD), method,
+            %   noise.
             options = aet.internal.options('estimateErrors', {'Method', 'Noise', 'Radius', 'Progress'}, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             value = struct();

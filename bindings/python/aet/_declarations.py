@@ -312,8 +312,8 @@ STRUCTS = {
     ],
     "aet_error_report": [
         ("struct_size", "size_t", "sizeof(aet_error_report), set by the caller."),
-        ("predicted_rmsd_pm", "double", "sqrt(mean of the summed variances of x, y and z) over the atoms whose errors are finite, pm (1/100 of the unit of lengths); NaN where there is none."),
-        ("undetermined", "int64_t", "Atoms with a coordinate that the images do not determine; its error is infinite."),
+        ("predicted_rmsd_pm", "double", "sqrt(mean of the summed variances of x, y and z) over the atoms that are determined, pm (1/100 of the unit of lengths); NaN where there is none."),
+        ("undetermined", "int64_t", "Atoms that the images do not determine: their standard error is infinite, or longer than 0.9 angstrom (pixels of a dataset in pixels), where a linear estimate ends and a comparison would not match them. Left out of the RMSD."),
         ("method", "int32_t", "An aet_estimate_method, the one used."),
         ("noise", "int32_t", "An aet_noise_model, the one used."),
     ],

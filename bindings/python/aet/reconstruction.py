@@ -31,8 +31,8 @@ ErrorEstimate = collections.namedtuple("ErrorEstimate", ("atoms", "height_errors
 ErrorEstimate.__doc__ = """How well the atoms are known.
 
 `atoms`, whose column `standard_error` (n x 3, A) is infinite where the images do not determine a coordinate;
-`height_errors`, NaN where heights are shared or frozen; `predicted_rmsd_pm`; `undetermined`, the number of atoms with an
-infinite error; `method` and `noise`, those used.
+`height_errors`, NaN where heights are shared or frozen; `predicted_rmsd_pm`; `undetermined`, the number of atoms whose
+error is infinite or longer than 0.9 A (left out of the RMSD); `method` and `noise`, those used.
 """
 
 HISTORY_COLUMNS = (

@@ -80,15 +80,19 @@ pub struct ErrorEstimate {
     /// Standard error of every height that belongs to one atom, in the unit of the images; NaN where heights are shared
     /// or frozen.
     pub height_errors: Vec<f64>,
-    /// sqrt(mean over the atoms that are determined of the summed variances of x, y and z), in pm.
+    /// sqrt(mean over the atoms that are determined of the summed variances of x, y and z), in pm; NaN where none is.
     pub predicted_rmsd_pm: f64,
-    /// Atoms with an infinite error.
+    /// Atoms whose standard error, sqrt(x^2 + y^2 + z^2), is infinite or longer than 0.9 A (pixels): beyond it the linear
+    /// estimate says only that the images do not hold them, and a comparison would not match them.
     pub undetermined: usize,
     /// The method used.
     pub method: ErrorMethod,
     /// The noise model used.
     pub noise: NoiseModel,
 }
+
+/// Longest standard error of an atom that counts as determined, as far as [`crate::specimen::compare`] matches.
+const LONGEST: f64 = 0.9;
 
 /// Variances of one atom: of x, y, z, and of its own height.
 #[derive(Debug, Clone, Copy)]
@@ -162,11 +166,12 @@ fn method_for(wanted: ErrorMethod, plan: &Plan) -> Result<ErrorMethod> {
 
 fn report(state: &State, variances: &[AtomVariance], method: ErrorMethod, noise: NoiseModel) -> Result<ErrorEstimate> {
     let errors: Vec<Vec3> = variances.iter().map(|v| v.position.map(f64::sqrt)).collect();
-    let sums: Vec<f64> = variances.iter().map(|v| v.position.iter().sum::<f64>()).filter(|s| s.is_finite()).collect();
+    let sums: Vec<f64> =
+        variances.iter().map(|v| v.position.iter().sum::<f64>()).filter(|s| *s <= LONGEST * LONGEST).collect();
     let undetermined = errors.len() - sums.len();
     if undetermined > 0 {
         log::warning(format!(
-            "{undetermined} of {} atoms have coordinates that the images do not determine; their error is infinite",
+            "{undetermined} of {} atoms are not determined by the images: their standard error is infinite or above {LONGEST}",
             errors.len()
         ));
     }
