@@ -11,19 +11,18 @@
 //! the probe blurs it), from truth + 0.3 A and a width of 0.5 instead of 0.35 A^2. The distance to reach is 1.05 times the
 //! one that L-BFGS has at its end, the same for all methods, and 1 pm where that is the larger.
 
+#[path = "ball.rs"]
+mod ball;
+
 use aet::context::{Context, ContextOptions};
 use aet::dataset::TiltSeries;
-use aet::forward::local_orbital::Orbital;
-use aet::geometry::rotation_about;
 use aet::io::dataset_folder::{self, Which};
-use aet::optics::{Probe, ProbeOptions};
+use aet::optics::Probe;
 use aet::optimize::{BatchOptions, Optimizer, RunOptions, Stopping};
 use aet::reconstruct::{LotModel, LotOptions, Reconstruction};
-use aet::simulate::{local_orbital_series, SeriesPlan};
-use aet::specimen::{compare, random_packing, Atoms, CompareOptions};
-use aet::{Error, Result};
-use rand::SeedableRng;
-use rand_distr::{Distribution, Normal};
+use aet::specimen::{compare, Atoms, CompareOptions};
+use aet::Result;
+use ball::{moved, Ball};
 use std::path::PathBuf;
 
 struct Problem {
@@ -70,35 +69,9 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
     Ok(arguments)
 }
 
-/// Positions `by` A (rms per axis) away.
-fn moved(atoms: &Atoms, by: f64) -> Result<Atoms> {
-    let normal = Normal::new(0.0, by).map_err(|e| Error::Internal(e.to_string()))?;
-    let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(5);
-    let positions = atoms.positions().iter().map(|p| p.map(|v| v + normal.sample(&mut random))).collect();
-    Atoms::new(positions)?.with_species(atoms.species().to_vec())
-}
-
 fn ball(context: &Context, atoms: usize, name: &'static str) -> Result<Problem> {
-    let diameter = 38.9 * (atoms as f64 / 2000.0).cbrt();
-    let truth = Atoms::new(random_packing(atoms, diameter, 2.21, 20)?)?.with_species(vec![14; atoms])?;
-    let size = (diameter / 0.34 * 1.26) as usize / 2 * 2;
-    let noisy = name == "ball-noise";
-    let plan = SeriesPlan {
-        orbital: Orbital::default(),
-        rows: size,
-        columns: size,
-        pixel_size: 0.34,
-        rotations: (0..24).map(|t| rotation_about(0, -69.0 + 6.0 * f64::from(t))).collect(),
-        foci: vec![-9.7, 0.0, 9.7],
-        width: 0.35,
-        height: 240.0,
-        background: 1.0,
-        oversampling: 2,
-        slice_thickness: 2.0,
-        seed: noisy.then_some(11),
-    };
-    let probe = ProbeOptions::new(300e3, 25.0).build()?;
-    let series = local_orbital_series(context, &truth, Some(&probe), &plan)?;
+    let seed = (name == "ball-noise").then_some(11);
+    let Ball { series, probe, truth } = Ball::new(context, atoms, 240.0, seed)?;
     let start = moved(&truth, 0.3)?;
     let options = LotOptions { width_start: Some(0.5), ..Default::default() };
     Ok(Problem { name, series, probe: Some(probe), start, truth, options })

@@ -8,7 +8,7 @@ use super::enums::{host_enum, HostEnum};
 use super::frames::{aet_frames, Images};
 use super::guard::{guard, guard_value, Host};
 use super::handle::Handle;
-use super::options::CStruct;
+use super::options::{chosen, CStruct};
 use super::status::aet_status;
 use super::view::aet_const_view;
 use crate::context::{log, Context};
@@ -144,7 +144,6 @@ unsafe impl CStruct for aet_dataset_options {
 impl aet_dataset_options {
     pub(super) fn checked(&self, host: &Host) -> Result<SeriesOptions> {
         let extent = |n, argument| host.count(n, argument).map(|n| (n > 0).then_some(n));
-        let known = |value: f64| (value != 0.0).then_some(value);
         let length_unit = aet_length_unit::from_number(self.length_unit, "length_unit")?.into();
         let automatic = self.pixel_size == 0.0 && length_unit == LengthUnit::Pixel;
         Ok(SeriesOptions {
@@ -152,8 +151,8 @@ impl aet_dataset_options {
             columns: extent(self.columns, "columns")?,
             pixel_size: if automatic { 1.0 } else { self.pixel_size },
             length_unit,
-            energy_ev: known(self.energy_ev),
-            semiangle_mrad: known(self.semiangle_mrad),
+            energy_ev: chosen(self.energy_ev),
+            semiangle_mrad: chosen(self.semiangle_mrad),
             ..Default::default()
         })
     }

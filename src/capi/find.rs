@@ -4,7 +4,7 @@ use super::atoms::aet_atoms;
 use super::dataset::aet_dataset;
 use super::guard::{guard, Host};
 use super::lot::aet_lot_options;
-use super::options::CStruct;
+use super::options::{chosen, CStruct};
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
@@ -85,7 +85,6 @@ impl Host {
     fn find_options(&self, options: *const aet_find_options) -> Result<FindOptions> {
         let options = self.options(options)?;
         let default = FindOptions::default();
-        let chosen = |value: f64| (value != 0.0).then_some(value);
         let count = |n: i32, argument: &'static str, automatic: usize| {
             self.count(n.into(), argument).map(|n| if n == 0 { automatic } else { n })
         };

@@ -2,7 +2,7 @@
 
 use super::enums::{host_enum, HostEnum};
 use super::guard::{guard, Host};
-use super::options::CStruct;
+use super::options::{chosen, CStruct};
 use super::recon::aet_recon;
 use super::status::aet_status;
 use super::{aet_atoms, aet_context, aet_dataset, aet_orbital, aet_probe};
@@ -194,11 +194,6 @@ impl aet_sharing {
             aet_sharing::Common => Some(Sharing::Common),
         }
     }
-}
-
-/// A number for which 0 means automatic.
-fn chosen(value: f64) -> Option<f64> {
-    (value != 0.0).then_some(value)
 }
 
 impl Host {

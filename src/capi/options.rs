@@ -11,6 +11,11 @@ use std::marker::PhantomData;
 use std::mem::offset_of;
 use std::ptr;
 
+/// A number for which 0 means automatic.
+pub(super) fn chosen(value: f64) -> Option<f64> {
+    (value != 0.0).then_some(value)
+}
+
 /// Larger sizes are garbage, not structures of a later library.
 const LARGEST: usize = 4096;
 

@@ -5,6 +5,7 @@
 use super::enums::{host_enum, HostEnum};
 use super::guard::{guard, guard_value};
 use super::handle::Handle;
+use super::options::chosen;
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view};
 use crate::forward::local_orbital::{Orbital, OrbitalTerm, RadialTable};
@@ -36,11 +37,6 @@ impl Handle for aet_orbital {
     const NAME: &'static str = "aet_orbital";
     const IMMUTABLE: bool = true;
     type Object = Orbital;
-}
-
-/// A number for which 0 means automatic.
-fn chosen(value: f64) -> Option<f64> {
-    (value != 0.0).then_some(value)
 }
 
 /// Creates an orbital of n = 1 to 12 Gaussian terms. `weights` `[n]`: w, single ones may be negative, the integral

@@ -3,7 +3,7 @@
 use super::aet_atoms;
 use super::enums::{host_enum, HostEnum};
 use super::guard::guard;
-use super::options::CStruct;
+use super::options::{chosen, CStruct};
 use super::progress::aet_progress_fn;
 use super::recon::aet_recon;
 use super::status::aet_status;
@@ -92,7 +92,7 @@ impl TryFrom<aet_error_options> for ErrorOptions {
                 aet_noise_model::Counts => NoiseModel::Counts,
                 aet_noise_model::Residual => NoiseModel::Residual,
             },
-            radius: (options.radius != 0.0).then_some(options.radius),
+            radius: chosen(options.radius),
         })
     }
 }

@@ -9,7 +9,7 @@ use super::dataset_folder::monitor;
 use super::enums::{host_enum, HostEnum};
 use super::guard::{guard, guard_value, Host};
 use super::handle::Handle;
-use super::options::CStruct;
+use super::options::{chosen, CStruct};
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view};
@@ -116,7 +116,7 @@ impl aet_sirt_options {
         let iterations = host.count(self.iterations.into(), "iterations")?;
         Ok(SirtOptions {
             shape: (edges != [0; 3]).then_some(edges),
-            voxel_size: (self.voxel_size != 0.0).then_some(self.voxel_size),
+            voxel_size: chosen(self.voxel_size),
             iterations: if iterations == 0 { default.iterations } else { iterations },
             accelerated: host.flag(self.accelerated, "accelerated")?,
             positivity: host.flag(self.positivity, "positivity")?,
@@ -124,7 +124,7 @@ impl aet_sirt_options {
                 aet_background::Automatic => Background::Automatic,
                 aet_background::None => Background::None,
             },
-            memory_limit: (self.memory_limit != 0.0).then_some(self.memory_limit as u64),
+            memory_limit: chosen(self.memory_limit).map(|bytes| bytes as u64),
         })
     }
 }
@@ -182,8 +182,8 @@ impl aet_trace_options {
         let max_atoms = host.count(self.max_atoms, "max_atoms")?;
         Ok(PeakOptions {
             smoothing: self.smoothing,
-            minimum_distance: (self.minimum_distance != 0.0).then_some(self.minimum_distance),
-            threshold: (self.threshold != 0.0).then_some(self.threshold),
+            minimum_distance: chosen(self.minimum_distance),
+            threshold: chosen(self.threshold),
             max_atoms: (max_atoms > 0).then_some(max_atoms),
             species: host.atomic_number(self.species, "species")?.unwrap_or(0),
         })
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn aet_volume_read(
         let volume = {
             let token = context.cancel_token();
             let mut monitor = monitor(Phase::Reading, host.progress(progress, user), &token);
-            mrc::read_volume(&path, (voxel_size != 0.0).then_some(voxel_size), &mut monitor)?
+            mrc::read_volume(&path, chosen(voxel_size), &mut monitor)?
         };
         place.set(HeldVolume { context, volume, residuals: vec![] });
         Ok(())
