@@ -216,3 +216,22 @@ fn bad_input() {
     }
     assert_eq!(recon.set_param("step.colour", 1.0).unwrap_err().code(), 104);
 }
+
+#[test]
+fn more_parameters_than_pixels_are_refused_with_both_counts() {
+    let recon = new(&common::context(1), &series(2, 1, 5, 5));
+    let message = |outcome: aet::Result<Termination>| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code(), 302, "{error}");
+        error.to_string()
+    };
+    let free = recon.layout().free_len();
+    let refused = message(recon.run(options(Optimizer::Lbfgs, 3), &mut |_| true));
+    assert!(refused.contains(&format!("{free} free parameters, but only 50 used pixels in 2 image(s)")), "{refused}");
+    assert_eq!(message(recon.step(&mut |_| true).map(|outcome| outcome.unwrap())), refused);
+    assert!(recon.history().is_empty());
+    for name in ["heights", "drift"] {
+        recon.freeze(name, true).unwrap();
+    }
+    run(&recon, Optimizer::Lbfgs, 2);
+}

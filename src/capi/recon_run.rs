@@ -29,9 +29,10 @@ impl From<Termination> for aet_status {
 /// Makes one iteration: takes up a new version of the dataset, if there is one, and lowers the loss by one step of the
 /// optimiser of the latest aet_recon_run (before the first: automatic). `progress` may be NULL.
 ///
-/// AET_OK while more can be done, AET_CONVERGED, AET_MAX_ITERATIONS (the schedule of Adam has ended), AET_CANCELLED (the best state is kept); AET_ERROR_NOT_READY (no
-/// images), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the
-/// calling thread.
+/// AET_OK while more can be done, AET_CONVERGED, AET_MAX_ITERATIONS (the schedule of Adam has ended), AET_CANCELLED (the
+/// best state is kept); AET_ERROR_NOT_READY (no images), AET_ERROR_INCONSISTENT (more free parameters than used pixels,
+/// and no term of the host), AET_ERROR_NON_FINITE; AET_ERROR_BUSY while another call changes the reconstruction.
+/// Callbacks come on the calling thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_step(
     recon: *mut aet_recon,
@@ -54,7 +55,8 @@ pub unsafe extern "C" fn aet_recon_step(
 /// the pass with the lowest mean loss. To fit some blocks first, or with one optimiser before another, call
 /// aet_recon_freeze and aet_recon_run in turn.
 ///
-/// AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION (options), AET_ERROR_NOT_READY (no images), AET_ERROR_NON_FINITE;
+/// AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION (options), AET_ERROR_NOT_READY (no images),
+/// AET_ERROR_INCONSISTENT (more free parameters than used pixels, and no term of the host), AET_ERROR_NON_FINITE;
 /// AET_ERROR_BUSY while another call changes the reconstruction. Callbacks come on the calling thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_run(

@@ -269,6 +269,7 @@ impl Memory {
         self.take_up_version(scene, watch)?;
         let state = scene.latest.load_full();
         let plan = &state.plan;
+        plan.check_determined()?;
         let space = plan.space(&self.knobs);
         let method = self.optimizer.method();
         let mut descent = Descent::new(plan, &state.parameters, watch);

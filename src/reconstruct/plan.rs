@@ -53,6 +53,8 @@ pub(super) struct Plan {
     /// Intensities were fitted once (there were images).
     pub started: bool,
     pub poisson_floor: f64,
+    /// Pixels that are neither masked nor of an excluded image.
+    pub used_pixels: usize,
     pub loss: LossChoice,
     /// Parameters that slices and margins were laid out for.
     pub laid_out_for: Arc<Vec<f64>>,
@@ -180,6 +182,7 @@ impl Recipe {
         let (slices, mode, template_error) = (model.slice_count(), model.depth_mode(), model.template_error());
         let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), loss));
         self.check_memory(problem.memory_estimate())?;
+        let used_pixels = problem.images().iter().map(|i| version.images()[*i].used_pixels()).sum();
         Ok(Plan {
             problem,
             layout,
@@ -194,6 +197,7 @@ impl Recipe {
             template_error,
             started: false,
             poisson_floor: floor,
+            used_pixels,
             loss: choice,
             laid_out_for: Arc::new(parameters.to_vec()),
             terms: self.terms.clone(),
@@ -294,6 +298,23 @@ impl Plan {
     /// Which blocks are free, by number.
     pub fn active(&self) -> Vec<bool> {
         self.layout.blocks.iter().map(|b| !b.frozen).collect()
+    }
+
+    /// Refuses a fit whose parameters outnumber the pixels, unless a term of the host says what the images do not.
+    pub fn check_determined(&self) -> Result<()> {
+        let free = self.layout.free_len();
+        if free <= self.used_pixels || !self.terms.load().is_empty() || self.problem.images().is_empty() {
+            return Ok(());
+        }
+        Err(Error::Inconsistent {
+            what: "the fit".into(),
+            why: format!(
+                "{free} free parameters, but only {} used pixels in {} image(s); append tilts, freeze blocks, share heights \
+                 and widths, or add a term",
+                self.used_pixels,
+                self.problem.images().len()
+            ),
+        })
     }
 
     /// Rotation of a tilt.

@@ -59,7 +59,7 @@ pub(super) fn weights(
         LossChoice::Poisson => Loss::Poisson { floor: plan.poisson_floor },
     };
     // Residuals lose a degree of freedom to every parameter that was fitted.
-    let used: usize = images.iter().map(|i| plan.version.images()[*i].used_pixels()).sum();
+    let used = plan.used_pixels;
     let freedom = used.saturating_sub(plan.layout.free_len());
     if model == NoiseModel::Residual && freedom == 0 {
         let why = format!("{used} pixels leave no residuals for {} free parameters", plan.layout.free_len());

@@ -538,6 +538,32 @@ static void check_empty_dataset(const fit *f)
     aet_dataset_free(dataset);
 }
 
+/* Nine pixels for 22 numbers: refused before any work, whatever the loss would be. */
+static void check_too_few_pixels(const fit *f)
+{
+    printf("# more parameters than pixels\n");
+    static const int64_t stack[3] = {1, 3, 3}, matrix[3] = {1, 3, 3};
+    const double pixels[9] = {0, 1, 0, 1, 2, 1, 0, 1, 0}, identity[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    const aet_const_view images = aet_const_view_c(pixels, AET_DTYPE_F64, 3, stack);
+    const aet_const_view rotations = aet_const_view_c(identity, AET_DTYPE_F64, 3, matrix);
+    aet_dataset_options options;
+    aet_frames frames;
+    aet_dataset *dataset = NULL;
+    aet_recon *recon = NULL;
+    require(aet_dataset_options_init(&options, sizeof options), "dataset options");
+    require(aet_frames_init(&frames, sizeof frames), "frames");
+    options.pixel_size = PIXEL_SIZE;
+    frames.rotations = &rotations;
+    require(aet_dataset_create(f->context, &options, &images, &frames, &dataset), "dataset");
+    const aet_lot_options direct = lot_options(AET_LOT_MODEL_DIRECT);
+    require(aet_recon_create_lot(f->context, dataset, NULL, f->atoms, &direct, &recon), "reconstruction");
+    expect("run", aet_recon_run(recon, NULL, NULL, NULL), AET_ERROR_INCONSISTENT,
+           "22 free parameters, but only 9 used pixels in 1 image(s)");
+    expect("step", aet_recon_step(recon, NULL, NULL), AET_ERROR_INCONSISTENT, "22 free parameters");
+    aet_recon_free(recon);
+    aet_dataset_free(dataset);
+}
+
 /* ---- parameters ---- */
 
 static void check_parameters(fit *f)
@@ -1319,6 +1345,7 @@ int main(int argc, char **argv)
     check_angles(&f);
     check_atoms(&f);
     check_empty_dataset(&f);
+    check_too_few_pixels(&f);
     check_parameters(&f);
     check_dataset_files(&f, &scratch);
     check_paths(&f, &scratch);

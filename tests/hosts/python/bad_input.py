@@ -227,6 +227,13 @@ def values():
         "not_ready",
         "images",
     )
+    few = aet.TiltSeries(np.ones((1, 3, 3)), rotations=np.eye(3)[None], pixel_size=PIXEL_SIZE)
+    check_fault(
+        lambda: aet.LocalOrbital(few, start=POSITIONS - POSITIONS[0], model="direct").run(),
+        "more parameters than pixels",
+        "inconsistent",
+        "free parameters, but only 9 used pixels",
+    )
     check_fault(lambda: aet.TiltSeries(pixel_size=1), "an empty series without a size", "range", "rows")
     check_fault(lambda: probe.wave((8, 8), 50.0), "pixels too coarse for the probe", "range", "pixels of 50 A")
 
