@@ -123,7 +123,8 @@ impl Param {
     /// Changes it.
     pub(super) fn set(&self, knobs: &mut Knobs, value: f64) -> Result<()> {
         if !(self.lower..=self.upper).contains(&value) {
-            return Err(Error::range(self.name, value, format!("{} to {}", self.lower, self.upper)));
+            let lower = if self.lower == TINY { "above 0".into() } else { self.lower.to_string() };
+            return Err(Error::range(self.name, value, format!("{lower} to {}", self.upper)));
         }
         (self.write)(knobs, value);
         Ok(())
