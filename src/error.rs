@@ -270,6 +270,14 @@ impl Error {
         Error::Range { what: what.into(), got: got.to_string(), wanted: wanted.into() }
     }
 
+    /// Refuses values that are not finite; the first of them is named as `place` (index, parameter) so and so.
+    pub(crate) fn unless_finite(what: &str, place: &str, values: &[f64]) -> Result<()> {
+        match values.iter().position(|v| !v.is_finite()) {
+            None => Ok(()),
+            Some(at) => Err(Error::NonFinite { what: what.into(), value: values[at], at: format!("{place} {at}") }),
+        }
+    }
+
     /// A wrong shape, in one line.
     pub fn shape(what: impl Into<String>, got: &[usize], wanted: impl Into<String>) -> Self {
         Error::Shape { what: what.into(), got: got.to_vec(), wanted: wanted.into() }

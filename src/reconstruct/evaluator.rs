@@ -310,7 +310,7 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
         })?;
         let mean = self.per_pixel(images);
         product.iter_mut().for_each(|p| *p *= mean);
-        check_values("the Gauss-Newton product", &product)?;
+        Error::unless_finite("the Gauss-Newton product", "parameter", &product)?;
         Ok(product)
     }
 
@@ -340,7 +340,7 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
         }
         let mean = self.per_pixel(images) / probes.max(1) as f64;
         diagonal.iter_mut().for_each(|d| *d *= mean);
-        check_values("the Gauss-Newton diagonal", &diagonal)?;
+        Error::unless_finite("the Gauss-Newton diagonal", "parameter", &diagonal)?;
         Ok(diagonal)
     }
 
@@ -408,12 +408,5 @@ fn check_finite(evaluation: &Evaluation, images: &[usize]) -> Result<()> {
         let at = format!("image {} (parameters out of range?)", images[at]);
         return Err(Error::NonFinite { what: "the loss".into(), value: *value, at });
     }
-    check_values("the gradient", &evaluation.gradient)
-}
-
-fn check_values(what: &str, values: &[f64]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(Error::NonFinite { what: what.into(), value: values[at], at: format!("parameter {at}") }),
-        None => Ok(()),
-    }
+    Error::unless_finite("the gradient", "parameter", &evaluation.gradient)
 }

@@ -144,7 +144,7 @@ impl Reconstruction {
         if values.len() != block.len() {
             return Err(Error::shape(format!("block {name}"), &[values.len()], format!("{:?}", block.shape)));
         }
-        check_values(name, values)?;
+        Error::unless_finite(name, "index", values)?;
         if let Some(value) = values.iter().find(|v| !(block.lower..=block.upper).contains(*v)) {
             return Err(Error::range(
                 format!("block {name}"),
@@ -264,7 +264,7 @@ impl Reconstruction {
             if residuals.len() != wanted {
                 return Err(Error::shape("residuals", &[residuals.len()], format!("{wanted} values")));
             }
-            check_values("residuals", residuals)?;
+            Error::unless_finite("residuals", "index", residuals)?;
             let active = state.plan.active();
             let mut gradient = state.plan.problem.pull_back(parameters, &active, images, residuals, waiting)?;
             state.plan.layout.gather_in_place(&mut gradient);
@@ -507,7 +507,7 @@ impl Reconstruction {
             if values.len() != wanted || recipe.species.is_empty() {
                 return Err(damaged(format!("{} parameters, wanted {wanted}", values.len())));
             }
-            check_values("state file: the parameters", values)?;
+            Error::unless_finite("state file: the parameters", "index", values)?;
         }
         let mut plan = recipe.plan(version, &saved.laid_out_for, saved.generation, Some(saved.poisson_floor))?;
         plan.take_frozen(&saved.frozen, &saved.scales)?;
@@ -532,7 +532,7 @@ impl State {
         if x.len() != wanted {
             return Err(Error::StaleParameters { got: x.len(), wanted, generation: self.plan.generation });
         }
-        check_values("parameter vector x", x)?;
+        Error::unless_finite("parameter vector x", "index", x)?;
         parameters.copy_from_slice(&self.parameters);
         self.plan.layout.scatter(x, parameters);
         Ok(())
@@ -592,11 +592,4 @@ impl Memory {
 
 fn describe(probe: Option<&crate::optics::ProbeOptions>) -> String {
     probe.map_or("none".into(), |p| serde_json::to_string(p).unwrap_or_else(|_| format!("{p:?}")))
-}
-
-pub(super) fn check_values(what: &str, values: &[f64]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(Error::NonFinite { what: what.into(), value: values[at], at: format!("index {at}") }),
-    }
 }

@@ -1,6 +1,6 @@
 //! Second-order access at a point: J, and products with the Gauss-Newton matrix of the loss.
 
-use super::reconstruction::{check_values, Reconstruction};
+use super::reconstruction::Reconstruction;
 use super::state::State;
 use crate::error::{Error, Result};
 
@@ -54,7 +54,7 @@ impl State {
             let wanted = format!("{wanted} values, as many as x");
             return Err(Error::shape("direction", &[direction.len()], wanted));
         }
-        check_values("direction", direction)?;
+        Error::unless_finite("direction", "index", direction)?;
         let mut all = vec![0.0; self.parameters.len()];
         self.plan.layout.scatter(direction, &mut all);
         Ok(all)

@@ -4,7 +4,8 @@
 //! (formulas (1)-(5)) and "3D reconstruction of a million atoms by multiple-section local-orbital tomography".
 //!
 //! With p_i' = R_j p_i + (u_j, v_j, w_j) (3) the orbital of atom i is D_i = H_i f(rho / sqrt(B_i)), with
-//! f(q) = exp(-q^2) in (2) and other shapes in [`Orbital`], a slice is O_jk = sum of the D_i of its atoms (1), and the image is I_j = s_j sum_k p_jk (x) O_jk + b_j (4).
+//! f(q) = exp(-q^2) in (2) and other shapes in [`Orbital`], a slice is O_jk = sum of the D_i of its atoms (1), and the
+//! image is I_j = s_j sum_k p_jk (x) O_jk + b_j (4).
 //!
 //! * direct: p = delta, one slice, no transform ([`direct`](self));
 //! * rigid: p_jk = |psi(z_k - f_j)|^2 of the optics. Slices have linear weights (an atom is shared by the two
@@ -101,6 +102,13 @@ pub struct SeriesGeometry {
     pub angle_order: AngleOrder,
 }
 
+impl SeriesGeometry {
+    /// Largest distance (A) of a crossover of `probe` from the specimen origin.
+    fn farthest_crossover(&self, probe: &Probe) -> f64 {
+        self.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs()
+    }
+}
+
 /// How atoms appear in images.
 #[derive(Debug, Clone)]
 pub enum Interaction {
@@ -130,7 +138,8 @@ pub struct LocalOrbitalOptions {
     pub width_groups: Vec<u32>,
     /// Shape f of the orbitals.
     pub orbital: Orbital,
-    /// Window half width in units of sqrt(B) (of a term: of its sqrt(s B)); `None`: where the orbital is negligible in the precision used.
+    /// Window half width in units of sqrt(B) (of a term: of its sqrt(s B)); `None`: where the orbital is negligible in
+    /// the precision used.
     pub cutoff: Option<f64>,
     /// Largest width in A^2 that windows are laid out for.
     pub width_max: f64,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_TERMS: usize = 12;
 
 /// Error of expansions unless told otherwise, relative to the largest value.
-pub const TOLERANCE: f64 = 1e-3;
+const TOLERANCE: f64 = 1e-3;
 
 /// Tolerances that expansions can be asked for.
 const TOLERANCES: std::ops::RangeInclusive<f64> = 1e-5..=0.1;
@@ -206,10 +206,7 @@ impl<'a> Table<'a> {
             return Err(Error::shape("radii", &[radii.len()], "at least [4]"));
         }
         for (name, list) in [("radii", radii), ("values", values)] {
-            if let Some(i) = list.iter().position(|v| !v.is_finite()) {
-                let at = format!("index {i}");
-                return Err(Error::NonFinite { what: name.into(), value: list[i], at });
-            }
+            Error::unless_finite(name, "index", list)?;
         }
         if radii[0] != 0.0 {
             return Err(Error::range("first radius of the table", radii[0], "0"));

@@ -103,7 +103,7 @@ impl AtomPatches {
         let Interaction::Rigid { probe, slice_thickness, slicing, .. } = interaction else {
             return Ok(Self { size: 2 * half + 1, probe: None, series, orbital });
         };
-        let far = series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + depth;
+        let far = series.farthest_crossover(probe) + depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + PROBE_TAIL;
         let size = grid::fast_size(2 * (half + (spread / series.pixel_size).ceil() as usize) + 2);
         let edge = (series.rows, series.columns);

@@ -131,8 +131,7 @@ impl<T: Real> Rigid<T> {
         }
         let extent = Extent::of(input.start, input.rotations);
         let slices = slicing.count(extent.depth, thickness);
-        let far =
-            series.images.iter().map(|i| i.defocus.abs()).fold(0.0, f64::max) + probe.defocus().abs() + extent.depth;
+        let far = series.farthest_crossover(probe) + extent.depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + SLACK;
         let reach = input.half_width + spread / series.pixel_size;
         let (rows, row_offset) = fit_axis(series.rows, extent.y, reach, series.pixel_size);
