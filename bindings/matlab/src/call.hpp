@@ -94,6 +94,18 @@ void free_handle(Call &call) {
   HandleTable<T>::instance().remove(key(call.argument(0)));
 }
 
+/// Gives the object that a long call has made, also where the call was ended and kept what was done. It is freed where the
+/// progress function failed, and without an object the status tells why.
+template <class T>
+void give_made(Call &call, T *object, aet_status status, const ProgressBridge &progress) {
+  std::unique_ptr<T, void (*)(T *)> made(object, Kind<T>::release);
+  progress.rethrow();
+  if (!made) {
+    check(status);
+  }
+  call.give_handle(made.release());
+}
+
 /// A number of an object: number_of<aet_dataset, int64_t, aet_dataset_rows>.
 template <class T, class Value, Value (*getter)(const T *)>
 void number_of(Call &call) {

@@ -129,9 +129,7 @@ void create_from_file(Call &call) {
   const aet_status status =
       aet_dataset_create_from_file(context.get(), &options, call.text(1, "path").c_str(), frames.get(),
                                    ProgressBridge::call, &progress, &dataset);
-  progress.rethrow();
-  check(status);
-  call.give_handle(dataset);
+  give_made(call, dataset, status, progress);
 }
 
 /// Empty text stands for "not given".
@@ -145,9 +143,7 @@ void read(Call &call) {
   aet_dataset *dataset = nullptr;
   const aet_status status = aet_dataset_read(context.get(), folder.c_str(), optional_text(variant),
                                              ProgressBridge::call, &progress, &dataset);
-  progress.rethrow();
-  check(status);
-  call.give_handle(dataset);
+  give_made(call, dataset, status, progress);
 }
 
 void write(Call &call) {

@@ -37,9 +37,7 @@ void estimate_errors(Call &call) {
   aet_atoms *atoms = nullptr;
   const aet_status status = aet_recon_estimate_errors(recon.get(), &options, ProgressBridge::call, &progress, &atoms,
                                                       &heights.view, &report);
-  progress.rethrow();
-  check(status);
-  call.give_handle(atoms);
+  give_made(call, atoms, status, progress);
   call.give(1, heights.array);
   call.give(2, report.predicted_rmsd_pm);
   call.give(3, static_cast<double>(report.undetermined));

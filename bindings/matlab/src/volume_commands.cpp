@@ -1,5 +1,4 @@
 // Commands of aet_volume, and the search for atoms.
-#include <memory>
 
 #include "call.hpp"
 
@@ -39,9 +38,7 @@ void read(Call &call) {
   aet_volume *volume = nullptr;
   const aet_status status =
       aet_volume_read(context.get(), path.c_str(), voxel_size, ProgressBridge::call, &progress, &volume);
-  progress.rethrow();
-  check(status);
-  call.give_handle(volume);
+  give_made(call, volume, status, progress);
 }
 
 void write(Call &call) {
@@ -59,15 +56,10 @@ void create_sirt(Call &call) {
   const auto dataset = call.handle<aet_dataset>(1);
   const aet_sirt_options options = sirt_options(call.options(2));
   ProgressBridge progress(call.argument(3));
-  aet_volume *raw = nullptr;
+  aet_volume *volume = nullptr;
   const aet_status status =
-      aet_volume_create_sirt(context.get(), dataset.get(), &options, ProgressBridge::call, &progress, &raw);
-  std::unique_ptr<aet_volume, void (*)(aet_volume *)> volume(raw, aet_volume_free);
-  progress.rethrow();
-  if (!volume) {
-    check(status);
-  }
-  call.give_handle(volume.release());
+      aet_volume_create_sirt(context.get(), dataset.get(), &options, ProgressBridge::call, &progress, &volume);
+  give_made(call, volume, status, progress);
 }
 
 /// rows x columns x planes: y, x, z.
@@ -100,9 +92,7 @@ void trace(Call &call) {
   ProgressBridge progress(call.argument(2));
   aet_atoms *atoms = nullptr;
   const aet_status status = aet_volume_trace(volume.get(), &options, ProgressBridge::call, &progress, &atoms);
-  progress.rethrow();
-  check(status);
-  call.give_handle(atoms);
+  give_made(call, atoms, status, progress);
 }
 
 /// A cancelled search keeps the atoms of its last fit.
@@ -123,15 +113,10 @@ void find_atoms(Call &call) {
   given.read("FitIterations", options.fit_iterations);
   given.read("Species", options.species);
   ProgressBridge progress(call.argument(3));
-  aet_atoms *raw = nullptr;
+  aet_atoms *atoms = nullptr;
   const aet_status status =
-      aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress, &raw);
-  std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> atoms(raw, aet_atoms_free);
-  progress.rethrow();
-  if (!atoms) {
-    check(status);
-  }
-  call.give_handle(atoms.release());
+      aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress, &atoms);
+  give_made(call, atoms, status, progress);
 }
 
 /// What a call kept although the progress function failed: nobody will ask for it.
