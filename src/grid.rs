@@ -1,4 +1,61 @@
-//! Sampling of planes: frequencies in FFT order, and sizes that transform fast.
+//! Sampling of planes: pixels, frequencies in FFT order, and sizes that transform fast.
+
+use crate::error::{Error, Result};
+
+/// Most pixels along one axis of a plane.
+const MAX_POINTS: usize = 1 << 16;
+
+/// Sampling of one plane across the beam: `rows` x `columns` pixels, index \[row, column\], rows along y, columns
+/// along x. Pixels need not be square. Which point of space lies on which pixel is up to the owner.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Plane {
+    /// Pixels along y.
+    pub rows: usize,
+    /// Pixels along x.
+    pub columns: usize,
+    /// Size of a pixel along y, angstrom.
+    pub pixel_y: f64,
+    /// Size of a pixel along x, angstrom.
+    pub pixel_x: f64,
+}
+
+impl Plane {
+    /// A plane of `rows` x `columns` pixels of `pixel_y` x `pixel_x` angstrom.
+    ///
+    /// # Errors
+    /// `Shape` for an empty plane or more than 65536 pixels along one axis, `Range` for a pixel that is not positive.
+    pub fn new(rows: usize, columns: usize, pixel_y: f64, pixel_x: f64) -> Result<Self> {
+        if ![rows, columns].iter().all(|n| (1..=MAX_POINTS).contains(n)) {
+            return Err(Error::shape("plane", &[rows, columns], format!("(rows, columns), each 1 to {MAX_POINTS}")));
+        }
+        for (name, pixel) in [("pixel size along y", pixel_y), ("pixel size along x", pixel_x)] {
+            if !(pixel.is_finite() && pixel > 0.0) {
+                return Err(Error::range(name, pixel, "a positive number (angstrom)"));
+            }
+        }
+        Ok(Self { rows, columns, pixel_y, pixel_x })
+    }
+
+    /// Number of pixels.
+    pub fn pixels(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Length along (y, x), angstrom.
+    pub fn extent(&self) -> (f64, f64) {
+        (self.rows as f64 * self.pixel_y, self.columns as f64 * self.pixel_x)
+    }
+
+    /// Frequencies along y in FFT order, 1/angstrom.
+    pub fn frequencies_y(&self) -> Vec<f64> {
+        frequencies(self.rows, self.pixel_y)
+    }
+
+    /// Frequencies along x in FFT order, 1/angstrom.
+    pub fn frequencies_x(&self) -> Vec<f64> {
+        frequencies(self.columns, self.pixel_x)
+    }
+}
 
 /// Frequencies (cycles per unit length) of an `n`-point transform of pixels of size `pixel`, in FFT order:
 /// 0, 1, ..., then negative ones; for even `n` the Nyquist frequency is negative, as numpy's `fftfreq` has it.
@@ -36,6 +93,16 @@ pub fn origin(n: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn planes_are_checked_and_know_their_extent() {
+        let plane = Plane::new(4, 6, 0.5, 0.25).unwrap();
+        assert_eq!((plane.pixels(), plane.extent()), (24, (2.0, 1.5)));
+        assert_eq!(plane.frequencies_y(), [0.0, 0.5, -1.0, -0.5]);
+        assert_eq!(plane.frequencies_x().len(), 6);
+        assert_eq!(Plane::new(0, 6, 0.5, 0.25).unwrap_err().code(), 101);
+        assert_eq!(Plane::new(4, 6, 0.5, f64::NAN).unwrap_err().code(), 103);
+    }
 
     #[test]
     fn frequencies_follow_fft_order() {
