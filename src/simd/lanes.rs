@@ -4,7 +4,9 @@ use rustfft::FftNum;
 use std::ops::{AddAssign, MulAssign, SubAssign};
 
 /// f32 (kernels) or f64 (verification).
-pub trait Real: FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssign + std::iter::Sum {
+pub trait Real:
+    FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssign + std::iter::Sum + super::wave::Packs
+{
     /// Half width of an orbital's window in units of sqrt(B) beyond which exp(-r^2 / B) is negligible in this type.
     const CUTOFF: f64;
     /// Name in records.

@@ -9,6 +9,7 @@ mod lanes;
 mod orbital;
 mod projection;
 mod spectrum;
+pub mod wave;
 
 pub use lanes::Real;
 pub use orbital::{gather, splat, splat_weighted, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
