@@ -23,6 +23,12 @@ pub fn atomic_number(symbol: &str) -> Option<u8> {
     SYMBOLS.iter().position(|s| *s == symbol).and_then(|z| u8::try_from(z).ok())
 }
 
+/// An atomic number given as a real number; `None` unless it is a whole number 0..=103.
+pub fn from_number(number: f64) -> Option<u8> {
+    let whole = number.fract() == 0.0 && (0.0..=f64::from(MAX_ATOMIC_NUMBER)).contains(&number);
+    whole.then_some(number as u8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
