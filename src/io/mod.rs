@@ -1,4 +1,4 @@
-//! Files: the dataset folder, NumPy arrays, MRC and TIFF stacks, extended xyz and states of reconstructions, in and out.
+//! Files: the dataset folder, NumPy arrays, MRC and TIFF stacks, atoms and states of reconstructions, in and out.
 //!
 //! Readers check sizes before they allocate and name the file, the line or the key that is wrong. Writers never
 //! leave half a file: everything is written beside its place and renamed at the end.
@@ -9,6 +9,7 @@ pub mod mrc;
 pub mod npy;
 pub mod stack;
 pub mod state_file;
+pub mod structure;
 pub mod tiff;
 pub mod xyz;
 

@@ -1,13 +1,15 @@
 //! Atom lists as extended xyz: a count, a comment line with `Properties=species:S:1:pos:R:3...`, one line per atom.
 //! Plain xyz (symbol x y z) is read, too. Lengths in angstrom, or in pixels where a data set has no pixel size.
+//! `Lattice="Lx 0 0 0 Ly 0 0 0 Lz"` in the comment is the cell.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
+use super::structure::lattice::Lattice;
+use super::structure::text::{excerpt, number, push_number, Fault};
 use super::{atomic, file_error};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::specimen::{elements, Atoms};
+use crate::specimen::{elements, Atoms, Property};
 
 const FORMAT: &str = "extended xyz file";
 
@@ -36,10 +38,7 @@ pub fn write(atoms: &Atoms, path: &Path) -> Result<()> {
 enum Field {
     Species,
     Position,
-    Height,
-    Width,
-    Occupancy,
-    Probability,
+    Property(Property),
     StandardError,
     Other,
 }
@@ -52,10 +51,8 @@ type Layout = Vec<(Field, usize)>;
 struct Columns {
     positions: Vec<Vec3>,
     species: Vec<u8>,
-    heights: Vec<f64>,
-    widths: Vec<f64>,
-    occupancies: Vec<f64>,
-    probabilities: Vec<f64>,
+    /// In the order of [`Property::ALL`].
+    properties: [Vec<f64>; Property::ALL.len()],
     standard_errors: Vec<Vec3>,
 }
 
@@ -63,13 +60,15 @@ fn format_error(path: &Path, why: String) -> Error {
     Error::Format { path: path.to_path_buf(), format: FORMAT, why }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Atoms> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Atoms> {
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let first = lines.next().map_or("", |(_, line)| line.trim());
     let count: usize =
         first.parse().map_err(|_| format_error(path, format!("line 1: `{}` is no number of atoms", excerpt(first))))?;
     let comment = lines.next().map_or("", |(_, line)| line);
-    let layout = layout_of(comment).map_err(|why| format_error(path, format!("line 2: {why}")))?;
+    let of_comment = |why: String| format_error(path, format!("line 2: {why}"));
+    let layout = layout_of(comment).map_err(of_comment)?;
+    let cell = cell_of(comment).map_err(of_comment)?;
     let mut columns = Columns::default();
     for (i, line) in lines.by_ref().take(count) {
         columns.push(line, &layout).map_err(|why| format_error(path, format!("line {}: {why}", i + 1)))?;
@@ -82,11 +81,25 @@ fn parse(path: &Path, text: &str) -> Result<Atoms> {
         let why = format!("line {}: `{}` follows the last of {count} atoms", i + 1, excerpt(line));
         return Err(format_error(path, why));
     }
-    columns.into_atoms()
+    let atoms = columns.into_atoms()?;
+    match cell {
+        Some(cell) => atoms.with_cell(cell),
+        None => Ok(atoms),
+    }
+}
+
+/// The comment's orthogonal `Lattice`, where it has one.
+fn cell_of(comment: &str) -> Fault<Option<Vec3>> {
+    let Some(value) = value_of(comment, "Lattice") else { return Ok(None) };
+    let numbers = value.split_whitespace().map(number).collect::<Fault<Vec<f64>>>()?;
+    let &[ax, ay, az, bx, by, bz, cx, cy, cz] = numbers.as_slice() else {
+        return Err(format!("Lattice has {} numbers, wanted the 9 of three vectors", numbers.len()));
+    };
+    Lattice([[ax, ay, az], [bx, by, bz], [cx, cy, cz]]).orthogonal().map(Some)
 }
 
 /// The layout of the comment's `Properties`, else species and position.
-fn layout_of(comment: &str) -> std::result::Result<Layout, String> {
+fn layout_of(comment: &str) -> Fault<Layout> {
     let Some(properties) = value_of(comment, "Properties") else {
         return Ok(vec![(Field::Species, 1), (Field::Position, 3)]);
     };
@@ -105,12 +118,8 @@ fn layout_of(comment: &str) -> std::result::Result<Layout, String> {
         let (field, wanted) = match name {
             "species" | "element" | "Z" | "atomic_number" | "atomic_numbers" | "numbers" => (Field::Species, 1),
             "pos" | "positions" => (Field::Position, 3),
-            "height" => (Field::Height, 1),
-            "width" => (Field::Width, 1),
-            "occupancy" => (Field::Occupancy, 1),
-            "probability" => (Field::Probability, 1),
             "standard_error" => (Field::StandardError, 3),
-            _ => (Field::Other, columns),
+            _ => Property::from_name(name).map_or((Field::Other, columns), |p| (Field::Property(p), 1)),
         };
         if columns != wanted {
             return Err(format!("property `{name}` has {columns} columns, wanted {wanted}"));
@@ -149,7 +158,7 @@ fn value_of<'a>(comment: &'a str, key: &str) -> Option<&'a str> {
 
 impl Columns {
     /// Takes in the line of one atom.
-    fn push(&mut self, line: &str, layout: &Layout) -> std::result::Result<(), String> {
+    fn push(&mut self, line: &str, layout: &Layout) -> Fault<()> {
         let wanted: usize = layout.iter().map(|(_, n)| n).sum();
         let mut words = line.split_whitespace();
         let mut next = || words.next().ok_or_else(|| format!("`{}` has fewer than {wanted} columns", excerpt(line)));
@@ -157,10 +166,7 @@ impl Columns {
             match field {
                 Field::Species => self.species.push(species(next()?)?),
                 Field::Position => self.positions.push(vector(&mut next)?),
-                Field::Height => self.heights.push(number(next()?)?),
-                Field::Width => self.widths.push(number(next()?)?),
-                Field::Occupancy => self.occupancies.push(number(next()?)?),
-                Field::Probability => self.probabilities.push(number(next()?)?),
+                Field::Property(property) => self.properties[*property as usize].push(number(next()?)?),
                 Field::StandardError => self.standard_errors.push(vector(&mut next)?),
                 Field::Other => (0..*columns).try_for_each(|_| next().map(drop))?,
             }
@@ -173,17 +179,10 @@ impl Columns {
         if !self.species.is_empty() {
             atoms = atoms.with_species(self.species)?;
         }
-        if !self.heights.is_empty() {
-            atoms = atoms.with_heights(self.heights)?;
-        }
-        if !self.widths.is_empty() {
-            atoms = atoms.with_widths(self.widths)?;
-        }
-        if !self.occupancies.is_empty() {
-            atoms = atoms.with_occupancies(self.occupancies)?;
-        }
-        if !self.probabilities.is_empty() {
-            atoms = atoms.with_probabilities(self.probabilities)?;
+        for (property, values) in Property::ALL.into_iter().zip(self.properties) {
+            if !values.is_empty() {
+                atoms = atoms.with_property(property, values)?;
+            }
         }
         if !self.standard_errors.is_empty() {
             atoms = atoms.with_standard_errors(self.standard_errors)?;
@@ -193,42 +192,38 @@ impl Columns {
 }
 
 /// Atomic number of a symbol or of a number.
-fn species(word: &str) -> std::result::Result<u8, String> {
+fn species(word: &str) -> Fault<u8> {
     let number = || word.parse().ok().filter(|z| *z <= elements::MAX_ATOMIC_NUMBER);
     elements::atomic_number(word).or_else(number).ok_or_else(|| format!("`{}` is no element", excerpt(word)))
 }
 
-fn number(word: &str) -> std::result::Result<f64, String> {
-    word.parse().map_err(|_| format!("`{}` is no number", excerpt(word)))
-}
-
-fn vector<'a>(next: &mut impl FnMut() -> std::result::Result<&'a str, String>) -> std::result::Result<Vec3, String> {
+fn vector<'a>(next: &mut impl FnMut() -> Fault<&'a str>) -> Fault<Vec3> {
     Ok([number(next()?)?, number(next()?)?, number(next()?)?])
 }
 
-/// The beginning of a text, for messages.
-fn excerpt(text: &str) -> String {
-    text.trim().chars().take(60).collect()
-}
-
 fn format(atoms: &Atoms) -> String {
-    let scalars = [
-        ("height", atoms.heights()),
-        ("width", atoms.widths()),
-        ("occupancy", atoms.occupancies()),
-        ("probability", atoms.probabilities()),
-    ];
-    let mut text = format!("{}\nProperties=species:S:1:pos:R:3", atoms.len());
-    for (name, _) in scalars.iter().filter(|(_, values)| values.is_some()) {
-        text.push_str(&format!(":{name}:R:1"));
+    let known = Property::ALL.into_iter().filter_map(|property| Some((property, atoms.property(property)?)));
+    let known: Vec<(Property, &[f64])> = known.collect();
+    let mut text = format!("{}\n", atoms.len());
+    let periodic = match atoms.cell() {
+        Some([x, y, z]) => {
+            // `{:?}` has the digits that give the same bits again
+            text.push_str(&format!("Lattice=\"{x:?} 0.0 0.0 0.0 {y:?} 0.0 0.0 0.0 {z:?}\" "));
+            "T T T"
+        }
+        None => "F F F",
+    };
+    text.push_str("Properties=species:S:1:pos:R:3");
+    for (property, _) in &known {
+        text.push_str(&format!(":{}:R:1", property.name()));
     }
     if atoms.standard_errors().is_some() {
         text.push_str(":standard_error:R:3");
     }
-    text.push_str(" pbc=\"F F F\"\n");
+    text.push_str(&format!(" pbc=\"{periodic}\"\n"));
     for (i, position) in atoms.positions().iter().enumerate() {
         text.push_str(elements::symbol(atoms.species()[i]).unwrap_or("X"));
-        let columns = scalars.iter().filter_map(|(_, values)| values.map(|v| v[i]));
+        let columns = known.iter().map(|(_, values)| values[i]);
         let errors = atoms.standard_errors().map(|e| e[i]).into_iter().flatten();
         for value in position.iter().copied().chain(columns).chain(errors) {
             push_number(&mut text, value);
@@ -236,21 +231,6 @@ fn format(atoms: &Atoms) -> String {
         text.push('\n');
     }
     text
-}
-
-/// The shortest digits that give the same bits again, at least 9 behind the point for the sake of columns.
-fn push_number(text: &mut String, value: f64) {
-    let start = text.len();
-    // writing to a String cannot fail
-    let _ = if (1e-3..1e9).contains(&value.abs()) || value == 0.0 {
-        write!(text, " {value:.9}")
-    } else {
-        write!(text, " {value:?}")
-    };
-    if text[start + 1..].parse() != Ok(value) {
-        text.truncate(start);
-        let _ = write!(text, " {value:?}");
-    }
 }
 
 #[cfg(test)]
@@ -268,7 +248,9 @@ mod tests {
             .and_then(|a| a.with_widths(vec![0.5, f64::MIN_POSITIVE, 2.0]))
             .and_then(|a| a.with_occupancies(vec![0.0, 0.25, 1.0]))
             .and_then(|a| a.with_probabilities(vec![0.9, 0.1, 1.0]))
+            .and_then(|a| a.with_debye_waller(vec![0.0, 1.0 / 3.0, 1e-9]))
             .and_then(|a| a.with_standard_errors(vec![[0.01; 3], [0.02; 3], [0.03; 3]]))
+            .and_then(|a| a.with_cell([1.0 / 3.0, 1e-7, 2e10]))
             .unwrap()
     }
 
@@ -297,6 +279,7 @@ mod tests {
             "1\nLattice=\"1 0 0 0 1 0 0 0 1\" Properties=id:I:1:species:S:1:force:R:3:pos:R:3 note\n7 Ta 9 9 9 1 2 3\n";
         let atoms = parse(foreign).unwrap();
         assert_eq!((atoms.species()[0], atoms.positions()[0]), (73, [1.0, 2.0, 3.0]));
+        assert_eq!(atoms.cell(), Some([1.0; 3]));
         assert_eq!(parse("1\nproperties=\"Z:I:1:pos:R:3\"\n29 0 0 1\n").unwrap().species(), [29]);
         assert_eq!(parse("1\nProperties=pos:R:3\n0 0 1\n").unwrap().species(), [0]);
     }
@@ -315,6 +298,16 @@ mod tests {
         assert!(message("1\nProperties=species:S:1:pos:R:2\nSi 0 0 0\n").contains("line 2"));
         assert!(message("1\nProperties=species:S:1\nSi\n").contains("names no `pos`"));
         assert!(message("1\nProperties=x:S:99999999999:pos:R:3\nSi\n").contains("line 2"));
+        let message = |lattice: &str| message(&format!("1\nLattice=\"{lattice}\"\nSi 0 0 0\n"));
+        assert!(message("1 0 0 0 1 0 0 1").contains("line 2: Lattice has 8 numbers"));
+        assert!(message("1 0 0 0 1 0 0 0 c").contains("line 2: `c` is no number"));
+        assert!(message("3 0 0 -1.5 2.6 0 0 0 5").contains("line 2: the cell is not orthogonal"));
+        assert!(message("3 0 0 0 2.6 0 0 0 -5").contains("line 2: the cell is not orthogonal"));
+    }
+
+    #[test]
+    fn numbers_of_atoms_and_values_are_checked() {
+        let message = |text: &str| parse(text).unwrap_err().to_string();
         assert!(message("18446744073709551615\n\nSi 0 0 0\n").contains("ends after 1"));
         assert_eq!(parse("1\n\nSi 0 NaN 0\n").unwrap_err().code(), 300);
         assert_eq!(parse("0\n\n").unwrap_err().code(), 301);

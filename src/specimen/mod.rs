@@ -6,14 +6,19 @@
 //! all lengths are in pixels instead.
 
 mod atoms;
+mod close_pairs;
 mod compare;
+pub mod debye_waller;
 pub mod elements;
 mod packing;
 mod superpose;
+mod transform;
 mod volume;
 
-pub use atoms::{Atoms, Column, COLUMN_NAMES};
+pub use atoms::{Atoms, Column, Property, COLUMN_NAMES};
+pub use close_pairs::{close_pairs, ClosePair};
 pub use compare::{compare, CompareOptions, Comparison};
 pub use packing::random_packing;
 pub use superpose::{superpose, Superposition};
+pub use transform::{CellCentre, CellSize};
 pub use volume::Volume;
