@@ -9,11 +9,13 @@ mod atoms;
 mod compare;
 pub mod elements;
 mod packing;
+pub mod scattering;
 mod superpose;
 mod volume;
 
 pub use atoms::{Atoms, Column, COLUMN_NAMES};
 pub use compare::{compare, CompareOptions, Comparison};
 pub use packing::random_packing;
+pub use scattering::{Parametrization, ScatteringFactor};
 pub use superpose::{superpose, Superposition};
 pub use volume::Volume;
