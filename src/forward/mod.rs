@@ -2,6 +2,7 @@
 
 pub mod local_orbital;
 mod loss;
+pub mod multislice;
 pub mod projection;
 
 pub use local_orbital::LocalOrbital;

@@ -36,11 +36,13 @@ pub enum Step<'a, T: Real> {
     Forward,
     /// Backward transform.
     Backward,
-    /// Product with one factor per point of a line.
-    Weigh(&'a [Complex<T>]),
+    /// Product with one factor per point of a line (or its conjugate).
+    Weigh(&'a [Complex<T>], bool),
+    /// The same with factors of its own for each line: a plane of which point (line, place) is at \[place, line\].
+    WeighEach(&'a ComplexPlane<T>, bool),
     /// Forward transform, product with one factor per frequency (or its conjugate), backward transform.
     Convolve(&'a [Complex<T>], bool),
-    /// The same with factors of its own for each line: a plane of which point (line, place) is at \[place, line\].
+    /// The same with factors of its own for each line.
     ConvolveEach(&'a ComplexPlane<T>, bool),
     /// Product with a window of an object (or its conjugate).
     Transmit(Window<'a, T>, bool),
@@ -225,8 +227,14 @@ impl<T: Real> Step<'_, T> {
         match self {
             Step::Forward => plan.forward(line, spare),
             Step::Backward => plan.backward(line, spare),
-            Step::Weigh(factor) => {
-                line.iter_mut().zip(*factor).for_each(|(v, f)| *v = v.times(Cx::all(*f)));
+            Step::Weigh(factor, conjugate) => {
+                let factors = line.iter_mut().zip(*factor);
+                factors.for_each(|(v, f)| *v = v.times(Cx::all(*f).conjugate_if(*conjugate)));
+            }
+            Step::WeighEach(factors, conjugate) => {
+                let factors = factors.lines_at::<P>(first, line.len());
+                let values = line.iter_mut().enumerate();
+                values.for_each(|(i, v)| *v = v.times(factors.load(i).conjugate_if(*conjugate)));
             }
             Step::Convolve(factor, conjugate) => {
                 assert!(factor.len() >= line.len(), "a factor for each frequency");

@@ -70,7 +70,7 @@ fn check<T: Real>(path: SimdPath, lines: Lines, length: usize, count: usize, tol
         assert_close(&line_of(&wave, lines, index, length), &wanted, tolerance, &what);
     }
     let scale = vec![Complex::new(T::of(1.0 / length as f64), T::of(0.0)); length];
-    run(path, lines, &plan, &mut wave, &mut [Step::Backward, Step::Weigh(&scale)]);
+    run(path, lines, &plan, &mut wave, &mut [Step::Backward, Step::Weigh(&scale, false)]);
     for index in 0..count {
         let wanted = line_of(&original, lines, index, length);
         assert_close(&line_of(&wave, lines, index, length), &wanted, tolerance, &what);
@@ -85,7 +85,7 @@ fn check<T: Real>(path: SimdPath, lines: Lines, length: usize, count: usize, tol
         run(path, lines, &plan, &mut each, &mut [Step::ConvolveEach(&factors, conjugate)]);
         let used: Vec<_> = factor.iter().map(|f| if conjugate { f.conj() } else { *f }).collect();
         let mut apart = original.clone();
-        run(path, lines, &plan, &mut apart, &mut [Step::Forward, Step::Weigh(&used), Step::Backward]);
+        run(path, lines, &plan, &mut apart, &mut [Step::Forward, Step::Weigh(&used, false), Step::Backward]);
         for index in 0..count {
             let wanted = line_of(&apart, lines, index, length);
             assert_close(&line_of(&joined, lines, index, length), &wanted, tolerance, &what);
