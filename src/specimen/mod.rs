@@ -8,12 +8,12 @@
 mod atoms;
 mod compare;
 pub mod elements;
-mod packing;
+pub mod structures;
 mod superpose;
 mod volume;
 
 pub use atoms::{Atoms, Column, COLUMN_NAMES};
 pub use compare::{compare, CompareOptions, Comparison};
-pub use packing::random_packing;
+pub use structures::random_packing;
 pub use superpose::{superpose, Superposition};
 pub use volume::Volume;
