@@ -1939,6 +1939,183 @@ aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
                                   void *user,
                                   aet_atoms **atoms);
 
+/* ---- The recording instrument ---- */
+
+/** What a detector makes of single electrons. */
+enum {
+  /**
+   * Each electron is counted with probability `dqe`, and adds one: a mean of n electrons gives a mean and a variance of
+   * dqe n.
+   */
+  AET_DETECTION_COUNTING = 0,
+  /**
+   * Each electron adds an amount of mean 1 that varies as a Gamma distribution of variance 1 / dqe - 1: a mean of n
+   * electrons gives a mean of n and a variance of n / dqe.
+   */
+  AET_DETECTION_INTEGRATING = 1,
+};
+typedef int32_t aet_detection;
+
+/** What lies beyond the edges of an image. */
+enum {
+  /** Its mirror image, edge pixels repeated. */
+  AET_EDGE_MIRROR = 0,
+  /** Itself again, as in a periodic simulation cell. */
+  AET_EDGE_PERIODIC = 1,
+};
+typedef int32_t aet_edge;
+
+/**
+ * An instrument. Fill with aet_instrument_options_init; the defaults, mostly 0, are a perfect one that changes no bit.
+ * Pairs _x, _y are along x' (columns) and y' (rows). Images are in the unit of the ideal ones until the exposure makes
+ * them electrons; "image units" are those of the recorded images.
+ */
+typedef struct aet_instrument_options {
+  /** sizeof(aet_instrument_options). */
+  size_t struct_size;
+  /** Seed of all random numbers. Image i of a seed depends on nothing else. */
+  int64_t seed;
+  /** Electrons per angstrom^2 and image, for images that are fractions of the beam; 0: any number, no statistics. */
+  double dose_per_a2;
+  /**
+   * Electrons per scan position, or per diffraction pattern; 1 for images that are mean numbers of electrons. 0: as told
+   * by the dose; give at most one of the two.
+   */
+  double electrons_per_position;
+  /** Way of the beam over the specimen during one image, angstrom. */
+  double drift_x;
+  /** The same along y'. */
+  double drift_y;
+  /** Random walk from row to row: standard deviation at the end of an image per axis, angstrom. */
+  double walk;
+  /** Standard deviation of the place of each row, angstrom. */
+  double row_jitter_x;
+  /** The same along y'. */
+  double row_jitter_y;
+  /** How far the beam lags behind, in +x', where a row starts, angstrom. */
+  double flyback;
+  /** Distance over which the lag falls to 1 / e, angstrom; required with a flyback. */
+  double flyback_decay;
+  /** Rotation of the scan from x' to y', degree. */
+  double rotation_deg;
+  /** Places move along x' by this times y'. */
+  double shear;
+  /** Relative excess of the scan's length along x'. */
+  double stretch_x;
+  /** The same along y'. */
+  double stretch_y;
+  /** Quantum efficiency at zero frequency, 0 to 1; 0: 1. */
+  double dqe;
+  /**
+   * Counting: after each count a pixel is blind for this part of the exposure, 0 to 1, not prolonged by what arrives
+   * meanwhile. A mean of n electrons gives n / (1 + n dead_time).
+   */
+  double dead_time;
+  /**
+   * `[n]`, n >= 2: transfer of the signal at equally spaced frequencies from 0 to the Nyquist frequency, linear between, 1
+   * at 0. NULL: 1, or as the next three say.
+   */
+  const aet_const_view *mtf;
+  /** `[n]`: transfer of the noise. NULL: as noise_blurred says. */
+  const aet_const_view *noise_mtf;
+  /** Where a Gaussian mtf has fallen to 1 / e, cycles per pixel (the Nyquist frequency is 0.5); 0: none. */
+  double mtf_gaussian;
+  /** Where an exponential mtf has fallen to 1 / e, cycles per pixel; 0: none. */
+  double mtf_exponential;
+  /** Weight of the exponential where there are both, between 0 and 1. */
+  double mtf_exponential_weight;
+  /** Relative standard deviation of the gain from pixel to pixel, the same in all images. */
+  double gain_pattern;
+  /** Mean dark electrons per pixel and exposure. */
+  double dark_current;
+  /** Relative standard deviation of the dark current from pixel to pixel, the same in all images. */
+  double dark_pattern;
+  /** Standard deviation of the read noise, electrons. */
+  double read_noise;
+  /** Mean dark electrons of a hot pixel beside those of all. */
+  double hot_current;
+  /** Image units per electron; 0: 1. */
+  double gain;
+  /** Image units added to every pixel. */
+  double offset;
+  /** Largest value that can be stored, image units; 0: none. */
+  double saturation;
+  /** Number of pixels that see no electrons, the same in all images. */
+  int64_t dead_pixels;
+  /** Number of hot pixels, the same in all images. */
+  int64_t hot_pixels;
+  /** An aet_detection. */
+  int32_t detection;
+  /** 1: each electron is blurred, so that the noise has the transfer of the signal; 0: white noise. */
+  int32_t noise_blurred;
+  /** 1: whole numbers from 0 on; 0: any. */
+  int32_t quantized;
+  /** An aet_edge, for the scan and the blur. */
+  int32_t edge;
+} aet_instrument_options;
+
+/**
+ * Sets all members to their defaults, those of a perfect instrument; `struct_size` is sizeof(aet_instrument_options).
+ * AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_instrument_options_init(aet_instrument_options *options, size_t struct_size);
+
+/**
+ * Creates the dataset that an instrument would have recorded of the ideal images of `dataset`, with the same geometry,
+ * labels, exclusions and metadata. In this order: the scan displaces the pixels (cubic B-splines through the image); the
+ * exposure makes signals mean numbers of electrons (dose x pixel area x signal), blurred by mtf / noise_mtf; Poisson
+ * statistics, quantum efficiency, dead time; blur by noise_mtf; gain of the pixels, dark electrons, read noise, gain,
+ * offset, whole numbers, saturation. Then DQE(f) = dqe mtf(f)^2 / noise_mtf(f)^2.
+ *
+ * Image i takes the numbers i of the seed; the result does not depend on the number of threads. counts_per_unit is
+ * 1 / gain where the exposure is limited, else divided by the gain; noise_variance is no longer known unless images are
+ * only scaled. The metadata key "instrument" holds the description as JSON. What was applied is given by
+ * aet_instrument_copy_truth. `options` and `progress` may be NULL.
+ *
+ * AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for the options,
+ * AET_ERROR_UNSUPPORTED for a dose per angstrom^2 of a dataset in pixels, and for masks where images are resampled or
+ * blurred; AET_ERROR_EMPTY without images; AET_CANCELLED, then without a dataset. Any thread; `progress` is called on it.
+ */
+aet_status aet_dataset_record(const aet_dataset *dataset,
+                              const aet_instrument_options *options,
+                              aet_progress_fn progress,
+                              void *user,
+                              aet_dataset **recorded);
+
+/**
+ * As aet_dataset_record for diffraction patterns or other images outside a dataset: `patterns` `[n,rows,columns]`, of any
+ * real element type (taken in single precision), into `out` of the same shape, of any real element type that holds the
+ * values. Several scan axes count as one. Pattern i takes the numbers `first` + i of the seed, so that large sets may be
+ * recorded part by part with the same result. The scan must be perfect and the exposure in electrons per position:
+ * patterns cannot be shifted between scan positions; put the displacements of aet_instrument_copy_truth into the scan of
+ * the simulation instead. `options` and `progress` may be NULL.
+ *
+ * AET_ERROR_NON_FINITE with the place of a bad value, AET_ERROR_UNSUPPORTED for scan options and doses,
+ * AET_ERROR_SHAPE, AET_ERROR_DTYPE, and the errors of the options as of aet_dataset_record; AET_CANCELLED, then `out` is as
+ * it was. Any thread; `progress` is called on it.
+ */
+aet_status aet_patterns_record(const aet_context *context,
+                               const aet_const_view *patterns,
+                               const aet_instrument_options *options,
+                               int64_t first,
+                               aet_progress_fn progress,
+                               void *user,
+                               const aet_view *out);
+
+/**
+ * Copies what an instrument adds to images of `out`'s rows and columns, of pixels of `pixel_size` angstrom, into `out`:
+ * `name` is "displacements" `[rows,columns,2]`, (u along x', v along y') in angstrom, of the beam in image number `image`
+ * from where the pixels say it is (the specimen appears shifted the opposite way); or, of any image, "gain"
+ * `[rows,columns]`, relative, 0 of dead pixels; "dark" `[rows,columns]`, mean electrons; "defects" `[rows,columns]`,
+ * 0 good, 1 dead, 2 hot. `options` may be NULL. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE,
+ * AET_ERROR_DTYPE, AET_ERROR_RANGE. Any thread.
+ */
+aet_status aet_instrument_copy_truth(const aet_instrument_options *options,
+                                     double pixel_size,
+                                     int64_t image,
+                                     const char *name,
+                                     const aet_view *out);
+
 /* ---- Views of dense arrays ---- */
 
 /**

@@ -1628,6 +1628,102 @@ inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
     return atoms;
 }
 
+// ---- the recording instrument --------------------------------------------------------------------------------------
+
+/// What a detector makes of single electrons.
+enum class Detection : std::int32_t { counting = AET_DETECTION_COUNTING, integrating = AET_DETECTION_INTEGRATING };
+/// What lies beyond the edges of an image.
+enum class Edge : std::int32_t { mirror = AET_EDGE_MIRROR, periodic = AET_EDGE_PERIODIC };
+
+/// What scan, dose and detector make of ideal images; by default nothing. Lengths in A, pairs along x' and y'. See
+/// aet_instrument_options for the meaning of all numbers.
+class Instrument {
+public:
+    Instrument() { detail::check(aet_instrument_options_init(&raw_, sizeof raw_)); }
+    Instrument &seed(std::int64_t seed) noexcept { return raw_.seed = seed, *this; }
+    /// Electrons per A^2 and image; images are fractions of the beam.
+    Instrument &dose_per_a2(double dose) noexcept { return raw_.dose_per_a2 = dose, *this; }
+    /// Electrons per scan position or pattern; 1 where images are mean numbers of electrons.
+    Instrument &electrons_per_position(double n) noexcept { return raw_.electrons_per_position = n, *this; }
+    Instrument &drift(double x, double y) noexcept { return raw_.drift_x = x, raw_.drift_y = y, *this; }
+    Instrument &walk(double sigma) noexcept { return raw_.walk = sigma, *this; }
+    Instrument &row_jitter(double x, double y) noexcept {
+        return raw_.row_jitter_x = x, raw_.row_jitter_y = y, *this;
+    }
+    Instrument &flyback(double lag, double decay) noexcept {
+        return raw_.flyback = lag, raw_.flyback_decay = decay, *this;
+    }
+    Instrument &rotation_deg(double angle) noexcept { return raw_.rotation_deg = angle, *this; }
+    Instrument &shear(double shear) noexcept { return raw_.shear = shear, *this; }
+    Instrument &stretch(double x, double y) noexcept { return raw_.stretch_x = x, raw_.stretch_y = y, *this; }
+    Instrument &detection(Detection kind) noexcept {
+        return raw_.detection = static_cast<std::int32_t>(kind), *this;
+    }
+    Instrument &dqe(double efficiency) noexcept { return raw_.dqe = efficiency, *this; }
+    Instrument &dead_time(double part) noexcept { return raw_.dead_time = part, *this; }
+    /// Samples [n] from 0 to the Nyquist frequency, which must live as long as this object.
+    Instrument &mtf(const ConstView &samples) { return mtf_ = samples, *this; }
+    Instrument &noise_mtf(const ConstView &samples) { return noise_mtf_ = samples, *this; }
+    Instrument &mtf_gaussian(double frequency) noexcept { return raw_.mtf_gaussian = frequency, *this; }
+    Instrument &mtf_exponential(double frequency) noexcept { return raw_.mtf_exponential = frequency, *this; }
+    Instrument &mtf_exponential_weight(double weight) noexcept {
+        return raw_.mtf_exponential_weight = weight, *this;
+    }
+    /// Each electron is blurred: the noise has the transfer of the signal.
+    Instrument &noise_blurred(bool blurred) noexcept { return raw_.noise_blurred = blurred ? 1 : 0, *this; }
+    Instrument &gain_pattern(double spread) noexcept { return raw_.gain_pattern = spread, *this; }
+    Instrument &dark_current(double electrons) noexcept { return raw_.dark_current = electrons, *this; }
+    Instrument &dark_pattern(double spread) noexcept { return raw_.dark_pattern = spread, *this; }
+    Instrument &read_noise(double electrons) noexcept { return raw_.read_noise = electrons, *this; }
+    Instrument &dead_pixels(std::int64_t count) noexcept { return raw_.dead_pixels = count, *this; }
+    Instrument &hot_pixels(std::int64_t count, double electrons) noexcept {
+        return raw_.hot_pixels = count, raw_.hot_current = electrons, *this;
+    }
+    Instrument &gain(double units_per_electron) noexcept { return raw_.gain = units_per_electron, *this; }
+    Instrument &offset(double units) noexcept { return raw_.offset = units, *this; }
+    Instrument &saturation(double units) noexcept { return raw_.saturation = units, *this; }
+    /// Whole numbers from 0 on.
+    Instrument &quantized(bool whole) noexcept { return raw_.quantized = whole ? 1 : 0, *this; }
+    Instrument &edge(Edge edge) noexcept { return raw_.edge = static_cast<std::int32_t>(edge), *this; }
+    /// The C structure; it points into this object.
+    aet_instrument_options c_struct() const noexcept {
+        aet_instrument_options raw = raw_;
+        raw.mtf = mtf_ ? mtf_->get() : nullptr;
+        raw.noise_mtf = noise_mtf_ ? noise_mtf_->get() : nullptr;
+        return raw;
+    }
+    /// What it adds to images of the rows and columns of `out`: "displacements" [rows, columns, 2] of the beam in image
+    /// number `image`, A; "gain", "dark", "defects" [rows, columns].
+    void copy_truth(const std::string &name, double pixel_size, std::int64_t image, const View &out) const {
+        const aet_instrument_options raw = c_struct();
+        detail::check(aet_instrument_copy_truth(&raw, pixel_size, image, name.c_str(), out.get()));
+    }
+
+private:
+    aet_instrument_options raw_{};
+    std::optional<ConstView> mtf_, noise_mtf_;
+};
+
+/// The series that the instrument would have recorded of ideal images.
+inline TiltSeries record(const TiltSeries &series, const Instrument &instrument,
+                         const ProgressFunction &progress = {}) {
+    const aet_instrument_options options = instrument.c_struct();
+    detail::Observer observer(progress);
+    aet_dataset *created = nullptr;
+    detail::check(
+        observer.finish(aet_dataset_record(series.get(), &options, observer.function(), observer.user(), &created)));
+    return TiltSeries(created);
+}
+
+/// The same of diffraction patterns [n, rows, columns], into `out`; pattern i is number first + i of the seed.
+inline void record_patterns(const Context &context, const ConstView &patterns, const Instrument &instrument,
+                            const View &out, std::int64_t first = 0, const ProgressFunction &progress = {}) {
+    const aet_instrument_options options = instrument.c_struct();
+    detail::Observer observer(progress);
+    detail::check(observer.finish(aet_patterns_record(context.get(), patterns.get(), &options, first,
+                                                      observer.function(), observer.user(), out.get())));
+}
+
 } // namespace aet
 
 #endif // AET_HPP

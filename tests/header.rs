@@ -34,6 +34,7 @@ const FIRST: &[&str] = &[
     "snapshot",
     "volume",
     "find",
+    "instrument",
 ];
 
 fn root() -> &'static Path {

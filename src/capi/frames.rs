@@ -152,7 +152,7 @@ impl Host {
     }
 }
 
-fn pixels<'c>(view: &InView<'c>) -> Result<CowArray<'c, f32, Ix3>> {
+pub(super) fn pixels<'c>(view: &InView<'c>) -> Result<CowArray<'c, f32, Ix3>> {
     view.expect_shape(&[None; 3])?;
     if view.dtype() != aet_dtype::F32 {
         return Ok(CowArray::from(view.read::<f32, 3>([None; 3])?));

@@ -5,7 +5,7 @@
 
 use super::guard::Host;
 use super::{atoms_compare, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
-use super::{recon_errors, recon_options};
+use super::{instrument, recon_errors, recon_options};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -155,6 +155,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<volume::aet_sirt_options>(),
     grown::<volume::aet_trace_options>(),
     grown::<find::aet_find_options>(),
+    grown::<instrument::aet_instrument_options>(),
     grown::<recon_errors::aet_error_options>(),
     grown::<recon_errors::aet_error_report>(),
 ];

@@ -94,7 +94,7 @@ fn mask_of(image: usize, mask: ArrayView2<'_, u8>) -> Result<Option<Arc<[bool]>>
     Ok((used < mask.len()).then(|| mask.iter().map(|m| *m != 0).collect()))
 }
 
-fn pixels_of(image: usize, plane: ArrayView2<'_, f32>, mask: Option<&[bool]>) -> Result<Arc<[f32]>> {
+pub(super) fn pixels_of(image: usize, plane: ArrayView2<'_, f32>, mask: Option<&[bool]>) -> Result<Arc<[f32]>> {
     let used = |i: usize| mask.is_none_or(|m| m[i]);
     if let Some((i, v)) = plane.iter().enumerate().find(|(i, v)| !v.is_finite() && used(*i)) {
         let (row, column) = (i / plane.ncols(), i % plane.ncols());

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use ndarray::ArrayView3;
 
 use super::frames::Frames;
+use super::image::Image;
 use super::version::{SeriesOptions, SeriesVersion};
 use crate::error::{Error, Result};
 
@@ -54,6 +55,19 @@ impl TiltSeries {
     pub fn empty(options: SeriesOptions) -> Result<Self> {
         let (rows, columns) = (options.rows.unwrap_or(0), options.columns.unwrap_or(0));
         Ok(Self::from_version(SeriesVersion::empty(options, rows, columns)?))
+    }
+
+    /// A new series that differs from `version` only in the pixels of its images, `[n, rows, columns]`, and in the
+    /// (noise variance, electrons per image unit) that `statistics` gives each of them.
+    ///
+    /// # Errors
+    /// `Shape` for other images than those of `version`, `NonFinite` with image, row and column of a bad pixel.
+    pub fn with_other_pixels(
+        version: &SeriesVersion,
+        images: ArrayView3<'_, f32>,
+        statistics: impl Fn(&Image) -> (Option<f64>, Option<f64>),
+    ) -> Result<Self> {
+        Ok(Self::from_version(version.with_other_pixels(images, statistics)?))
     }
 
     fn from_version(version: SeriesVersion) -> Self {

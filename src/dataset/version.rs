@@ -190,6 +190,26 @@ impl SeriesVersion {
         })
     }
 
+    /// A first version that differs from this one only in the pixels, `[n, rows, columns]`, and in the (noise variance,
+    /// electrons per image unit) that `statistics` gives each image.
+    pub(super) fn with_other_pixels(
+        &self,
+        images: ArrayView3<'_, f32>,
+        statistics: impl Fn(&Image) -> (Option<f64>, Option<f64>),
+    ) -> Result<Self> {
+        let wanted = (self.images.len(), self.rows, self.columns);
+        if images.dim() != wanted {
+            return Err(Error::shape("images", images.shape(), format!("{wanted:?} as the series has it")));
+        }
+        let mut next = SeriesVersion { number: 1, ..self.clone() };
+        for (i, (image, pixels)) in next.images.iter_mut().zip(images.outer_iter()).enumerate() {
+            let (noise_variance, counts_per_unit) = statistics(image);
+            let pixels = image::pixels_of(i, pixels, image.mask.as_deref())?;
+            *image = Arc::new(Image { pixels, noise_variance, counts_per_unit, ..(**image).clone() });
+        }
+        Ok(next)
+    }
+
     /// A copy that shares all images, one number further.
     fn next(&self) -> Self {
         SeriesVersion { number: self.number + 1, ..self.clone() }

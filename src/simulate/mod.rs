@@ -1,4 +1,14 @@
-//! Simulated data: a forward model on a finer grid than any fit uses, then sampling and noise.
+//! Simulated data: a forward model on a finer grid than any fit uses, then sampling and noise; thermal motion, partial
+//! coherence, and the instrument that records what was simulated.
+
+pub mod coherence;
+pub mod instrument;
+mod phonons;
+mod random;
+mod statistics;
+
+pub use phonons::ThermalMotion;
+pub use statistics::MeanAccumulator;
 
 use crate::context::Context;
 use crate::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
@@ -11,7 +21,6 @@ use crate::grid;
 use crate::optics::Probe;
 use crate::problem::{ForwardModel, Point};
 use crate::specimen::Atoms;
-use rand_distr::{Distribution, Poisson};
 use std::sync::Mutex;
 
 /// A tilt and focus series to be simulated with local orbitals.
@@ -123,6 +132,7 @@ fn parameters(model: &LocalOrbital<f64>, atoms: &Atoms, plan: &SeriesPlan) -> Ve
 
 /// Every `oversampling`-th point, the origin among them, with Poisson noise.
 fn sample(fine: &[f64], plan: &SeriesPlan, image: usize) -> Result<ndarray::Array2<f32>> {
+    // The seeds are those of the first simulations, so that series made before stay what they are.
     let mut random =
         plan.seed.map(|seed| rand_pcg::Pcg64Mcg::new((u128::from(seed) << 64) | ((image as u128) << 1) | 1));
     let step = plan.oversampling;
@@ -134,13 +144,7 @@ fn sample(fine: &[f64], plan: &SeriesPlan, image: usize) -> Result<ndarray::Arra
         let mean = fine[(r * step + row_shift) * plan.columns * step + c * step + column_shift];
         *value = match &mut random {
             None => mean as f32,
-            Some(_) if mean <= 0.0 => 0.0,
-            Some(random) => {
-                let law =
-                    Poisson::new(mean).map_err(|e| Error::Internal(format!("Poisson law of mean {mean}: {e}")))?;
-                let count: f64 = law.sample(random);
-                count as f32
-            }
+            Some(random) => random::poisson(mean, random)? as f32,
         };
     }
     Ok(sampled)

@@ -31,6 +31,7 @@ export Probe, wave, intensity
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export Atoms, read_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
+export record_series, record_patterns, instrument_truth
 export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
@@ -56,6 +57,7 @@ include("probe.jl")
 include("orbital.jl")
 include("recon.jl")
 include("volume.jl")
+include("instrument.jl")
 include("run.jl")
 include("second_order.jl")
 

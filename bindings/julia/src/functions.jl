@@ -103,6 +103,12 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_find_options_init(options::Ptr{FindOptions}, struct_size::Csize_t)::Int32
 @declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
 
+# the recording instrument
+@declare aet_instrument_options_init(options::Ptr{InstrumentOptions}, struct_size::Csize_t)::Int32
+@declare aet_dataset_record(dataset::HandlePtr, options::Ptr{InstrumentOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, recorded::OutHandlePtr)::Int32
+@declare aet_patterns_record(context::HandlePtr, patterns::Ptr{View}, options::Ptr{InstrumentOptions}, first::Int64, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_instrument_copy_truth(options::Ptr{InstrumentOptions}, pixel_size::Float64, image::Int64, name::Cstring, out::Ptr{View})::Int32
+
 # reconstruction
 @declare aet_lot_options_init(options::Ptr{LotOptions}, struct_size::Csize_t)::Int32
 @declare aet_recon_create_lot(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, start::HandlePtr, options::Ptr{LotOptions}, recon::OutHandlePtr)::Int32

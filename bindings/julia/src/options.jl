@@ -16,6 +16,8 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :width_sharing) => SHARINGS,
     (RunOptions, :optimizer) => OPTIMIZERS,
     (SirtOptions, :background) => BACKGROUNDS,
+    (InstrumentOptions, :detection) => DETECTIONS,
+    (InstrumentOptions, :edge) => EDGES,
     (ErrorOptions, :method) => ERROR_METHODS,
     (ErrorOptions, :noise) => NOISE_MODELS,
 )

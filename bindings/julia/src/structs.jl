@@ -218,6 +218,46 @@ mutable struct FindOptions <: CStruct
     FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
+mutable struct InstrumentOptions <: CStruct
+    struct_size::Csize_t
+    seed::Int64
+    dose_per_a2::Float64
+    electrons_per_position::Float64
+    drift_x::Float64
+    drift_y::Float64
+    walk::Float64
+    row_jitter_x::Float64
+    row_jitter_y::Float64
+    flyback::Float64
+    flyback_decay::Float64
+    rotation_deg::Float64
+    shear::Float64
+    stretch_x::Float64
+    stretch_y::Float64
+    dqe::Float64
+    dead_time::Float64
+    mtf::Ptr{View}
+    noise_mtf::Ptr{View}
+    mtf_gaussian::Float64
+    mtf_exponential::Float64
+    mtf_exponential_weight::Float64
+    gain_pattern::Float64
+    dark_current::Float64
+    dark_pattern::Float64
+    read_noise::Float64
+    hot_current::Float64
+    gain::Float64
+    offset::Float64
+    saturation::Float64
+    dead_pixels::Int64
+    hot_pixels::Int64
+    detection::Int32
+    noise_blurred::Int32
+    quantized::Int32
+    edge::Int32
+    InstrumentOptions() = new(zeros(Int, 17)..., C_NULL, C_NULL, zeros(Int, 17)...)
+end
+
 mutable struct ErrorOptions <: CStruct
     struct_size::Csize_t
     method::Int32
@@ -244,6 +284,7 @@ const CSTRUCTS = (
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
+    "aet_instrument_options" => InstrumentOptions,
     "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 
@@ -298,6 +339,8 @@ const OPTIMIZERS = Enumeration("AET_OPTIMIZER", :automatic => 0, :lbfgs => 1, :g
     :adam => 3, :conjugate_gradient => 4, :levenberg_marquardt => 5)
 
 const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
+const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
+const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)
 const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
 const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance => 1, :counts => 2,
     :residual => 3)
@@ -305,4 +348,4 @@ const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance =
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
-    BACKGROUNDS, ERROR_METHODS, NOISE_MODELS)
+    BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS)

@@ -36,7 +36,7 @@ classdef TiltSeries < aet.internal.Object
     %   Methods, per image: images, rotations, anglesDeg, tilt, section,
     %     defocus, drift, mask, excluded, noiseVariance, countsPerUnit
     %   Methods: write, appendTilt, replaceTilt, excludeTilt, metadata,
-    %     setMetadata, findAtoms; static read, readAtoms, fromFile
+    %     setMetadata, findAtoms, record; static read, readAtoms, fromFile
     %
     %   Example
     %     series = aet.TiltSeries(images, 'AnglesDeg', angles, ...
@@ -68,6 +68,11 @@ classdef TiltSeries < aet.internal.Object
     properties (Constant, Hidden)
         frameOptions = {'Rotations', 'AnglesDeg', 'AngleOrder', 'TiltAxis', 'Tilt', 'Section', ...
             'Defocus', 'Drift', 'Mask', 'CountsPerUnit', 'NoiseVariance'};
+        instrumentOptions = {'Seed', 'DosePerA2', 'ElectronsPerPosition', 'Drift', 'Walk', 'RowJitter', ...
+            'Flyback', 'FlybackDecay', 'RotationDeg', 'Shear', 'Stretch', 'Edge', 'Detection', 'Dqe', ...
+            'DeadTime', 'Mtf', 'NoiseMtf', 'MtfGaussian', 'MtfExponential', 'MtfExponentialWeight', ...
+            'NoiseBlurred', 'GainPattern', 'DarkCurrent', 'DarkPattern', 'ReadNoise', 'DeadPixels', ...
+            'HotPixels', 'HotCurrent', 'Gain', 'Offset', 'Saturation', 'Quantized'};
         seriesOptions = {'PixelSize', 'LengthUnit', 'EnergyEv', 'SemiAngleMrad', 'Rows', 'Columns', 'Context'};
     end
 
@@ -150,6 +155,38 @@ classdef TiltSeries < aet.internal.Object
             options = aet.Orbital.keyIn(options);
             key = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, probeKey, options);
             atoms = aet.Atoms.fromKey(key);
+        end
+
+        function recorded = record(this, varargin)
+            %RECORD  What an instrument would have recorded of ideal images.
+            %   RECORDED = series.record('Name', value, ...) has the geometry and
+            %   metadata of the series. Without options the images stay the same
+            %   to the last bit; image i depends on Seed and i only. Lengths in
+            %   angstrom, pairs [x y] along x' and y'.
+            %     DosePerA2             electrons per angstrom^2; images are
+            %                           fractions of the beam
+            %     ElectronsPerPosition  instead; 1 where images are mean numbers
+            %                           of electrons. Neither: no statistics
+            %     Drift [x y], Walk, RowJitter [x y], Flyback, FlybackDecay,
+            %     RotationDeg, Shear, Stretch [x y]    of the scan
+            %     Detection             'counting' (default) | 'integrating'
+            %     Dqe, DeadTime         quantum efficiency at zero frequency;
+            %                           part of the exposure of a pixel
+            %     Mtf, NoiseMtf         samples from 0 to the Nyquist frequency
+            %     MtfGaussian, MtfExponential, MtfExponentialWeight
+            %                           instead: where they fall to 1/e, cycles
+            %                           per pixel
+            %     NoiseBlurred          true: each electron is blurred
+            %     GainPattern, DarkCurrent, DarkPattern, ReadNoise, DeadPixels,
+            %     HotPixels, HotCurrent   of the pixels, in electrons
+            %     Gain, Offset, Saturation, Quantized  image units per electron
+            %     Edge                  'mirror' (default) | 'periodic'
+            %     Progress              function as for aet.LocalOrbital.run
+            options = aet.internal.options('record', [this.instrumentOptions, {'Progress'}], varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            recorded = aet.TiltSeries();
+            recorded.context = this.context;
+            recorded.key = aet.internal.withProgress(progress, 'dataset_record', this.key, options);
         end
 
         function value = images(this, class)

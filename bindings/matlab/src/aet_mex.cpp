@@ -30,6 +30,7 @@ void require_layout() {
                   {"aet_sirt_options", sizeof(aet_sirt_options)},
                   {"aet_trace_options", sizeof(aet_trace_options)},
                   {"aet_find_options", sizeof(aet_find_options)},
+                  {"aet_instrument_options", sizeof(aet_instrument_options)},
                   {"aet_error_options", sizeof(aet_error_options)},
                   {"aet_error_report", sizeof(aet_error_report)}};
   for (const auto &entry : expected) {
@@ -60,6 +61,7 @@ const CommandTable &commands() {
     add_probe_commands(all);
     add_orbital_commands(all);
     add_volume_commands(all);
+    add_instrument_commands(all);
     add_recon_commands(all);
     add_evaluation_commands(all);
     add_second_order_commands(all);

@@ -19,6 +19,7 @@ from ._errors import AetError
 from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
+from .instrument import instrument_truth, record_patterns
 from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
@@ -44,6 +45,8 @@ __all__ = [
     "Volume",
     "default_context",
     "find_atoms",
+    "instrument_truth",
+    "record_patterns",
     "set_log",
     "version_info",
 ]

@@ -143,6 +143,14 @@ ENUMS = {
         "automatic": 0,
         "none": 1,
     },
+    "aet_detection": {
+        "counting": 0,
+        "integrating": 1,
+    },
+    "aet_edge": {
+        "mirror": 0,
+        "periodic": 1,
+    },
 }
 
 # Structure: (member, C type, documentation).
@@ -351,6 +359,44 @@ STRUCTS = {
         ("species", "int32_t", "Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown."),
         ("reserved", "int32_t", "Zero."),
     ],
+    "aet_instrument_options": [
+        ("struct_size", "size_t", "sizeof(aet_instrument_options)."),
+        ("seed", "int64_t", "Seed of all random numbers. Image i of a seed depends on nothing else."),
+        ("dose_per_a2", "double", "Electrons per angstrom^2 and image, for images that are fractions of the beam; 0: any number, no statistics."),
+        ("electrons_per_position", "double", "Electrons per scan position, or per diffraction pattern; 1 for images that are mean numbers of electrons. 0: as told by the dose; give at most one of the two."),
+        ("drift_x", "double", "Way of the beam over the specimen during one image, angstrom."),
+        ("drift_y", "double", "The same along y'."),
+        ("walk", "double", "Random walk from row to row: standard deviation at the end of an image per axis, angstrom."),
+        ("row_jitter_x", "double", "Standard deviation of the place of each row, angstrom."),
+        ("row_jitter_y", "double", "The same along y'."),
+        ("flyback", "double", "How far the beam lags behind, in +x', where a row starts, angstrom."),
+        ("flyback_decay", "double", "Distance over which the lag falls to 1 / e, angstrom; required with a flyback."),
+        ("rotation_deg", "double", "Rotation of the scan from x' to y', degree."),
+        ("shear", "double", "Places move along x' by this times y'."),
+        ("stretch_x", "double", "Relative excess of the scan's length along x'."),
+        ("stretch_y", "double", "The same along y'."),
+        ("dqe", "double", "Quantum efficiency at zero frequency, 0 to 1; 0: 1."),
+        ("dead_time", "double", "Counting: after each count a pixel is blind for this part of the exposure, 0 to 1, not prolonged by what arrives meanwhile. A mean of n electrons gives n / (1 + n dead_time)."),
+        ("mtf", "const aet_const_view *", "`[n]`, n >= 2: transfer of the signal at equally spaced frequencies from 0 to the Nyquist frequency, linear between, 1 at 0. NULL: 1, or as the next three say."),
+        ("noise_mtf", "const aet_const_view *", "`[n]`: transfer of the noise. NULL: as noise_blurred says."),
+        ("mtf_gaussian", "double", "Where a Gaussian mtf has fallen to 1 / e, cycles per pixel (the Nyquist frequency is 0.5); 0: none."),
+        ("mtf_exponential", "double", "Where an exponential mtf has fallen to 1 / e, cycles per pixel; 0: none."),
+        ("mtf_exponential_weight", "double", "Weight of the exponential where there are both, between 0 and 1."),
+        ("gain_pattern", "double", "Relative standard deviation of the gain from pixel to pixel, the same in all images."),
+        ("dark_current", "double", "Mean dark electrons per pixel and exposure."),
+        ("dark_pattern", "double", "Relative standard deviation of the dark current from pixel to pixel, the same in all images."),
+        ("read_noise", "double", "Standard deviation of the read noise, electrons."),
+        ("hot_current", "double", "Mean dark electrons of a hot pixel beside those of all."),
+        ("gain", "double", "Image units per electron; 0: 1."),
+        ("offset", "double", "Image units added to every pixel."),
+        ("saturation", "double", "Largest value that can be stored, image units; 0: none."),
+        ("dead_pixels", "int64_t", "Number of pixels that see no electrons, the same in all images."),
+        ("hot_pixels", "int64_t", "Number of hot pixels, the same in all images."),
+        ("detection", "int32_t", "An aet_detection."),
+        ("noise_blurred", "int32_t", "1: each electron is blurred, so that the noise has the transfer of the signal; 0: white noise."),
+        ("quantized", "int32_t", "1: whole numbers from 0 on; 0: any."),
+        ("edge", "int32_t", "An aet_edge, for the scan and the blur."),
+    ],
 }
 
 # Structures of which only the library knows the content.
@@ -502,4 +548,8 @@ FUNCTIONS = {
     "aet_volume_trace": ("aet_status", [("volume", "const aet_volume *"), ("options", "const aet_trace_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **")]),
     "aet_find_options_init": ("aet_status", [("options", "aet_find_options *"), ("struct_size", "size_t")]),
     "aet_dataset_find_atoms": ("aet_status", [("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("options", "const aet_find_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **")]),
+    "aet_instrument_options_init": ("aet_status", [("options", "aet_instrument_options *"), ("struct_size", "size_t")]),
+    "aet_dataset_record": ("aet_status", [("dataset", "const aet_dataset *"), ("options", "const aet_instrument_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("recorded", "aet_dataset **")]),
+    "aet_patterns_record": ("aet_status", [("context", "const aet_context *"), ("patterns", "const aet_const_view *"), ("options", "const aet_instrument_options *"), ("first", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
+    "aet_instrument_copy_truth": ("aet_status", [("options", "const aet_instrument_options *"), ("pixel_size", "double"), ("image", "int64_t"), ("name", "const char *"), ("out", "const aet_view *")]),
 }

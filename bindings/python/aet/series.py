@@ -113,6 +113,20 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
         """Atoms that a data folder has as "truth" or "published"; AET_ERROR_EMPTY where it names none."""
         return Atoms._of(lib.aet_dataset_read_atoms(context or default_context(), folder, which, variant))
 
+    # ---- simulation ----
+
+    @takes_options(lib.aet_instrument_options_init)
+    def record(self, *, progress=None, **options):
+        """The series that an instrument would have recorded of these ideal images, with the same geometry and metadata.
+
+        Image i depends on the seed and on i only; without options images stay the same to the last bit.
+        AET_ERROR_RANGE, AET_ERROR_INCONSISTENT for both kinds of exposure, AET_ERROR_UNSUPPORTED for masks where images
+        are resampled or blurred, AET_CANCELLED where `progress` ends it.
+        """
+        settings = Options(lib.aet_instrument_options_init, options)
+        with LongCall(progress) as call:
+            return type(self)._of(lib.aet_dataset_record(self, settings, call.report, None))
+
     # ---- versions ----
 
     @takes_options(lib.aet_frames_init)

@@ -25,6 +25,7 @@
 #include "orbitals.h"
 #include "problem.h"
 #include "volumes.h"
+#include "instrument.h"
 
 enum { PATH_CAPACITY = 4096, UNKNOWN = 99 };
 
@@ -1353,6 +1354,7 @@ int main(int argc, char **argv)
     check_second_order(&f);
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
+    check_instrument(f.context, f.dataset);
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);

@@ -373,6 +373,34 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
            [&] { (void)aet::find_atoms(series, nullptr, aet::FindOptions{}.weak(2)); });
 }
 
+void check_instrument(const aet::Context &context, const Host &host) {
+    const auto series = host.series(context);
+    check("a perfect instrument changes nothing",
+          aet::record(series, aet::Instrument{}).column<float>("images") == series.column<float>("images"));
+    const std::vector<double> samples{1.0, 0.8, 0.5};
+    const auto instrument =
+        aet::Instrument{}.seed(3).electrons_per_position(20).mtf(aet::ConstView(samples)).gain(4).walk(0.2);
+    const auto recorded = aet::record(series, instrument);
+    check("electrons per unit", recorded.column("counts_per_unit").front() == 0.25);
+    std::vector<double> places(8 * 6 * 2);
+    instrument.copy_truth("displacements", 0.5, 1, aet::View(places, {8, 6, 2}));
+    check("the walk", places[0] != 0 && places[0] == places[2]);
+    std::vector<float> patterns(2 * 48, 0.5F), out(patterns.size());
+    aet::record_patterns(context, aet::ConstView(patterns, {2, 8, 6}), aet::Instrument{}, aet::View(out, {2, 8, 6}));
+    check("patterns", out == patterns);
+    expect("dqe 2", AET_ERROR_RANGE, "dqe", [&] { (void)aet::record(series, aet::Instrument{}.dqe(2)); });
+    expect("walk of patterns", AET_ERROR_UNSUPPORTED, "scan", [&] {
+        aet::record_patterns(context, aet::ConstView(patterns, {2, 8, 6}), instrument, aet::View(out, {2, 8, 6}));
+    });
+    bool rethrown = false;
+    try {
+        (void)aet::record(series, instrument, [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of a recording throws", rethrown);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -391,6 +419,7 @@ int main(int argc, char **argv) {
         check_growing(context, host);
         check_files(argv[1], argv[2]);
         check_volumes(context, host, argv[2]);
+        check_instrument(context, host);
     } catch (const std::exception &e) {
         check(std::string("unexpected exception: ") + e.what(), false);
     }

@@ -355,6 +355,21 @@ def second_order_and_terms():
     check("the reconstruction works after all that", runs(recon))
 
 
+def instruments():
+    series, patterns = aet.TiltSeries.read(DATA), np.ones((2, 4, 4))
+    check_fault(lambda: series.record(dqe=2.0), "dqe 2", "range", "dqe")
+    check_fault(lambda: series.record(dose=2.0), "wrong word", "unknown_option", "dose_per_a2")
+    check_fault(lambda: series.record(detection="magic"), "detection", "unknown_option", "integrating")
+    check_fault(lambda: series.record(mtf=[0.5, 0.2]), "mtf at zero", "range", "mtf")
+    check_fault(lambda: series.record(dose_per_a2=1.0, electrons_per_position=1.0), "two doses", "inconsistent")
+    check_fault(lambda: series.record(progress=lambda p: False), "stopped", "cancelled")
+    check_fault(lambda: aet.record_patterns(patterns, shear=0.1), "shear of patterns", "unsupported", "scan")
+    check_fault(lambda: aet.record_patterns(np.ones(3)), "one axis", "shape", "axes")
+    check_fault(lambda: aet.record_patterns(patterns, first=-1), "first -1", "range", "first")
+    check_fault(lambda: aet.record_patterns(patterns * np.nan), "NaN in a pattern", "non_finite", "row 0")
+    check_fault(lambda: aet.instrument_truth("noise", 4, 4), "unknown truth", "unknown_option", "displacements")
+
+
 def volumes():
     series = aet.TiltSeries.read(DATA)
     check_fault(lambda: aet.Volume(np.zeros((2, 2)), 1.0), "two axes", "shape", "values")
@@ -470,6 +485,7 @@ run(
     options,
     second_order_and_terms,
     volumes,
+    instruments,
     bad_folders,
     bad_states,
 )

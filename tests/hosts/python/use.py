@@ -357,6 +357,23 @@ def volumes_and_atoms_from_images_alone():
     check("atoms are found from images alone", report.matched >= 0.9 * len(truth), report)
 
 
+def an_instrument_records_ideal_images():
+    series = small_series()
+    check("a perfect one changes nothing", np.array_equal(series.record().images, series.images))
+    settings = dict(seed=4, electrons_per_position=25.0, gain=2.0, mtf=[1.0, 0.7, 0.5], noise_blurred=1, drift_x=0.4)
+    recorded = series.record(**settings)
+    check("electrons per unit", (recorded.counts_per_unit == 0.5).all())
+    check("seeds repeat", np.array_equal(recorded.images, series.record(**settings).images))
+    patterns = np.full((2, 3, 12, 10), 0.01)
+    counts = aet.record_patterns(patterns, electrons_per_position=1e4, seed=1)
+    check("patterns keep their shape", counts.shape == patterns.shape and abs(counts.mean() - 100) < 3)
+    part = aet.record_patterns(patterns[1], electrons_per_position=1e4, seed=1, first=3)
+    check("patterns part by part", np.array_equal(part, counts[1]))
+    places = aet.instrument_truth("displacements", 6, 8, pixel_size=0.5, stretch_x=0.1)
+    check("displacements", places.shape == (6, 8, 2) and abs(places[2, 0, 0] + 0.2) < 1e-12)
+    check("dead pixels", (aet.instrument_truth("gain", 6, 8, dead_pixels=5) == 0).sum() == 5)
+
+
 def a_run_tells_what_it_does():
     recon, seen = small_reconstruction(), []
     outcome = recon.run(max_iterations=20, progress=seen.append)
@@ -590,6 +607,7 @@ run(
     terms_are_part_of_the_loss,
     parameters_are_blocks,
     volumes_and_atoms_from_images_alone,
+    an_instrument_records_ideal_images,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
     a_series_grows_during_a_run,
