@@ -2,8 +2,10 @@
 
 pub mod local_orbital;
 mod loss;
+pub mod potential;
 pub mod projection;
 
 pub use local_orbital::LocalOrbital;
 pub use loss::{fit_intensity, r_factor, Loss};
+pub use potential::Potential;
 pub use projection::Projector;
