@@ -3,8 +3,10 @@
 pub mod local_orbital;
 mod loss;
 pub mod multislice;
+pub mod potential;
 pub mod projection;
 
 pub use local_orbital::LocalOrbital;
 pub use loss::{fit_intensity, r_factor, Loss};
+pub use potential::Potential;
 pub use projection::Projector;

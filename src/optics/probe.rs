@@ -16,7 +16,7 @@ use super::fft::inverse_2d;
 use super::transfer::ProbeTransfer;
 use crate::electron;
 use crate::error::{Error, Result};
-use crate::grid::{frequencies, origin};
+use crate::grid::{Plane, frequencies, origin};
 
 /// Largest semi-angle that is accepted (mrad); beyond, the small-angle formulas mean nothing.
 const MAX_SEMIANGLE_MRAD: f64 = 500.0;
@@ -217,17 +217,26 @@ impl Probe {
         Ok(Array2::from_shape_fn(shape, |(i, j)| spectrum[[(i + oy) % rows, (j + ox) % cols]].re * scale))
     }
 
-    /// A(k) exp(-i chi(k)) (equation (9)) as a function of kx, ky (1/angstrom), not normalised, for the given aberrations
-    /// on a grid of `shape` = (rows, columns) pixels, whose extent sets the width of a soft edge.
+    /// A(k) exp(-i chi(k)) (equation (9)) as a function of kx, ky (1/angstrom), not normalised, for waves on `plane`, whose
+    /// extent sets the width of a soft edge.
+    pub fn pupil_on(&self, plane: &Plane) -> impl Fn(f64, f64) -> Complex64 {
+        self.pupil_of(&self.options.aberrations, plane.extent())
+    }
+
+    /// The same for the given aberrations on a grid of `shape` = (rows, columns) square pixels.
     pub(super) fn pupil(
         &self,
         aberrations: &Aberrations,
         shape: (usize, usize),
         pixel_size: f64,
     ) -> impl Fn(f64, f64) -> Complex64 {
+        self.pupil_of(aberrations, (shape.0 as f64 * pixel_size, shape.1 as f64 * pixel_size))
+    }
+
+    fn pupil_of(&self, aberrations: &Aberrations, extent: (f64, f64)) -> impl Fn(f64, f64) -> Complex64 {
         let (lambda, aberrations, aperture) = (self.wavelength, *aberrations, self.options.aperture);
         let alpha_max = self.options.semiangle_mrad * 1e-3;
-        let steps = (lambda / (shape.1 as f64 * pixel_size), lambda / (shape.0 as f64 * pixel_size));
+        let steps = (lambda / extent.1, lambda / extent.0);
         move |kx: f64, ky: f64| {
             let (alpha, phi) = (lambda * kx.hypot(ky), ky.atan2(kx));
             let amplitude = aperture.amplitude(alpha, phi, alpha_max, steps);

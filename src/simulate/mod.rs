@@ -6,6 +6,7 @@ pub mod instrument;
 mod phonons;
 mod random;
 mod statistics;
+pub mod stem;
 
 pub use phonons::ThermalMotion;
 pub use statistics::MeanAccumulator;

@@ -17,7 +17,7 @@ mod propagate;
 mod spectrum;
 
 pub use engine::{Form, Kept, Multislice, MultisliceOptions, MultisliceWorkspace, Pass};
-pub use object::{Object, Transmission};
+pub use object::{Object, ObjectSlice, Transmission, TransmissionWorkspace};
 pub use propagate::Propagators;
 pub use spectrum::Pupil;
 

@@ -15,7 +15,6 @@ use num_complex::Complex;
 #[derive(Clone)]
 pub struct Object<T: Real> {
     plane: Plane,
-    window: (usize, usize),
     directions: Vec<Lines>,
     slices: Vec<ComplexPlane<T>>,
 }
@@ -37,7 +36,7 @@ impl<T: Real> Object<T> {
             let (points, lines) = Self::stored_shape(plane, window, *lines);
             ComplexPlane::new(points, lines)
         };
-        Self { plane: *plane, window, slices: directions.iter().map(stored).collect(), directions }
+        Self { plane: *plane, slices: directions.iter().map(stored).collect(), directions }
     }
 
     /// Points and lines of a stored slice, its periodic continuation included.
@@ -65,21 +64,21 @@ impl<T: Real> Object<T> {
         &self.plane
     }
 
-    /// Sets slice `slice` to `values` `[rows, columns]`.
+    /// Sets slice `slice` to `values(row, column)`.
     pub fn set_slice(&mut self, slice: usize, values: impl Fn(usize, usize) -> Complex<T>) {
-        let (rows, columns) = (self.plane.rows, self.plane.columns);
-        let stored = &mut self.slices[slice];
-        let (points, lines) = (stored.rows(), stored.columns());
-        for point in 0..points {
-            let (re, im) = stored.row_mut(point);
-            for line in 0..lines {
-                let value = match self.directions[slice] {
-                    Lines::Rows => values(line % rows, point),
-                    Lines::Columns => values(point, line % columns),
-                };
-                (re[line], im[line]) = (value.re, value.im);
-            }
+        if let Some(mut slice) = self.slices_mut().nth(slice) {
+            slice.set(values);
         }
+    }
+
+    /// The slices, each to be set by a worker of its own.
+    pub fn slices_mut(&mut self) -> impl Iterator<Item = ObjectSlice<'_, T>> {
+        let plane = self.plane;
+        self.slices.iter_mut().zip(&self.directions).map(move |(stored, direction)| ObjectSlice {
+            plane,
+            direction: *direction,
+            stored,
+        })
     }
 
     /// Value of slice `slice` at \[row, column\].
@@ -116,6 +115,30 @@ impl<T: Real> Object<T> {
 
     pub(super) fn slice_mut(&mut self, slice: usize) -> &mut ComplexPlane<T> {
         &mut self.slices[slice]
+    }
+}
+
+/// One slice of an [`Object`], to be set.
+pub struct ObjectSlice<'a, T: Real> {
+    plane: Plane,
+    direction: Lines,
+    stored: &'a mut ComplexPlane<T>,
+}
+
+impl<T: Real> ObjectSlice<'_, T> {
+    /// Sets all pixels to `values(row, column)`.
+    pub fn set(&mut self, values: impl Fn(usize, usize) -> Complex<T>) {
+        let (points, lines) = (self.stored.rows(), self.stored.columns());
+        for point in 0..points {
+            let (re, im) = self.stored.row_mut(point);
+            for line in 0..lines {
+                let value = match self.direction {
+                    Lines::Rows => values(line % self.plane.rows, point),
+                    Lines::Columns => values(point, line % self.plane.columns),
+                };
+                (re[line], im[line]) = (value.re, value.im);
+            }
+        }
     }
 }
 

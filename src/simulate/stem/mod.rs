@@ -1,0 +1,306 @@
+//! Multislice simulation of a specimen: exit waves, diffraction patterns and scans, with every gradient.
+//!
+//! [`SimulationOptions`] (description) -> [`Simulation`] (one configuration of atoms as an object of transmission
+//! functions, immutable) -> exit waves, scans with any detectors, and the gradients of any loss of their signals with
+//! respect to the potential, the atoms and the scan positions.
+//!
+//! Frame: the cell of the atoms, [0, Lx) x [0, Ly) x [0, Lz), periodic across the beam; pixel (row iy, column ix) lies at
+//! (ix Lx / columns, iy Ly / rows); the beam enters at z = 0 and the defocus refers to that face.
+
+mod gradient;
+mod options;
+mod scan;
+
+pub use gradient::{StemGradient, Wanted};
+pub use options::{Sampling, SimulationOptions, SliceEdges, WindowSize};
+pub use scan::{ScanPositions, StemPlan};
+
+#[cfg(test)]
+mod tests;
+
+use crate::context::Context;
+use crate::electron;
+use crate::error::{Error, Result};
+use crate::forward::multislice::{
+    Form, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Transmission,
+};
+use crate::forward::potential::{PlacedAtoms, Potential, Scatterers};
+use crate::grid::Plane;
+use crate::optics::Probe;
+use crate::problem::Waiting;
+use crate::simd::wave::ComplexPlane;
+use crate::simd::Real;
+use crate::specimen::Atoms;
+use ndarray::{Array2, ArrayView2};
+use num_complex::{Complex, Complex64};
+use std::sync::Mutex;
+
+/// What the calling thread is waiting for.
+const PLANNING: &str = "planning a simulation";
+
+/// One configuration of atoms, ready to be seen by electrons of one energy. Immutable, shared by all workers.
+pub struct Simulation<T: Real> {
+    options: SimulationOptions,
+    energy_ev: f64,
+    wavelength: f64,
+    /// Atoms and the plan of their potential; without them the object was given as potential.
+    atoms: Option<(Potential<T>, PlacedAtoms)>,
+    /// Slices of the potential where no atoms tell them, \[slice\]\[pixel\].
+    given: Vec<Vec<T>>,
+    transmission: Transmission<T>,
+    engine: Multislice<T>,
+    object: Object<T>,
+}
+
+/// The scatterers of a list of atoms.
+pub fn scatterers(atoms: &Atoms) -> Scatterers {
+    Scatterers {
+        positions: atoms.positions().to_vec(),
+        species: atoms.species().to_vec(),
+        debye_waller_b: atoms.debye_waller_b().map(<[f64]>::to_vec),
+        occupancy: atoms.occupancies().map(<[f64]>::to_vec),
+    }
+}
+
+impl<T: Real> Simulation<T> {
+    /// Computes the potential of `atoms` (which must have a cell) and its transmission functions for electrons of
+    /// `energy_ev`.
+    ///
+    /// # Errors
+    /// `NotReady` for atoms without a cell; `Range` for an impossible energy, sampling, slice or option, an atom of
+    /// unknown species or outside the cell along the beam; `Shape` for a window larger than the cell; `Cancelled`.
+    pub fn new(
+        context: &Context,
+        atoms: &Atoms,
+        energy_ev: f64,
+        options: &SimulationOptions,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Self> {
+        let cell = atoms.require_cell()?;
+        let (plane, edges) = (options.plane(cell)?, options.slices.edges(cell[2])?);
+        let potential = Potential::new(context.simd(), plane, &edges, atoms.species(), options.potential)?;
+        let placed = potential.place(&scatterers(atoms))?;
+        let mut simulation = Self::empty(context, &plane, &edges, energy_ev, options)?;
+        simulation.fill(context, &potential, &placed, waiting)?;
+        simulation.atoms = Some((potential, placed));
+        Ok(simulation)
+    }
+
+    /// From slices of potential `[slices]` of `[rows, columns]` values (V A), for hosts with potentials of their own.
+    ///
+    /// # Errors
+    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; else as [`Self::new`].
+    pub fn from_potential(
+        context: &Context,
+        slices: Vec<Vec<T>>,
+        plane: &Plane,
+        edges: &[f64],
+        energy_ev: f64,
+        options: &SimulationOptions,
+    ) -> Result<Self> {
+        if slices.len() + 1 != edges.len() {
+            let wanted = format!("{} slices, one fewer than edges", edges.len().saturating_sub(1));
+            return Err(Error::shape("potential", &[slices.len()], wanted));
+        }
+        if let Some(slice) = slices.iter().find(|s| s.len() != plane.pixels()) {
+            return Err(Error::shape("slice of the potential", &[slice.len()], format!("{} pixels", plane.pixels())));
+        }
+        let mut simulation = Self::empty(context, plane, edges, energy_ev, options)?;
+        let mut workspace = simulation.transmission.workspace();
+        for (k, slice) in slices.iter().enumerate() {
+            let t = simulation.transmission.of_potential(slice, &mut workspace);
+            simulation.object.set_slice(k, |row, column| t.get(row, column));
+        }
+        simulation.given = slices;
+        Ok(simulation)
+    }
+
+    fn empty(
+        context: &Context,
+        plane: &Plane,
+        edges: &[f64],
+        energy_ev: f64,
+        options: &SimulationOptions,
+    ) -> Result<Self> {
+        let (wavelength, sigma) = (electron::wavelength(energy_ev)?, electron::interaction_constant(energy_ev)?);
+        let thicknesses: Vec<f64> = edges.windows(2).map(|e| e[1] - e[0]).collect();
+        let propagation = MultisliceOptions {
+            band_limit: options.band_limit,
+            mistilt_mrad: options.mistilt_mrad,
+            window: options.window.pixels(plane, edges[edges.len() - 1], wavelength, options)?,
+        };
+        let engine = Multislice::new(context.simd(), plane, wavelength, &thicknesses, &propagation)?;
+        let transmission = Transmission::new(context.simd(), plane, sigma, options.absorption, options.band_limit)?;
+        let object = engine.object();
+        let options = options.clone();
+        Ok(Self { options, energy_ev, wavelength, atoms: None, given: vec![], transmission, engine, object })
+    }
+
+    /// Potential and transmission function of each slice, on the workers.
+    fn fill(
+        &mut self,
+        context: &Context,
+        potential: &Potential<T>,
+        atoms: &PlacedAtoms,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        let (count, pixels) = (self.engine.slices(), self.engine.object_plane().pixels());
+        let transmission = &self.transmission;
+        let slices: Vec<_> = self.object.slices_mut().map(Mutex::new).collect();
+        let pool = Mutex::new(Vec::new());
+        let cancel = waiting.cancel;
+        let mut tell = |done: usize| waiting.at(done as f64 / count as f64, PLANNING);
+        context.for_each(count, &mut tell, &|k| {
+            cancel.check(PLANNING)?;
+            let taken = pool.lock().unwrap_or_else(|p| p.into_inner()).pop();
+            let (mut values, mut of_atoms, mut of_waves) = taken
+                .unwrap_or_else(|| (vec![T::of(0.0); pixels], potential.workspace(), transmission.workspace()));
+            potential.slice(atoms, k, &mut of_atoms, &mut values);
+            let t = transmission.of_potential(&values, &mut of_waves);
+            slices[k].lock().unwrap_or_else(|p| p.into_inner()).set(|row, column| t.get(row, column));
+            pool.lock().unwrap_or_else(|p| p.into_inner()).push((values, of_atoms, of_waves));
+            Ok(())
+        })
+    }
+
+    /// How it was described.
+    pub fn options(&self) -> &SimulationOptions {
+        &self.options
+    }
+
+    /// Energy of the electrons, eV.
+    pub fn energy_ev(&self) -> f64 {
+        self.energy_ev
+    }
+
+    /// Wavelength, angstrom.
+    pub fn wavelength(&self) -> f64 {
+        self.wavelength
+    }
+
+    /// Pixels of the whole object.
+    pub fn plane(&self) -> &Plane {
+        self.engine.object_plane()
+    }
+
+    /// Pixels of the window through which waves travel.
+    pub fn window(&self) -> &Plane {
+        self.engine.window()
+    }
+
+    /// Number of slices.
+    pub fn slices(&self) -> usize {
+        self.engine.slices()
+    }
+
+    /// The engine, for programs that drive waves themselves.
+    pub fn engine(&self) -> &Multislice<T> {
+        &self.engine
+    }
+
+    /// The transmission functions.
+    pub fn object(&self) -> &Object<T> {
+        &self.object
+    }
+
+    /// Potential of a slice `[rows, columns]`, V A.
+    ///
+    /// # Errors
+    /// `Range` for a slice that there is not.
+    pub fn potential(&self, slice: usize) -> Result<Array2<T>> {
+        if slice >= self.slices() {
+            return Err(Error::range("slice", slice, format!("0 to {}", self.slices() - 1)));
+        }
+        let values = self.potential_values(slice);
+        let shape = (self.plane().rows, self.plane().columns);
+        Array2::from_shape_vec(shape, values).map_err(|e| Error::Internal(format!("slice of the potential: {e}")))
+    }
+
+    fn potential_values(&self, slice: usize) -> Vec<T> {
+        match &self.atoms {
+            Some((potential, atoms)) => {
+                let mut values = vec![T::of(0.0); self.plane().pixels()];
+                potential.slice(atoms, slice, &mut potential.workspace(), &mut values);
+                values
+            }
+            None => self.given[slice].clone(),
+        }
+    }
+
+    /// The exit wave `[rows, columns]` of the whole object behind the first `slices` slices, of an incident wave of that
+    /// shape at the entrance face. A plane wave is 1 everywhere.
+    ///
+    /// # Errors
+    /// `Shape` for a wave of another shape, `Range` for more slices than there are, `Unsupported` where the object is
+    /// seen through windows.
+    pub fn exit_wave(&self, incident: ArrayView2<'_, Complex64>, slices: usize) -> Result<Array2<Complex64>> {
+        let plane = self.whole("exit waves of given incident waves")?;
+        if incident.dim() != (plane.rows, plane.columns) {
+            let wanted = format!("[{}, {}]", plane.rows, plane.columns);
+            return Err(Error::shape("incident wave", incident.shape(), wanted));
+        }
+        self.check_slices(slices)?;
+        let mut wave = self.engine.wave();
+        incident.indexed_iter().for_each(|((i, j), v)| wave.set(i, j, Complex::new(T::of(v.re), T::of(v.im))));
+        let pass = Pass { slices: 0..slices, start: Form::Wave, finish: Form::Wave };
+        self.engine.propagate(&self.object, (0, 0), &pass, &mut wave, None, &mut MultisliceWorkspace::default());
+        Ok(to_array(&wave, plane))
+    }
+
+    /// The exit wave of `probe` at (x, y) (angstrom in the cell) behind the first `slices` slices: `[rows, columns]` of
+    /// the window, whose first pixel is pixel (row, column) of the object, returned with it.
+    ///
+    /// # Errors
+    /// `Range` for more slices than there are; `Inconsistent` for a probe of another energy or one whose aperture
+    /// reaches beyond the band limit.
+    pub fn probe_exit_wave(
+        &self,
+        probe: &Probe,
+        position: (f64, f64),
+        slices: usize,
+    ) -> Result<(Array2<Complex64>, (i64, i64))> {
+        self.check_slices(slices)?;
+        let plan = StemPlan::new(self, probe)?;
+        let (corner, local) = self.place(position);
+        let mut wave = self.engine.wave();
+        plan.pupil.place(local, &mut wave);
+        let pass = Pass { slices: 0..slices, start: Form::Coefficients, finish: Form::Wave };
+        self.engine.propagate(&self.object, corner, &pass, &mut wave, None, &mut MultisliceWorkspace::default());
+        Ok((to_array(&wave, self.window()), corner))
+    }
+
+    fn check_slices(&self, slices: usize) -> Result<()> {
+        if (1..=self.slices()).contains(&slices) {
+            return Ok(());
+        }
+        Err(Error::range("number of slices", slices, format!("1 to {}", self.slices())))
+    }
+
+    fn whole(&self, what: &str) -> Result<&Plane> {
+        let (plane, window) = (self.plane(), self.window());
+        if plane == window {
+            return Ok(plane);
+        }
+        let why = format!("waves travel through windows of {} x {} pixels here", window.rows, window.columns);
+        Err(Error::Unsupported { what: what.into(), why })
+    }
+
+    /// First pixel (row, column) of the window of a probe at (x, y), and its place in the window, angstrom.
+    fn place(&self, (x, y): (f64, f64)) -> ((i64, i64), (f64, f64)) {
+        let (plane, window) = (self.plane(), self.window());
+        let first = |at: f64, pixel: f64, window: usize, all: usize| match window == all {
+            true => 0,
+            false => (at / pixel).round() as i64 - (window / 2) as i64,
+        };
+        let row = first(y, plane.pixel_y, window.rows, plane.rows);
+        let column = first(x, plane.pixel_x, window.columns, plane.columns);
+        ((row, column), (x - column as f64 * plane.pixel_x, y - row as f64 * plane.pixel_y))
+    }
+}
+
+fn to_array<T: Real>(wave: &ComplexPlane<T>, plane: &Plane) -> Array2<Complex64> {
+    Array2::from_shape_fn((plane.rows, plane.columns), |(i, j)| {
+        let v = wave.get(i, j);
+        Complex64::new(v.re.f64(), v.im.f64())
+    })
+}
