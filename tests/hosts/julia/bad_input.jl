@@ -12,6 +12,7 @@ include("checks.jl")
 include("problem.jl")
 include("orbitals.jl")
 include("volumes.jl")
+include("specimens.jl")
 
 length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
 const DATA, SCRATCH = ARGS
@@ -630,4 +631,5 @@ check_folders(SCRATCH)
 check_atom_files(SCRATCH)
 check_states(SCRATCH)
 check_volumes(SCRATCH)
+check_specimens(SCRATCH)
 finish()
