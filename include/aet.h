@@ -373,7 +373,10 @@ void aet_context_request_cancel(const aet_context *context);
 
 /* ---- Atoms ---- */
 
-/** An immutable list of atoms, never empty: positions and species, and per atom what else is known of it. */
+/**
+ * An immutable list of atoms, never empty: positions and species, per atom what else is known of it, and the cell, if
+ * any, that makes a specimen for simulations of it.
+ */
 typedef struct aet_atoms aet_atoms;
 
 /**
@@ -389,20 +392,6 @@ aet_status aet_atoms_create(const aet_const_view *positions,
                             const aet_const_view *widths,
                             aet_atoms **atoms);
 
-/**
- * Reads the atoms of an extended xyz file (positions in angstrom; plain xyz is read, too): columns `species`, `pos`,
- * `height`, `width`, `occupancy`, `probability`, `standard_error`, others are passed over. `path` is UTF-8.
- * AET_ERROR_FILE where it cannot be read, AET_ERROR_FORMAT with the line that is malformed. Any thread.
- */
-aet_status aet_atoms_read(const char *path, aet_atoms **atoms);
-
-/**
- * Writes the atoms with all columns they have as extended xyz; reading gives the same numbers to the last bit. The
- * file appears when it is complete, an older one of that name is replaced. `path` is UTF-8. AET_ERROR_FILE. Any
- * thread.
- */
-aet_status aet_atoms_write(const aet_atoms *atoms, const char *path);
-
 /** Frees a list of atoms. NULL is left alone. Any thread. */
 void aet_atoms_free(aet_atoms *atoms);
 
@@ -413,10 +402,163 @@ int64_t aet_atoms_count(const aet_atoms *atoms);
  * Copies the column `name` of n atoms into `out`, of any real element type that holds its values; NaN where it is not
  * known. `positions` `[n,3]` or `x`, `y`, `z` `[n]`, angstrom; `species` `[n]`, atomic number, 0 where unknown;
  * `height` `[n]`, image unit; `width` `[n]`, angstrom^2; `occupancy` and `probability` (of the species) `[n]`, 0 to 1;
- * `standard_error` `[n,3]` of the positions, angstrom. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE,
- * AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+ * thermal motion `[n]` as `debye_waller_b` (B = 8 pi^2 <u^2>, angstrom^2), `debye_waller_u` (<u^2> along one axis,
+ * angstrom^2) or `rms_displacement` (along one axis, angstrom); `standard_error` `[n,3]` of the positions, angstrom.
+ * AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE, AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for
+ * a value that it cannot hold. Any thread.
  */
 aet_status aet_atoms_copy_column(const aet_atoms *atoms, const char *name, const aet_view *out);
+
+/* ---- Files of atoms ---- */
+
+/**
+ * Reads the atoms of a file, and its cell, which must be orthogonal. The ending of its name tells the format:
+ *
+ * - extended xyz: positions in angstrom; columns `species`, `pos`, `height`, `width`, `occupancy`, `probability`,
+ *   `debye_waller_b`, `standard_error`, others are passed over; plain xyz is read, too.
+ * - CIF: all atoms of the cell by the symmetry operations that the file lists; occupancies, and B or U, where every
+ *   site has them.
+ * - POSCAR and CONTCAR of VASP 5.
+ * - Data files of LAMMPS, styles atomic, charge, molecular and full: elements by label or mass, in the order of the
+ *   atoms' numbers, the corner of the box at 0.
+ * - PDB: atoms of the first model as listed, occupancies and B.
+ *
+ * `path` is UTF-8. AET_ERROR_FILE where it cannot be read, AET_ERROR_FORMAT with the line that is malformed,
+ * AET_ERROR_UNKNOWN_OPTION for an ending that is none of these. Any thread.
+ */
+aet_status aet_atoms_read(const char *path, aet_atoms **atoms);
+
+/**
+ * aet_atoms_read for files of any name: `format` is `xyz`, `cif`, `poscar`, `lammps` or `pdb`.
+ * AET_ERROR_UNKNOWN_OPTION for another format. Any thread.
+ */
+aet_status aet_atoms_read_as(const char *path, const char *format, aet_atoms **atoms);
+
+/**
+ * Writes the atoms in the format that the ending of the name tells. Extended xyz has all columns and the cell, and
+ * reading gives the same numbers to the last bit. CIF (one cell without symmetry), POSCAR (Cartesian, atoms of one
+ * element together) and LAMMPS (style atomic) need a cell; PDB rounds positions to 0.001 angstrom. CIF and PDB have
+ * occupancies and `debye_waller_b`. The file appears when it is complete, an older one of that name is replaced.
+ * `path` is UTF-8. AET_ERROR_FILE; AET_ERROR_NOT_READY without a cell; AET_ERROR_INCONSISTENT for LAMMPS atoms of
+ * unknown species; AET_ERROR_RANGE for numbers that do not fit the columns of PDB; AET_ERROR_UNKNOWN_OPTION for
+ * another ending. Any thread.
+ */
+aet_status aet_atoms_write(const aet_atoms *atoms, const char *path);
+
+/**
+ * aet_atoms_write for files of any name: `format` is `xyz`, `cif`, `poscar`, `lammps` or `pdb`.
+ * AET_ERROR_UNKNOWN_OPTION for another format. Any thread.
+ */
+aet_status aet_atoms_write_as(const aet_atoms *atoms, const char *path, const char *format);
+
+/* ---- Specimens ---- */
+
+/**
+ * The atoms with the column `name` set: `positions` and `standard_error` `[n,3]` or `x`, `y`, `z` `[n]`, angstrom;
+ * `species` `[n]`; `height`, `width`, `occupancy`, `probability` `[n]`; thermal motion `[n]` as `debye_waller_b`
+ * (B = 8 pi^2 <u^2>, angstrom^2), `debye_waller_u` (<u^2> along one axis, angstrom^2) or `rms_displacement` (along one
+ * axis, angstrom): one of the three sets all. Any real element type. AET_ERROR_UNKNOWN_OPTION for another name,
+ * AET_ERROR_SHAPE, AET_ERROR_RANGE and AET_ERROR_NON_FINITE with the atom that is wrong. Any thread.
+ */
+aet_status aet_atoms_with_column(const aet_atoms *atoms,
+                                 const char *name,
+                                 const aet_const_view *values,
+                                 aet_atoms **changed);
+
+/**
+ * As aet_atoms_with_column, for a column of one number per atom, from one `value` per element: `species` `[k]` are the
+ * atomic numbers of the `values` `[k]`. AET_ERROR_INCONSISTENT where an element of the list has no value. Any thread.
+ */
+aet_status aet_atoms_with_element_values(const aet_atoms *atoms,
+                                         const char *name,
+                                         const aet_const_view *species,
+                                         const aet_const_view *values,
+                                         aet_atoms **changed);
+
+/**
+ * The atoms in an orthogonal cell: `cell` `[3]`, its edges along x, y and z, angstrom, with a corner at 0; NULL:
+ * without cell. Atoms may lie outside until a simulation wants them inside. AET_ERROR_SHAPE, AET_ERROR_RANGE for an
+ * edge that is not positive. Any thread.
+ */
+aet_status aet_atoms_with_cell(const aet_atoms *atoms, const aet_const_view *cell, aet_atoms **changed);
+
+/**
+ * Copies the edges of the cell along x, y and z, angstrom, into `out` `[3]`, of any real element type; NaN where there
+ * is no cell. AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_atoms_copy_cell(const aet_atoms *atoms, const aet_view *out);
+
+/**
+ * The atoms at R p, `rotation` `[3,3]` = R. Standard errors turn as those of independent coordinates; the cell does
+ * not turn: the new list has none. AET_ERROR_SHAPE, AET_ERROR_NON_FINITE, AET_ERROR_INCONSISTENT for a matrix that is
+ * no proper rotation (within 1e-6). Any thread.
+ */
+aet_status aet_atoms_rotate(const aet_atoms *atoms, const aet_const_view *rotation, aet_atoms **changed);
+
+/** The atoms at p + `shift` `[3]` (angstrom), in the same cell. AET_ERROR_SHAPE, AET_ERROR_NON_FINITE. Any thread. */
+aet_status aet_atoms_shift(const aet_atoms *atoms, const aet_const_view *shift, aet_atoms **changed);
+
+/**
+ * The atoms shifted into a cell of their own. Exactly one of `extent` `[3]`, the edges of the cell, and `vacuum`
+ * `[3]`, the distance of the outermost atoms from its faces, is given; the other is NULL; along x, y and z, angstrom,
+ * above 0. `center_atoms` 0: the origin of the specimen frame, about which tilt series turn, goes to the middle of the
+ * cell, which is pixel n/2 of an even number n; vacuum counts from the atoms farthest from it, on both sides. 1: the
+ * middle between the outermost atoms goes there. AET_ERROR_INCONSISTENT where atoms would lie outside, or for both or
+ * none of `extent` and `vacuum`; AET_ERROR_RANGE, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_atoms_place_in_cell(const aet_atoms *atoms,
+                                   const aet_const_view *extent,
+                                   const aet_const_view *vacuum,
+                                   int32_t center_atoms,
+                                   aet_atoms **changed);
+
+/**
+ * The atoms folded into their cell along x and y, and along z, too, where `periodic_z` is 1: 0 <= p < L.
+ * AET_ERROR_NOT_READY without a cell, AET_ERROR_RANGE. Any thread.
+ */
+aet_status aet_atoms_wrap(const aet_atoms *atoms, int32_t periodic_z, aet_atoms **changed);
+
+/**
+ * The atoms with `from` <= p < `to` (angstrom) along `axis`, 0 for x, 1 for y, 2 for z; in place and in the same cell.
+ * AET_ERROR_RANGE for another axis and for limits that are no interval, AET_ERROR_EMPTY where no atom is left. Any
+ * thread.
+ */
+aet_status aet_atoms_cut_slab(const aet_atoms *atoms, int32_t axis, double from, double to, aet_atoms **changed);
+
+/**
+ * The atoms of the n `indices` (counted from 0), in that order, in the same cell. AET_ERROR_EMPTY without indices,
+ * AET_ERROR_RANGE for one that is no atom. Any thread.
+ */
+aet_status aet_atoms_subset(const aet_atoms *atoms, const int64_t *indices, int64_t n, aet_atoms **changed);
+
+/**
+ * `nx` x `ny` x `nz` copies of the cell and its atoms side by side, in one cell that holds them all; copies along x
+ * come first. AET_ERROR_NOT_READY without a cell, AET_ERROR_RANGE for a number below 1 or more than 2^31 - 1 atoms.
+ * Any thread.
+ */
+aet_status aet_atoms_repeat(const aet_atoms *atoms, int64_t nx, int64_t ny, int64_t nz, aet_atoms **changed);
+
+/**
+ * The atoms of both lists, first those of `atoms`, in the cell that either has. Where one list has no occupancies,
+ * they are 1; probabilities and standard errors are NaN. AET_ERROR_INCONSISTENT for two different cells, and where
+ * only one list has heights, widths or Debye-Waller factors. Any thread.
+ */
+aet_status aet_atoms_merge(const aet_atoms *atoms, const aet_atoms *other, aet_atoms **changed);
+
+/**
+ * Finds pairs of atoms nearer than `distance` (angstrom): doubled atoms, parts that overlap. In a cell, distances
+ * count across its faces along x and y, and along z, too, where `periodic_z` is 1. `count` takes the number of pairs.
+ * `pairs` `[count,2]` takes the indices of both atoms (from 0), `distances` `[count]` their distances, angstrom;
+ * either may be NULL, as in a first call that asks for the count. AET_ERROR_RANGE for a distance that is not positive
+ * or beyond half of a periodic edge, AET_ERROR_SHAPE, AET_ERROR_INCONSISTENT for more than ten million pairs. Any
+ * thread.
+ */
+aet_status aet_atoms_close_pairs(const aet_atoms *atoms,
+                                 double distance,
+                                 int32_t periodic_z,
+                                 const aet_view *pairs,
+                                 const aet_view *distances,
+                                 int64_t *count);
 
 /* ---- Comparison of atoms ---- */
 

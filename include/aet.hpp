@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <complex>
 #include <cstddef>
 #include <cstdint>
@@ -484,9 +485,21 @@ private:
 /// Result of comparing two lists of atoms: counts, RMSD in pm in total and per axis, the common shift removed (A).
 using Comparison = aet_comparison;
 
-/// An immutable list of atoms; the origin of the specimen is 0.
+/// Two atoms and their distance, A.
+struct ClosePair {
+    std::int64_t first;
+    std::int64_t second;
+    double distance;
+};
+
+/// An immutable list of atoms; the origin of the specimen is 0, or a corner of the cell where there is one.
 class Atoms {
 public:
+    /// (x, y, z), A.
+    using Vector = std::array<double, 3>;
+    /// Rows first.
+    using Matrix = std::array<std::array<double, 3>, 3>;
+
     /// What is known of the atoms besides their positions. Views must live until the atoms are made.
     class Options {
     public:
@@ -526,20 +539,26 @@ public:
     /// Takes over a handle of the C interface.
     explicit Atoms(aet_atoms *owned) noexcept : handle_(owned) {}
 
-    /// Reads extended xyz.
+    /// Reads extended xyz, CIF, POSCAR, LAMMPS data or PDB, as the ending of the name tells.
     static Atoms read(const std::string &path) {
-        aet_atoms *created = nullptr;
-        detail::check(aet_atoms_read(path.c_str(), &created));
-        return Atoms(created);
+        return made([&](aet_atoms **created) { return aet_atoms_read(path.c_str(), created); });
     }
-    /// Writes extended xyz.
+    /// The same for files of any name: xyz, cif, poscar, lammps or pdb.
+    static Atoms read(const std::string &path, const std::string &format) {
+        return made([&](aet_atoms **created) { return aet_atoms_read_as(path.c_str(), format.c_str(), created); });
+    }
+    /// Writes the format that the ending of the name tells.
     void write(const std::string &path) const { detail::check(aet_atoms_write(get(), path.c_str())); }
+    /// The same for files of any name: xyz, cif, poscar, lammps or pdb.
+    void write(const std::string &path, const std::string &format) const {
+        detail::check(aet_atoms_write_as(get(), path.c_str(), format.c_str()));
+    }
 
     std::int64_t size() const noexcept { return aet_atoms_count(get()); }
     /// Positions [n, 3], row-major, A.
     std::vector<double> positions() const { return column("positions"); }
-    /// A column by name: positions, standard_error [n, 3]; x, y, z, species, height, width, occupancy, probability
-    /// [n]. NaN where not known.
+    /// A column by name: positions, standard_error [n, 3]; x, y, z, species, height, width, occupancy, probability,
+    /// debye_waller_b, debye_waller_u, rms_displacement [n]. NaN where not known.
     template <class T = double>
     std::vector<T> column(const std::string &name) const {
         const bool is_triple = name == "positions" || name == "standard_error";
@@ -569,9 +588,84 @@ public:
         return comparison;
     }
 
+    /// The atoms with a column [n] or [n, 3] set.
+    Atoms with_column(const std::string &name, const ConstView &values) const {
+        return changed(aet_atoms_with_column, name.c_str(), values.get());
+    }
+    /// The atoms with a column of one number per atom set from values [k] of the elements `species` [k].
+    Atoms with_element_values(const std::string &name, const ConstView &species, const ConstView &values) const {
+        return changed(aet_atoms_with_element_values, name.c_str(), species.get(), values.get());
+    }
+    /// The atoms in an orthogonal cell with these edges and a corner at 0.
+    Atoms with_cell(const Vector &cell) const { return changed(aet_atoms_with_cell, view(cell).get()); }
+    Atoms without_cell() const { return changed(aet_atoms_with_cell, nullptr); }
+    /// Edges of the cell, where there is one.
+    std::optional<Vector> cell() const {
+        Vector edges{};
+        detail::check(aet_atoms_copy_cell(get(), View(edges.data(), {3}).get()));
+        return std::isnan(edges[0]) ? std::nullopt : std::make_optional(edges);
+    }
+    /// The atoms at R p, without cell.
+    Atoms rotate(const Matrix &rotation) const {
+        return changed(aet_atoms_rotate, ConstView(rotation[0].data(), {3, 3}).get());
+    }
+    Atoms shift(const Vector &by) const { return changed(aet_atoms_shift, view(by).get()); }
+    /// The atoms shifted into a cell of these edges: the origin of the specimen goes to its middle, or, with
+    /// `center_atoms`, the middle between the outermost atoms.
+    Atoms place_in_cell(const Vector &extent, bool center_atoms = false) const {
+        return changed(aet_atoms_place_in_cell, view(extent).get(), nullptr, center_atoms);
+    }
+    /// The same in a cell that leaves this vacuum on both sides.
+    Atoms surround_with(const Vector &vacuum, bool center_atoms = false) const {
+        return changed(aet_atoms_place_in_cell, nullptr, view(vacuum).get(), center_atoms);
+    }
+    /// The atoms folded into the cell along x and y, with `periodic_z` also along z.
+    Atoms wrap(bool periodic_z = false) const { return changed(aet_atoms_wrap, periodic_z); }
+    /// The atoms with from <= p < to along axis 0 (x), 1 (y) or 2 (z).
+    Atoms cut_slab(std::int32_t axis, double from, double to) const {
+        return changed(aet_atoms_cut_slab, axis, from, to);
+    }
+    /// The atoms of these indices, from 0.
+    Atoms subset(const std::vector<std::int64_t> &indices) const {
+        return changed(aet_atoms_subset, indices.data(), static_cast<std::int64_t>(indices.size()));
+    }
+    /// Copies of the cell side by side, in one cell.
+    Atoms repeat(std::int64_t nx, std::int64_t ny, std::int64_t nz) const {
+        return changed(aet_atoms_repeat, nx, ny, nz);
+    }
+    /// These atoms and then those of `other`.
+    Atoms merge(const Atoms &other) const { return changed(aet_atoms_merge, other.get()); }
+    /// Pairs of atoms nearer than `distance`, A; across the faces of the cell along x and y, with `periodic_z` also z.
+    std::vector<ClosePair> close_pairs(double distance, bool periodic_z = false) const {
+        std::int64_t count = 0;
+        detail::check(aet_atoms_close_pairs(get(), distance, periodic_z, nullptr, nullptr, &count));
+        std::vector<std::int32_t> indices(2 * static_cast<std::size_t>(count));
+        std::vector<double> distances(static_cast<std::size_t>(count));
+        if (count > 0) {
+            const View pairs(indices, {count, 2}), gaps(distances);
+            detail::check(aet_atoms_close_pairs(get(), distance, periodic_z, pairs.get(), gaps.get(), &count));
+        }
+        std::vector<ClosePair> found(distances.size());
+        for (std::size_t i = 0; i < found.size(); ++i) found[i] = {indices[2 * i], indices[2 * i + 1], distances[i]};
+        return found;
+    }
+
     aet_atoms *get() const noexcept { return handle_.get(); }
 
 private:
+    static ConstView view(const Vector &vector) { return ConstView(vector.data(), {3}); }
+    /// The list that a function of the C interface creates.
+    template <class Make>
+    static Atoms made(const Make &make) {
+        aet_atoms *created = nullptr;
+        detail::check(make(&created));
+        return Atoms(created);
+    }
+    template <class Change, class... Arguments>
+    Atoms changed(Change change, Arguments... arguments) const {
+        return made([&](aet_atoms **created) { return change(get(), arguments..., created); });
+    }
+
     detail::Handle<aet_atoms, aet_atoms_free> handle_;
 };
 

@@ -15,6 +15,8 @@ const FIRST: &[&str] = &[
     "progress",
     "context",
     "atoms",
+    "atoms_files",
+    "atoms_change",
     "atoms_compare",
     "frames",
     "dataset",

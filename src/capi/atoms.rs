@@ -6,13 +6,13 @@ use super::guard::{guard, guard_value, Host};
 use super::handle::Handle;
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view};
-use crate::io::xyz;
 use crate::specimen::{elements, Atoms};
 use crate::{Error, Result};
 use ndarray::ArrayView;
 use std::ffi::c_char;
 
-/// An immutable list of atoms, never empty: positions and species, and per atom what else is known of it.
+/// An immutable list of atoms, never empty: positions and species, per atom what else is known of it, and the cell, if
+/// any, that makes a specimen for simulations of it.
 pub struct aet_atoms {
     _opaque: [u8; 0],
 }
@@ -73,29 +73,6 @@ fn species_of(host: &Host, view: *const aet_const_view, count: usize) -> Result<
     numbers.iter().enumerate().map(number).collect::<Result<_>>().map(Some)
 }
 
-/// Reads the atoms of an extended xyz file (positions in angstrom; plain xyz is read, too): columns `species`, `pos`,
-/// `height`, `width`, `occupancy`, `probability`, `standard_error`, others are passed over. `path` is UTF-8.
-/// AET_ERROR_FILE where it cannot be read, AET_ERROR_FORMAT with the line that is malformed. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aet_atoms_read(path: *const c_char, atoms: *mut *mut aet_atoms) -> aet_status {
-    guard("aet_atoms_read", |host| {
-        let place = host.new_handle(atoms, "atoms")?;
-        place.set(xyz::read(&host.path(path, "path")?)?);
-        Ok(())
-    })
-}
-
-/// Writes the atoms with all columns they have as extended xyz; reading gives the same numbers to the last bit. The
-/// file appears when it is complete, an older one of that name is replaced. `path` is UTF-8. AET_ERROR_FILE. Any
-/// thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aet_atoms_write(atoms: *const aet_atoms, path: *const c_char) -> aet_status {
-    guard("aet_atoms_write", |host| {
-        let atoms = host.object(atoms, "atoms")?;
-        xyz::write(atoms, &host.path(path, "path")?)
-    })
-}
-
 /// Frees a list of atoms. NULL is left alone. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_atoms_free(atoms: *mut aet_atoms) {
@@ -111,8 +88,10 @@ pub unsafe extern "C" fn aet_atoms_count(atoms: *const aet_atoms) -> i64 {
 /// Copies the column `name` of n atoms into `out`, of any real element type that holds its values; NaN where it is not
 /// known. `positions` `[n,3]` or `x`, `y`, `z` `[n]`, angstrom; `species` `[n]`, atomic number, 0 where unknown;
 /// `height` `[n]`, image unit; `width` `[n]`, angstrom^2; `occupancy` and `probability` (of the species) `[n]`, 0 to 1;
-/// `standard_error` `[n,3]` of the positions, angstrom. AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE,
-/// AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for a value that it cannot hold. Any thread.
+/// thermal motion `[n]` as `debye_waller_b` (B = 8 pi^2 <u^2>, angstrom^2), `debye_waller_u` (<u^2> along one axis,
+/// angstrom^2) or `rms_displacement` (along one axis, angstrom); `standard_error` `[n,3]` of the positions, angstrom.
+/// AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE, AET_ERROR_DTYPE for a complex `out`, AET_ERROR_RANGE for
+/// a value that it cannot hold. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_atoms_copy_column(
     atoms: *const aet_atoms,

@@ -12,7 +12,9 @@
 
 mod arguments;
 mod atoms;
+mod atoms_change;
 mod atoms_compare;
+mod atoms_files;
 mod context;
 mod dataset;
 mod dataset_columns;
@@ -50,7 +52,9 @@ mod view;
 mod volume;
 
 pub use atoms::*;
+pub use atoms_change::*;
 pub use atoms_compare::*;
+pub use atoms_files::*;
 pub use context::*;
 pub use dataset::*;
 pub use dataset_columns::*;

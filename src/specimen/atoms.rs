@@ -169,8 +169,8 @@ impl Atoms {
         self.with_property(Property::DebyeWallerB, debye_waller_b)
     }
 
-    /// Sets the standard errors of x, y and z `[atoms]` (angstrom): 0 or above, infinite where the data do not determine
-    /// a coordinate, NaN where not known.
+    /// Sets the standard errors of x, y and z `[atoms]` (angstrom): 0 or above, infinite where the data do not
+    /// determine a coordinate, NaN where not known.
     pub fn with_standard_errors(mut self, standard_errors: Vec<Vec3>) -> Result<Self> {
         self.check_length("standard_error", standard_errors.len())?;
         for (i, value) in standard_errors.iter().enumerate().flat_map(|(i, e)| e.map(|v| (i, v))) {
@@ -432,8 +432,10 @@ fn components_of(name: &str) -> Result<usize> {
     }
 }
 
-/// The property in which a column is kept, and the function that turns its values into it.
-fn property_of(name: &str) -> Result<(Property, fn(f64) -> f64)> {
+/// Turns a value of a column into that of the property in which it is kept.
+type Conversion = fn(f64) -> f64;
+
+fn property_of(name: &str) -> Result<(Property, Conversion)> {
     match name {
         "debye_waller_u" => Ok((Property::DebyeWallerB, debye_waller::from_mean_square)),
         "rms_displacement" => Ok((Property::DebyeWallerB, debye_waller::from_rms)),

@@ -19,12 +19,12 @@ pub struct ClosePair {
 /// Most pairs that are listed: beyond that the distance was no mistake's distance.
 const MAX_PAIRS: usize = 10_000_000;
 
-/// All pairs of atoms nearer than `distance` (angstrom), in the order of their indices. Distances count across the faces
-/// of the cell along the axes that are `periodic`; without a cell no axis is. Time grows linearly with the atoms.
+/// All pairs of atoms nearer than `distance` (angstrom), in the order of their indices. Distances count across the
+/// faces of the cell along the axes that are `periodic`; without a cell no axis is. Time grows linearly with the atoms.
 ///
 /// # Errors
-/// `Range` for a distance that is not positive or beyond half an edge of a periodic cell, `NotReady` where an axis should
-/// be periodic and there is no cell, `Inconsistent` for more than ten million pairs.
+/// `Range` for a distance that is not positive or beyond half an edge of a periodic cell, `NotReady` where an axis
+/// should be periodic and there is no cell, `Inconsistent` for more than ten million pairs.
 pub fn close_pairs(atoms: &Atoms, distance: f64, periodic: [bool; 3]) -> Result<Vec<ClosePair>> {
     if !(distance.is_finite() && distance > 0.0) {
         return Err(Error::range("distance of close pairs", distance, "a positive number (angstrom)"));
@@ -52,7 +52,7 @@ pub fn close_pairs(atoms: &Atoms, distance: f64, periodic: [bool; 3]) -> Result<
             return Err(Error::Inconsistent {
                 what: "close pairs".into(),
                 why: format!(
-                    "more than {MAX_PAIRS} pairs of {} atoms are nearer than {distance} angstrom; take a smaller distance",
+                    "more than {MAX_PAIRS} pairs of {} atoms are nearer than {distance} angstrom, wanted fewer",
                     atoms.len()
                 ),
             });

@@ -1,7 +1,7 @@
 //! The three ways in which tables give thermal motion, for isotropic harmonic motion:
 //!
-//! - the Debye-Waller factor B = 8 pi^2 \<u^2\>, angstrom^2, which damps the scattering factor by exp(-B q^2 / 4) at the
-//!   spatial frequency q = 2 sin(theta) / lambda (1/angstrom);
+//! - the Debye-Waller factor B = 8 pi^2 \<u^2\>, angstrom^2, which damps the scattering factor by exp(-B q^2 / 4) at
+//!   the spatial frequency q = 2 sin(theta) / lambda (1/angstrom);
 //! - the mean square displacement U = \<u^2\> along one axis, angstrom^2;
 //! - its root, the rms displacement along one axis, angstrom. (The displacement in space is sqrt(3) times as large.)
 

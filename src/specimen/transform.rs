@@ -28,8 +28,8 @@ pub enum CellCentre {
 }
 
 impl Atoms {
-    /// The atoms at R p. Standard errors turn as those of independent coordinates, s'_i^2 = sum_j R_ij^2 s_j^2. The cell
-    /// does not turn with its content: the result has none.
+    /// The atoms at R p. Standard errors turn as those of independent coordinates, s'_i^2 = sum_j R_ij^2 s_j^2. The
+    /// cell does not turn with its content: the result has none.
     ///
     /// # Errors
     /// `NonFinite` or `Inconsistent` unless `rotation` is a proper rotation.
@@ -56,8 +56,8 @@ impl Atoms {
     }
 
     /// Atoms shifted from the specimen frame into a cell of their own, `centre` to the middle of it. With
-    /// [`CellCentre::Origin`] the origin falls on L / 2, which is pixel n//2 of a plane with an even number n of pixels;
-    /// vacuum is then counted from the atom farthest from the origin along each axis.
+    /// [`CellCentre::Origin`] the origin falls on L / 2, which is pixel n//2 of a plane with an even number n of
+    /// pixels; vacuum is then counted from the atom farthest from the origin along each axis.
     ///
     /// # Errors
     /// `Range` for edges or vacuum that are not positive, `Inconsistent` where atoms would lie outside of the cell.
@@ -135,8 +135,8 @@ impl Atoms {
         Ok(self.picked(indices))
     }
 
-    /// `counts` (along x, y, z) copies of the cell side by side, in one cell that holds them all: all atoms of the first
-    /// cell, then those of its neighbours along x, y, and z, x running fastest.
+    /// `counts` (along x, y, z) copies of the cell side by side, in one cell that holds them all: all atoms of the
+    /// first cell, then those of its neighbours along x, y, and z, x running fastest.
     ///
     /// # Errors
     /// `NotReady` without a cell, `Range` for a count of 0 or more than 2^31 - 1 atoms.
@@ -164,12 +164,12 @@ impl Atoms {
         self.picked(&indices).moved(positions)?.with_cell(std::array::from_fn(|i| counts[i] as f64 * cell[i]))
     }
 
-    /// These atoms and then those of `other`, in the cell that either has. Where only one list has occupancies, the atoms
-    /// of the other have 1; probabilities and standard errors are NaN there.
+    /// These atoms and then those of `other`, in the cell that either has. Where only one list has occupancies, the
+    /// atoms of the other have 1; probabilities and standard errors are NaN there.
     ///
     /// # Errors
-    /// `Inconsistent` for two different cells, and where only one list has heights, widths or Debye-Waller factors: there
-    /// is no number that says "not known".
+    /// `Inconsistent` for two different cells, and where only one list has heights, widths or Debye-Waller factors:
+    /// there is no number that says "not known".
     pub fn merged(&self, other: &Atoms) -> Result<Self> {
         let both = |a: &[Vec3], b: &[Vec3]| [a, b].concat();
         let mut joined = Atoms::new(both(self.positions(), other.positions()))?

@@ -5,4 +5,5 @@ mod context;
 mod dataset;
 mod folder;
 mod probe;
+mod specimens;
 mod support;

@@ -6,8 +6,10 @@ numbers (a vector, or one number for all). `heights` H, in the unit of the image
 A^2, are those of the orbitals H exp(-r^2 / B), n each.
 
 Columns are read as properties, as new arrays: `positions` (n x 3, A), `x`, `y`, `z`, `species`,
-`height`, `width`, `occupancy`, `probability` (n) and `standard_error` (n x 3, A), NaN where not
-known. `length(atoms)` counts them and `write(path, atoms)` writes extended xyz.
+`height`, `width`, `occupancy`, `probability`, `debye_waller_b`, `debye_waller_u`,
+`rms_displacement` (n) and `standard_error` (n x 3, A), NaN where not known; `cell` is the edges of
+the orthogonal cell (A), or `nothing`. `length(atoms)` counts them, `write(path, atoms)` writes them,
+and functions as [`with_column`](@ref), [`rotate`](@ref) or [`place_in_cell`](@ref) make new lists.
 
 Throws `AET_ERROR_SHAPE` for wrong shapes, `AET_ERROR_EMPTY` without atoms and
 `AET_ERROR_NON_FINITE` for positions that are NaN or infinite.
@@ -32,15 +34,17 @@ atomic_numbers(species::AbstractVector{<:Integer}, n) =
 
 free(::Atoms, pointer) = aet_atoms_free(pointer)
 
-const ATOM_COLUMNS = (:positions, :x, :y, :z, :species, :height, :width, :occupancy, :probability, :standard_error)
+const ATOM_COLUMNS = (:positions, :x, :y, :z, :species, :height, :width, :occupancy, :probability, :debye_waller_b,
+                      :debye_waller_u, :rms_displacement, :standard_error)
 
 Base.length(atoms::Atoms) = Int(aet_atoms_count(live(atoms)))
-Base.propertynames(::Atoms) = ATOM_COLUMNS
+Base.propertynames(::Atoms) = (ATOM_COLUMNS..., :cell)
 Base.show(io::IO, atoms::Atoms) =
     isopen(atoms) ? print(io, "Atoms (", length(atoms), ")") : print(io, "Atoms (closed)")
 
 function Base.getproperty(atoms::Atoms, name::Symbol)
-    name in ATOM_COLUMNS || throw(unknown_option(name, ATOM_COLUMNS))
+    name === :cell && return cell_of(atoms)
+    name in ATOM_COLUMNS || throw(unknown_option(name, propertynames(atoms)))
     n = length(atoms)
     T = name === :species ? Int32 : Float64
     out = name in (:positions, :standard_error) ? zeros(T, n, 3) : zeros(T, n)
@@ -49,15 +53,19 @@ function Base.getproperty(atoms::Atoms, name::Symbol)
 end
 
 """
-    read_atoms(path)
+    read_atoms(path; format = nothing)
     read_atoms(folder, which; variant = nothing, context = default_context())
 
-Atoms of an extended xyz file, or those that a data folder has as `which` (`:truth` or
-`:published`), those of `variant` where it has its own. Throws `AET_ERROR_FILE` for a file that is
-not there, `AET_ERROR_FORMAT` for one that is no extended xyz, and `AET_ERROR_EMPTY` for a folder
-that names no such atoms.
+Atoms of a file, or those that a data folder has as `which` (`:truth` or `:published`), those of
+`variant` where it has its own. The ending of the name, or `format`, says what the file is: `:xyz`
+(plain or extended), `:cif`, `:poscar`, `:lammps` (data) or `:pdb`. Throws `AET_ERROR_FILE` for a
+file that is not there, `AET_ERROR_FORMAT` with the line that is malformed, and `AET_ERROR_EMPTY` for
+a folder that names no such atoms.
 """
-read_atoms(path::AbstractString) = Atoms(created(out -> aet_atoms_read(path, out)))
+function read_atoms(path::AbstractString; format = nothing)
+    format === nothing && return Atoms(created(out -> aet_atoms_read(path, out)))
+    return Atoms(created(out -> aet_atoms_read_as(path, string(format), out)))
+end
 
 function read_atoms(folder::AbstractString, which; variant = nothing, context::Context = default_context())
     live(context)
@@ -67,8 +75,15 @@ end
 optional_text(::Nothing) = C_NULL
 optional_text(text) = string(text)
 
-function Base.write(path::AbstractString, atoms::Atoms)
-    check(aet_atoms_write(live(atoms), path))
+"""
+    write(path, atoms; format = nothing)
+
+Write atoms in the format that the ending of the name, or `format`, says; see [`read_atoms`](@ref).
+Extended xyz has all columns and the cell, to the last bit; CIF, POSCAR and LAMMPS need a cell.
+"""
+function Base.write(path::AbstractString, atoms::Atoms; format = nothing)
+    live(atoms)
+    check(format === nothing ? aet_atoms_write(atoms, path) : aet_atoms_write_as(atoms, path, string(format)))
     return nothing
 end
 

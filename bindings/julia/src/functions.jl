@@ -55,11 +55,26 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 
 # atoms
 @declare aet_atoms_create(positions::Ptr{View}, species::Ptr{View}, heights::Ptr{View}, widths::Ptr{View}, atoms::OutHandlePtr)::Int32
-@declare aet_atoms_read(path::Cstring, atoms::OutHandlePtr)::Int32
-@declare aet_atoms_write(atoms::HandlePtr, path::Cstring)::Int32
 @declare aet_atoms_free(atoms::HandlePtr)::Cvoid
 @declare aet_atoms_count(atoms::HandlePtr)::Int64
 @declare aet_atoms_copy_column(atoms::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_atoms_read(path::Cstring, atoms::OutHandlePtr)::Int32
+@declare aet_atoms_read_as(path::Cstring, format::Cstring, atoms::OutHandlePtr)::Int32
+@declare aet_atoms_write(atoms::HandlePtr, path::Cstring)::Int32
+@declare aet_atoms_write_as(atoms::HandlePtr, path::Cstring, format::Cstring)::Int32
+@declare aet_atoms_with_column(atoms::HandlePtr, name::Cstring, values::Ptr{View}, changed::OutHandlePtr)::Int32
+@declare aet_atoms_with_element_values(atoms::HandlePtr, name::Cstring, species::Ptr{View}, values::Ptr{View}, changed::OutHandlePtr)::Int32
+@declare aet_atoms_with_cell(atoms::HandlePtr, cell::Ptr{View}, changed::OutHandlePtr)::Int32
+@declare aet_atoms_copy_cell(atoms::HandlePtr, out::Ptr{View})::Int32
+@declare aet_atoms_rotate(atoms::HandlePtr, rotation::Ptr{View}, changed::OutHandlePtr)::Int32
+@declare aet_atoms_shift(atoms::HandlePtr, shift::Ptr{View}, changed::OutHandlePtr)::Int32
+@declare aet_atoms_place_in_cell(atoms::HandlePtr, extent::Ptr{View}, vacuum::Ptr{View}, center_atoms::Int32, changed::OutHandlePtr)::Int32
+@declare aet_atoms_wrap(atoms::HandlePtr, periodic_z::Int32, changed::OutHandlePtr)::Int32
+@declare aet_atoms_cut_slab(atoms::HandlePtr, axis::Int32, from::Float64, to::Float64, changed::OutHandlePtr)::Int32
+@declare aet_atoms_subset(atoms::HandlePtr, indices::Ptr{Int64}, n::Int64, changed::OutHandlePtr)::Int32
+@declare aet_atoms_repeat(atoms::HandlePtr, nx::Int64, ny::Int64, nz::Int64, changed::OutHandlePtr)::Int32
+@declare aet_atoms_merge(atoms::HandlePtr, other::HandlePtr, changed::OutHandlePtr)::Int32
+@declare aet_atoms_close_pairs(atoms::HandlePtr, distance::Float64, periodic_z::Int32, pairs::Ptr{View}, distances::Ptr{View}, count::Ptr{Int64})::Int32
 @declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
 

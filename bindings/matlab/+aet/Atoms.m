@@ -6,12 +6,15 @@ classdef Atoms < aet.internal.Object
     %     Species   atomic numbers, of an integer class or whole doubles
     %     Height    height of the Gaussian orbital, image units
     %     Width     B of exp(-rho^2 / B), angstrom^2
-    %   ATOMS = AET.ATOMS.READ(FILE) reads extended xyz.
+    %   ATOMS = AET.ATOMS.READ(FILE) reads xyz, CIF, POSCAR, LAMMPS data or PDB.
     %
     %   Properties, one row per atom, NaN where not known: positions [n x 3],
     %     x, y, z, species, height, width, occupancy, probability,
-    %     standardError [n x 3]; count
-    %   Methods: write, compare
+    %     debyeWallerB, debyeWallerU, rmsDisplacement, standardError [n x 3];
+    %     count; cell [1 x 3], or [] without cell
+    %   Methods: write, compare, closePairs; new lists of atoms from old ones:
+    %     withColumn, withElementValues, withCell, rotate, shift, placeInCell,
+    %     wrap, cutSlab, subset, repeat, merge
     %
     %   Example
     %     report = found.compare(truth);
@@ -30,7 +33,11 @@ classdef Atoms < aet.internal.Object
         width           % angstrom^2
         occupancy
         probability
+        debyeWallerB    % B = 8 pi^2 <u^2>, angstrom^2
+        debyeWallerU    % <u^2> along one axis, angstrom^2
+        rmsDisplacement % along one axis, angstrom
         standardError   % [n x 3] angstrom
+        cell            % [1 x 3] edges along x, y, z, angstrom; [] where there is none
     end
 
     properties (Constant, Hidden)
@@ -54,9 +61,108 @@ classdef Atoms < aet.internal.Object
             this.key = aet_mex('atoms_create', positions, options);
         end
 
-        function write(this, file)
-            %WRITE  Write extended xyz.
-            aet_mex('atoms_write', this.key, char(file));
+        function write(this, file, format)
+            %WRITE  Write the format that the ending of the name tells.
+            %   atoms.write(FILE), atoms.write(FILE, FORMAT) with FORMAT 'xyz',
+            %   'cif', 'poscar', 'lammps' or 'pdb'. Extended xyz has all columns
+            %   and the cell; CIF, POSCAR and LAMMPS need a cell.
+            if nargin < 3
+                format = '';
+            end
+            aet_mex('atoms_write', this.key, char(file), char(format));
+        end
+
+        function atoms = withColumn(this, name, values)
+            %WITHCOLUMN  The atoms with a column set.
+            %   ATOMS = atoms.withColumn(NAME, VALUES) takes n values, [n x 3] for
+            %   'positions' and 'standard_error', or one for all. Other names: x,
+            %   y, z, species, height, width, occupancy, probability, and one of
+            %   debye_waller_b (angstrom^2), debye_waller_u (<u^2> along one axis,
+            %   angstrom^2) or rms_displacement (angstrom), which sets all three.
+            atoms = this.changed('atoms_with_column', char(name), values);
+        end
+
+        function atoms = withElementValues(this, name, species, values)
+            %WITHELEMENTVALUES  The atoms with a column set per element.
+            %   ATOMS = atoms.withElementValues('debye_waller_b', [14 79], [0.5 0.6])
+            %   gives one value per atomic number.
+            atoms = this.changed('atoms_with_element_values', char(name), species, values);
+        end
+
+        function atoms = withCell(this, cell)
+            %WITHCELL  The atoms in an orthogonal cell.
+            %   ATOMS = atoms.withCell([LX LY LZ]), angstrom, with a corner at 0;
+            %   [] takes the cell away.
+            atoms = this.changed('atoms_with_cell', cell);
+        end
+
+        function atoms = rotate(this, rotation)
+            %ROTATE  The atoms at R * p, without their cell; R is [3 x 3].
+            atoms = this.changed('atoms_rotate', rotation);
+        end
+
+        function atoms = shift(this, by)
+            %SHIFT  The atoms moved by [x y z] angstrom, in the same cell.
+            atoms = this.changed('atoms_shift', by);
+        end
+
+        function atoms = placeInCell(this, varargin)
+            %PLACEINCELL  The atoms shifted into a cell of their own.
+            %   ATOMS = atoms.placeInCell('Extent', [LX LY LZ]) or
+            %   ATOMS = atoms.placeInCell('Vacuum', [X Y Z]), angstrom on both
+            %   sides. The origin of the specimen, about which tilt series turn,
+            %   goes to the middle; with 'CenterAtoms', true the middle between
+            %   the outermost atoms.
+            options = aet.internal.options('placeInCell', {'Extent', 'Vacuum', 'CenterAtoms'}, varargin);
+            [extent, options] = aet.internal.take(options, 'Extent', []);
+            [vacuum, options] = aet.internal.take(options, 'Vacuum', []);
+            atoms = this.changed('atoms_place_in_cell', extent, vacuum, ...
+                aet.internal.take(options, 'CenterAtoms', false));
+        end
+
+        function atoms = wrap(this, varargin)
+            %WRAP  The atoms folded into their cell along x and y.
+            %   ATOMS = atoms.wrap('PeriodicZ', true) folds along z, too.
+            options = aet.internal.options('wrap', {'PeriodicZ'}, varargin);
+            atoms = this.changed('atoms_wrap', aet.internal.take(options, 'PeriodicZ', false));
+        end
+
+        function atoms = cutSlab(this, axis, from, to)
+            %CUTSLAB  The atoms with FROM <= p < TO along 'x', 'y' or 'z'.
+            number = find(strcmp(char(axis), {'x', 'y', 'z'}));
+            if isempty(number)
+                error('aet:unknownOption', 'cutSlab: axis: got ''%s'', wanted x, y or z', char(axis));
+            end
+            atoms = this.changed('atoms_cut_slab', number - 1, from, to);
+        end
+
+        function atoms = subset(this, indices)
+            %SUBSET  The atoms of these indices, or where a mask is true.
+            if islogical(indices)
+                indices = find(indices);
+            end
+            atoms = this.changed('atoms_subset', indices);
+        end
+
+        function atoms = repeat(this, nx, ny, nz)
+            %REPEAT  NX x NY x NZ copies of the cell side by side, in one cell.
+            atoms = this.changed('atoms_repeat', nx, ny, nz);
+        end
+
+        function atoms = merge(this, other)
+            %MERGE  These atoms and then those of OTHER.
+            aet.internal.require(other, 'aet.Atoms', 'other');
+            atoms = this.changed('atoms_merge', other.key);
+        end
+
+        function [pairs, distances] = closePairs(this, distance, varargin)
+            %CLOSEPAIRS  Pairs of atoms nearer than DISTANCE angstrom.
+            %   [PAIRS, DISTANCES] = atoms.closePairs(DISTANCE, 'PeriodicZ', TF)
+            %   gives indices [n x 2] and distances [n x 1]. In a cell they count
+            %   across its faces along x and y, with 'PeriodicZ' also along z.
+            options = aet.internal.options('closePairs', {'PeriodicZ'}, varargin);
+            periodic = aet.internal.take(options, 'PeriodicZ', false);
+            [pairs, distances] = aet_mex('atoms_close_pairs', this.key, distance, periodic);
         end
 
         function [report, errors] = compare(this, truth, varargin)
@@ -113,15 +219,41 @@ classdef Atoms < aet.internal.Object
             value = this.column('probability');
         end
 
+        function value = get.debyeWallerB(this)
+            value = this.column('debye_waller_b');
+        end
+
+        function value = get.debyeWallerU(this)
+            value = this.column('debye_waller_u');
+        end
+
+        function value = get.rmsDisplacement(this)
+            value = this.column('rms_displacement');
+        end
+
+        function value = get.cell(this)
+            value = aet_mex('atoms_copy_cell', this.key)';
+            if any(isnan(value))
+                value = [];
+            end
+        end
+
         function value = get.standardError(this)
             value = this.column('standard_error');
         end
     end
 
     methods (Static)
-        function atoms = read(file)
-            %READ  Read extended xyz.
-            atoms = aet.Atoms.fromKey(aet_mex('atoms_read', char(file)));
+        function atoms = read(file, format)
+            %READ  Read atoms and their cell from a file.
+            %   ATOMS = aet.Atoms.read(FILE) takes the format from the name: .xyz,
+            %   .extxyz; .cif; POSCAR, CONTCAR, .vasp; .lmp, .lammps, .data; .pdb,
+            %   .ent. ATOMS = aet.Atoms.read(FILE, FORMAT) is told: 'xyz', 'cif',
+            %   'poscar', 'lammps' or 'pdb'.
+            if nargin < 2
+                format = '';
+            end
+            atoms = aet.Atoms.fromKey(aet_mex('atoms_read', char(file), char(format)));
         end
     end
 
@@ -134,6 +266,11 @@ classdef Atoms < aet.internal.Object
     end
 
     methods (Access = private)
+        function atoms = changed(this, command, varargin)
+            % The list that a command of the gateway makes of this one.
+            atoms = aet.Atoms.fromKey(aet_mex(command, this.key, varargin{:}));
+        end
+
         function value = column(this, name)
             value = aet_mex('atoms_copy_column', this.key, name);
         end

@@ -26,15 +26,22 @@ void create(Call &call) {
   call.give_handle(atoms);
 }
 
+// The name of the file tells the format where none is given.
 void read(Call &call) {
+  const std::string path = call.text(0, "path");
+  const std::string format = call.text(1, "format");
   aet_atoms *atoms = nullptr;
-  check(aet_atoms_read(call.text(0, "path").c_str(), &atoms));
+  check(format.empty() ? aet_atoms_read(path.c_str(), &atoms)
+                       : aet_atoms_read_as(path.c_str(), format.c_str(), &atoms));
   call.give_handle(atoms);
 }
 
 void write(Call &call) {
   const auto atoms = call.handle<aet_atoms>(0);
-  check(aet_atoms_write(atoms.get(), call.text(1, "path").c_str()));
+  const std::string path = call.text(1, "path");
+  const std::string format = call.text(2, "format");
+  check(format.empty() ? aet_atoms_write(atoms.get(), path.c_str())
+                       : aet_atoms_write_as(atoms.get(), path.c_str(), format.c_str()));
 }
 
 void copy_column(Call &call) {

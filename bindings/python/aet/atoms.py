@@ -1,10 +1,12 @@
 """Lists of atoms and their comparison."""
 
 import collections
+import ctypes
 
 import numpy as np
 
-from ._arrays import numeric
+from ._arrays import indices, numeric
+from ._errors import fault
 from ._handles import Handle
 from ._library import lib
 from ._options import Options, result_members, result_values, takes_options
@@ -27,6 +29,9 @@ class Comparison(collections.namedtuple("Comparison", result_members("aet_compar
             f"{self.matched} of {self.true_count} atoms matched, {self.missing} missing, {self.extra} extra, rmsd "
             f"{self.rmsd_pm:.3f} pm (x {self.rmsd_x_pm:.3f}, y {self.rmsd_y_pm:.3f}, z {self.rmsd_z_pm:.3f})"
         )
+
+
+AXES = ("x", "y", "z")
 
 
 def column(name, documentation, width=1, dtype=np.float64):
@@ -57,13 +62,93 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         self._take(lib.aet_atoms_create(positions, *columns))
 
     @classmethod
-    def read(cls, path):
-        """Atoms of an extended xyz file. AET_ERROR_FILE, or AET_ERROR_FORMAT with the line that is malformed."""
-        return cls._of(lib.aet_atoms_read(path))
+    def read(cls, path, format=None):
+        """Atoms of a file. The ending of its name, or `format`, says what it is: "xyz" (plain or extended), "cif",
+        "poscar", "lammps" (data) or "pdb". AET_ERROR_FILE, or AET_ERROR_FORMAT with the line that is malformed."""
+        return cls._of(lib.aet_atoms_read(path) if format is None else lib.aet_atoms_read_as(path, format))
 
-    def write(self, path):
-        """Writes extended xyz; the file appears when it is complete."""
-        lib.aet_atoms_write(self, path)
+    def write(self, path, format=None):
+        """Writes the format that the ending of the name, or `format`, says; the file appears when it is complete.
+        Extended xyz has all columns and the cell, to the last bit; CIF, POSCAR and LAMMPS need a cell."""
+        if format is None:
+            lib.aet_atoms_write(self, path)
+        else:
+            lib.aet_atoms_write_as(self, path, format)
+
+    # ---- new lists from this one; columns that are not named go along ----
+
+    def with_column(self, name, values):
+        """The atoms with a column set: n values, n x 3 for positions and standard_error, or one for all.
+
+        Thermal motion is set as debye_waller_b (B = 8 pi^2 <u^2>, A^2), debye_waller_u (<u^2> along one axis, A^2) or
+        rms_displacement (along one axis, A): one of the three sets all.
+        """
+        return self._of(lib.aet_atoms_with_column(self, name, repeated(values, len(self))))
+
+    def with_element_values(self, name, values):
+        """The atoms with a column set from one value per element, `{79: 0.6, 14: 0.5}`. AET_ERROR_INCONSISTENT where an
+        element of the list has none."""
+        species = np.array(list(values.keys()))
+        return self._of(lib.aet_atoms_with_element_values(self, name, species, list(values.values())))
+
+    def with_cell(self, cell):
+        """The atoms in an orthogonal cell with these edges along x, y and z (A) and a corner at 0; None: without."""
+        return self._of(lib.aet_atoms_with_cell(self, cell))
+
+    @property
+    def cell(self):
+        """Edges of the cell along x, y and z, A; None where there is none."""
+        edges = np.zeros(3)
+        lib.aet_atoms_copy_cell(self, edges)
+        return None if np.isnan(edges[0]) else edges
+
+    def rotate(self, rotation):
+        """The atoms at R p, without their cell; `rotation` is a 3 x 3 rotation matrix."""
+        return self._of(lib.aet_atoms_rotate(self, rotation))
+
+    def shift(self, by):
+        """The atoms moved by a vector (A), in the same cell."""
+        return self._of(lib.aet_atoms_shift(self, by))
+
+    def place_in_cell(self, extent=None, vacuum=None, center_atoms=False):
+        """The atoms shifted into a cell of their own: one with the edges `extent`, or one that leaves `vacuum` on both
+        sides (x, y, z; A). The origin of the specimen, about which tilt series turn, goes to its middle; with
+        `center_atoms` the middle between the outermost atoms. AET_ERROR_INCONSISTENT where atoms would lie outside."""
+        return self._of(lib.aet_atoms_place_in_cell(self, extent, vacuum, center_atoms))
+
+    def wrap(self, periodic_z=False):
+        """The atoms folded into their cell along x and y, with `periodic_z` also along z."""
+        return self._of(lib.aet_atoms_wrap(self, periodic_z))
+
+    def cut_slab(self, axis, begin, end):
+        """The atoms with begin <= p < end (A) along `axis`, "x", "y" or "z"."""
+        if axis not in AXES:
+            raise fault("unknown_option", f"axis: got {axis!r}, wanted one of {', '.join(AXES)}")
+        return self._of(lib.aet_atoms_cut_slab(self, AXES.index(axis), begin, end))
+
+    def subset(self, chosen):
+        """The atoms of these indices, or where a mask is true, in the same cell."""
+        chosen = indices(chosen, "chosen", lambda: len(self))
+        return self._of(lib.aet_atoms_subset(self, chosen, len(chosen)))
+
+    def repeat(self, nx, ny, nz):
+        """Copies of the cell and its atoms side by side, in one cell that holds them all."""
+        return self._of(lib.aet_atoms_repeat(self, nx, ny, nz))
+
+    def merge(self, other):
+        """The atoms of both lists, in the cell that either has. AET_ERROR_INCONSISTENT where only one has heights,
+        widths or Debye-Waller factors, and for two different cells."""
+        return self._of(lib.aet_atoms_merge(self, other))
+
+    def close_pairs(self, distance, periodic_z=False):
+        """Pairs of atoms nearer than `distance` (A): their indices, n x 2, and distances. In a cell they count across
+        its faces along x and y, with `periodic_z` also along z."""
+        count = ctypes.c_int64()
+        lib.aet_atoms_close_pairs(self, distance, periodic_z, None, None, count)
+        pairs, distances = np.zeros((count.value, 2), np.int32), np.zeros(count.value)
+        if count.value > 0:
+            lib.aet_atoms_close_pairs(self, distance, periodic_z, pairs, distances, count)
+        return pairs, distances
 
     @takes_options(lib.aet_compare_options_init)
     def compare(self, truth, **options):
@@ -82,6 +167,9 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
     width = column("width", "Widths B of the orbitals, A^2.")
     occupancy = column("occupancy", "Occupancies, 0 to 1.")
     probability = column("probability", "Probabilities of the species, 0 to 1.")
+    debye_waller_b = column("debye_waller_b", "Debye-Waller factors B = 8 pi^2 <u^2>, A^2.")
+    debye_waller_u = column("debye_waller_u", "Mean square displacements <u^2> along one axis, A^2.")
+    rms_displacement = column("rms_displacement", "Rms displacements along one axis, A.")
     standard_error = column("standard_error", "Standard errors of the positions, n x 3, A.", 3)
 
     def __len__(self):

@@ -177,8 +177,8 @@ impl Contents {
             return Err(text.error(format!("section Atoms has {} lines, the header says {count}", self.atoms.len())));
         }
         self.atoms.sort_by_key(|(id, ..)| *id);
-        if let Some([(id, ..), _]) = self.atoms.array_windows().find(|[a, b]| a.0 == b.0) {
-            return Err(text.error(format!("two atoms have the number {id}")));
+        if let Some(pair) = self.atoms.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(text.error(format!("two atoms have the number {}", pair[0].0)));
         }
         let (mut low, mut vectors) = ([0.0; 3], [[0.0; 3]; 3]);
         for (axis, name) in ["x", "y", "z"].iter().enumerate() {

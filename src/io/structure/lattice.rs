@@ -11,7 +11,8 @@ const TOLERANCE: f64 = 1e-5;
 pub(in crate::io) struct Lattice(pub(in crate::io) [Vec3; 3]);
 
 impl Lattice {
-    /// From the lengths a, b, c (angstrom) and the angles alpha, beta, gamma (degree): a along x, b in the plane of x and y.
+    /// From the lengths a, b, c (angstrom) and the angles alpha, beta, gamma (degree): a along x, b in the plane of x
+    /// and y.
     pub(super) fn from_parameters(lengths: Vec3, angles_deg: Vec3) -> Fault<Self> {
         check_edges(&lengths)?;
         for (name, angle) in ["alpha", "beta", "gamma"].iter().zip(angles_deg) {

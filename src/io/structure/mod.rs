@@ -3,7 +3,7 @@
 //! | format | files | what is read | what is written |
 //! |---|---|---|---|
 //! | `xyz` | `.xyz`, `.extxyz`, no ending | [`super::xyz`]: all columns and the cell | the same, to the last bit |
-//! | `cif` | `.cif`, `.mcif` | [`cif`]: all atoms of the cell, by the symmetry operations that the file lists | one cell without symmetry |
+//! | `cif` | `.cif`, `.mcif` | [`cif`]: all atoms of the cell, by the listed symmetry | one cell without symmetry |
 //! | `poscar` | `POSCAR*`, `CONTCAR*`, `.poscar`, `.vasp` | [`poscar`]: VASP 5 | Cartesian, elements together |
 //! | `lammps` | `.lmp`, `.lammps`, `.data` | [`lammps`]: styles atomic, charge, molecular, full | style atomic |
 //! | `pdb` | `.pdb`, `.ent` | [`pdb`]: the first model | three digits behind the point |
@@ -95,8 +95,8 @@ impl std::str::FromStr for Format {
 /// Reads atoms; `None`: the name of the file tells the format.
 ///
 /// # Errors
-/// `UnknownOption` for a name that tells no format, `File` where the file cannot be read, `Format` with the line that is
-/// malformed; the errors of [`Atoms`] for values that atoms cannot have.
+/// `UnknownOption` for a name that tells no format, `File` where the file cannot be read, `Format` with the line that
+/// is malformed; the errors of [`Atoms`] for values that atoms cannot have.
 pub fn read(path: &Path, format: Option<Format>) -> Result<Atoms> {
     match format.map_or_else(|| Format::of_path(path), Ok)? {
         Format::Xyz => xyz::read(path),
@@ -107,12 +107,12 @@ pub fn read(path: &Path, format: Option<Format>) -> Result<Atoms> {
     }
 }
 
-/// Writes atoms; `None`: the name of the file tells the format. An older file of that name is replaced when the new one is
-/// complete.
+/// Writes atoms; `None`: the name of the file tells the format. An older file of that name is replaced when the new one
+/// is complete.
 ///
 /// # Errors
-/// `UnknownOption` for a name that tells no format; `NotReady` without a cell for cif, poscar and lammps; `Inconsistent`
-/// or `Range` for atoms that the format cannot hold; `File`.
+/// `UnknownOption` for a name that tells no format; `NotReady` without a cell for cif, poscar and lammps;
+/// `Inconsistent` or `Range` for atoms that the format cannot hold; `File`.
 pub fn write(atoms: &Atoms, path: &Path, format: Option<Format>) -> Result<()> {
     let text = match format.map_or_else(|| Format::of_path(path), Ok)? {
         Format::Xyz => return xyz::write(atoms, path),

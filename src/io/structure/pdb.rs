@@ -12,9 +12,9 @@ use crate::specimen::{elements, Atoms};
 
 const FORMAT: &str = "PDB file";
 
-/// Reads the atoms that the first model of a file lists; symmetry is not applied. The cell is taken where the space group
-/// is P 1 or not named, since the listed atoms do not fill that of another group; 1 x 1 x 1 angstrom stands for no cell.
-/// Occupancies and Debye-Waller factors are taken where every atom has them.
+/// Reads the atoms that the first model of a file lists; symmetry is not applied. The cell is taken where the space
+/// group is P 1 or not named, since the listed atoms do not fill that of another group; 1 x 1 x 1 angstrom stands for
+/// no cell. Occupancies and Debye-Waller factors are taken where every atom has them.
 ///
 /// # Errors
 /// `File`, `Format` with the line that is malformed; the errors of [`Atoms`].

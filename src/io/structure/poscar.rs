@@ -1,5 +1,5 @@
-//! POSCAR and CONTCAR files of VASP 5: comment, scale, three vectors, elements, numbers, `Direct` or `Cartesian`, atoms.
-//! What follows the atoms (flags of selective dynamics, velocities) is passed over.
+//! POSCAR and CONTCAR files of VASP 5: comment, scale, three vectors, elements, numbers, `Direct` or `Cartesian`,
+//! atoms. What follows the atoms (flags of selective dynamics, velocities) is passed over.
 
 use std::path::Path;
 

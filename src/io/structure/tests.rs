@@ -160,6 +160,8 @@ fn cif_without_symmetry_keeps_its_atoms_in_place() {
                      _atom_site.B_iso_or_equiv\nC 1 2 3 10.5\nN 4 5 6 ?\n";
     let atoms = parse(Format::Cif, cartesian.as_bytes()).unwrap();
     assert_eq!((atoms.cell(), atoms.positions()[1], atoms.debye_waller_b()), (None, [4.0, 5.0, 6.0], None));
+    let symmetric = format!("{cartesian}loop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'\n'-x,y,z'\n");
+    assert!(refusal(Format::Cif, &symmetric).contains("symmetry operations but no cell"));
 }
 
 #[test]

@@ -71,8 +71,8 @@ pub(super) fn three_numbers(line: &str) -> Fault<[f64; 3]> {
     Ok([next()?, next()?, next()?])
 }
 
-/// Atomic number of a symbol in any case, with anything that is no letter behind it: `Fe`, `FE1`, `Fe3+`, `O2-`. Where two
-/// letters are no element, the first is taken alone (`OW`). D and T are hydrogen, X is unknown.
+/// Atomic number of a symbol in any case, with anything that is no letter behind it: `Fe`, `FE1`, `Fe3+`, `O2-`. Where
+/// two letters are no element, the first is taken alone (`OW`). D and T are hydrogen, X is unknown.
 pub(super) fn element(word: &str) -> Fault<u8> {
     let letters: Vec<char> = word.trim().chars().take_while(char::is_ascii_alphabetic).collect();
     let symbol = |n: usize| -> Option<u8> {

@@ -24,6 +24,7 @@
 #include "check.h"
 #include "orbitals.h"
 #include "problem.h"
+#include "specimens.h"
 #include "volumes.h"
 #include "instrument.h"
 
@@ -1355,6 +1356,8 @@ int main(int argc, char **argv)
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_instrument(f.context, f.dataset);
+    const path specimen_file = join(&scratch, "specimen");
+    check_specimens(specimen_file.text);
     check_float_state(&f);
     check_fork(&f);
     fit_free(&f);

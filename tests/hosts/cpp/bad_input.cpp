@@ -399,6 +399,39 @@ void check_instrument(const aet::Context &context, const Host &host) {
         rethrown = true;
     }
     check("what the progress function of a recording throws", rethrown);
+void check_specimens(const std::string &scratch) {
+    const std::vector<double> positions{0, 0, 0, 2, 2, 2};
+    const std::vector<std::int32_t> species{55, 17};
+    const std::vector<double> factors{0.5, 0.25};
+    const auto unit = aet::Atoms(aet::ConstView(positions, {2, 3}), aet::Atoms::Options{}.species(aet::ConstView(species)))
+                          .with_cell({4, 4, 4})
+                          .with_element_values("debye_waller_b", aet::ConstView(species), aet::ConstView(factors));
+    const auto crystal = unit.repeat(2, 3, 1);
+    check("repeated", crystal.size() == 12 && crystal.cell() == aet::Atoms::Vector{8, 12, 4});
+    check("columns go along", crystal.column("debye_waller_b")[11] == 0.25);
+    const auto turned = crystal.cut_slab(1, 4, 8).rotate({{{0, -1, 0}, {1, 0, 0}, {0, 0, 1}}});
+    check("slab, turned", turned.size() == 4 && !turned.cell() && !crystal.without_cell().cell());
+    const auto placed = turned.surround_with({5, 5, 5}, true);
+    check("placed", placed.cell() && std::abs((*placed.cell())[0] - 12) < 1e-12);
+    check("placed in a cell", turned.shift({6, -3, 0}).place_in_cell({20, 20, 20}).size() == 4);
+    const auto twice = unit.merge(unit.shift({3.9, 0, 0}).wrap());
+    const auto pairs = twice.close_pairs(0.2);
+    check("close pairs", pairs.size() == 2 && pairs[1].first == 1 && pairs[1].second == 3 &&
+                             std::abs(pairs[1].distance - 0.1) < 1e-12 && unit.close_pairs(1, true).empty());
+    check("subset", twice.subset({3, 0}).column<std::int32_t>("species") == std::vector<std::int32_t>{17, 55});
+    const std::vector<double> occupancies{1, 0.5};
+    const auto partial = unit.with_column("occupancy", aet::ConstView(occupancies));
+    const std::string file = scratch + "/a.cif";
+    partial.write(file);
+    check("CIF and back", aet::Atoms::read(file).column("occupancy") == occupancies);
+    partial.write(file, "poscar");
+    check("format by name", aet::Atoms::read(file, "poscar").cell() == aet::Atoms::Vector{4, 4, 4});
+    expect("POSCAR read as CIF", AET_ERROR_FORMAT, "line", [&] { (void)aet::Atoms::read(file); });
+    expect("no cell", AET_ERROR_NOT_READY, "cell", [&] { (void)turned.repeat(2, 2, 2); });
+    expect("negative B", AET_ERROR_RANGE, "debye_waller_b of atom 1", [&] {
+        const std::vector<double> negative{0, -1};
+        (void)unit.with_column("debye_waller_b", aet::ConstView(negative));
+    });
 }
 
 } // namespace
@@ -420,6 +453,7 @@ int main(int argc, char **argv) {
         check_files(argv[1], argv[2]);
         check_volumes(context, host, argv[2]);
         check_instrument(context, host);
+        check_specimens(argv[2]);
     } catch (const std::exception &e) {
         check(std::string("unexpected exception: ") + e.what(), false);
     }

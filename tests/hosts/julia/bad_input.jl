@@ -13,6 +13,7 @@ include("problem.jl")
 include("orbitals.jl")
 include("volumes.jl")
 include("instrument.jl")
+include("specimens.jl")
 
 length(ARGS) == 2 || (println(stderr, "usage: bad_input.jl DATA SCRATCH"); exit(2))
 const DATA, SCRATCH = ARGS
@@ -632,4 +633,5 @@ check_atom_files(SCRATCH)
 check_states(SCRATCH)
 check_volumes(SCRATCH)
 check_instrument()
+check_specimens(SCRATCH)
 finish()

@@ -368,6 +368,29 @@ def instruments():
     check_fault(lambda: aet.record_patterns(patterns, first=-1), "first -1", "range", "first")
     check_fault(lambda: aet.record_patterns(patterns * np.nan), "NaN in a pattern", "non_finite", "row 0")
     check_fault(lambda: aet.instrument_truth("noise", 4, 4), "unknown truth", "unknown_option", "displacements")
+def specimens():
+    bare = aet.Atoms(np.array([[0, 0, 0], [2, 2, 2.0]]), species=[55, 17])
+    unit = bare.with_cell([4, 4, 4])
+    check_fault(lambda: unit.with_cell([4, 0, 4]), "flat cell", "range", "along y")
+    check_fault(lambda: unit.with_column("colour", 1), "unknown column", "unknown_option", "colour")
+    check_fault(lambda: unit.with_column("debye_waller_b", -1), "negative B", "range", "debye_waller_b of atom 0")
+    check_fault(lambda: unit.with_element_values("debye_waller_b", {55: 0.5}), "no value", "inconsistent", "Cl")
+    check_fault(lambda: unit.with_element_values("occupancy", {}), "no values at all", "inconsistent", "Cs")
+    check_fault(lambda: unit.rotate(np.diag([-1, 1, 1])), "reflection", "inconsistent", "rotation")
+    check_fault(lambda: unit.place_in_cell(extent=[1, 1, 1]), "cell too small", "inconsistent", "outside")
+    check_fault(lambda: unit.place_in_cell(), "no size", "inconsistent", "extent")
+    check_fault(lambda: unit.cut_slab("w", 0, 1), "unknown axis", "unknown_option", "w")
+    check_fault(lambda: unit.cut_slab("x", 2.5, 3), "empty slab", "empty", "slab")
+    check_fault(lambda: unit.subset([0, 2]), "atom 2 of 2", "range", 2)
+    check_fault(lambda: unit.repeat(0, 1, 1), "0 repeats", "range", "along x")
+    check_fault(lambda: bare.repeat(2, 2, 2), "repeats without cell", "not_ready", "cell")
+    check_fault(lambda: unit.close_pairs(0), "distance 0", "range", "distance")
+    check_raises(lambda: unit.merge(3), "merged with a number", TypeError, "aet_atoms")
+    check_fault(lambda: unit.write(SCRATCH / "atoms.cube"), "unknown ending", "unknown_option", "atoms.cube")
+    check_fault(lambda: unit.write(SCRATCH / "a", "cube"), "unknown format", "unknown_option", "cube")
+    check_fault(lambda: bare.write(SCRATCH / "a.cif"), "CIF without cell", "not_ready", "cell")
+    (SCRATCH / "POSCAR").write_text("comment\n1.0\n3 0 0\n-1.5 2.6 0\n0 0 5\nC\n1\nDirect\n0 0 0\n")
+    check_fault(lambda: aet.Atoms.read(SCRATCH / "POSCAR"), "hexagonal cell", "format", "line 3", "not orthogonal")
 
 
 def volumes():
@@ -484,6 +507,7 @@ run(
     refused_changes_change_nothing,
     options,
     second_order_and_terms,
+    specimens,
     volumes,
     instruments,
     bad_folders,

@@ -172,6 +172,34 @@ def atoms_give_back_what_they_were_given():
     check("with the rotation removed", moved.compare(atoms, remove_rotation=True).rotation_deg < 1e-5)
 
 
+def specimens_are_made_from_atoms():
+    positions = np.array([[0, 0, 0], [2, 2, 2.0]])
+    bare = aet.Atoms(positions, species=[55, 17])
+    unit = bare.with_cell([4, 4, 4]).with_element_values("debye_waller_b", {55: 0.5, 17: 0.25})
+    check("cells", bare.cell is None and np.array_equal(unit.cell, [4, 4, 4]))
+    crystal = unit.repeat(2, 3, 1)
+    check("repeated", len(crystal) == 12 and np.array_equal(crystal.cell, [8, 12, 4]))
+    check("columns go along", np.array_equal(crystal.debye_waller_b, [0.5, 0.25] * 6))
+    slab = crystal.cut_slab("y", 4, 8)
+    turned = slab.rotate(np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]]))
+    check("turned", np.array_equal(turned.x, -slab.y) and turned.cell is None)
+    placed = turned.place_in_cell(vacuum=(5, 5, 5), center_atoms=True)
+    check("placed", np.allclose(placed.cell, [12, 16, 12]) and np.isclose(placed.x.min(), 5))
+    check("mask", np.array_equal(placed.subset(placed.species == 17).species, [17, 17]))
+    displaced = unit.with_column("rms_displacement", 0.1)
+    check("displacements", np.allclose(displaced.debye_waller_u, 0.01) and np.allclose(displaced.rms_displacement, 0.1))
+    pairs, distances = unit.merge(unit.shift([3.9, 0, 0]).wrap()).close_pairs(0.2)
+    check("close pairs", np.array_equal(pairs, [[0, 2], [1, 3]]) and np.allclose(distances, 0.1))
+    check("no close pairs", unit.close_pairs(1, periodic_z=True)[0].shape == (0, 2))
+    for name in ("a.xyz", "a.cif", "POSCAR", "a.lmp", "a.pdb"):
+        unit.write(SCRATCH / name)
+        again = aet.Atoms.read(SCRATCH / name)
+        good = np.array_equal(again.cell, unit.cell) and np.allclose(again.positions, positions)
+        check(f"back from {name}", good and np.array_equal(again.species, unit.species))
+    unit.write(SCRATCH / "atoms.txt", "lammps")
+    check("format by name", len(aet.Atoms.read(SCRATCH / "atoms.txt", format="lammps")) == 2)
+
+
 def a_probe_is_sampled():
     probe = aet.Probe(300e3, 20, defocus=10, c30=1e4, source_size=0.2, aperture="hard")
     intensity, wave = probe.intensity((32, 48), 0.3, depth=5), probe.wave((32, 48), 0.3, position=(1, -2))
@@ -598,6 +626,7 @@ run(
     results_go_into_any_array,
     a_series_gives_back_what_it_was_given,
     atoms_give_back_what_they_were_given,
+    specimens_are_made_from_atoms,
     a_probe_is_sampled,
     orbitals_have_shapes,
     evaluations_agree_with_each_other,

@@ -1,5 +1,5 @@
-//! Crystallographic information files (CIF 1.1, and mmCIF as far as it says the same): cell, symmetry operations and atom
-//! sites of the first data block that has sites.
+//! Crystallographic information files (CIF 1.1, and mmCIF as far as it says the same): cell, symmetry operations and
+//! atom sites of the first data block that has sites.
 //!
 //! A reader of its own: the crates at hand either leave out symmetry, or are made for proteins.
 
@@ -21,10 +21,13 @@ const FORMAT: &str = "CIF file";
 /// Images of a site nearer than this (angstrom) are one atom on a special position: coordinates have few digits.
 const SAME_ATOM: f64 = 0.05;
 /// The largest groups have 192 operations in their usual settings.
-const MAX_OPERATIONS: usize = 1024;
+const MAX_OPERATIONS: usize = 192;
+/// Sites times operations: no crystal's unit cell has as many, and comparing them would take minutes.
+const MAX_IMAGES: usize = 20_000_000;
 
-/// Reads all atoms of an orthogonal cell: the images of each site under the symmetry operations that the file lists, those
-/// of one site together. Occupancies, and B or U (one per site), are taken where the file has them for every site.
+/// Reads all atoms of an orthogonal cell: the images of each site under the symmetry operations that the file lists,
+/// those of one site together. Occupancies, and B or U (one per site), are taken where the file has them for every
+/// site.
 ///
 /// # Errors
 /// `File`; `Format` with the line that is malformed, for a cell that is not orthogonal, and for a space group that is
@@ -42,6 +45,14 @@ pub(super) fn parse(text: &Text) -> Result<Atoms> {
     let operations = operations(text, block)?;
     let cell = cell(text, block)?;
     let sites = Sites::read(text, block, cell)?;
+    if cell.is_none() && operations.as_slice() != [Operation::IDENTITY] {
+        return Err(text.error("it lists symmetry operations but no cell"));
+    }
+    let (count, images) = (sites.fractions.len(), sites.fractions.len().saturating_mul(operations.len()));
+    if images > MAX_IMAGES {
+        let wanted = format!("at most {MAX_IMAGES} images of sites");
+        return Err(text.error(format!("{count} sites under {} operations, wanted {wanted}", operations.len())));
+    }
     let mut indices = Vec::new();
     let mut positions = Vec::new();
     for (site, f) in sites.fractions.iter().enumerate() {
@@ -104,6 +115,9 @@ fn cell(text: &Text, block: &Block) -> Result<Option<Vec3>> {
         *value = measured(text, item)?.unwrap_or(f64::NAN);
     }
     let [a, b, c, alpha, beta, gamma] = values;
+    if [a, b, c] == [1.0; 3] && block.column(&FRACT[0]).is_none() {
+        return Ok(None); // what mmCIF writes for a particle
+    }
     let lattice = Lattice::from_parameters([a, b, c], [alpha, beta, gamma]).map_err(text.at(line))?;
     lattice.orthogonal().map(Some).map_err(text.at(line))
 }
@@ -111,7 +125,7 @@ fn cell(text: &Text, block: &Block) -> Result<Option<Vec3>> {
 /// The operations that the file lists; the identity where it names no other group than P 1.
 fn operations(text: &Text, block: &Block) -> Result<Vec<Operation>> {
     let listed = ["_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz"];
-    if let Some(column) = block.column(&listed) {
+    if let Some(column) = block.column(&listed).filter(|column| !column.is_empty()) {
         if column.len() > MAX_OPERATIONS {
             return Err(
                 text.error(format!("it lists {} symmetry operations, wanted at most {MAX_OPERATIONS}", column.len()))
