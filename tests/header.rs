@@ -22,6 +22,7 @@ const FIRST: &[&str] = &[
     "dataset_columns",
     "dataset_metadata",
     "probe",
+    "detector",
     "recon",
     "orbital",
     "lot",

@@ -19,6 +19,7 @@ from ._errors import AetError
 from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
+from .detector import Detector, integrate_center_of_mass
 from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
@@ -31,6 +32,7 @@ __all__ = [
     "Block",
     "Comparison",
     "Context",
+    "Detector",
     "ErrorEstimate",
     "Geometry",
     "LocalOrbital",
@@ -44,6 +46,7 @@ __all__ = [
     "Volume",
     "default_context",
     "find_atoms",
+    "integrate_center_of_mass",
     "set_log",
     "version_info",
 ]

@@ -10,6 +10,7 @@ using AET
 
 include("checks.jl")
 include("problem.jl")
+include("detectors.jl")
 include("orbitals.jl")
 include("volumes.jl")
 
@@ -612,6 +613,7 @@ check_overlap()
 check_values()
 check_options()
 check_orbitals()
+check_detectors()
 check_radians()
 check_cancel()
 check_cancel_from_second_thread()
