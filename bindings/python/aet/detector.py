@@ -66,9 +66,7 @@ class Detector(Handle, c_type="aet_detector", free=lib.aet_detector_free):
         if out is None:
             out = np.zeros(patterns.shape[:-2] + self._signal_shape(patterns.shape[-2:], settings))
         with LongCall(progress) as call:
-            lib.aet_detector_measure(
-                self, context or default_context(), patterns, settings, call.report, None, out
-            )
+            lib.aet_detector_measure(self, context or default_context(), patterns, settings, call.report, None, out)
         return out
 
     def _describe(self):
