@@ -1055,6 +1055,174 @@ aet_status aet_probe_wave(const aet_probe *probe,
  */
 aet_status aet_probe_intensity(const aet_probe *probe, double pixel_size, double depth, const aet_view *out);
 
+/* ---- Detectors ---- */
+
+/**
+ * What a detector does with a pattern. Angles are alpha = lambda |k|, azimuths phi = atan2(ky, kx) from 0 to 2 pi; whole
+ * pixels count, by their centres.
+ */
+enum {
+  /** Sum over inner <= alpha < outer: one number, shape []. */
+  AET_DETECTOR_KIND_ANNULAR = 0,
+  /**
+   * Sums over rings of equal width, ring floor((alpha - inner) / step): [rings]. The last one ends at the outer angle.
+   */
+  AET_DETECTOR_KIND_FLEXIBLE_ANNULAR = 1,
+  /** Sums over rings of equal width cut in segments, segment floor(n (phi - rotation) / 2 pi): [radial, azimuthal]. */
+  AET_DETECTOR_KIND_SEGMENTED = 2,
+  /** The pattern, cropped and binned: [row = ky, column = kx] with the zero angle at n / 2. */
+  AET_DETECTOR_KIND_PIXELATED = 3,
+  /** Centre of mass, sum k I / sum I in 1/angstrom: [2], x and y; 0 where there is no intensity. */
+  AET_DETECTOR_KIND_CENTER_OF_MASS = 4,
+};
+typedef int32_t aet_detector_kind;
+
+/** Order of the pixels of diffraction patterns along both axes. */
+enum {
+  /** Zero angle at pixel n / 2 (0-based, rounded down). */
+  AET_PATTERN_ORDER_CENTERED = 0,
+  /** Zero angle at pixel 0, as a Fourier transform leaves it. */
+  AET_PATTERN_ORDER_FFT = 1,
+};
+typedef int32_t aet_pattern_order;
+
+/** A detector of diffraction patterns. Immutable. */
+typedef struct aet_detector aet_detector;
+
+/**
+ * Description of a detector. Fill with aet_detector_options_init, set `kind` and what it needs; a member that the kind
+ * has no use for must be 0.
+ */
+typedef struct aet_detector_options {
+  /** sizeof(aet_detector_options). */
+  size_t struct_size;
+  /** Inner angle of annular, flexible and segmented detectors, mrad. */
+  double inner_mrad;
+  /**
+   * Outer angle, mrad. Annular and centre of mass: 0 is the whole pattern with its corners. Pixelated: the pixels up to
+   * this angle along each axis; 0: the whole pattern, or `rows` and `columns`. Flexible and segmented: required.
+   */
+  double outer_mrad;
+  /** Width of the rings of a flexible detector, mrad; 0: 1. */
+  double step_mrad;
+  /** Azimuth at which the first segment begins, from +kx towards +ky, degree. */
+  double rotation_deg;
+  /** Angle from row to row of the sensitivity map, mrad; required with one. */
+  double sensitivity_row_step_mrad;
+  /** Angle from column to column of the sensitivity map, mrad; 0: as from row to row. */
+  double sensitivity_column_step_mrad;
+  /** Rows of a pixelated detector, after binning; 0: as many as there are. */
+  int64_t rows;
+  /** Columns of a pixelated detector, after binning; give both or none. */
+  int64_t columns;
+  /** An aet_detector_kind. */
+  int32_t kind;
+  /** Rings of a segmented detector; 0: 1. */
+  int32_t radial_bins;
+  /** Segments of a ring; 0: 4. */
+  int32_t azimuthal_bins;
+  /**
+   * Pattern pixels per pixel of a pixelated detector, along both axes; 0: 1. The pixels of the detector are centred on
+   * multiples of their width, so that the zero angle stays in the centre of one; those of an even binning share the
+   * pattern pixels on their borders half and half.
+   */
+  int32_t binning;
+  /** Centre of mass: 1: sum k I without the division by sum I; 0, the default: with it. */
+  int32_t unnormalized;
+  /** Zero. */
+  int32_t reserved;
+} aet_detector_options;
+
+/** Sampling of diffraction patterns. Fill with aet_pattern_options_init and set the angle steps. */
+typedef struct aet_pattern_options {
+  /** sizeof(aet_pattern_options). */
+  size_t struct_size;
+  /** Angle from row to row, mrad; required. */
+  double row_step_mrad;
+  /** Angle from column to column, mrad; 0: as from row to row. */
+  double column_step_mrad;
+  /** Energy of the beam, eV; 0: unknown. Centres of mass need it. */
+  double energy_ev;
+  /** An aet_pattern_order. */
+  int32_t order;
+  /** Zero. */
+  int32_t reserved;
+} aet_pattern_options;
+
+/**
+ * Sets `struct_size` and all defaults: an annular detector of the whole pattern. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE.
+ * Any thread.
+ */
+aet_status aet_detector_options_init(aet_detector_options *options, size_t struct_size);
+
+/**
+ * Sets `struct_size` and all defaults: centred patterns, to which the angle steps must be added. AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_pattern_options_init(aet_pattern_options *options, size_t struct_size);
+
+/**
+ * Creates a detector. `sensitivity` `[rows,columns]` of any real type is a measured map of efficiencies by which
+ * patterns are multiplied first: 0 or more, zero angle at n / 2, bilinear between its points and 0 outside; NULL: 1
+ * everywhere. `options` must not be NULL. AET_ERROR_RANGE for angles that are not 0 <= inner < outer, numbers of bins and
+ * steps that are not positive, members that the kind has no use for, and negative efficiencies;
+ * AET_ERROR_UNKNOWN_OPTION for an unknown aet_detector_kind; AET_ERROR_SHAPE, AET_ERROR_DTYPE, AET_ERROR_NON_FINITE, and
+ * AET_ERROR_EMPTY without an efficiency above 0, for the map. Any thread.
+ */
+aet_status aet_detector_create(const aet_detector_options *options,
+                               const aet_const_view *sensitivity,
+                               aet_detector **detector);
+
+/** Frees a detector. NULL is left alone. Any thread. */
+void aet_detector_free(aet_detector *detector);
+
+/** The aet_detector_kind; -1 for NULL. Any thread. */
+int32_t aet_detector_get_kind(const aet_detector *detector);
+
+/**
+ * Shape of the signal of one pattern of `rows` x `columns` pixels: its number of axes, 0 to 2, into `ndim` and their
+ * extents into `shape` [2], of which unused ones are 1. Errors are those of aet_detector_measure. Any thread.
+ */
+aet_status aet_detector_shape(const aet_detector *detector,
+                              const aet_pattern_options *options,
+                              int64_t rows,
+                              int64_t columns,
+                              int32_t *ndim,
+                              int64_t *shape);
+
+/**
+ * Applies the detector to measured diffraction patterns `[...,rows,columns]` of any real type, row = ky and column = kx,
+ * with any number of scan axes before (up to six). `out` `[...,signal]`, f32 or f64, has the scan axes of the patterns
+ * and then those of aet_detector_shape. Signals are sums in double precision in the unit of the patterns, centres of mass
+ * are in 1/angstrom. The results need 8 bytes per value beside `out`. `progress` may be NULL.
+ *
+ * AET_ERROR_RANGE for steps that are not positive and for an angle beyond the patterns, with the largest one that they
+ * hold (rows / 2 or columns / 2 steps); where a sensitivity map alone tells the outer angle, patterns must hold all of
+ * it. AET_ERROR_EMPTY where no pixel lies on the detector, AET_ERROR_SHAPE, AET_ERROR_DTYPE, AET_ERROR_NON_FINITE with
+ * the number of the pattern, AET_ERROR_NOT_READY for a centre of mass without an energy, AET_ERROR_UNKNOWN_OPTION,
+ * AET_ERROR_MEMORY; AET_CANCELLED, then `out` is untouched. Any thread; `progress` is called on it.
+ */
+aet_status aet_detector_measure(const aet_detector *detector,
+                                const aet_context *context,
+                                const aet_const_view *patterns,
+                                const aet_pattern_options *options,
+                                aet_progress_fn progress,
+                                void *user,
+                                const aet_view *out);
+
+/**
+ * Integrates a field of centres of mass (iCOM). `field` `[rows,columns,2]` of any real type, x and y in 1/angstrom, as
+ * aet_detector_measure gives it for a scan; scan rows along y and columns along x, `row_step` and `column_step` apart
+ * (angstrom). `out` `[rows,columns]`, f32 or f64, is the image I of mean 0 whose gradient fits the field best on the
+ * periodic scan, I(q) = q . C(q) / (2 pi i q^2). For a thin specimen 2 pi I is the phase of the transmitted wave, blurred
+ * by the intensity of the probe. AET_ERROR_SHAPE, AET_ERROR_DTYPE, AET_ERROR_NON_FINITE, AET_ERROR_RANGE for steps that
+ * are not positive. Any thread.
+ */
+aet_status aet_integrate_center_of_mass(const aet_const_view *field,
+                                        double row_step,
+                                        double column_step,
+                                        const aet_view *out);
+
 /* ---- Reconstruction ---- */
 
 /**

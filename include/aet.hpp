@@ -98,6 +98,16 @@ enum class TiltAxis : std::int32_t { none = AET_TILT_AXIS_NONE, x = AET_TILT_AXI
 enum class LengthUnit : std::int32_t { angstrom = AET_LENGTH_UNIT_ANGSTROM, pixel = AET_LENGTH_UNIT_PIXEL };
 /// Edge of the probe-forming aperture.
 enum class Aperture : std::int32_t { soft = AET_APERTURE_SOFT, hard = AET_APERTURE_HARD };
+/// What a detector does with a diffraction pattern.
+enum class DetectorKind : std::int32_t {
+    annular = AET_DETECTOR_KIND_ANNULAR,
+    flexible_annular = AET_DETECTOR_KIND_FLEXIBLE_ANNULAR,
+    segmented = AET_DETECTOR_KIND_SEGMENTED,
+    pixelated = AET_DETECTOR_KIND_PIXELATED,
+    center_of_mass = AET_DETECTOR_KIND_CENTER_OF_MASS
+};
+/// Order of the pixels of diffraction patterns: zero angle at n / 2, or at 0.
+enum class PatternOrder : std::int32_t { centered = AET_PATTERN_ORDER_CENTERED, fft = AET_PATTERN_ORDER_FFT };
 /// Probe of the local-orbital model.
 enum class Model : std::int32_t {
     direct = AET_LOT_MODEL_DIRECT,
@@ -1155,6 +1165,128 @@ public:
 private:
     detail::Handle<aet_volume, aet_volume_free> handle_;
 };
+
+// ---- detectors -------------------------------------------------------------------------------------------------
+
+/// What makes signals of diffraction patterns; immutable, described without a grid.
+class Detector {
+public:
+    /// Description of a detector; a member that its kind has no use for must be left alone.
+    class Options {
+    public:
+        explicit Options(DetectorKind kind = DetectorKind::annular) {
+            detail::check(aet_detector_options_init(&raw_, sizeof raw_));
+            raw_.kind = static_cast<std::int32_t>(kind);
+        }
+        /// Inner angle of annular, flexible and segmented detectors, mrad.
+        Options &inner_mrad(double angle) noexcept { return raw_.inner_mrad = angle, *this; }
+        /// Outer angle, mrad; 0: the whole pattern. Flexible and segmented detectors need one.
+        Options &outer_mrad(double angle) noexcept { return raw_.outer_mrad = angle, *this; }
+        /// Width of the rings of a flexible detector, mrad; 0: 1.
+        Options &step_mrad(double width) noexcept { return raw_.step_mrad = width, *this; }
+        /// Azimuth at which the first segment begins, degree.
+        Options &rotation_deg(double azimuth) noexcept { return raw_.rotation_deg = azimuth, *this; }
+        /// Rings of a segmented detector and segments of each; 0: 1 and 4.
+        Options &bins(std::int32_t radial, std::int32_t azimuthal) noexcept {
+            return raw_.radial_bins = radial, raw_.azimuthal_bins = azimuthal, *this;
+        }
+        /// Rows and columns of a pixelated detector, after binning.
+        Options &shape(std::int64_t rows, std::int64_t columns) noexcept {
+            return raw_.rows = rows, raw_.columns = columns, *this;
+        }
+        /// Pattern pixels per pixel of a pixelated detector; 0: 1.
+        Options &binning(std::int32_t pixels) noexcept { return raw_.binning = pixels, *this; }
+        /// Centre of mass without the division by the intensity.
+        Options &unnormalized(bool on) noexcept { return raw_.unnormalized = on ? 1 : 0, *this; }
+        /// Angles from row to row and from column to column of the sensitivity map, mrad; 0: as from row to row.
+        Options &sensitivity_steps_mrad(double row, double column = 0) noexcept {
+            raw_.sensitivity_row_step_mrad = row;
+            return raw_.sensitivity_column_step_mrad = column, *this;
+        }
+        const aet_detector_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_detector_options raw_{};
+    };
+
+    /// Sampling of diffraction patterns.
+    class Patterns {
+    public:
+        /// Angles from row to row and from column to column, mrad; 0: as from row to row.
+        explicit Patterns(double row_step_mrad, double column_step_mrad = 0) {
+            detail::check(aet_pattern_options_init(&raw_, sizeof raw_));
+            raw_.row_step_mrad = row_step_mrad;
+            raw_.column_step_mrad = column_step_mrad;
+        }
+        /// Energy of the beam, eV; centres of mass need it.
+        Patterns &energy_ev(double energy) noexcept { return raw_.energy_ev = energy, *this; }
+        Patterns &order(PatternOrder order) noexcept {
+            return raw_.order = static_cast<std::int32_t>(order), *this;
+        }
+        const aet_pattern_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_pattern_options raw_{};
+    };
+
+    explicit Detector(const Options &options) : Detector(options, nullptr) {}
+    /// With a map of efficiencies [rows, columns], zero angle at n / 2, by which patterns are multiplied first.
+    Detector(const Options &options, const ConstView &sensitivity) : Detector(options, sensitivity.get()) {}
+    /// Takes over a handle of the C interface.
+    explicit Detector(aet_detector *owned) noexcept : handle_(owned) {}
+
+    DetectorKind kind() const noexcept { return static_cast<DetectorKind>(aet_detector_get_kind(get())); }
+    /// Shape of the signal of one pattern of `rows` x `columns` pixels; empty for one number.
+    Shape signal_shape(const Patterns &sampling, std::int64_t rows, std::int64_t columns) const {
+        std::int32_t ndim = 0;
+        std::array<std::int64_t, 2> shape{};
+        detail::check(aet_detector_shape(get(), sampling.get(), rows, columns, &ndim, shape.data()));
+        return Shape(shape.begin(), shape.begin() + ndim);
+    }
+    /// Signals of patterns [..., rows, columns] into a real view [..., signal]: the scan axes, then those of the signal.
+    void measure(const Context &context, const ConstView &patterns, const Patterns &sampling, const View &out,
+                 const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_detector_measure(get(), context.get(), patterns.get(), sampling.get(),
+                                                           observer.function(), observer.user(), out.get())));
+    }
+    /// The same as a vector, row-major.
+    std::vector<double> measure(const Context &context, const ConstView &patterns, const Patterns &sampling,
+                                const ProgressFunction &progress = {}) const {
+        const aet_const_view &view = *patterns.get();
+        const std::int32_t scan_axes = std::max(view.ndim - 2, 0);
+        Shape shape(view.shape, view.shape + scan_axes);
+        if (view.ndim >= 2) {
+            const Shape signal = signal_shape(sampling, view.shape[scan_axes], view.shape[scan_axes + 1]);
+            shape.insert(shape.end(), signal.begin(), signal.end());
+        }
+        std::vector<double> values(detail::element_count(shape));
+        measure(context, patterns, sampling, View(values.data(), shape), progress);
+        return values;
+    }
+
+    aet_detector *get() const noexcept { return handle_.get(); }
+
+private:
+    Detector(const Options &options, const aet_const_view *sensitivity) {
+        aet_detector *created = nullptr;
+        detail::check(aet_detector_create(options.get(), sensitivity, &created));
+        handle_.reset(created);
+    }
+
+    detail::Handle<aet_detector, aet_detector_free> handle_;
+};
+
+/// Integrates centres of mass [rows, columns, 2] (x and y, 1/A) of a scan with steps between rows and columns (A) into
+/// the image [rows, columns], row-major and of mean 0, whose gradient fits them best (iCOM).
+inline std::vector<double> integrate_center_of_mass(const ConstView &field, double row_step, double column_step) {
+    const aet_const_view &view = *field.get();
+    const Shape shape(view.shape, view.shape + std::min(view.ndim, std::int32_t{2}));
+    std::vector<double> image(detail::element_count(shape));
+    const View out(image.data(), shape);
+    detail::check(aet_integrate_center_of_mass(field.get(), row_step, column_step, out.get()));
+    return image;
+}
 
 // ---- reconstruction --------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ const FIRST: &[&str] = &[
     "dataset_columns",
     "dataset_metadata",
     "probe",
+    "detector",
     "recon",
     "orbital",
     "lot",

@@ -5,7 +5,7 @@
 
 use super::view::{aet_dtype, InView, OutView};
 use crate::{Error, Result};
-use ndarray::{Array, ArrayBase, ArrayView, Data, Dim, Dimension, Ix, IxDyn, Zip};
+use ndarray::{Array, ArrayBase, ArrayView, Axis, Data, Dim, Dimension, Ix, IxDyn, Zip};
 use num_complex::{Complex, Complex32, Complex64};
 use std::any::TypeId;
 use std::fmt::Debug;
@@ -174,6 +174,29 @@ impl InView<'_> {
     }
 }
 
+impl InView<'_> {
+    /// Calls `work` with a function that copies one plane (the last two axes) of a real array into a place of that many
+    /// numbers. Planes are counted row by row over the other axes; the function may be called from any thread, so that
+    /// large arrays need no second copy.
+    pub(super) fn with_planes<R>(&self, work: impl FnOnce(&(dyn Fn(usize, &mut [f64]) + Sync)) -> R) -> Result<R> {
+        if self.dtype().is_complex() {
+            return Err(wrong_dtype(&self.name(), self.dtype(), "a real type"));
+        }
+        with_dtype!(self.dtype(), S => {
+            let all = self.elements::<S>();
+            Ok(work(&|number, place| {
+                let (mut plane, mut rest) = (all.view(), number);
+                for axis in (0..all.ndim().saturating_sub(2)).rev() {
+                    let count = plane.len_of(Axis(axis)).max(1);
+                    plane = plane.index_axis_move(Axis(axis), rest % count);
+                    rest /= count;
+                }
+                place.iter_mut().zip(&plane).for_each(|(to, from)| *to = from.widen().re);
+            }))
+        })
+    }
+}
+
 impl OutView<'_> {
     /// An error unless numbers of type `A` can go into this view: ask before long work.
     pub(super) fn expect_holds<A: Number>(&self) -> Result<()> {
@@ -292,6 +315,30 @@ mod tests {
         Dim<[Ix; N]>: Dimension,
     {
         with_host(|host| host.view(raw, "images")?.read([None; N]))
+    }
+
+    #[test]
+    fn planes_of_any_memory_order() {
+        let data: Vec<u16> = (0..24).collect();
+        let wanted = Array::from_shape_vec((2, 2, 3, 2), data.clone()).unwrap();
+        let plane = |raw: &aet_const_view, number| {
+            let mut place = [f64::NAN; 6];
+            with_host(|host| host.view(raw, "patterns")?.with_planes(|copy| copy(number, &mut place))).unwrap();
+            place
+        };
+        for number in 0..4 {
+            let of_c = plane(&view(data.as_ptr(), &[2, 2, 3, 2], &[12, 6, 2, 1]), number);
+            let expected = wanted.slice(ndarray::s![number / 2, number % 2, .., ..]).mapv(f64::from);
+            assert!(of_c.iter().eq(&expected));
+            // the same elements with the scan axes fastest in memory
+            let scan_last = wanted.view().permuted_axes([2, 3, 0, 1]).as_standard_layout().into_owned();
+            let of_f = plane(&view(scan_last.as_ptr(), &[2, 2, 3, 2], &[2, 1, 8, 4]), number);
+            assert_eq!(of_c, of_f);
+        }
+        let complex = [Complex64::new(1.0, 0.0)];
+        let error =
+            with_host(|host| host.view(&view(complex.as_ptr(), &[1, 1], &[1, 1]), "patterns")?.with_planes(|_| ()));
+        assert_eq!(error.unwrap_err().code(), 102);
     }
 
     #[test]

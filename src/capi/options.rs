@@ -6,6 +6,7 @@
 use super::guard::Host;
 use super::{atoms_compare, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
 use super::{instrument, recon_errors, recon_options};
+use super::{detector, recon_errors, recon_options};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -149,6 +150,8 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<dataset::aet_dataset_options>(),
     grown::<frames::aet_frames>(),
     grown::<probe::aet_probe_options>(),
+    grown::<detector::aet_detector_options>(),
+    grown::<detector::aet_pattern_options>(),
     grown::<lot::aet_lot_options>(),
     grown::<recon::aet_block>(),
     grown::<recon_options::aet_run_options>(),

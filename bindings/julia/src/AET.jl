@@ -28,6 +28,7 @@ export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
 export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
+export Detector, signal_size, measure, integrate_center_of_mass
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export Atoms, read_atoms, compare, Comparison
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, close_pairs
@@ -56,6 +57,7 @@ include("atoms.jl")
 include("specimen.jl")
 include("dataset.jl")
 include("probe.jl")
+include("detector.jl")
 include("orbital.jl")
 include("recon.jl")
 include("volume.jl")

@@ -89,6 +89,16 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_probe_wave(probe::HandlePtr, pixel_size::Float64, depth::Float64, x::Float64, y::Float64, out::Ptr{View})::Int32
 @declare aet_probe_intensity(probe::HandlePtr, pixel_size::Float64, depth::Float64, out::Ptr{View})::Int32
 
+# detector
+@declare aet_detector_options_init(options::Ptr{DetectorOptions}, struct_size::Csize_t)::Int32
+@declare aet_pattern_options_init(options::Ptr{PatternOptions}, struct_size::Csize_t)::Int32
+@declare aet_detector_create(options::Ptr{DetectorOptions}, sensitivity::Ptr{View}, detector::OutHandlePtr)::Int32
+@declare aet_detector_free(detector::HandlePtr)::Cvoid
+@declare aet_detector_get_kind(detector::HandlePtr)::Int32
+@declare aet_detector_shape(detector::HandlePtr, options::Ptr{PatternOptions}, rows::Int64, columns::Int64, ndim::Ptr{Int32}, shape::Ptr{Int64})::Int32
+@declare aet_detector_measure(detector::HandlePtr, context::HandlePtr, patterns::Ptr{View}, options::Ptr{PatternOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_integrate_center_of_mass(field::Ptr{View}, row_step::Float64, column_step::Float64, out::Ptr{View})::Int32
+
 # orbital
 @declare aet_orbital_create_gaussians(weights::Ptr{View}, widths::Ptr{View}, orbital::OutHandlePtr)::Int32
 @declare aet_orbital_create_slater(tolerance::Float64, orbital::OutHandlePtr)::Int32

@@ -275,12 +275,42 @@ mutable struct CErrorReport <: CStruct
     CErrorReport() = new(sizeof(CErrorReport), 0, 0, 0, 0)
 end
 
+mutable struct DetectorOptions <: CStruct
+    struct_size::Csize_t
+    inner_mrad::Float64
+    outer_mrad::Float64
+    step_mrad::Float64
+    rotation_deg::Float64
+    sensitivity_row_step_mrad::Float64
+    sensitivity_column_step_mrad::Float64
+    rows::Int64
+    columns::Int64
+    kind::Int32
+    radial_bins::Int32
+    azimuthal_bins::Int32
+    binning::Int32
+    unnormalized::Int32
+    reserved::Int32
+    DetectorOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct PatternOptions <: CStruct
+    struct_size::Csize_t
+    row_step_mrad::Float64
+    column_step_mrad::Float64
+    energy_ev::Float64
+    order::Int32
+    reserved::Int32
+    PatternOptions() = new(0, 0, 0, 0, 0, 0)
+end
+
 "C name and Julia type of every struct of the interface."
 const CSTRUCTS = (
     "aet_view" => View, "aet_const_view" => View,
     "aet_context_options" => ContextOptions, "aet_progress" => CProgress,
     "aet_dataset_options" => DatasetOptions, "aet_frames" => Frames,
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
+    "aet_detector_options" => DetectorOptions, "aet_pattern_options" => PatternOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
@@ -328,6 +358,9 @@ const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz =
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
 const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)
+const DETECTOR_KINDS = Enumeration("AET_DETECTOR_KIND", :annular => 0, :flexible_annular => 1, :segmented => 2,
+    :pixelated => 3, :center_of_mass => 4)
+const PATTERN_ORDERS = Enumeration("AET_PATTERN_ORDER", :centered => 0, :fft => 1)
 const RADIAL_TABLES = Enumeration("AET_RADIAL_TABLE", :projected => 0, :spatial => 1)
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
 const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2)
@@ -349,3 +382,4 @@ const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance =
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS)
+    BACKGROUNDS, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS)

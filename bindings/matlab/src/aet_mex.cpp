@@ -24,6 +24,8 @@ void require_layout() {
                   {"aet_compare_options", sizeof(aet_compare_options)},
                   {"aet_comparison", sizeof(aet_comparison)},
                   {"aet_probe_options", sizeof(aet_probe_options)},
+                  {"aet_detector_options", sizeof(aet_detector_options)},
+                  {"aet_pattern_options", sizeof(aet_pattern_options)},
                   {"aet_lot_options", sizeof(aet_lot_options)},
                   {"aet_block", sizeof(aet_block)},
                   {"aet_run_options", sizeof(aet_run_options)},
@@ -60,6 +62,7 @@ const CommandTable &commands() {
     add_atoms_commands(all);
     add_specimen_commands(all);
     add_probe_commands(all);
+    add_detector_commands(all);
     add_orbital_commands(all);
     add_volume_commands(all);
     add_instrument_commands(all);

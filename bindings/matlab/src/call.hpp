@@ -75,6 +75,7 @@ void add_dataset_commands(CommandTable &table);
 void add_atoms_commands(CommandTable &table);
 void add_specimen_commands(CommandTable &table);
 void add_probe_commands(CommandTable &table);
+void add_detector_commands(CommandTable &table);
 void add_orbital_commands(CommandTable &table);
 void add_volume_commands(CommandTable &table);
 void add_instrument_commands(CommandTable &table);

@@ -31,6 +31,7 @@ void free_any_handle(uint64_t key) noexcept {
   HandleTable<aet_dataset>::instance().remove(key);
   HandleTable<aet_atoms>::instance().remove(key);
   HandleTable<aet_probe>::instance().remove(key);
+  HandleTable<aet_detector>::instance().remove(key);
   HandleTable<aet_orbital>::instance().remove(key);
   HandleTable<aet_context>::instance().remove(key);
 }
@@ -43,6 +44,7 @@ void free_all_handles() noexcept {
   HandleTable<aet_dataset>::instance().clear();
   HandleTable<aet_atoms>::instance().clear();
   HandleTable<aet_probe>::instance().clear();
+  HandleTable<aet_detector>::instance().clear();
   HandleTable<aet_orbital>::instance().clear();
   HandleTable<aet_context>::instance().clear();
   exiting = false;  // the file may stay mapped and be used again

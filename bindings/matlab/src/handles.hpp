@@ -32,6 +32,11 @@ struct Kind<aet_probe> {
   static void release(aet_probe *object) { aet_probe_free(object); }
 };
 template <>
+struct Kind<aet_detector> {
+  static constexpr const char *noun = "detector";
+  static void release(aet_detector *object) { aet_detector_free(object); }
+};
+template <>
 struct Kind<aet_orbital> {
   static constexpr const char *noun = "orbital";
   static void release(aet_orbital *object) { aet_orbital_free(object); }

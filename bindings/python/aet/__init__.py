@@ -20,6 +20,7 @@ from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
 from .instrument import instrument_truth, record_patterns
+from .detector import Detector, integrate_center_of_mass
 from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
@@ -32,6 +33,7 @@ __all__ = [
     "Block",
     "Comparison",
     "Context",
+    "Detector",
     "ErrorEstimate",
     "Geometry",
     "LocalOrbital",
@@ -47,6 +49,7 @@ __all__ = [
     "find_atoms",
     "instrument_truth",
     "record_patterns",
+    "integrate_center_of_mass",
     "set_log",
     "version_info",
 ]

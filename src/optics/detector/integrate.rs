@@ -30,7 +30,7 @@ pub fn integrate_center_of_mass(field: ArrayView3<'_, f64>, steps: (f64, f64)) -
         let at = format!("component {component}, row {row}, column {column}");
         return Err(Error::NonFinite { what: "centres of mass".into(), value: *value, at });
     }
-    let scan = Plane::new(rows, columns, steps.0, steps.1)?;
+    let scan = scan_of(rows, columns, steps)?;
     let mut spectrum = Array2::zeros((rows, columns));
     for (component, values) in field.axis_iter(Axis(0)).enumerate() {
         let filter = factors(&scan, component);
@@ -46,7 +46,7 @@ pub fn integrate_center_of_mass(field: ArrayView3<'_, f64>, steps: (f64, f64)) -
 /// `Shape` and `Range` as there.
 pub fn integrate_center_of_mass_adjoint(by_image: ArrayView2<'_, f64>, steps: (f64, f64)) -> Result<Array3<f64>> {
     let (rows, columns) = by_image.dim();
-    let scan = Plane::new(rows, columns, steps.0, steps.1)?;
+    let scan = scan_of(rows, columns, steps)?;
     let spectrum = forward(by_image);
     let mut by_field = Array3::zeros((2, rows, columns));
     for (component, mut place) in by_field.axis_iter_mut(Axis(0)).enumerate() {
@@ -54,6 +54,16 @@ pub fn integrate_center_of_mass_adjoint(by_image: ArrayView2<'_, f64>, steps: (f
         place.assign(&inverse(&spectrum * &filter));
     }
     Ok(by_field)
+}
+
+/// The points of a scan as a plane.
+fn scan_of(rows: usize, columns: usize, steps: (f64, f64)) -> Result<Plane> {
+    for (name, step) in [("scan step between rows", steps.0), ("scan step between columns", steps.1)] {
+        if !(step.is_finite() && step > 0.0) {
+            return Err(Error::range(name, step, "a positive number (angstrom)"));
+        }
+    }
+    Plane::new(rows, columns, steps.0, steps.1)
 }
 
 /// q_x / (2 pi i |q|^2), or the same of q_y, for component 0 or 1.

@@ -22,6 +22,7 @@
 
 #include "aet.h"
 #include "check.h"
+#include "detectors.h"
 #include "orbitals.h"
 #include "problem.h"
 #include "specimens.h"
@@ -1340,6 +1341,7 @@ int main(int argc, char **argv)
     check_struct_size();
     check_lot_options(&f);
     check_orbitals(&f);
+    check_detectors(f.context);
     check_other_options(&f);
     check_shapes(&f);
     check_out_views(&f);

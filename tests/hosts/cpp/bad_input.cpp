@@ -48,7 +48,7 @@ template <class T>
 constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
                             !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 static_assert(moves_only<aet::Context> && moves_only<aet::TiltSeries> && moves_only<aet::Probe>);
-static_assert(moves_only<aet::Atoms> && moves_only<aet::LocalOrbital> && moves_only<aet::Snapshot>);
+static_assert(moves_only<aet::Detector> && moves_only<aet::Atoms> && moves_only<aet::LocalOrbital> && moves_only<aet::Snapshot>);
 static_assert(std::is_nothrow_destructible_v<aet::Reconstruction>);
 static_assert(!std::is_constructible_v<aet::ConstView, std::vector<double> &&>, "a view of a temporary");
 
@@ -338,6 +338,39 @@ void check_files(const std::string &data, const std::string &scratch) {
     check("comparison with the truth", slow.atoms().compare(truth).true_count == truth.size());
 }
 
+void check_detectors(const aet::Context &context) {
+    // Pattern s of 3 has its only electrons, s + 1, at row s + 3 and column s + 2 of 8 x 7; zero angle at (4, 3).
+    const aet::Shape shape{3, 8, 7};
+    std::vector<std::uint16_t> patterns(3 * 8 * 7);
+    for (std::size_t s = 0; s < 3; ++s) patterns[(s * 8 + s + 3) * 7 + s + 2] = static_cast<std::uint16_t>(s + 1);
+    const aet::ConstView view(patterns, shape);
+    const aet::Detector::Patterns sampling(2, 3);
+    const aet::Detector all{aet::Detector::Options()};
+    check("a sum per pattern", all.kind() == aet::DetectorKind::annular && all.signal_shape(sampling, 8, 7).empty() &&
+                                   all.measure(context, view, sampling) == std::vector<double>{1, 2, 3});
+    const std::vector<float> half(21 * 21, 0.5F);
+    const auto options = aet::Detector::Options().outer_mrad(6).sensitivity_steps_mrad(2, 3);
+    check("a map of efficiencies", aet::Detector(options, {half, {21, 21}}).measure(context, view, sampling) ==
+                                       std::vector<double>{0.5, 1, 1.5});
+    const aet::Detector camera(aet::Detector::Options(aet::DetectorKind::pixelated).shape(3, 4));
+    std::vector<double> pixels = camera.measure(context, view, sampling);
+    check("a camera crops", camera.signal_shape(sampling, 8, 7) == aet::Shape{3, 4} && pixels.size() == 36 &&
+                                pixels[1] == 1 && pixels[12 + 6] == 2 && pixels[24 + 11] == 3);
+    const aet::Detector com(aet::Detector::Options(aet::DetectorKind::center_of_mass));
+    const auto with_energy = aet::Detector::Patterns(2, 3).energy_ev(300e3);
+    const std::vector<double> field = com.measure(context, view, with_energy);
+    const double k = 1e-3 / aet::Probe(300e3, 25).wavelength();
+    check("centres of mass", field.size() == 6 && std::abs(field[0] + 3 * k) < 1e-12 && field[2] == 0 &&
+                                 std::abs(field[1] + 2 * k) < 1e-12 && std::abs(field[5] - 2 * k) < 1e-12);
+    check("integrated", aet::integrate_center_of_mass({field, {1, 3, 2}}, 1, 1).size() == 3);
+    expect("no energy", AET_ERROR_NOT_READY, "energy", [&] { (void)com.measure(context, view, sampling); });
+    expect("one axis", AET_ERROR_SHAPE, "patterns", [&] { (void)all.measure(context, patterns, sampling); });
+    expect("rings without an end", AET_ERROR_RANGE, "outer angle",
+           [] { aet::Detector(aet::Detector::Options(aet::DetectorKind::flexible_annular)); });
+    expect("cancelled", AET_CANCELLED, "",
+           [&] { (void)all.measure(context, view, sampling, [](const aet::Progress &) { return false; }); });
+}
+
 void check_volumes(const aet::Context &context, const Host &host, const std::string &scratch) {
     std::vector<float> values(60);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
@@ -446,6 +479,7 @@ int main(int argc, char **argv) {
         const Host host;
         check_errors(context, host);
         check_orbitals(context, host);
+        check_detectors(context);
         check_owners(context, host);
         check_callbacks(context, host);
         check_second_order(context, host);

@@ -17,6 +17,7 @@ import aet
 from aet._library import lib
 from aet._structs import STRUCTURES
 from checks import check, check_fault, check_raises, finish, raised, run
+from detectors import detectors_refuse
 from problem import (
     ATOMS,
     COLUMNS,
@@ -502,6 +503,7 @@ run(
     raw_pointers,
     wrong_kinds,
     orbitals,
+    detectors_refuse,
     shapes_and_types,
     values,
     refused_changes_change_nothing,

@@ -18,6 +18,7 @@ import numpy as np
 import aet
 from aet._arrays import input_view
 from checks import check, finish, run
+from detectors import detectors_measure_patterns
 from problem import (
     ATOMS,
     COLUMNS,
@@ -629,6 +630,7 @@ run(
     specimens_are_made_from_atoms,
     a_probe_is_sampled,
     orbitals_have_shapes,
+    detectors_measure_patterns,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,
     errors_are_estimated,
