@@ -5,8 +5,7 @@
 
 use super::guard::Host;
 use super::{atoms_compare, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
-use super::{instrument, recon_errors, recon_options};
-use super::{detector, recon_errors, recon_options};
+use super::{detector, instrument, recon_errors, recon_options};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;

@@ -127,7 +127,7 @@ impl<T: Real> Simulation<T> {
         let propagation = MultisliceOptions {
             band_limit: options.band_limit,
             mistilt_mrad: options.mistilt_mrad,
-            window: options.window.pixels(plane, edges[edges.len() - 1], wavelength, options)?,
+            window: options.window.pixels(plane)?,
         };
         let engine = Multislice::new(context.simd(), plane, wavelength, &thicknesses, &propagation)?;
         let transmission = Transmission::new(context.simd(), plane, sigma, options.absorption, options.band_limit)?;
