@@ -2314,7 +2314,7 @@ typedef struct aet_instrument_options {
   double stretch_x;
   /** The same along y'. */
   double stretch_y;
-  /** Quantum efficiency at zero frequency, 0 to 1; 0: 1. */
+  /** Quantum efficiency at zero frequency, 1e-6 to 1; 0: 1. */
   double dqe;
   /**
    * Counting: after each count a pixel is blind for this part of the exposure, 0 to 1, not prolonged by what arrives

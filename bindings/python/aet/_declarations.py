@@ -411,7 +411,7 @@ STRUCTS = {
         ("shear", "double", "Places move along x' by this times y'."),
         ("stretch_x", "double", "Relative excess of the scan's length along x'."),
         ("stretch_y", "double", "The same along y'."),
-        ("dqe", "double", "Quantum efficiency at zero frequency, 0 to 1; 0: 1."),
+        ("dqe", "double", "Quantum efficiency at zero frequency, 1e-6 to 1; 0: 1."),
         ("dead_time", "double", "Counting: after each count a pixel is blind for this part of the exposure, 0 to 1, not prolonged by what arrives meanwhile. A mean of n electrons gives n / (1 + n dead_time)."),
         ("mtf", "const aet_const_view *", "`[n]`, n >= 2: transfer of the signal at equally spaced frequencies from 0 to the Nyquist frequency, linear between, 1 at 0. NULL: 1, or as the next three say."),
         ("noise_mtf", "const aet_const_view *", "`[n]`: transfer of the noise. NULL: as noise_blurred says."),
