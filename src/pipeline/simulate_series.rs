@@ -19,7 +19,7 @@ use crate::simulate::coherence::source_blur;
 use crate::simulate::instrument::{record_images, record_series, Exposure};
 use crate::simulate::tilt_series::{MultisliceSeries, SeriesSignal, TiltPlan};
 use crate::specimen::Atoms;
-use ndarray::{Array3, Array4};
+use ndarray::Array3;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
