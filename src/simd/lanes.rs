@@ -7,6 +7,8 @@ use std::ops::{AddAssign, MulAssign, SubAssign};
 pub trait Real: FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssign + std::iter::Sum {
     /// Half width of an orbital's window in units of sqrt(B) beyond which exp(-r^2 / B) is negligible in this type.
     const CUTOFF: f64;
+    /// Distance from 1 to the next larger value.
+    const EPSILON: f64;
     /// Name in records.
     const NAME: &'static str;
     /// Nearest value of this type.
@@ -21,6 +23,7 @@ pub trait Real: FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssig
 
 impl Real for f32 {
     const CUTOFF: f64 = 3.4;
+    const EPSILON: f64 = f32::EPSILON as f64;
     const NAME: &'static str = "single";
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -56,6 +59,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const CUTOFF: f64 = 6.2;
+    const EPSILON: f64 = f64::EPSILON;
     const NAME: &'static str = "double";
     #[inline(always)]
     fn of(value: f64) -> Self {
