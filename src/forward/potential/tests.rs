@@ -77,7 +77,7 @@ fn placements_agree_with_the_plain_sum_for_all_parities() {
         let wanted = plain_sum(&plane, &scatterers(), EDGES[1], EDGES[2]);
         let exact = slice(&plan::<f64>(plane, Placement::Exact, Projection::Infinite), &scatterers(), 1);
         assert!(distance(&exact, &wanted) < 1e-13, "{rows} x {columns}: {}", distance(&exact, &wanted));
-        for error in [1e-4, 1e-6, 1e-9, 1e-12] {
+        for error in [1e-4, 1e-6, 1e-9, 1e-11] {
             let gridding = plan::<f64>(plane, Placement::Gridding { error }, Projection::Infinite);
             let got = slice(&gridding, &scatterers(), 1);
             assert!(distance(&got, &wanted) < error, "{rows} x {columns} {error}: {}", distance(&got, &wanted));
@@ -119,7 +119,7 @@ fn shares_of_finite_slices_are_right() {
         [(Parametrization::Lobato, 79), (Parametrization::Lobato, 2), (Parametrization::Kirkland, 55)]
     {
         let factor = ScatteringFactor::new(parametrization, z).unwrap();
-        for error in [1e-3, 1e-6, 1e-8] {
+        for error in [1e-3, 1e-5, 1e-7] {
             let channels = channel::finite::<f64>(&plane, std::slice::from_ref(&factor), error);
             for (position, b) in [(2.0, 0.0), (4.0, 0.4), (4.8, 0.0), (2.95, 0.9), (6.5, 0.2)] {
                 let atoms = Scatterers {
