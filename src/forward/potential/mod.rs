@@ -37,7 +37,7 @@ mod channel;
 mod exact;
 mod gridding;
 
-pub use atoms::{close_pairs, AtomGradient, PlacedAtoms, Scatterers};
+pub use atoms::{AtomGradient, PlacedAtoms, Scatterers};
 
 use channel::{Channel, Entry};
 use exact::Exact;

@@ -358,30 +358,3 @@ fn atoms_on_an_edge_belong_to_the_slice_above() {
         }
     }
 }
-
-#[test]
-fn close_pairs_are_found_across_periodic_faces() {
-    let positions =
-        [[0.05, 3.0, 1.0], [5.0, 5.0, 5.0], [8.9, 3.1, 1.1], [5.0, 5.2, 5.1], [5.0, 5.0, 5.29], [9.05, -4.0, 1.0]];
-    let found = close_pairs(&positions, LENGTHS, 0.3);
-    let pairs: Vec<(usize, usize)> = found.iter().map(|(i, j, _)| (*i, *j)).collect();
-    assert_eq!(pairs, [(0, 2), (0, 5), (1, 3), (1, 4), (2, 5), (3, 4)]);
-    assert!((found[2].2 - 0.05f64.sqrt()).abs() < 1e-12 && found[1].2 < 1e-12);
-    // a cell narrower than two distances, and all pairs by brute force
-    let positions: Vec<Vec3> =
-        (0..120).map(|i| std::array::from_fn(|a| [0.5, 3.0, 2.0][a] * noise(3 * i + a))).collect();
-    let found = close_pairs(&positions, [0.5, 3.0, 2.0], 0.3);
-    let near = |(i, j): &(usize, usize)| {
-        let d: Vec3 = std::array::from_fn(|a| {
-            let d = positions[*i][a] - positions[*j][a];
-            if a < 2 {
-                d - (d / [0.5, 3.0][a]).round() * [0.5, 3.0][a]
-            } else {
-                d
-            }
-        });
-        d.iter().map(|v| v * v).sum::<f64>().sqrt() < 0.3
-    };
-    let wanted = (0..120).flat_map(|i| (i + 1..120).map(move |j| (i, j))).filter(near).count();
-    assert!(found.len() == wanted && wanted > 50, "{} {wanted}", found.len());
-}
