@@ -17,6 +17,7 @@ const FIRST: &[&str] = &[
     "atoms",
     "atoms_compare",
     "frames",
+    "atoms_generate",
     "dataset",
     "dataset_folder",
     "dataset_columns",

@@ -13,6 +13,7 @@
 mod arguments;
 mod atoms;
 mod atoms_compare;
+mod atoms_generate;
 mod context;
 mod dataset;
 mod dataset_columns;
@@ -50,6 +51,7 @@ mod volume;
 
 pub use atoms::*;
 pub use atoms_compare::*;
+pub use atoms_generate::*;
 pub use context::*;
 pub use dataset::*;
 pub use dataset_columns::*;

@@ -29,7 +29,7 @@ export Context, default_context, thread_count, instruction_set, request_cancel, 
 export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
-export Atoms, read_atoms, compare, Comparison
+export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
 export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
@@ -51,6 +51,7 @@ include("options.jl")
 include("callbacks.jl")
 include("context.jl")
 include("atoms.jl")
+include("generate.jl")
 include("dataset.jl")
 include("probe.jl")
 include("orbital.jl")

@@ -57,6 +57,7 @@ const CommandTable &commands() {
     add_library_commands(all);
     add_dataset_commands(all);
     add_atoms_commands(all);
+    add_generate_commands(all);
     add_probe_commands(all);
     add_orbital_commands(all);
     add_volume_commands(all);

@@ -73,6 +73,7 @@ using CommandTable = std::unordered_map<std::string_view, Command>;
 void add_library_commands(CommandTable &table);
 void add_dataset_commands(CommandTable &table);
 void add_atoms_commands(CommandTable &table);
+void add_generate_commands(CommandTable &table);
 void add_probe_commands(CommandTable &table);
 void add_orbital_commands(CommandTable &table);
 void add_volume_commands(CommandTable &table);

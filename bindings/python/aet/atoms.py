@@ -1,10 +1,12 @@
 """Lists of atoms and their comparison."""
 
 import collections
+import ctypes
 
 import numpy as np
 
 from ._arrays import numeric
+from ._callbacks import LongCall
 from ._handles import Handle
 from ._library import lib
 from ._options import Options, result_members, result_values, takes_options
@@ -60,6 +62,29 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
     def read(cls, path):
         """Atoms of an extended xyz file. AET_ERROR_FILE, or AET_ERROR_FORMAT with the line that is malformed."""
         return cls._of(lib.aet_atoms_read(path))
+
+    @classmethod
+    @takes_options(lib.aet_structure_options_init)
+    def generate(cls, structure=None, *, preset=None, progress=None, **options):
+        """Generated atoms: amorphous particles and films, crystals cut to a shape, twinned and core-shell particles.
+
+            gold = aet.Atoms.generate("face_centred_cubic", species=79, lattice_a=4.078, width=30)
+            small = aet.Atoms.generate(preset="m1", count=2000)
+
+        `preset` takes the particle of a paper, which the other options change: "m0" to "m8", "cuau", "bao". Lengths are
+        in A. `progress` is a function as for `LocalOrbital.run`.
+
+        AET_ERROR_NOT_READY where something is missing that the structure needs, AET_ERROR_INCONSISTENT for a packing
+        that is too dense, AET_ERROR_RANGE, AET_CANCELLED.
+        """
+        settings = Options(lib.aet_structure_options_init, {})
+        if preset is not None:
+            size = ctypes.sizeof(settings.structure)
+            lib.aet_structure_options_preset(settings.structure, size, preset)
+        for member, value in dict(options, structure=structure).items():
+            settings.set(member, value)
+        with LongCall(progress) as call:
+            return cls._of(lib.aet_atoms_generate(settings, call.report, None))
 
     def write(self, path):
         """Writes extended xyz; the file appears when it is complete."""

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use super::cells::Cells;
+use super::lattices::MOST_ATOMS;
 use super::region::Region;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
@@ -88,8 +89,8 @@ fn check(packing: &Packing) -> Result<()> {
     if *count == 0 {
         return Err(Error::Empty { what: "packing".into(), why: "at least one atom is needed".into() });
     }
-    if u32::try_from(*count).is_err() {
-        return Err(Error::range("atoms of a packing", count, format!("at most {}", u32::MAX)));
+    if *count as f64 > MOST_ATOMS {
+        return Err(Error::range("atoms of a packing", count, format!("at most {MOST_ATOMS:.0e}")));
     }
     if !(minimum.is_finite() && *minimum > 0.0) {
         return Err(Error::range("minimum distance", minimum, "a positive number (angstrom)"));

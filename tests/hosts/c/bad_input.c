@@ -22,6 +22,7 @@
 
 #include "aet.h"
 #include "check.h"
+#include "generated.h"
 #include "orbitals.h"
 #include "problem.h"
 #include "volumes.h"
@@ -1338,6 +1339,7 @@ int main(int argc, char **argv)
     check_struct_size();
     check_lot_options(&f);
     check_orbitals(&f);
+    check_generated();
     check_other_options(&f);
     check_shapes(&f);
     check_out_views(&f);

@@ -355,6 +355,18 @@ def second_order_and_terms():
     check("the reconstruction works after all that", runs(recon))
 
 
+def generated_atoms():
+    make = aet.Atoms.generate
+    check_fault(lambda: make("quartz"), "unknown structure", "unknown_option", "quartz", "diamond")
+    check_fault(lambda: make(preset="m9"), "unknown preset", "unknown_option", "m9", "cuau")
+    check_fault(lambda: make("diamond", lattice_a=5.43), "no size", "not_ready", "width")
+    check_fault(lambda: make("diamond", lattice=5.43), "unknown option", "unknown_option", "lattice_a")
+    check_fault(lambda: make("spinel", species=[1, 2, 3, 4]), "four elements", "shape", "species")
+    check_fault(lambda: make("diamond", species=[1.5]), "half an element", "range", "species")
+    check_fault(lambda: make("diamond", center="here"), "text as a place", "dtype", "center")
+    check_fault(lambda: make(preset="m1", progress=lambda p: False), "stopped", "cancelled")
+
+
 def volumes():
     series = aet.TiltSeries.read(DATA)
     check_fault(lambda: aet.Volume(np.zeros((2, 2)), 1.0), "two axes", "shape", "values")
@@ -469,6 +481,7 @@ run(
     refused_changes_change_nothing,
     options,
     second_order_and_terms,
+    generated_atoms,
     volumes,
     bad_folders,
     bad_states,
