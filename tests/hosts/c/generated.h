@@ -2,6 +2,7 @@
 #ifndef GENERATED_H
 #define GENERATED_H
 
+#include <math.h>
 #include <string.h>
 
 #include "check.h"
