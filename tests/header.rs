@@ -19,6 +19,7 @@ const FIRST: &[&str] = &[
     "atoms_change",
     "atoms_compare",
     "frames",
+    "atoms_generate",
     "dataset",
     "dataset_folder",
     "dataset_columns",

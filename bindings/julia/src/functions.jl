@@ -78,6 +78,11 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
 
+# generated atoms
+@declare aet_structure_options_init(options::Ptr{StructureOptions}, struct_size::Csize_t)::Int32
+@declare aet_structure_options_preset(options::Ptr{StructureOptions}, struct_size::Csize_t, name::Cstring)::Int32
+@declare aet_atoms_generate(options::Ptr{StructureOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+
 # probe
 @declare aet_probe_options_init(options::Ptr{ProbeOptions}, struct_size::Csize_t)::Int32
 @declare aet_probe_create(options::Ptr{ProbeOptions}, probe::OutHandlePtr)::Int32
