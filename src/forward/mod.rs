@@ -3,6 +3,7 @@
 pub mod local_orbital;
 mod loss;
 pub mod multislice;
+pub mod prism;
 pub mod projection;
 
 pub use local_orbital::LocalOrbital;
