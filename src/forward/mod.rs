@@ -4,6 +4,7 @@ pub mod local_orbital;
 mod loss;
 pub mod multislice;
 pub mod potential;
+pub mod prism;
 pub mod projection;
 
 pub use local_orbital::LocalOrbital;
