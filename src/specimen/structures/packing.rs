@@ -114,7 +114,7 @@ fn check(packing: &Packing) -> Result<()> {
     if filling > MAX_FILLING {
         let most = (MAX_FILLING * volume / sphere) as usize;
         let why = format!(
-            "{count} atoms at least {minimum} angstrom apart would fill {filling:.3} of {region:?} (angstrom), at most \
+            "{count} atoms at least {minimum} angstrom apart would fill {filling:.3} of {region}, at most \
              {MAX_FILLING} is possible: {most} atoms, or {:.1} per nm^3",
             1000.0 * MAX_FILLING / sphere
         );

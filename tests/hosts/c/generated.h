@@ -45,9 +45,9 @@ static void check_structures(void)
     aet_structure_options options = gold_options();
     options.shape = AET_PARTICLE_SHAPE_TRUNCATED_OCTAHEDRON;
     options.width = 20;
-    check("gold in a truncated octahedron", generated_count(&options) == 561);
+    check("gold in a truncated octahedron", generated_count(&options) == 201);
     options.vacancies = 0.1;
-    check("a tenth of it missing", generated_count(&options) == 505);
+    check("a tenth of it missing", generated_count(&options) == 181);
     options = gold_options();
     options.structure = AET_STRUCTURE_ICOSAHEDRON;
     options.shells[0] = 4;
@@ -115,7 +115,7 @@ static void check_bad_structures(void)
     options.minimum_distance = 2.3;
     options.width = 30;
     options.count = 9000;
-    expect_no_atoms("too dense", &options, AET_ERROR_INCONSISTENT, "at most 0.55 is possible: 2919 atoms");
+    expect_no_atoms("too dense", &options, AET_ERROR_INCONSISTENT, "at most 0.55 is possible: 1523 atoms");
     options.density = 2;
     expect_no_atoms("three sizes", &options, AET_ERROR_INCONSISTENT, "set one to 0");
     options = gold_options();

@@ -162,7 +162,7 @@ void check_orbitals(const aet::Context &context, const Host &host) {
 void check_generated() {
     const auto gold = [] { return aet::StructureOptions(aet::Structure::face_centred_cubic).species(79).lattice_a(4.078); };
     const aet::Atoms particle = aet::Atoms::generate(gold().shape(aet::ParticleShape::truncated_octahedron).width(20));
-    check("gold in a truncated octahedron", particle.size() == 561 && particle.column("species").at(560) == 79);
+    check("gold in a truncated octahedron", particle.size() == 201 && particle.column("species").at(200) == 79);
     const auto small = aet::StructureOptions::preset("m1").count(200);
     check("a seed", aet::Atoms::generate(small).positions() == aet::Atoms::generate(small).positions());
     const auto rotated = gold().width(12).rotation(10, 20, 30).center(1, 2, 3).displacement(0.1).vacancies(0.2).seed(4);

@@ -3,7 +3,7 @@
 function check_generated()
     gold(; keywords...) = generate_atoms(:face_centred_cubic; species = 79, lattice_a = 4.078, keywords...)
     particle = gold(shape = :truncated_octahedron, width = 20)
-    check("gold in a truncated octahedron", length(particle) == 561 && all(particle.species .== 79))
+    check("gold in a truncated octahedron", length(particle) == 201 && all(particle.species .== 79))
     small(seed) = generate_atoms(preset = "m1", count = 300, seed = seed).positions
     silicon = small(3)
     check("a seed", silicon == small(3) != small(4))

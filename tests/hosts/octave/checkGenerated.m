@@ -4,7 +4,7 @@ function checkGenerated()
 section('generated atoms');
 gold = @(varargin) aet.Atoms.generate('faceCentredCubic', 'Species', 79, 'LatticeA', 4.078, varargin{:});
 particle = gold('Shape', 'truncatedOctahedron', 'Width', 20);
-check('gold in a truncated octahedron', particle.count == 561 && all(particle.species == 79));
+check('gold in a truncated octahedron', particle.count == 201 && all(particle.species == 79));
 small = @(seed) aet.Atoms.generate('', 'Preset', 'm1', 'Count', 300, 'Seed', seed);
 silicon = small(3).positions;
 check('a small particle of the papers', isequal(size(silicon), [300 3]));
@@ -26,7 +26,7 @@ expect('four elements', 'aet:shape', 'Species', @() aet.Atoms.generate('spinel',
 expect('half an element', 'aet:range', 'Species', @() gold('Width', 9, 'Species', 1.5));
 expect('too dense', 'aet:inconsistent', 'at most', @() aet.Atoms.generate('amorphous', 'Species', 14, ...
     'Count', 9000, 'Width', 30, 'MinimumDistance', 2.3));
-expect('stopped', 'aet:cancelled', 'generat', @() aet.Atoms.generate('', 'Preset', 'm1', 'Progress', @(p) false));
+expect('stopped', 'aet:cancelled', 'cancelled', @() aet.Atoms.generate('', 'Preset', 'm1', 'Progress', @(p) false));
 expect('error of the progress function', 'test:mine', 'mine', ...
     @() aet.Atoms.generate('', 'Preset', 'm1', 'Progress', @(p) error('test:mine', 'mine')));
 end
