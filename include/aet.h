@@ -278,6 +278,8 @@ enum {
   AET_PHASE_OPTIMIZING = 3,
   /** Results are written. */
   AET_PHASE_SAVING = 4,
+  /** Waves travel through a specimen. */
+  AET_PHASE_SIMULATING = 5,
 };
 typedef int32_t aet_phase;
 
@@ -2604,6 +2606,323 @@ aet_status aet_instrument_copy_truth(const aet_instrument_options *options,
                                      int64_t image,
                                      const char *name,
                                      const aet_view *out);
+
+/* ---- Options of simulations ---- */
+
+/** Table of electron scattering factors. */
+enum {
+  /** Lobato and Van Dyck 2014. */
+  AET_PARAMETRIZATION_LOBATO = 0,
+  /** Kirkland 2010. */
+  AET_PARAMETRIZATION_KIRKLAND = 1,
+};
+typedef int32_t aet_parametrization;
+
+/** How atoms are brought onto the pixels of a potential. */
+enum {
+  /** Each by its own phase factors: the reference. Time grows as atoms times pixels. */
+  AET_PLACEMENT_EXACT = 0,
+  /** Spread as narrow Gaussians on a finer grid, with a chosen error: time grows as atoms plus pixels. */
+  AET_PLACEMENT_GRIDDING = 1,
+};
+typedef int32_t aet_placement;
+
+/** What of an atom a slice gets. */
+enum {
+  /** All of it, in the slice that holds the nucleus. */
+  AET_PROJECTION_INFINITE = 0,
+  /** What lies between the faces of the slice. */
+  AET_PROJECTION_FINITE = 1,
+};
+typedef int32_t aet_projection;
+
+/** Which spatial frequencies of waves are kept. The edge is soft. */
+enum {
+  /** Those within a circle of 2/3 of the Nyquist frequency of the larger pixel. */
+  AET_BAND_LIMIT_CIRCULAR = 0,
+  /** Those up to 2/3 of the Nyquist frequency along each axis: faster. */
+  AET_BAND_LIMIT_SQUARE = 1,
+  /** All; wide angles then hold what was aliased. */
+  AET_BAND_LIMIT_NONE = 2,
+};
+typedef int32_t aet_band_limit;
+
+/**
+ * Options of a simulation. Fill with aet_simulation_options_init and set `energy_ev`; 0 means automatic where it is said.
+ */
+typedef struct aet_simulation_options {
+  /** sizeof(aet_simulation_options). */
+  size_t struct_size;
+  /** Energy of the electrons, eV; required. */
+  double energy_ev;
+  /** Largest size of a pixel, angstrom; 0: 0.1, or `rows` and `columns`. The cell gets as many as transform fast. */
+  double pixel_size;
+  /** Thickness of slices, angstrom; 0: 2. The cell is cut in as few equal slices that are not thicker. */
+  double slice_thickness;
+  /** Imaginary part of the potential in units of the real one, 0 to 1. */
+  double absorption;
+  /** Mistilt of the specimen along x, mrad: deeper layers lie towards +x where it is negative. */
+  double mistilt_x_mrad;
+  /** Mistilt of the specimen along y, mrad. */
+  double mistilt_y_mrad;
+  /** Largest relative error of any spatial frequency with AET_PLACEMENT_GRIDDING, 1e-12 to 1e-2; 0: 1e-6. */
+  double placement_error;
+  /** Largest error of the share of a slice with AET_PROJECTION_FINITE, 1e-9 to 1e-2; 0: 1e-6. */
+  double projection_error;
+  /**
+   * Faces of the slices `[slices+1]` along the beam, from 0 to the height of the cell, angstrom; NULL: equal slices.
+   */
+  const aet_const_view *slice_edges;
+  /** Pixels along y; 0: from the pixel size. Give both numbers or none. */
+  int64_t rows;
+  /** Pixels along x. */
+  int64_t columns;
+  /**
+   * Pixels along y of the window around the probe through which a wave travels; 0: the whole cell. Give both or none.
+   */
+  int64_t window_rows;
+  /** Pixels along x of the window. */
+  int64_t window_columns;
+  /** An aet_parametrization. */
+  int32_t parametrization;
+  /** An aet_placement. */
+  int32_t placement;
+  /** An aet_projection. */
+  int32_t projection;
+  /** An aet_band_limit. */
+  int32_t band_limit;
+  /** An aet_precision of potentials and waves. */
+  int32_t precision;
+  /** Zero. */
+  int32_t reserved;
+} aet_simulation_options;
+
+/**
+ * Sets `struct_size` and all defaults, to which the energy must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any
+ * thread.
+ */
+aet_status aet_simulation_options_init(aet_simulation_options *options, size_t struct_size);
+
+/* ---- Simulations ---- */
+
+/** One configuration of atoms, or a potential, ready to be seen by electrons of one energy. Immutable. */
+typedef struct aet_simulation aet_simulation;
+
+/**
+ * Computes the potential of `atoms` and its transmission functions, T = A exp((i - absorption) sigma V) of each slice.
+ * The atoms need a cell and known species; their Debye-Waller factors and occupancies count. `options` must not be NULL;
+ * `progress` may be. The potential of a slice is the projection of its atoms, V A, from tables of scattering factors; see
+ * aet_simulation_options. aet_atoms_close_pairs finds atoms that are given twice.
+ *
+ * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
+ * beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
+ * than the cell; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
+ * cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_create(const aet_context *context,
+                                 const aet_atoms *atoms,
+                                 const aet_simulation_options *options,
+                                 aet_progress_fn progress,
+                                 void *user,
+                                 aet_simulation **simulation);
+
+/**
+ * A simulation of a potential of the host's own: `potential` `[slices,rows,columns]` of any real type, projected slice
+ * by slice, V A, over a cell of `cell_x` x `cell_y` angstrom. The slices are `slice_thickness` thick (0: 2 angstrom) or
+ * lie between the `slice_edges` of the options; those about the sampling, the atoms and their placement must be 0.
+ * Gradients with respect to atoms are AET_ERROR_UNSUPPORTED then.
+ *
+ * AET_ERROR_NON_FINITE with the place of a bad value, AET_ERROR_SHAPE, AET_ERROR_EMPTY without slices,
+ * AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION for the options. Any thread.
+ */
+aet_status aet_simulation_create_from_potential(const aet_context *context,
+                                                const aet_const_view *potential,
+                                                double cell_x,
+                                                double cell_y,
+                                                const aet_simulation_options *options,
+                                                aet_simulation **simulation);
+
+/** Frees a simulation. NULL is left alone. Any thread. */
+void aet_simulation_free(aet_simulation *simulation);
+
+/** Number of slices; 0 for NULL. Any thread. */
+int64_t aet_simulation_slice_count(const aet_simulation *simulation);
+
+/** Number of atoms; 0 where the simulation was made of a potential, and for NULL. Any thread. */
+int64_t aet_simulation_atom_count(const aet_simulation *simulation);
+
+/** Wavelength of the electrons, angstrom; NaN for NULL. Any thread. */
+double aet_simulation_wavelength(const aet_simulation *simulation);
+
+/** Pixels of the cell along y and x. AET_ERROR_NULL. Any thread. */
+aet_status aet_simulation_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
+
+/**
+ * Pixels along y and x of the window through which waves travel, and so of diffraction patterns: those of the cell where
+ * no window was chosen. AET_ERROR_NULL. Any thread.
+ */
+aet_status aet_simulation_window_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
+
+/**
+ * Size of a pixel along y and x, angstrom. Diffraction patterns have steps of wavelength / (pixel size x pixels of the
+ * window) rad. AET_ERROR_NULL. Any thread.
+ */
+aet_status aet_simulation_pixel_size(const aet_simulation *simulation, double *y, double *x);
+
+/**
+ * The potential of slice `slice` into `out` `[rows,columns]`, f32 or f64, V A. AET_ERROR_RANGE for a slice that there is
+ * not, AET_ERROR_SHAPE, AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_simulation_potential(const aet_simulation *simulation, int64_t slice, const aet_view *out);
+
+/**
+ * The wave behind the first `slices` slices (0: all) of an `incident` one `[rows,columns]`, real or complex; NULL: the
+ * plane wave 1. `out` `[rows,columns]` is complex. psi <- IFFT[P FFT[T psi]] for each slice, with the propagator
+ * P = A exp(-i pi wavelength dz k^2) over its thickness. AET_ERROR_UNSUPPORTED where waves travel through windows,
+ * AET_ERROR_NON_FINITE for the incident wave, AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_simulation_exit_wave(const aet_simulation *simulation,
+                                    const aet_const_view *incident,
+                                    int64_t slices,
+                                    const aet_view *out);
+
+/**
+ * Bytes that the simulation and a scan with all threads of its context need, results not included, into `bytes`; with
+ * pull-backs, too, into `with_gradients`. Either may be NULL. Any thread.
+ */
+aet_status aet_simulation_memory_estimate(const aet_simulation *simulation,
+                                          uint64_t *bytes,
+                                          uint64_t *with_gradients);
+
+/**
+ * As aet_simulation_memory_estimate before the simulation is created: what aet_simulation_create with these arguments and
+ * a scan will need. AET_ERROR_NOT_READY for atoms without a cell, AET_ERROR_RANGE, AET_ERROR_SHAPE,
+ * AET_ERROR_UNKNOWN_OPTION. Any thread.
+ */
+aet_status aet_simulation_estimate_memory(const aet_context *context,
+                                          const aet_atoms *atoms,
+                                          const aet_simulation_options *options,
+                                          uint64_t *bytes,
+                                          uint64_t *with_gradients);
+
+/* ---- Scans ---- */
+
+/**
+ * The wave of `probe` at (`x`, `y`) angstrom of the cell behind the first `slices` slices (0: all) into `out`
+ * `[rows,columns]` of the window, complex. Its first pixel is pixel (`first_row`, `first_column`) of the cell, which is
+ * periodic; they may be negative. Either place may be NULL. A wave in the empty cell has sum |psi|^2 = 1.
+ *
+ * AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
+ * largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
+ * AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_simulation_probe_exit_wave(const aet_simulation *simulation,
+                                          const aet_probe *probe,
+                                          double x,
+                                          double y,
+                                          int64_t slices,
+                                          const aet_view *out,
+                                          int64_t *first_row,
+                                          int64_t *first_column);
+
+/**
+ * Number of values that the `n` `detectors` give per position, one after the other, into `count`. Errors are those of
+ * aet_simulation_scan for the detectors. Any thread.
+ */
+aet_status aet_simulation_signal_count(const aet_simulation *simulation,
+                                       const aet_detector *const *detectors,
+                                       int64_t n,
+                                       int64_t *count);
+
+/**
+ * Shape of the signal of one detector on the patterns of the simulation: its number of axes, 0 to 2, into `ndim` and their
+ * extents into `shape` [2], of which unused ones are 1. Errors are those of aet_simulation_scan for the detector. Any
+ * thread.
+ */
+aet_status aet_simulation_signal_shape(const aet_simulation *simulation,
+                                       const aet_detector *detector,
+                                       int32_t *ndim,
+                                       int64_t *shape);
+
+/**
+ * Scans `probe` over `positions` `[n,2]`, (x, y) in the cell, angstrom, in any order and as far out as one likes: the cell
+ * is periodic. `out` `[n,count]`, f32 or f64, gets the signals of the `n_detectors` `detectors`, one after the other as
+ * they are given (see aet_simulation_signal_count). A pattern |FFT psi|^2 of the empty cell sums to 1, so that signals
+ * are fractions of the beam; centres of mass are in 1/angstrom. `progress` may be NULL.
+ *
+ * AET_ERROR_RANGE for an angle of a detector or a probe beyond the band limit, with the largest one and the pixel that
+ * would be needed; AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_EMPTY without positions or
+ * detectors and for a detector that covers no pixel; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE, AET_ERROR_DTYPE; AET_CANCELLED,
+ * then `out` is untouched. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_scan(const aet_simulation *simulation,
+                               const aet_probe *probe,
+                               const aet_const_view *positions,
+                               const aet_detector *const *detectors,
+                               int64_t n_detectors,
+                               aet_progress_fn progress,
+                               void *user,
+                               const aet_view *out);
+
+/**
+ * The diffraction patterns of `probe` at `positions` `[n,2]`, (x, y) in the cell, angstrom, into `out` `[n,rows,columns]` of
+ * the window, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the zero angle at
+ * n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
+ * aet_simulation_scan; after AET_CANCELLED some patterns are written, the others are as they were. Any thread; `progress`
+ * is called on it.
+ */
+aet_status aet_simulation_patterns(const aet_simulation *simulation,
+                                   const aet_probe *probe,
+                                   const aet_const_view *positions,
+                                   aet_progress_fn progress,
+                                   void *user,
+                                   const aet_view *out);
+
+/* ---- Gradients of scans ---- */
+
+/**
+ * The gradient that goes into aet_simulation_pull_back, and places for those that come out, f32 or f64; NULL: not wanted.
+ * Fill with aet_scan_gradients_init.
+ */
+typedef struct aet_scan_gradients {
+  /** sizeof(aet_scan_gradients). */
+  size_t struct_size;
+  /**
+   * dL/dsignal of every position and signal `[n,count]`, of any real type, as aet_simulation_scan gives them; required.
+   */
+  const aet_const_view *by_signal;
+  /** Place for dL/d(x, y) of every position `[n,2]`, 1/angstrom. */
+  const aet_view *positions;
+  /** Place for dL/dV of every slice and pixel `[slices,rows,columns]`, 1/(V A). */
+  const aet_view *potential;
+  /** Place for dL/d(x, y, z) of every atom `[atoms,3]`, 1/angstrom; z is 0 with AET_PROJECTION_INFINITE. */
+  const aet_view *atom_positions;
+  /** Place for dL/dB of every atom `[atoms]`, B its Debye-Waller factor, 1/angstrom^2. */
+  const aet_view *debye_waller_b;
+  /** Place for dL/d(occupancy) of every atom `[atoms]`. */
+  const aet_view *occupancy;
+} aet_scan_gradients;
+
+/** Sets `struct_size` and all members to NULL. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
+aet_status aet_scan_gradients_init(aet_scan_gradients *gradients, size_t struct_size);
+
+/**
+ * The adjoint of aet_simulation_scan: from dL/dsignals of any loss L to its gradients with respect to the scan positions,
+ * the potential and the atoms, as the members of `gradients` wish. The waves are computed again, there and back, which
+ * costs about three scans. Probe, positions and detectors are those of the scan. `progress` may be NULL.
+ *
+ * AET_ERROR_UNSUPPORTED for gradients of atoms where the simulation was made of a potential, AET_ERROR_EMPTY where no
+ * gradient is wanted, AET_ERROR_NON_FINITE for `by_signal`, and the errors of aet_simulation_scan; AET_CANCELLED, then all
+ * places are untouched. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_pull_back(const aet_simulation *simulation,
+                                    const aet_probe *probe,
+                                    const aet_const_view *positions,
+                                    const aet_detector *const *detectors,
+                                    int64_t n_detectors,
+                                    const aet_scan_gradients *gradients,
+                                    aet_progress_fn progress,
+                                    void *user);
 
 /* ---- Views of dense arrays ---- */
 

@@ -84,7 +84,8 @@ enum class Phase : std::int32_t {
     planning = AET_PHASE_PLANNING,
     evaluating = AET_PHASE_EVALUATING,
     optimizing = AET_PHASE_OPTIMIZING,
-    saving = AET_PHASE_SAVING
+    saving = AET_PHASE_SAVING,
+    simulating = AET_PHASE_SIMULATING
 };
 /// Order of the Euler angles phi, theta, psi.
 enum class AngleOrder : std::int32_t {
@@ -174,6 +175,18 @@ enum class Optimizer : std::int32_t {
     adam = AET_OPTIMIZER_ADAM,
     conjugate_gradient = AET_OPTIMIZER_CONJUGATE_GRADIENT,
     levenberg_marquardt = AET_OPTIMIZER_LEVENBERG_MARQUARDT
+};
+/// Table of electron scattering factors.
+enum class Parametrization : std::int32_t { lobato = AET_PARAMETRIZATION_LOBATO, kirkland = AET_PARAMETRIZATION_KIRKLAND };
+/// How atoms are brought onto the pixels of a potential: by their own phase factors, or spread on a finer grid.
+enum class Placement : std::int32_t { exact = AET_PLACEMENT_EXACT, gridding = AET_PLACEMENT_GRIDDING };
+/// What of an atom a slice gets: all in the slice of the nucleus, or what lies between its faces.
+enum class Projection : std::int32_t { infinite = AET_PROJECTION_INFINITE, finite = AET_PROJECTION_FINITE };
+/// Which spatial frequencies of waves are kept.
+enum class BandLimit : std::int32_t {
+    circular = AET_BAND_LIMIT_CIRCULAR,
+    square = AET_BAND_LIMIT_SQUARE,
+    none = AET_BAND_LIMIT_NONE
 };
 /// What is taken off the images before a volume is reconstructed.
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
@@ -2078,6 +2091,271 @@ inline void record_patterns(const Context &context, const ConstView &patterns, c
     detail::check(observer.finish(aet_patterns_record(context.get(), patterns.get(), &options, first,
                                                       observer.function(), observer.user(), out.get())));
 }
+
+// ---- simulations -----------------------------------------------------------------------------------------------
+
+/// One configuration of atoms, or a potential, ready to be seen by electrons of one energy; immutable. Its frame is the
+/// cell of the atoms: periodic across the beam, which enters at z = 0; the defocus of probes refers to that face.
+class Simulation {
+public:
+    class Options {
+    public:
+        /// Energy of the electrons, eV.
+        explicit Options(double energy_ev) {
+            detail::check(aet_simulation_options_init(&raw_, sizeof raw_));
+            raw_.energy_ev = energy_ev;
+        }
+        /// Largest size of a pixel, A; 0: 0.1.
+        Options &pixel_size(double size) noexcept { return raw_.pixel_size = size, *this; }
+        /// Pixels of the cell instead of their size.
+        Options &shape(std::int64_t rows, std::int64_t columns) noexcept {
+            return raw_.rows = rows, raw_.columns = columns, *this;
+        }
+        /// A; 0: 2.
+        Options &slice_thickness(double thickness) noexcept { return raw_.slice_thickness = thickness, *this; }
+        /// Faces of the slices [slices + 1], A, instead of their thickness; they must live as long as this object.
+        Options &slice_edges(const ConstView &edges) { return edges_ = edges, *this; }
+        /// Imaginary part of the potential in units of the real one.
+        Options &absorption(double part) noexcept { return raw_.absorption = part, *this; }
+        Options &mistilt_mrad(double x, double y) noexcept {
+            return raw_.mistilt_x_mrad = x, raw_.mistilt_y_mrad = y, *this;
+        }
+        /// Pixels of the window around the probe through which a wave travels.
+        Options &window(std::int64_t rows, std::int64_t columns) noexcept {
+            return raw_.window_rows = rows, raw_.window_columns = columns, *this;
+        }
+        Options &parametrization(Parametrization table) noexcept {
+            return raw_.parametrization = static_cast<std::int32_t>(table), *this;
+        }
+        /// With the largest relative error of any frequency of gridding; 0: 1e-6.
+        Options &placement(Placement placement, double error = 0) noexcept {
+            return raw_.placement = static_cast<std::int32_t>(placement), raw_.placement_error = error, *this;
+        }
+        /// With the largest error of the share of a finite slice; 0: 1e-6.
+        Options &projection(Projection projection, double error = 0) noexcept {
+            return raw_.projection = static_cast<std::int32_t>(projection), raw_.projection_error = error, *this;
+        }
+        Options &band_limit(BandLimit limit) noexcept {
+            return raw_.band_limit = static_cast<std::int32_t>(limit), *this;
+        }
+        Options &precision(Precision precision) noexcept {
+            return raw_.precision = static_cast<std::int32_t>(precision), *this;
+        }
+        /// The C structure; it points into this object.
+        aet_simulation_options c_struct() const noexcept {
+            aet_simulation_options raw = raw_;
+            raw.slice_edges = edges_ ? edges_->get() : nullptr;
+            return raw;
+        }
+
+    private:
+        aet_simulation_options raw_{};
+        std::optional<ConstView> edges_;
+    };
+
+    /// Bytes of a simulation and a scan with all threads, and with gradients, too.
+    struct Memory {
+        std::uint64_t bytes;
+        std::uint64_t with_gradients;
+    };
+    /// Rows and columns.
+    struct Size {
+        std::int64_t rows;
+        std::int64_t columns;
+    };
+    /// A wave [rows, columns] of the window, row-major, whose first pixel is this one of the cell.
+    struct Wave {
+        std::vector<std::complex<double>> values;
+        std::int64_t first_row;
+        std::int64_t first_column;
+    };
+    /// Places for gradients; those left out are not computed.
+    class Gradients {
+    public:
+        /// [positions, 2]: dL/d(x, y), 1/A.
+        Gradients &positions(const View &out) { return positions_ = out, *this; }
+        /// [slices, rows, columns]: dL/dV, 1/(V A).
+        Gradients &potential(const View &out) { return potential_ = out, *this; }
+        /// [atoms, 3]: 1/A.
+        Gradients &atom_positions(const View &out) { return atom_positions_ = out, *this; }
+        /// [atoms]: 1/A^2.
+        Gradients &debye_waller_b(const View &out) { return debye_waller_b_ = out, *this; }
+        /// [atoms].
+        Gradients &occupancy(const View &out) { return occupancy_ = out, *this; }
+        /// The C structure; it points into this object and to `by_signal`.
+        aet_scan_gradients c_struct(const ConstView &by_signal) const {
+            aet_scan_gradients raw{};
+            detail::check(aet_scan_gradients_init(&raw, sizeof raw));
+            const auto place = [](const std::optional<View> &view) { return view ? view->get() : nullptr; };
+            raw.by_signal = by_signal.get();
+            raw.positions = place(positions_);
+            raw.potential = place(potential_);
+            raw.atom_positions = place(atom_positions_);
+            raw.debye_waller_b = place(debye_waller_b_);
+            raw.occupancy = place(occupancy_);
+            return raw;
+        }
+
+    private:
+        std::optional<View> positions_, potential_, atom_positions_, debye_waller_b_, occupancy_;
+    };
+    /// Detectors of a scan, by reference; their signals follow one another.
+    using Detectors = std::vector<std::reference_wrapper<const Detector>>;
+
+    Simulation(const Context &context, const Atoms &atoms, const Options &options,
+               const ProgressFunction &progress = {}) {
+        const aet_simulation_options raw = options.c_struct();
+        detail::Observer observer(progress);
+        aet_simulation *created = nullptr;
+        detail::check(observer.finish(aet_simulation_create(context.get(), atoms.get(), &raw, observer.function(),
+                                                            observer.user(), &created)));
+        handle_.reset(created);
+    }
+    /// Of a potential [slices, rows, columns], V A, over a cell of these lengths, A.
+    Simulation(const Context &context, const ConstView &potential, double cell_x, double cell_y,
+               const Options &options) {
+        const aet_simulation_options raw = options.c_struct();
+        aet_simulation *created = nullptr;
+        detail::check(
+            aet_simulation_create_from_potential(context.get(), potential.get(), cell_x, cell_y, &raw, &created));
+        handle_.reset(created);
+    }
+    /// Takes over a handle of the C interface.
+    explicit Simulation(aet_simulation *owned) noexcept : handle_(owned) {}
+
+    /// What making a simulation and scanning will need.
+    static Memory estimate_memory(const Context &context, const Atoms &atoms, const Options &options) {
+        const aet_simulation_options raw = options.c_struct();
+        Memory memory{};
+        detail::check(aet_simulation_estimate_memory(context.get(), atoms.get(), &raw, &memory.bytes,
+                                                     &memory.with_gradients));
+        return memory;
+    }
+    Memory memory_estimate() const {
+        Memory memory{};
+        detail::check(aet_simulation_memory_estimate(get(), &memory.bytes, &memory.with_gradients));
+        return memory;
+    }
+
+    std::int64_t slice_count() const noexcept { return aet_simulation_slice_count(get()); }
+    /// 0 where it was made of a potential.
+    std::int64_t atom_count() const noexcept { return aet_simulation_atom_count(get()); }
+    /// A.
+    double wavelength() const noexcept { return aet_simulation_wavelength(get()); }
+    Size shape() const {
+        Size size{};
+        detail::check(aet_simulation_shape(get(), &size.rows, &size.columns));
+        return size;
+    }
+    /// Pixels of the window through which waves travel, and of diffraction patterns.
+    Size window_shape() const {
+        Size size{};
+        detail::check(aet_simulation_window_shape(get(), &size.rows, &size.columns));
+        return size;
+    }
+    /// Along y and x, A.
+    std::array<double, 2> pixel_size() const {
+        std::array<double, 2> size{};
+        detail::check(aet_simulation_pixel_size(get(), &size[0], &size[1]));
+        return size;
+    }
+
+    /// Potential of a slice [rows, columns], V A.
+    std::vector<double> potential(std::int64_t slice) const {
+        const Size size = shape();
+        std::vector<double> values(detail::element_count({size.rows, size.columns}));
+        const View out(values.data(), {size.rows, size.columns});
+        detail::check(aet_simulation_potential(get(), slice, out.get()));
+        return values;
+    }
+    /// The wave [rows, columns] behind the first slices (0: all) of a plane wave 1.
+    std::vector<std::complex<double>> exit_wave(std::int64_t slices = 0) const { return exit_wave(nullptr, slices); }
+    /// Of an incident wave [rows, columns].
+    std::vector<std::complex<double>> exit_wave(const ConstView &incident, std::int64_t slices = 0) const {
+        return exit_wave(incident.get(), slices);
+    }
+    /// The wave of a probe at (x, y), A, behind the first slices (0: all).
+    Wave exit_wave(const Probe &probe, double x, double y, std::int64_t slices = 0) const {
+        const Size size = window_shape();
+        Wave wave{std::vector<std::complex<double>>(detail::element_count({size.rows, size.columns})), 0, 0};
+        const View out(wave.values.data(), {size.rows, size.columns});
+        detail::check(aet_simulation_probe_exit_wave(get(), probe.get(), x, y, slices, out.get(), &wave.first_row,
+                                                     &wave.first_column));
+        return wave;
+    }
+
+    /// Values that the detectors give per position.
+    std::int64_t signal_count(const Detectors &detectors) const {
+        const auto handles = handles_of(detectors);
+        std::int64_t count = 0;
+        detail::check(aet_simulation_signal_count(get(), handles.data(), size_of(handles), &count));
+        return count;
+    }
+    /// Shape of the signal of one detector; empty for one number.
+    Shape signal_shape(const Detector &detector) const {
+        std::int32_t ndim = 0;
+        std::array<std::int64_t, 2> shape{};
+        detail::check(aet_simulation_signal_shape(get(), detector.get(), &ndim, shape.data()));
+        return Shape(shape.begin(), shape.begin() + ndim);
+    }
+    /// Signals [positions, count] of a probe at positions [n, 2], (x, y) in A, row-major.
+    std::vector<double> scan(const Probe &probe, const ConstView &positions, const Detectors &detectors,
+                             const ProgressFunction &progress = {}) const {
+        const Shape shape{positions.get()->ndim > 0 ? positions.get()->shape[0] : 0, signal_count(detectors)};
+        std::vector<double> signals(detail::element_count(shape));
+        scan(probe, positions, detectors, View(signals.data(), shape), progress);
+        return signals;
+    }
+    /// The same into a real view.
+    void scan(const Probe &probe, const ConstView &positions, const Detectors &detectors, const View &out,
+              const ProgressFunction &progress = {}) const {
+        const auto handles = handles_of(detectors);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_scan(get(), probe.get(), positions.get(), handles.data(),
+                                                          size_of(handles), observer.function(), observer.user(),
+                                                          out.get())));
+    }
+    /// Diffraction patterns at positions [n, 2] into a real view [n, rows, columns] of the window, zero angle at n / 2.
+    void patterns(const Probe &probe, const ConstView &positions, const View &out,
+                  const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_patterns(get(), probe.get(), positions.get(),
+                                                              observer.function(), observer.user(), out.get())));
+    }
+    /// Gradients of a loss of the signals of a scan, given dL/dsignal [positions, count].
+    void pull_back(const Probe &probe, const ConstView &positions, const Detectors &detectors,
+                   const ConstView &by_signal, const Gradients &gradients,
+                   const ProgressFunction &progress = {}) const {
+        const auto handles = handles_of(detectors);
+        const aet_scan_gradients raw = gradients.c_struct(by_signal);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_pull_back(get(), probe.get(), positions.get(), handles.data(),
+                                                               size_of(handles), &raw, observer.function(),
+                                                               observer.user())));
+    }
+
+    aet_simulation *get() const noexcept { return handle_.get(); }
+
+private:
+    using Handles = std::vector<const aet_detector *>;
+
+    static Handles handles_of(const Detectors &detectors) {
+        Handles handles;
+        for (const Detector &detector : detectors) handles.push_back(detector.get());
+        return handles;
+    }
+    static std::int64_t size_of(const Handles &handles) { return static_cast<std::int64_t>(handles.size()); }
+
+    std::vector<std::complex<double>> exit_wave(const aet_const_view *incident, std::int64_t slices) const {
+        const Size size = shape();
+        std::vector<std::complex<double>> wave(detail::element_count({size.rows, size.columns}));
+        const View out(wave.data(), {size.rows, size.columns});
+        detail::check(aet_simulation_exit_wave(get(), incident, slices, out.get()));
+        return wave;
+    }
+
+    detail::Handle<aet_simulation, aet_simulation_free> handle_;
+};
 
 } // namespace aet
 

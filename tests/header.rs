@@ -39,6 +39,10 @@ const FIRST: &[&str] = &[
     "volume",
     "find",
     "instrument",
+    "simulation_options",
+    "simulation",
+    "simulation_scan",
+    "simulation_gradient",
 ];
 
 fn root() -> &'static Path {

@@ -25,6 +25,7 @@ from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
+from .simulation import Simulation
 from .volume import Volume, find_atoms
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Probe",
     "Progress",
     "Reconstruction",
+    "Simulation",
     "Snapshot",
     "TiltSeries",
     "Volume",

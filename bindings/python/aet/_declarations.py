@@ -62,6 +62,7 @@ ENUMS = {
         "evaluating": 2,
         "optimizing": 3,
         "saving": 4,
+        "simulating": 5,
     },
     "aet_simd": {
         "automatic": 0,
@@ -193,6 +194,23 @@ ENUMS = {
     "aet_edge": {
         "mirror": 0,
         "periodic": 1,
+    },
+    "aet_parametrization": {
+        "lobato": 0,
+        "kirkland": 1,
+    },
+    "aet_placement": {
+        "exact": 0,
+        "gridding": 1,
+    },
+    "aet_projection": {
+        "infinite": 0,
+        "finite": 1,
+    },
+    "aet_band_limit": {
+        "circular": 0,
+        "square": 1,
+        "none": 2,
     },
 }
 
@@ -499,6 +517,37 @@ STRUCTS = {
         ("quantized", "int32_t", "1: whole numbers from 0 on; 0: any."),
         ("edge", "int32_t", "An aet_edge, for the scan and the blur."),
     ],
+    "aet_simulation_options": [
+        ("struct_size", "size_t", "sizeof(aet_simulation_options)."),
+        ("energy_ev", "double", "Energy of the electrons, eV; required."),
+        ("pixel_size", "double", "Largest size of a pixel, angstrom; 0: 0.1, or `rows` and `columns`. The cell gets as many as transform fast."),
+        ("slice_thickness", "double", "Thickness of slices, angstrom; 0: 2. The cell is cut in as few equal slices that are not thicker."),
+        ("absorption", "double", "Imaginary part of the potential in units of the real one, 0 to 1."),
+        ("mistilt_x_mrad", "double", "Mistilt of the specimen along x, mrad: deeper layers lie towards +x where it is negative."),
+        ("mistilt_y_mrad", "double", "Mistilt of the specimen along y, mrad."),
+        ("placement_error", "double", "Largest relative error of any spatial frequency with AET_PLACEMENT_GRIDDING, 1e-12 to 1e-2; 0: 1e-6."),
+        ("projection_error", "double", "Largest error of the share of a slice with AET_PROJECTION_FINITE, 1e-9 to 1e-2; 0: 1e-6."),
+        ("slice_edges", "const aet_const_view *", "Faces of the slices `[slices+1]` along the beam, from 0 to the height of the cell, angstrom; NULL: equal slices."),
+        ("rows", "int64_t", "Pixels along y; 0: from the pixel size. Give both numbers or none."),
+        ("columns", "int64_t", "Pixels along x."),
+        ("window_rows", "int64_t", "Pixels along y of the window around the probe through which a wave travels; 0: the whole cell. Give both or none."),
+        ("window_columns", "int64_t", "Pixels along x of the window."),
+        ("parametrization", "int32_t", "An aet_parametrization."),
+        ("placement", "int32_t", "An aet_placement."),
+        ("projection", "int32_t", "An aet_projection."),
+        ("band_limit", "int32_t", "An aet_band_limit."),
+        ("precision", "int32_t", "An aet_precision of potentials and waves."),
+        ("reserved", "int32_t", "Zero."),
+    ],
+    "aet_scan_gradients": [
+        ("struct_size", "size_t", "sizeof(aet_scan_gradients)."),
+        ("by_signal", "const aet_const_view *", "dL/dsignal of every position and signal `[n,count]`, of any real type, as aet_simulation_scan gives them; required."),
+        ("positions", "const aet_view *", "Place for dL/d(x, y) of every position `[n,2]`, 1/angstrom."),
+        ("potential", "const aet_view *", "Place for dL/dV of every slice and pixel `[slices,rows,columns]`, 1/(V A)."),
+        ("atom_positions", "const aet_view *", "Place for dL/d(x, y, z) of every atom `[atoms,3]`, 1/angstrom; z is 0 with AET_PROJECTION_INFINITE."),
+        ("debye_waller_b", "const aet_view *", "Place for dL/dB of every atom `[atoms]`, B its Debye-Waller factor, 1/angstrom^2."),
+        ("occupancy", "const aet_view *", "Place for dL/d(occupancy) of every atom `[atoms]`."),
+    ],
 }
 
 # Structures of which only the library knows the content.
@@ -512,6 +561,7 @@ HANDLES = [
     "aet_orbital",
     "aet_snapshot",
     "aet_volume",
+    "aet_simulation",
 ]
 
 # Function type: what it returns, and (argument, C type).
@@ -681,4 +731,25 @@ FUNCTIONS = {
     "aet_dataset_record": ("aet_status", [("dataset", "const aet_dataset *"), ("options", "const aet_instrument_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("recorded", "aet_dataset **")]),
     "aet_patterns_record": ("aet_status", [("context", "const aet_context *"), ("patterns", "const aet_const_view *"), ("options", "const aet_instrument_options *"), ("first", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
     "aet_instrument_copy_truth": ("aet_status", [("options", "const aet_instrument_options *"), ("pixel_size", "double"), ("image", "int64_t"), ("name", "const char *"), ("out", "const aet_view *")]),
+    "aet_simulation_options_init": ("aet_status", [("options", "aet_simulation_options *"), ("struct_size", "size_t")]),
+    "aet_simulation_create": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("options", "const aet_simulation_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("simulation", "aet_simulation **")]),
+    "aet_simulation_create_from_potential": ("aet_status", [("context", "const aet_context *"), ("potential", "const aet_const_view *"), ("cell_x", "double"), ("cell_y", "double"), ("options", "const aet_simulation_options *"), ("simulation", "aet_simulation **")]),
+    "aet_simulation_free": ("void", [("simulation", "aet_simulation *")]),
+    "aet_simulation_slice_count": ("int64_t", [("simulation", "const aet_simulation *")]),
+    "aet_simulation_atom_count": ("int64_t", [("simulation", "const aet_simulation *")]),
+    "aet_simulation_wavelength": ("double", [("simulation", "const aet_simulation *")]),
+    "aet_simulation_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
+    "aet_simulation_window_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
+    "aet_simulation_pixel_size": ("aet_status", [("simulation", "const aet_simulation *"), ("y", "double *"), ("x", "double *")]),
+    "aet_simulation_potential": ("aet_status", [("simulation", "const aet_simulation *"), ("slice", "int64_t"), ("out", "const aet_view *")]),
+    "aet_simulation_exit_wave": ("aet_status", [("simulation", "const aet_simulation *"), ("incident", "const aet_const_view *"), ("slices", "int64_t"), ("out", "const aet_view *")]),
+    "aet_simulation_memory_estimate": ("aet_status", [("simulation", "const aet_simulation *"), ("bytes", "uint64_t *"), ("with_gradients", "uint64_t *")]),
+    "aet_simulation_estimate_memory": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("options", "const aet_simulation_options *"), ("bytes", "uint64_t *"), ("with_gradients", "uint64_t *")]),
+    "aet_simulation_probe_exit_wave": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("x", "double"), ("y", "double"), ("slices", "int64_t"), ("out", "const aet_view *"), ("first_row", "int64_t *"), ("first_column", "int64_t *")]),
+    "aet_simulation_signal_count": ("aet_status", [("simulation", "const aet_simulation *"), ("detectors", "const aet_detector *const *"), ("n", "int64_t"), ("count", "int64_t *")]),
+    "aet_simulation_signal_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("detector", "const aet_detector *"), ("ndim", "int32_t *"), ("shape", "int64_t *")]),
+    "aet_simulation_scan": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
+    "aet_simulation_patterns": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
+    "aet_scan_gradients_init": ("aet_status", [("gradients", "aet_scan_gradients *"), ("struct_size", "size_t")]),
+    "aet_simulation_pull_back": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("gradients", "const aet_scan_gradients *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
 }

@@ -78,6 +78,16 @@ def handle_argument(wanted):
     return convert
 
 
+def handles_argument(wanted):
+    def convert(values, what):
+        pointers = [live_pointer(value, wanted, what) for value in values]
+        array = (ctypes.c_void_p * len(pointers))(*pointers)
+        array.objects = values  # alive as long as the array
+        return array
+
+    return convert
+
+
 def structure_argument(wanted):
     def convert(value, what):
         if not isinstance(value, wanted):  # which may have a member of this name
@@ -133,6 +143,8 @@ def converter(declared):
         return view_argument(input_view)
     if declared == "const aet_view *":
         return view_argument(output_view)
+    if declared.endswith("*const *"):
+        return handles_argument(base.split()[0])
     if base in HANDLES:
         return handle_argument(base)
     if base in STRUCTURES:

@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from ._arrays import input_view
+from ._arrays import input_view, output_view
 from ._declarations import ENUMS, HANDLES
 from ._errors import fault, unknown_option
 from ._handles import live_pointer
@@ -51,6 +51,10 @@ class Options:
             return number_of(enumeration, value, member)
         if declared == "const aet_const_view *":
             view = input_view(value, member)
+            self.kept.append(view)
+            return ctypes.addressof(view)
+        if declared == "const aet_view *":
+            view = output_view(value, member)
             self.kept.append(view)
             return ctypes.addressof(view)
         base = declared.replace("const ", "").rstrip(" *")

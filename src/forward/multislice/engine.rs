@@ -137,6 +137,11 @@ impl<T: Real> Multislice<T> {
         self.flights.len()
     }
 
+    /// Number of different distances between slices: each has a propagator.
+    pub fn distances(&self) -> usize {
+        self.flights.iter().max().map_or(0, |last| last + 1)
+    }
+
     /// Lines of the window in that direction.
     fn lines(&self, lines: Lines) -> usize {
         match lines {
