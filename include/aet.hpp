@@ -1430,6 +1430,23 @@ inline std::vector<double> integrate_center_of_mass(const ConstView &field, doub
     return image;
 }
 
+/// What an annular detector sees of one atom.
+struct AdfTransfer {
+    /// Cross-section for the detector, A^2: pi B H of the orbital that stands for the atom.
+    double cross_section = 0;
+    /// Part of all that the atom scatters that the detector catches.
+    double collected = 0;
+};
+
+/// Of an element (atomic number) for a detector from inner to outer mrad, see aet_adf_transfer.
+inline AdfTransfer adf_transfer(double energy_ev, double inner_mrad, double outer_mrad, int species,
+                                Parametrization parametrization = Parametrization::lobato) {
+    AdfTransfer seen;
+    detail::check(aet_adf_transfer(energy_ev, inner_mrad, outer_mrad, static_cast<std::int32_t>(parametrization),
+                                   species, &seen.cross_section, &seen.collected));
+    return seen;
+}
+
 // ---- reconstruction --------------------------------------------------------------------------------------------
 
 /// A consistent copy of a running reconstruction.

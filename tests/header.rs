@@ -43,6 +43,7 @@ const FIRST: &[&str] = &[
     "simulation",
     "simulation_scan",
     "simulation_gradient",
+    "adf_transfer",
 ];
 
 fn root() -> &'static Path {

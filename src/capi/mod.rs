@@ -11,6 +11,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod arguments;
+mod adf_transfer;
 mod atoms;
 mod atoms_change;
 mod atoms_compare;
@@ -57,6 +58,7 @@ mod version;
 mod view;
 mod volume;
 
+pub use adf_transfer::*;
 pub use atoms::*;
 pub use atoms_change::*;
 pub use atoms_compare::*;

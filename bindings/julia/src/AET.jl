@@ -28,7 +28,7 @@ export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
 export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
-export Detector, signal_size, measure, integrate_center_of_mass
+export Detector, signal_size, measure, integrate_center_of_mass, adf_transfer
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, close_pairs
 export Atoms, read_atoms, generate_atoms, compare, Comparison
