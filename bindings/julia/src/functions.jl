@@ -102,7 +102,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_detector_get_kind(detector::HandlePtr)::Int32
 @declare aet_detector_shape(detector::HandlePtr, options::Ptr{PatternOptions}, rows::Int64, columns::Int64, ndim::Ptr{Int32}, shape::Ptr{Int64})::Int32
 @declare aet_detector_measure(detector::HandlePtr, context::HandlePtr, patterns::Ptr{View}, options::Ptr{PatternOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
-@declare aet_adf_transfer(energy_ev::Float64, inner_mrad::Float64, outer_mrad::Float64, parametrization::Int32, species::Int32, cross_section::Ref{Float64}, collected::Ref{Float64})::Int32
+@declare aet_adf_transfer(energy_ev::Float64, inner_mrad::Float64, outer_mrad::Float64, parametrization::Int32, species::Int32, cross_section::Ptr{Float64}, collected::Ptr{Float64})::Int32
 @declare aet_integrate_center_of_mass(field::Ptr{View}, row_step::Float64, column_step::Float64, out::Ptr{View})::Int32
 
 # orbital
