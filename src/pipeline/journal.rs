@@ -1,7 +1,7 @@
-//! What a long computation has finished, on the disk: records of one size, appended, each with its checksum.
+//! What a long computation has finished, on the disk: records of known lengths, appended, each with its checksum.
 //!
 //! A process that is killed leaves a last record that is cut or wrong; opening the journal again drops it and tells how many
-//! whole ones there are. The first record names what the journal belongs to.
+//! whole ones there are. What the journal belongs to is told by the folder that it lies in.
 
 use crate::error::{Error, Result};
 use crate::io::file_error;
@@ -83,8 +83,9 @@ impl Journal {
     /// # Errors
     /// `File` where the system refuses, a full disk among the reasons; what was finished before stays.
     pub fn append(&mut self, values: &[f64]) -> Result<()> {
-        if values.len() != self.lengths[self.finished] {
-            return Err(Error::Internal(format!("a record of {} values in a journal", values.len())));
+        let wanted = self.lengths.get(self.finished).copied();
+        if Some(values.len()) != wanted {
+            return Err(Error::Internal(format!("a record of {} values in a journal, wanted {wanted:?}", values.len())));
         }
         let mut bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let checksum = crc32fast::hash(&bytes).to_le_bytes();

@@ -1,6 +1,7 @@
 //! Tilt and focus series of a specimen by multislice: what is computed, tilt by tilt and part by part.
 //!
-//! [`MultisliceSeries`] (description) -> [`TiltPlan`] (the specimen in one tilt, placed in a cell) -> signals of some scan
+//! [`MultisliceSeries`] (description) -> [`SeriesFrame`] (cell, pixels and window of all tilts) -> [`TiltPlan`] (the
+//! specimen in one tilt, placed in the cell) -> signals of some scan
 //! positions for one configuration of thermal displacements and one focus ([`TiltObject::signals`]). Signals depend on
 //! nothing else, so that a series can be computed in any pieces, in any order, and taken up again where it was left.
 //!
@@ -10,10 +11,10 @@
 use super::coherence::Spread;
 use super::instrument::Instrument;
 use super::phonons::ThermalMotion;
-use super::stem::{ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
+use super::stem::{Sampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::geometry::{check_rotation, Mat3};
+use crate::geometry::{apply, check_rotation, Mat3};
 use crate::grid::Plane;
 use crate::optics::{BandLimit, Crop, Detector, DetectorKind, DetectorPlan, ProbeOptions};
 use crate::problem::Waiting;
@@ -138,9 +139,27 @@ impl MultisliceSeries {
         if self.phonons.is_some_and(|p| p.configurations == 0) {
             return Err(Error::range("configurations", 0, "at least 1"));
         }
+        if matches!(self.signal, SeriesSignal::Patterns { .. }) && self.instrument.scan != Default::default() {
+            let why = "distortions of the scan are made for images, not for diffraction patterns".into();
+            return Err(Error::Unsupported { what: "scan of the instrument".into(), why });
+        }
         self.probe.clone().build()?;
         self.spread.ensemble(&self.probe)?;
         self.instrument.check()
+    }
+
+    /// Checks that the atoms have what the series needs.
+    ///
+    /// # Errors
+    /// `NotReady` for frozen phonons of atoms without Debye-Waller factors.
+    pub fn check_atoms(&self, atoms: &Atoms) -> Result<()> {
+        match (self.phonons, atoms.debye_waller_b()) {
+            (Some(_), None) => {
+                let why = "frozen phonons need the Debye-Waller factor of every atom (column debye_waller_b)";
+                Err(Error::NotReady { what: "specimen".into(), why: why.into() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Number of configurations of every tilt.
@@ -153,29 +172,99 @@ impl MultisliceSeries {
         self.rows * self.columns
     }
 
+    /// The cell that all tilts have in common across the beam, so that angles, windows and detectors are the same in every
+    /// one, and the height of each.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`]; `Range`, `Shape` for an impossible sampling or window.
+    pub fn frame(&self, atoms: &Atoms) -> Result<SeriesFrame> {
+        self.check()?;
+        let scan = |n: usize| 0.5 * n as f64 * self.pixel_size;
+        let mut reach = [scan(self.columns), scan(self.rows)];
+        let mut heights = Vec::with_capacity(self.rotations.len());
+        for rotation in &self.rotations {
+            let mut depth = 0.0_f64;
+            for position in atoms.positions() {
+                let [x, y, z] = apply(rotation, position);
+                reach = [reach[0].max(x.abs()), reach[1].max(y.abs())];
+                depth = depth.max(z.abs());
+            }
+            heights.push(2.0 * (depth + self.vacuum));
+        }
+        let tallest = heights.iter().copied().fold(0.0, f64::max);
+        let [x, y] = reach.map(|reach| 2.0 * (reach + self.vacuum));
+        let plane = self.simulation.plane([x, y, tallest])?;
+        let size = match self.automatic_window {
+            true => {
+                let farthest = self.foci.iter().map(|f| f.abs()).fold(0.0, f64::max);
+                let farthest = farthest + self.probe.aberrations.defocus().abs();
+                WindowSize::for_probe(&plane, &self.probe.clone().build()?, tallest, farthest)?
+            }
+            false => self.simulation.window,
+        };
+        let (rows, columns) = size.pixels(&plane)?.unwrap_or((plane.rows, plane.columns));
+        let window = Plane::new(rows, columns, plane.pixel_y, plane.pixel_x)?;
+        Ok(SeriesFrame { extent: (x, y), heights, plane, size, window })
+    }
+
+    /// The detector.
+    ///
+    /// # Errors
+    /// `Range` for angles beyond the band limit, with the largest one and the pixel that would be needed.
+    pub fn detectors(&self, frame: &SeriesFrame) -> Result<DetectorPlan> {
+        let wavelength = crate::electron::wavelength(self.probe.energy_ev)?;
+        let limit = self.simulation.band_limit;
+        let kind = match self.signal {
+            SeriesSignal::Annular { inner_mrad, outer_mrad } => {
+                let outer = outer_mrad.unwrap_or_else(|| valid(limit, &frame.window, wavelength));
+                DetectorKind::Annular { inner_mrad, outer_mrad: Some(outer) }
+            }
+            SeriesSignal::Patterns { crop, binning } => DetectorKind::Pixelated { crop, binning },
+        };
+        DetectorPlan::new(&[Detector::new(kind)?], &frame.window, wavelength, limit)
+    }
+
     /// The specimen in tilt `tilt`.
     ///
     /// # Errors
     /// `Inconsistent` or `Range` where it cannot be placed.
-    pub fn tilt<'a>(&'a self, atoms: &Atoms, tilt: usize) -> Result<TiltPlan<'a>> {
+    pub fn tilt<'a>(&'a self, atoms: &Atoms, frame: &'a SeriesFrame, tilt: usize) -> Result<TiltPlan<'a>> {
+        let extent = [frame.extent.0, frame.extent.1, frame.heights[tilt]];
         let turned = atoms.rotated(&self.rotations[tilt])?;
-        let (low, high) = turned.bounds();
-        let reach = |axis: usize| low[axis].abs().max(high[axis].abs());
-        let scan = |n: usize| 0.5 * n as f64 * self.pixel_size;
-        let extent = [
-            2.0 * (reach(0).max(scan(self.columns)) + self.vacuum),
-            2.0 * (reach(1).max(scan(self.rows)) + self.vacuum),
-            2.0 * (reach(2) + self.vacuum),
-        ];
-        let placed = turned.placed_in_cell(CellSize::Extent(extent), CellCentre::Origin)?;
-        let plane = self.simulation.plane(extent)?;
+        let atoms = turned.placed_in_cell(CellSize::Extent(extent), CellCentre::Origin)?;
         let mut options = self.simulation.clone();
-        options.sampling = super::stem::Sampling::Points { rows: plane.rows, columns: plane.columns };
-        if self.automatic_window {
-            let farthest = self.foci.iter().map(|f| f.abs()).fold(0.0, f64::max) + self.probe.aberrations.defocus().abs();
-            options.window = WindowSize::for_probe(&plane, &self.probe.clone().build()?, extent[2], farthest)?;
-        }
-        Ok(TiltPlan { series: self, tilt, atoms: placed, options, extent, plane })
+        options.sampling = Sampling::Points { rows: frame.plane.rows, columns: frame.plane.columns };
+        options.window = frame.size;
+        Ok(TiltPlan { series: self, tilt, atoms, options, extent })
+    }
+}
+
+/// What all tilts of a series have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesFrame {
+    /// Lengths of the cell along x and y, angstrom.
+    extent: (f64, f64),
+    /// Height of the cell in every tilt, angstrom.
+    heights: Vec<f64>,
+    plane: Plane,
+    size: WindowSize,
+    window: Plane,
+}
+
+impl SeriesFrame {
+    /// Pixels of the object.
+    pub fn plane(&self) -> &Plane {
+        &self.plane
+    }
+
+    /// Pixels that a probe sees.
+    pub fn window(&self) -> &Plane {
+        &self.window
+    }
+
+    /// Heights of the cell in every tilt, angstrom.
+    pub fn heights(&self) -> &[f64] {
+        &self.heights
     }
 }
 
@@ -186,7 +275,6 @@ pub struct TiltPlan<'a> {
     atoms: Atoms,
     options: SimulationOptions,
     extent: [f64; 3],
-    plane: Plane,
 }
 
 impl TiltPlan<'_> {
@@ -195,44 +283,9 @@ impl TiltPlan<'_> {
         &self.atoms
     }
 
-    /// Pixels of the object.
-    pub fn plane(&self) -> &Plane {
-        &self.plane
-    }
-
     /// How it is simulated.
     pub fn options(&self) -> &SimulationOptions {
         &self.options
-    }
-
-    /// Pixels of the window.
-    ///
-    /// # Errors
-    /// As [`Plane::new`].
-    pub fn window(&self) -> Result<Plane> {
-        let (rows, columns) = match self.options.window {
-            WindowSize::Whole => (self.plane.rows, self.plane.columns),
-            WindowSize::Pixels { rows, columns } => (rows, columns),
-        };
-        Plane::new(rows, columns, self.plane.pixel_y, self.plane.pixel_x)
-    }
-
-    /// The detector of this tilt.
-    ///
-    /// # Errors
-    /// `Range` for angles beyond the band limit, with the largest one and the pixel that would be needed.
-    pub fn detectors(&self) -> Result<DetectorPlan> {
-        let wavelength = crate::electron::wavelength(self.series.probe.energy_ev)?;
-        let limit = self.options.band_limit;
-        let window = self.window()?;
-        let kind = match self.series.signal {
-            SeriesSignal::Annular { inner_mrad, outer_mrad } => {
-                let outer = outer_mrad.unwrap_or_else(|| valid(limit, &window, wavelength));
-                DetectorKind::Annular { inner_mrad, outer_mrad: Some(outer) }
-            }
-            SeriesSignal::Patterns { crop, binning } => DetectorKind::Pixelated { crop, binning },
-        };
-        DetectorPlan::new(&[Detector::new(kind)?], &window, wavelength, limit)
     }
 
     /// Positions `range` of the scan, row after row, in the cell.
@@ -259,6 +312,7 @@ impl TiltPlan<'_> {
         configuration: usize,
         waiting: &mut Waiting<'_>,
     ) -> Result<TiltObject<'_, T>> {
+        self.series.check_atoms(&self.atoms)?;
         let atoms = match (self.series.phonons, self.atoms.debye_waller_b()) {
             (Some(phonons), Some(b)) => {
                 // every tilt has displacements of its own, as every exposure has
@@ -266,11 +320,7 @@ impl TiltPlan<'_> {
                 let motion = ThermalMotion::from_debye_waller_b(b, phonons.seed)?;
                 self.displaced(&motion.displaced(self.atoms.positions(), number)?)?
             }
-            (Some(_), None) => {
-                let why = "frozen phonons need the Debye-Waller factor of every atom (column debye_waller_b)";
-                return Err(Error::NotReady { what: "specimen".into(), why: why.into() });
-            }
-            (None, _) => self.atoms.clone(),
+            _ => self.atoms.clone(),
         };
         let simulation = Simulation::new(context, &atoms, self.series.probe.energy_ev, &self.options, waiting)?;
         Ok(TiltObject { plan: self, simulation })

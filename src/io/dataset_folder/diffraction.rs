@@ -64,7 +64,7 @@ pub fn write_diffraction(header: DiffractionHeader, tilts: &[PathBuf], atoms: &A
     atomic::sync_folder(parent)
 }
 
-/// One tilt is in memory at a time.
+/// Values pass one by one: patterns of a tilt need not fit into memory.
 fn write_patterns(header: &DiffractionHeader, tilts: &[PathBuf], path: &Path) -> Result<()> {
     let (rows, columns) = header.pattern;
     let scan = header.positions.shape();
@@ -72,17 +72,15 @@ fn write_patterns(header: &DiffractionHeader, tilts: &[PathBuf], path: &Path) ->
     // the axis of foci is there only where there are several
     let mut shape = vec![tilts.len()];
     shape.extend(&of_tilt[usize::from(header.foci.len() == 1)..]);
-    let mut failure = None;
     let values = tilts.iter().flat_map(|tilt| {
-        let read = npy::read::<f32>(tilt).and_then(|values| match values.shape() == of_tilt {
-            true => Ok(values.into_iter().collect::<Vec<f32>>()),
-            false => Err(Error::shape("patterns of a finished tilt", values.shape(), format!("{of_tilt:?}"))),
-        });
-        read.unwrap_or_else(|error| {
-            failure.get_or_insert(error);
-            vec![]
-        })
+        let (values, error) = match npy::stream(tilt, &of_tilt) {
+            Ok(values) => (Some(values), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        values.into_iter().flatten().chain(error)
     });
+    let mut failure = None;
+    let values = values.map_while(|value| value.map_err(|e| failure = Some(e)).ok());
     let written = npy::write(path, &shape, values, &mut |_| true);
     match failure {
         Some(error) => Err(error),

@@ -95,7 +95,7 @@ impl WindowSize {
         Ok(WindowSize::Pixels { rows, columns })
     }
 
-    pub(super) fn pixels(self, plane: &Plane) -> Result<Option<(usize, usize)>> {
+    pub(in crate::simulate) fn pixels(self, plane: &Plane) -> Result<Option<(usize, usize)>> {
         match self {
             WindowSize::Whole => Ok(None),
             WindowSize::Pixels { rows, columns } if rows > plane.rows || columns > plane.columns => {
