@@ -180,6 +180,21 @@ impl<T: Real> Multislice<T> {
         self.coefficients.pattern_pull_back(by_pattern, wave);
     }
 
+    /// From the coefficients of a wave to the wave.
+    pub fn to_wave(&self, wave: &mut ComplexPlane<T>, workspace: &mut MultisliceWorkspace<T>) {
+        let (steps, scratch) = (&mut [Step::Backward], &mut workspace.scratch);
+        match &self.propagators.kind {
+            Kind::Separable(_) => {
+                self.propagators.pass(Lines::Columns, wave, steps, scratch);
+                self.propagators.pass(Lines::Rows, wave, steps, scratch);
+            }
+            Kind::General { places, .. } => {
+                self.propagators.columns(places, wave, steps, scratch);
+                self.propagators.rows(Some(places), None, wave, steps, scratch);
+            }
+        }
+    }
+
     /// Takes `wave` through slices of `object`, whose pixel `corner` = (row, column) is pixel (0, 0) of the wave; the
     /// object is periodic. With `kept`, the waves in front of the slices are kept there for [`Self::pull_back`].
     pub fn propagate(

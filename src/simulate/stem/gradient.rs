@@ -44,8 +44,8 @@ impl<T: Real> StemPlan<'_, T> {
     /// Positions are computed once, forth and back.
     ///
     /// # Errors
-    /// `Unsupported` for gradients of atoms where the object was given as potential; `Cancelled`; what `by_signal`
-    /// returns.
+    /// `Unsupported` for gradients of atoms where the object was given as potential; `Shape` for detectors planned for
+    /// other patterns; `Cancelled`; what `by_signal` returns.
     pub fn pull_back(
         &self,
         context: &Context,
@@ -60,6 +60,7 @@ impl<T: Real> StemPlan<'_, T> {
             let why = "the object was given as a potential; ask for the gradient with respect to it";
             return Err(Error::Unsupported { what: "the gradient with respect to atoms".into(), why: why.into() });
         }
+        self.check_detectors(detectors)?;
         let places = positions.as_slice();
         let object_wanted = wanted.potential || wanted.atoms;
         let parts = places.len().min(PARTS);
@@ -154,12 +155,7 @@ impl<T: Real> Way<T> {
 
 impl<T: Real> Simulation<T> {
     /// dL/dV `[slice, row, column]` from the gradients with respect to the transmission functions of all parts.
-    fn by_potential(
-        &self,
-        context: &Context,
-        parts: Vec<Object<T>>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Array3<T>> {
+    fn by_potential(&self, context: &Context, parts: Vec<Object<T>>, waiting: &mut Waiting<'_>) -> Result<Array3<T>> {
         let plane = self.plane();
         let mut gradient = Array3::from_elem((self.slices(), plane.rows, plane.columns), T::of(0.0));
         let slices: Vec<Mutex<&mut [T]>> =

@@ -89,7 +89,8 @@ impl<T: Real> Simulation<T> {
     /// From slices of potential `[slices]` of `[rows, columns]` values (V A), for hosts with potentials of their own.
     ///
     /// # Errors
-    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; else as [`Self::new`].
+    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; `NonFinite` for a value
+    /// that is no number; else as [`Self::new`].
     pub fn from_potential(
         context: &Context,
         slices: Vec<Vec<T>>,
@@ -104,6 +105,12 @@ impl<T: Real> Simulation<T> {
         }
         if let Some(slice) = slices.iter().find(|s| s.len() != plane.pixels()) {
             return Err(Error::shape("slice of the potential", &[slice.len()], format!("{} pixels", plane.pixels())));
+        }
+        for (k, slice) in slices.iter().enumerate() {
+            if let Some(i) = slice.iter().position(|v| !v.f64().is_finite()) {
+                let at = format!("slice {k}, row {}, column {}", i / plane.columns, i % plane.columns);
+                return Err(Error::NonFinite { what: "potential".into(), value: slice[i].f64(), at });
+            }
         }
         let mut simulation = Self::empty(context, plane, edges, energy_ev, options)?;
         let mut workspace = simulation.transmission.workspace();
@@ -153,8 +160,8 @@ impl<T: Real> Simulation<T> {
         context.for_each(count, &mut tell, &|k| {
             cancel.check(PLANNING)?;
             let taken = pool.lock().unwrap_or_else(|p| p.into_inner()).pop();
-            let (mut values, mut of_atoms, mut of_waves) = taken
-                .unwrap_or_else(|| (vec![T::of(0.0); pixels], potential.workspace(), transmission.workspace()));
+            let (mut values, mut of_atoms, mut of_waves) =
+                taken.unwrap_or_else(|| (vec![T::of(0.0); pixels], potential.workspace(), transmission.workspace()));
             potential.slice(atoms, k, &mut of_atoms, &mut values);
             let t = transmission.of_potential(&values, &mut of_waves);
             slices[k].lock().unwrap_or_else(|p| p.into_inner()).set(|row, column| t.get(row, column));
@@ -231,13 +238,17 @@ impl<T: Real> Simulation<T> {
     /// shape at the entrance face. A plane wave is 1 everywhere.
     ///
     /// # Errors
-    /// `Shape` for a wave of another shape, `Range` for more slices than there are, `Unsupported` where the object is
-    /// seen through windows.
+    /// `Shape` for a wave of another shape, `NonFinite` for a value that is no number, `Range` for more slices than there
+    /// are, `Unsupported` where the object is seen through windows.
     pub fn exit_wave(&self, incident: ArrayView2<'_, Complex64>, slices: usize) -> Result<Array2<Complex64>> {
         let plane = self.whole("exit waves of given incident waves")?;
         if incident.dim() != (plane.rows, plane.columns) {
             let wanted = format!("[{}, {}]", plane.rows, plane.columns);
             return Err(Error::shape("incident wave", incident.shape(), wanted));
+        }
+        if let Some(((row, column), v)) = incident.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            let (value, at) = (if v.re.is_finite() { v.im } else { v.re }, format!("row {row}, column {column}"));
+            return Err(Error::NonFinite { what: "incident wave".into(), value, at });
         }
         self.check_slices(slices)?;
         let mut wave = self.engine.wave();
@@ -251,8 +262,8 @@ impl<T: Real> Simulation<T> {
     /// the window, whose first pixel is pixel (row, column) of the object, returned with it.
     ///
     /// # Errors
-    /// `Range` for more slices than there are; `Inconsistent` for a probe of another energy or one whose aperture
-    /// reaches beyond the band limit.
+    /// `Range` for more slices than there are or an aperture that reaches beyond the band limit; `Inconsistent` for a
+    /// probe of another energy; as [`ScanPositions::new`] for the position.
     pub fn probe_exit_wave(
         &self,
         probe: &Probe,
@@ -260,6 +271,7 @@ impl<T: Real> Simulation<T> {
         slices: usize,
     ) -> Result<(Array2<Complex64>, (i64, i64))> {
         self.check_slices(slices)?;
+        ScanPositions::new(vec![position])?;
         let plan = StemPlan::new(self, probe)?;
         let (corner, local) = self.place(position);
         let mut wave = self.engine.wave();

@@ -6,6 +6,9 @@ use crate::geometry::Vec3;
 use crate::grid::{fast_size, Plane};
 use crate::optics::BandLimit;
 
+/// Most pixels along an axis.
+const MOST_PIXELS: f64 = 65536.0;
+
 /// How finely the cell is sampled across the beam.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Sampling {
@@ -134,6 +137,12 @@ impl SimulationOptions {
             Sampling::Pixel(pixel) => {
                 if !(pixel.is_finite() && pixel > 0.0) {
                     return Err(Error::range("pixel size", pixel, "a positive number (angstrom)"));
+                }
+                let longest = cell[0].max(cell[1]);
+                if longest / pixel > MOST_PIXELS {
+                    let wanted =
+                        format!("at least {:.6} angstrom: {MOST_PIXELS} pixels per axis", longest / MOST_PIXELS);
+                    return Err(Error::range("pixel size", pixel, wanted));
                 }
                 let points = |length: f64| fast_size((length / pixel - 1e-9).ceil() as usize);
                 (points(cell[1]), points(cell[0]))
