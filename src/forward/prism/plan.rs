@@ -59,7 +59,8 @@ pub struct PrismProbe {
 
 impl<T: Real> PrismPlan<T> {
     /// A plan for `engine`, whose window is the whole object, with the plane waves at which `pupil(kx, ky)`
-    /// (1/angstrom; its size does not matter) is not zero.
+    /// (1/angstrom; its size does not matter) is not zero. A soft edge is to be one frequency step of the window wide, f
+    /// times as wide as one of the object.
     ///
     /// # Errors
     /// `Shape` for an engine of smaller windows; `Range` for an interpolation that does not divide the pixels, with those
