@@ -691,6 +691,185 @@ typedef struct aet_frames {
 /** Sets `struct_size` and all views to NULL. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
 aet_status aet_frames_init(aet_frames *frames, size_t struct_size);
 
+/* ---- Generated atoms ---- */
+
+/** Kinds of generated structures. Where there are several elements, `species` has them in the order of the formula. */
+enum {
+  /** Random dense packing: a ball, or a box with free surfaces. */
+  AET_STRUCTURE_AMORPHOUS = 0,
+  /** Random dense packing, periodic along x and y: a support film, of carbon unless told otherwise. */
+  AET_STRUCTURE_FILM = 1,
+  /** One atom per lattice point. */
+  AET_STRUCTURE_SIMPLE_CUBIC = 2,
+  /** Cu, Au, Pt. */
+  AET_STRUCTURE_FACE_CENTRED_CUBIC = 3,
+  /** Fe, W. */
+  AET_STRUCTURE_BODY_CENTRED_CUBIC = 4,
+  /** Co, Ti; c is sqrt(8 / 3) a unless given. */
+  AET_STRUCTURE_HEXAGONAL_CLOSE_PACKED = 5,
+  /** Si, C. */
+  AET_STRUCTURE_DIAMOND = 6,
+  /** AB: NaCl, BaO. */
+  AET_STRUCTURE_ROCK_SALT = 7,
+  /** AB: CsCl, alloys of the type B2. */
+  AET_STRUCTURE_CAESIUM_CHLORIDE = 8,
+  /** AB: ZnS, GaAs. */
+  AET_STRUCTURE_ZINC_BLENDE = 9,
+  /** AB in layers along z: FePt of the type L1_0; c is a unless given. */
+  AET_STRUCTURE_L10 = 10,
+  /** A3B: Cu3Au, alloys of the type L1_2. */
+  AET_STRUCTURE_L12 = 11,
+  /** AB2X4: MgAl2O4; Co3O4 with A = B. */
+  AET_STRUCTURE_SPINEL = 12,
+  /** ABX3: SrTiO3. */
+  AET_STRUCTURE_PEROVSKITE = 13,
+  /** Five face-centred tetrahedra around an axis along z: Ino's and Marks's decahedra. */
+  AET_STRUCTURE_DECAHEDRON = 14,
+  /** Mackay's icosahedron: twenty face-centred tetrahedra around a point. */
+  AET_STRUCTURE_ICOSAHEDRON = 15,
+};
+typedef int32_t aet_structure;
+
+/** Outer shapes of particles. The width of a shape is the distance of opposite faces, of a ball the diameter. */
+enum {
+  /** A ball. */
+  AET_PARTICLE_SHAPE_BALL = 0,
+  /** A box of the edges `extent`; its width is the longest. */
+  AET_PARTICLE_SHAPE_BOX = 1,
+  /** {111} faces. */
+  AET_PARTICLE_SHAPE_OCTAHEDRON = 2,
+  /** {100} faces, and {111} faces that meet in the middle of its edges; the width is that of {100}. */
+  AET_PARTICLE_SHAPE_CUBOCTAHEDRON = 3,
+  /** {100} and {111} faces, all edges equal; the width is that of {100}. */
+  AET_PARTICLE_SHAPE_TRUNCATED_OCTAHEDRON = 4,
+  /** {110} faces. */
+  AET_PARTICLE_SHAPE_RHOMBIC_DODECAHEDRON = 5,
+  /** A ball whose radius varies smoothly and at random with the direction, by the rms fraction `roughness`. */
+  AET_PARTICLE_SHAPE_IRREGULAR = 6,
+};
+typedef int32_t aet_particle_shape;
+
+/** Where the support film of a particle lies. */
+enum {
+  /** There is none. */
+  AET_SUPPORT_NONE = 0,
+  /** Behind the particle as the beam sees it: larger z. */
+  AET_SUPPORT_EXIT = 1,
+  /** Before it: smaller z. */
+  AET_SUPPORT_ENTRANCE = 2,
+};
+typedef int32_t aet_support;
+
+/**
+ * What aet_atoms_generate makes. Fill with aet_structure_options_init or aet_structure_options_preset; 0 means automatic
+ * or none in all members. Lengths in angstrom.
+ */
+typedef struct aet_structure_options {
+  /** sizeof(aet_structure_options). */
+  size_t struct_size;
+  /** An aet_structure. */
+  int32_t structure;
+  /** An aet_particle_shape of a crystal; amorphous particles are balls or boxes. */
+  int32_t shape;
+  /**
+   * Edges of a box along x, y and z, also of a film: periods along x and y, and thickness. With a width or a count
+   * only their ratios matter; all 0: a cube.
+   */
+  double extent[3];
+  /** Width of the shape. */
+  double width;
+  /**
+   * Atoms in all. A crystal takes the innermost as the shape grows, an icosahedron has magic numbers. Crystals need one
+   * of width, count and species_counts, amorphous particles two of width, count and density.
+   */
+  int64_t count;
+  /** Atoms of each element of a crystal. */
+  int64_t species_counts[3];
+  /** Atomic numbers, 1 to 103, in the order of the formula; film: 6. */
+  int32_t species[3];
+  /** 1: trims a crystal to complete formula units, so that ions are neutral. */
+  int32_t stoichiometric;
+  /** Density of amorphous structures, g / cm^3 of the first element; film: 2.0. */
+  double density;
+  /** No two atoms of an amorphous structure are nearer; film: 1.35. */
+  double minimum_distance;
+  /** The nearest neighbour of every atom of an amorphous structure is within this distance; 0: however far. */
+  double maximum_distance;
+  /** Lattice constant a; of twinned particles that of the face-centred crystal. */
+  double lattice_a;
+  /** Lattice constant c. */
+  double lattice_c;
+  /** Coordinate u of the anions of a spinel, origin at the centre of inversion; 0: 0.2631 (Co3O4). */
+  double anion_parameter;
+  /** The point of the cell, in fractions of its edges, at the centre of a crystalline particle. */
+  double lattice_origin[3];
+  /** Variation of the radius of an irregular shape, rms, up to 0.25 of it; 0: 0.08. */
+  double roughness;
+  /**
+   * Icosahedron: shells around the central atom, first entry. Decahedron: p atoms along the {100} faces across the
+   * axis, q along it, re-entrant grooves of depth r.
+   */
+  int32_t shells[3];
+  /** An aet_angle_order. */
+  int32_t angle_order;
+  /** Rotation of the particle about its centre, degrees. */
+  double angles_deg[3];
+  /** Where the centre of the particle comes to lie. */
+  double center[3];
+  /** Gaussian random displacement of every atom, rms per axis. */
+  double displacement;
+  /** Part of the atoms that are missing, at random, below 1. */
+  double vacancies;
+  /** Part of the atoms that are replaced, at random, by `substitute`, below 1. */
+  double substitution;
+  /** Atomic number of the foreign atoms. */
+  int32_t substitute;
+  /** Atomic number of the core of a core-shell particle; 0: no core. */
+  int32_t core_species;
+  /** The core is what lies inside the alpha shape of this shrink factor, up to 1 (tightest); 0: 0.9. */
+  double core_shrink;
+  /** Periods of the support film along x and y. */
+  double support_extent[2];
+  /** Thickness of the support film, of carbon of 2.0 g / cm^3. */
+  double support_thickness;
+  /** An aet_support: the film lies 2 angstrom from the outermost atom. */
+  int32_t support;
+  /** Zero. */
+  int32_t reserved;
+  /** Seed of everything random. */
+  uint64_t seed;
+} aet_structure_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_structure_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_structure_options_init(aet_structure_options *options, size_t struct_size);
+
+/**
+ * Sets all members to those of a particle of the papers: "m0" (a decahedron of 25,790 platinum atoms), "m1" to "m8"
+ * (amorphous silicon, 25,000 to 1,000,000 atoms; with another count a particle of the same density), "cuau" (core and
+ * shell) or "bao"; `struct_size` is sizeof(aet_structure_options). AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE,
+ * AET_ERROR_UNKNOWN_OPTION. Any thread.
+ */
+aet_status aet_structure_options_preset(aet_structure_options *options, size_t struct_size, const char *name);
+
+/**
+ * Generates atoms, species set, about `center`. The particle is packed, cut or built; its atoms are displaced, core and
+ * shell told apart, foreign atoms and vacancies drawn; then it is rotated, moved and put on its support. The same options
+ * give the same atoms. Amorphous structures and cores report to `progress`, which may be NULL.
+ *
+ * AET_ERROR_NULL for `options`; AET_ERROR_NOT_READY where a member is not set that the structure needs;
+ * AET_ERROR_INCONSISTENT where the atoms of an amorphous structure would fill more than 55 % of its space (the message
+ * has the largest possible number), or where width, count and density are all given; AET_ERROR_RANGE;
+ * AET_ERROR_NON_FINITE; AET_ERROR_UNKNOWN_OPTION; AET_ERROR_UNSUPPORTED for an amorphous particle that is neither ball
+ * nor box; AET_ERROR_EMPTY for a width that holds no atom; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_atoms_generate(const aet_structure_options *options,
+                              aet_progress_fn progress,
+                              void *user,
+                              aet_atoms **atoms);
+
 /* ---- Dataset ---- */
 
 /** Unit of all lengths of a dataset. */
@@ -2316,7 +2495,7 @@ typedef struct aet_instrument_options {
   double stretch_x;
   /** The same along y'. */
   double stretch_y;
-  /** Quantum efficiency at zero frequency, 0 to 1; 0: 1. */
+  /** Quantum efficiency at zero frequency, 1e-6 to 1; 0: 1. */
   double dqe;
   /**
    * Counting: after each count a pixel is blind for this part of the exposure, 0 to 1, not prolonged by what arrives

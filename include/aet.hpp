@@ -93,6 +93,37 @@ enum class AngleOrder : std::int32_t {
     zyz = AET_ANGLE_ORDER_ZYZ,
     xyz = AET_ANGLE_ORDER_XYZ
 };
+/// Kinds of generated structures; where there are several elements, species are in the order of the formula.
+enum class Structure : std::int32_t {
+    amorphous = AET_STRUCTURE_AMORPHOUS,
+    film = AET_STRUCTURE_FILM,
+    simple_cubic = AET_STRUCTURE_SIMPLE_CUBIC,
+    face_centred_cubic = AET_STRUCTURE_FACE_CENTRED_CUBIC,
+    body_centred_cubic = AET_STRUCTURE_BODY_CENTRED_CUBIC,
+    hexagonal_close_packed = AET_STRUCTURE_HEXAGONAL_CLOSE_PACKED,
+    diamond = AET_STRUCTURE_DIAMOND,
+    rock_salt = AET_STRUCTURE_ROCK_SALT,
+    caesium_chloride = AET_STRUCTURE_CAESIUM_CHLORIDE,
+    zinc_blende = AET_STRUCTURE_ZINC_BLENDE,
+    l10 = AET_STRUCTURE_L10,
+    l12 = AET_STRUCTURE_L12,
+    spinel = AET_STRUCTURE_SPINEL,
+    perovskite = AET_STRUCTURE_PEROVSKITE,
+    decahedron = AET_STRUCTURE_DECAHEDRON,
+    icosahedron = AET_STRUCTURE_ICOSAHEDRON
+};
+/// Outer shapes of generated particles.
+enum class ParticleShape : std::int32_t {
+    ball = AET_PARTICLE_SHAPE_BALL,
+    box = AET_PARTICLE_SHAPE_BOX,
+    octahedron = AET_PARTICLE_SHAPE_OCTAHEDRON,
+    cuboctahedron = AET_PARTICLE_SHAPE_CUBOCTAHEDRON,
+    truncated_octahedron = AET_PARTICLE_SHAPE_TRUNCATED_OCTAHEDRON,
+    rhombic_dodecahedron = AET_PARTICLE_SHAPE_RHOMBIC_DODECAHEDRON,
+    irregular = AET_PARTICLE_SHAPE_IRREGULAR
+};
+/// Where the support film of a particle lies: behind it as the beam sees it (larger z), or before it.
+enum class SupportSide : std::int32_t { none = AET_SUPPORT_NONE, exit = AET_SUPPORT_EXIT, entrance = AET_SUPPORT_ENTRANCE };
 /// Axis of a series with a single tilt angle per image.
 enum class TiltAxis : std::int32_t { none = AET_TILT_AXIS_NONE, x = AET_TILT_AXIS_X, y = AET_TILT_AXIS_Y };
 /// Unit of all lengths of a series; pixels where no pixel size is known.
@@ -516,6 +547,93 @@ struct ClosePair {
 };
 
 /// An immutable list of atoms; the origin of the specimen is 0, or a corner of the cell where there is one.
+/// What Atoms::generate makes; 0: automatic or none. Lengths in A. See aet_structure_options.
+class StructureOptions {
+public:
+    explicit StructureOptions(Structure structure) {
+        detail::check(aet_structure_options_init(&raw_, sizeof raw_));
+        raw_.structure = static_cast<std::int32_t>(structure);
+    }
+    /// A particle of the papers: m0 to m8, cuau, bao.
+    static StructureOptions preset(const std::string &name) {
+        StructureOptions options(Structure::amorphous);
+        detail::check(aet_structure_options_preset(&options.raw_, sizeof options.raw_, name.c_str()));
+        return options;
+    }
+    /// Atomic numbers in the order of the formula.
+    StructureOptions &species(std::int32_t first, std::int32_t second = 0, std::int32_t third = 0) noexcept {
+        return set(raw_.species, first, second, third);
+    }
+    StructureOptions &shape(ParticleShape shape) noexcept {
+        return raw_.shape = static_cast<std::int32_t>(shape), *this;
+    }
+    /// Edges of a box; of a film two periods and the thickness.
+    StructureOptions &extent(double x, double y, double z) noexcept { return set(raw_.extent, x, y, z); }
+    /// Distance of opposite faces, or diameter.
+    StructureOptions &width(double value) noexcept { return raw_.width = value, *this; }
+    /// Atoms in all.
+    StructureOptions &count(std::int64_t value) noexcept { return raw_.count = value, *this; }
+    /// Atoms of each element.
+    StructureOptions &species_counts(std::int64_t first, std::int64_t second = 0, std::int64_t third = 0) noexcept {
+        return set(raw_.species_counts, first, second, third);
+    }
+    /// Complete formula units only.
+    StructureOptions &stoichiometric(bool value) noexcept { return raw_.stoichiometric = value, *this; }
+    /// g / cm^3 of the first element.
+    StructureOptions &density(double value) noexcept { return raw_.density = value, *this; }
+    StructureOptions &minimum_distance(double value) noexcept { return raw_.minimum_distance = value, *this; }
+    /// The nearest neighbour of every atom is within it.
+    StructureOptions &maximum_distance(double value) noexcept { return raw_.maximum_distance = value, *this; }
+    StructureOptions &lattice_a(double value) noexcept { return raw_.lattice_a = value, *this; }
+    StructureOptions &lattice_c(double value) noexcept { return raw_.lattice_c = value, *this; }
+    /// Coordinate u of the anions of a spinel.
+    StructureOptions &anion_parameter(double value) noexcept { return raw_.anion_parameter = value, *this; }
+    /// The point of the cell, in fractions, at the centre of the particle.
+    StructureOptions &lattice_origin(double x, double y, double z) noexcept { return set(raw_.lattice_origin, x, y, z); }
+    /// Rms variation of the radius of an irregular shape.
+    StructureOptions &roughness(double value) noexcept { return raw_.roughness = value, *this; }
+    /// Icosahedron: shells; decahedron: p, q and r.
+    StructureOptions &shells(std::int32_t p, std::int32_t q = 0, std::int32_t r = 0) noexcept {
+        return set(raw_.shells, p, q, r);
+    }
+    /// Rotation about the centre, degrees.
+    StructureOptions &rotation(double phi, double theta, double psi, AngleOrder order = AngleOrder::zyx) noexcept {
+        raw_.angle_order = static_cast<std::int32_t>(order);
+        return set(raw_.angles_deg, phi, theta, psi);
+    }
+    StructureOptions &center(double x, double y, double z) noexcept { return set(raw_.center, x, y, z); }
+    /// Rms per axis.
+    StructureOptions &displacement(double value) noexcept { return raw_.displacement = value, *this; }
+    /// Part of the atoms.
+    StructureOptions &vacancies(double value) noexcept { return raw_.vacancies = value, *this; }
+    /// Replaces a part of the atoms by another element.
+    StructureOptions &substitution(double part, std::int32_t species) noexcept {
+        return raw_.substitution = part, raw_.substitute = species, *this;
+    }
+    /// The atoms inside the alpha shape of this shrink factor become another element; 0: 0.9.
+    StructureOptions &core(std::int32_t species, double shrink = 0) noexcept {
+        return raw_.core_species = species, raw_.core_shrink = shrink, *this;
+    }
+    /// A film of amorphous carbon.
+    StructureOptions &support(SupportSide side, double thickness, double x, double y) noexcept {
+        raw_.support = static_cast<std::int32_t>(side);
+        raw_.support_thickness = thickness;
+        raw_.support_extent[0] = x;
+        return raw_.support_extent[1] = y, *this;
+    }
+    StructureOptions &seed(std::uint64_t value) noexcept { return raw_.seed = value, *this; }
+    const aet_structure_options *get() const noexcept { return &raw_; }
+
+private:
+    template <class T>
+    StructureOptions &set(T (&member)[3], T first, T second, T third) noexcept {
+        return member[0] = first, member[1] = second, member[2] = third, *this;
+    }
+
+    aet_structure_options raw_{};
+};
+
+/// An immutable list of atoms; the origin of the specimen is 0.
 class Atoms {
 public:
     /// (x, y, z), A.
@@ -571,6 +689,17 @@ public:
         return made([&](aet_atoms **created) { return aet_atoms_read_as(path.c_str(), format.c_str(), created); });
     }
     /// Writes the format that the ending of the name tells.
+    /// Generated atoms; see aet_structure_options. `progress` may be empty.
+    static Atoms generate(const StructureOptions &options, const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        const aet_status status =
+            aet_atoms_generate(options.get(), observer.function(), observer.user(), &created);
+        Atoms atoms(created); // owns it before anything is thrown
+        detail::check(observer.finish(status));
+        return atoms;
+    }
+    /// Writes extended xyz.
     void write(const std::string &path) const { detail::check(aet_atoms_write(get(), path.c_str())); }
     /// The same for files of any name: xyz, cif, poscar, lammps or pdb.
     void write(const std::string &path, const std::string &format) const {
@@ -1299,6 +1428,23 @@ inline std::vector<double> integrate_center_of_mass(const ConstView &field, doub
     const View out(image.data(), shape);
     detail::check(aet_integrate_center_of_mass(field.get(), row_step, column_step, out.get()));
     return image;
+}
+
+/// What an annular detector sees of one atom.
+struct AdfTransfer {
+    /// Cross-section for the detector, A^2: pi B H of the orbital that stands for the atom.
+    double cross_section = 0;
+    /// Part of all that the atom scatters that the detector catches.
+    double collected = 0;
+};
+
+/// Of an element (atomic number) for a detector from inner to outer mrad, see aet_adf_transfer.
+inline AdfTransfer adf_transfer(double energy_ev, double inner_mrad, double outer_mrad, int species,
+                                Parametrization parametrization = Parametrization::lobato) {
+    AdfTransfer seen;
+    detail::check(aet_adf_transfer(energy_ev, inner_mrad, outer_mrad, static_cast<std::int32_t>(parametrization),
+                                   species, &seen.cross_section, &seen.collected));
+    return seen;
 }
 
 // ---- reconstruction --------------------------------------------------------------------------------------------

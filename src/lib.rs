@@ -39,6 +39,8 @@ pub mod reconstruct;
 
 pub mod io;
 
+pub mod pipeline;
+
 pub mod capi;
 
 pub use error::{Error, Result};

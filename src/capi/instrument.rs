@@ -93,7 +93,7 @@ pub struct aet_instrument_options {
     pub stretch_x: f64,
     /// The same along y'.
     pub stretch_y: f64,
-    /// Quantum efficiency at zero frequency, 0 to 1; 0: 1.
+    /// Quantum efficiency at zero frequency, 1e-6 to 1; 0: 1.
     pub dqe: f64,
     /// Counting: after each count a pixel is blind for this part of the exposure, 0 to 1, not prolonged by what arrives
     /// meanwhile. A mean of n electrons gives n / (1 + n dead_time).

@@ -11,10 +11,12 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod arguments;
+mod adf_transfer;
 mod atoms;
 mod atoms_change;
 mod atoms_compare;
 mod atoms_files;
+mod atoms_generate;
 mod context;
 mod dataset;
 mod dataset_columns;
@@ -56,10 +58,12 @@ mod version;
 mod view;
 mod volume;
 
+pub use adf_transfer::*;
 pub use atoms::*;
 pub use atoms_change::*;
 pub use atoms_compare::*;
 pub use atoms_files::*;
+pub use atoms_generate::*;
 pub use context::*;
 pub use dataset::*;
 pub use dataset_columns::*;

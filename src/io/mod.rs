@@ -31,6 +31,6 @@ fn report(monitor: &mut Monitor, phase: &'static str, fraction: f64) -> Result<(
 }
 
 /// Makes an error of the system one of the library: `.map_err(file_error("reading", path))`.
-fn file_error<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Error + 'a {
+pub(crate) fn file_error<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Error + 'a {
     move |source| Error::File { operation, path: path.to_path_buf(), source }
 }

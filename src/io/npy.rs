@@ -261,6 +261,22 @@ fn kind_of(dtype: &DType) -> Option<Kind> {
     })
 }
 
+/// The f32 values of a file of this library, one by one, in C order.
+///
+/// # Errors
+/// Those of [`NpyReader::open`]; `Shape` for an array of another shape, `Format` for another memory order or element type.
+pub(super) fn stream(path: &Path, shape: &[usize]) -> Result<impl Iterator<Item = Result<f32>>> {
+    let NpyReader { path, file, shape: got, .. } = NpyReader::open(path)?;
+    if got != shape {
+        return Err(Error::shape(path.display().to_string(), &got, format!("{shape:?}")));
+    }
+    if file.order() == Order::Fortran {
+        return Err(format_error(&path, "it is in Fortran order, wanted C order"));
+    }
+    let values = file.data::<f32>().map_err(|e| format_error(&path, e))?;
+    Ok(values.map(move |value| value.map_err(file_error("reading", &path))))
+}
+
 /// Writes `values` in C order as an array of `shape`; `monitor` hears the fraction that is written.
 ///
 /// # Errors

@@ -5,10 +5,12 @@ use std::ops::{AddAssign, MulAssign, SubAssign};
 
 /// f32 (kernels) or f64 (verification).
 pub trait Real:
-    FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssign + std::iter::Sum + super::wave::Packs
+    FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssign + std::iter::Sum + super::wave::Packs + super::matrix::Product
 {
     /// Half width of an orbital's window in units of sqrt(B) beyond which exp(-r^2 / B) is negligible in this type.
     const CUTOFF: f64;
+    /// Distance from 1 to the next larger value.
+    const EPSILON: f64;
     /// Name in records.
     const NAME: &'static str;
     /// Nearest value of this type.
@@ -23,6 +25,7 @@ pub trait Real:
 
 impl Real for f32 {
     const CUTOFF: f64 = 3.4;
+    const EPSILON: f64 = f32::EPSILON as f64;
     const NAME: &'static str = "single";
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -58,6 +61,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const CUTOFF: f64 = 6.2;
+    const EPSILON: f64 = f64::EPSILON;
     const NAME: &'static str = "double";
     #[inline(always)]
     fn of(value: f64) -> Self {

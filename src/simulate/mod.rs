@@ -7,6 +7,7 @@ mod phonons;
 mod random;
 mod statistics;
 pub mod stem;
+pub mod tilt_series;
 
 pub use phonons::ThermalMotion;
 pub use statistics::MeanAccumulator;

@@ -20,7 +20,7 @@ from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
 from .instrument import instrument_truth, record_patterns
-from .detector import Detector, integrate_center_of_mass
+from .detector import AdfTransfer, Detector, adf_transfer, integrate_center_of_mass
 from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
@@ -29,6 +29,7 @@ from .simulation import Simulation
 from .volume import Volume, find_atoms
 
 __all__ = [
+    "AdfTransfer",
     "AetError",
     "Atoms",
     "Block",
@@ -47,6 +48,7 @@ __all__ = [
     "Snapshot",
     "TiltSeries",
     "Volume",
+    "adf_transfer",
     "default_context",
     "find_atoms",
     "instrument_truth",

@@ -90,7 +90,8 @@ def handles_argument(wanted):
 
 def structure_argument(wanted):
     def convert(value, what):
-        value = getattr(value, "structure", value)
+        if not isinstance(value, wanted):  # which may have a member of this name
+            value = getattr(value, "structure", value)
         if value is not None and not isinstance(value, wanted):
             raise TypeError(f"{what}: got {type(value).__name__}, wanted {wanted.__name__}")
         return None if value is None else ctypes.byref(value)

@@ -1,8 +1,6 @@
 //! What scatters: positions in the cell, species, Debye-Waller factors, occupancies; and the derivatives by them.
 
-use std::collections::HashMap;
 
-use crate::context::log;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 
@@ -160,54 +158,4 @@ impl AtomGradient {
         let all = &mut self.values[Self::VALUES * atom..][..Self::VALUES];
         all.iter_mut().zip([x, y, z, debye_waller_b, occupancy]).for_each(|(sum, v)| *sum += v);
     }
-}
-
-/// Pairs of atoms nearer than `distance` (angstrom) in a cell of `lengths`, periodic in x and y: (smaller index, larger
-/// index, distance), in order. Where there are any, a warning in the log names the first. Real atoms are never
-/// nearer than 0.7 A, so pairs below 0.3 A are atoms given twice.
-pub fn close_pairs(positions: &[Vec3], lengths: Vec3, distance: f64) -> Vec<(usize, usize, f64)> {
-    // Cells not smaller than the distance; along the periodic axes a whole number of them.
-    let cells = [0, 1].map(|axis| (lengths[axis] / distance).floor().clamp(1.0, 1e9));
-    let cell = |p: &Vec3| -> [i64; 3] {
-        let across = |axis: usize| {
-            let n = cells[axis];
-            ((p[axis] / lengths[axis]).rem_euclid(1.0) * n).floor().min(n - 1.0) as i64
-        };
-        [across(0), across(1), (p[2] / distance).floor() as i64]
-    };
-    let mut members: HashMap<[i64; 3], Vec<usize>> = HashMap::new();
-    let mut pairs = Vec::new();
-    for (j, p) in positions.iter().enumerate() {
-        let [x, y, z] = cell(p);
-        let mut around: Vec<[i64; 3]> = (0..27)
-            .map(|n| (n % 3 - 1, n / 3 % 3 - 1, n / 9 - 1))
-            .map(|(dx, dy, dz)| [(x + dx).rem_euclid(cells[0] as i64), (y + dy).rem_euclid(cells[1] as i64), z + dz])
-            .collect();
-        around.sort_unstable();
-        around.dedup(); // in a narrow cell neighbours on both sides are the same
-        for &i in around.iter().filter_map(|c| members.get(c)).flatten() {
-            let apart = periodic_distance(&positions[i], p, &lengths);
-            if apart < distance {
-                pairs.push((i, j, apart));
-            }
-        }
-        members.entry([x, y, z]).or_default().push(j);
-    }
-    pairs.sort_by_key(|(i, j, _)| (*i, *j));
-    if let Some((i, j, apart)) = pairs.first() {
-        let count = pairs.len();
-        log::warning(format_args!(
-            "{count} pairs of atoms are nearer than {distance} angstrom; the first are atoms {i} and {j} (counted from \
-             0), {apart:.3} angstrom apart"
-        ));
-    }
-    pairs
-}
-
-fn periodic_distance(a: &Vec3, b: &Vec3, lengths: &Vec3) -> f64 {
-    let across = |axis: usize| {
-        let d = (a[axis] - b[axis]) / lengths[axis];
-        (d - d.round()) * lengths[axis]
-    };
-    across(0).hypot(across(1)).hypot(a[2] - b[2])
 }

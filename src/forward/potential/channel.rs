@@ -10,8 +10,8 @@
 //!
 //! with Phi the normal distribution function. With t = exp(u) the trapezoidal rule in u, of step h, has an error of
 //! about exp(-pi^2 / h); its nodes are the channels and serve all species and both tables at once. What the nodes leave
-//! of f (nuclei sharper than a pixel, and their own error) makes one more channel per species, as narrow along the
-//! beam as the next node would be: all slices together are the infinite projection.
+//! of f (cores sharper than a pixel, and the rule's own error) makes one more channel per species, as narrow along the
+//! beam as the nodes that would follow: all slices together are the infinite projection.
 
 use std::f64::consts::PI;
 
@@ -192,7 +192,8 @@ pub(super) fn finite<T: Real>(plane: &Plane, factors: &[ScatteringFactor], error
         channels.push(Channel {
             filter: Filter::table(plane, |q| factor.projected(q) - mixed(q)),
             strengths: one_of(factors.len(), slot, 1.0),
-            depth_variance: Some(narrowest * (-step).exp() * VARIANCE_PER_DECAY),
+            // the mean of the nodes that would follow: sum t^2 / sum t
+            depth_variance: Some(narrowest / (step.exp() + 1.0) * VARIANCE_PER_DECAY),
         });
     }
     channels

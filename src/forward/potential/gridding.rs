@@ -27,6 +27,9 @@ const OVERSAMPLING: f64 = 1.5;
 /// Standard deviations over which the window fades.
 const FADE: f64 = 0.5;
 
+/// Smallest error in units of rounding: the wider the Gaussian, the more its division raises what rounding left.
+const FLOOR: f64 = 8.0;
+
 /// Plan.
 pub(super) struct Gridding<T: Real> {
     rows: usize,
@@ -80,7 +83,9 @@ impl<T: Real> Axis<T> {
     fn new(pixels: usize, length: f64, error: f64) -> Self {
         let points = fast_size((OVERSAMPLING * pixels as f64).ceil() as usize);
         let spacing = length / points as f64;
-        let (digits, ratio) = (-error.ln(), points as f64 / pixels as f64);
+        // aliasing and the end of the window, on both sides
+        let digits = (4.0 / error.max(FLOOR * T::EPSILON)).ln();
+        let ratio = points as f64 / pixels as f64;
         let sigma2 = digits / (2.0 * PI * PI * (1.0 - 1.0 / ratio));
         let end = (2.0 * digits + PI * PI * sigma2 / (ratio * ratio)).sqrt() + FADE;
         let variance = sigma2 * spacing * spacing;

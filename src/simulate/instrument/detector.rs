@@ -7,6 +7,10 @@ use crate::simulate::random;
 use rand_distr::{Beta, Distribution, Gamma};
 use rand_pcg::Pcg64Mcg;
 
+/// Smaller quantum efficiencies are slips of a unit.
+const SMALLEST_DQE: f64 = 1e-6;
+/// Smaller patterns drown in rounding, and their Gamma distributions have no shape.
+const SMALLEST_PATTERN: f64 = 1e-6;
 /// Recorded events per pixel and exposure beyond which a dead time is not simulated event by event any more.
 const MAX_EVENTS: f64 = 1e9;
 
@@ -28,7 +32,7 @@ pub enum Counting {
 /// A detector; by default a perfect one, which counts. All numbers are in electrons unless another unit is named.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Detector {
-    /// Quantum efficiency at zero frequency, above 0 to 1.
+    /// Quantum efficiency at zero frequency, 1e-6 to 1.
     pub dqe: f64,
     /// What it makes of single electrons.
     pub counting: Counting,
@@ -84,8 +88,8 @@ impl Default for Detector {
 
 impl Detector {
     pub(super) fn check(&self) -> Result<()> {
-        if !(self.dqe > 0.0 && self.dqe <= 1.0) {
-            return Err(Error::range("dqe", self.dqe, "above 0 to 1"));
+        if !(SMALLEST_DQE..=1.0).contains(&self.dqe) {
+            return Err(Error::range("dqe", self.dqe, format!("{SMALLEST_DQE} to 1")));
         }
         if let Counting::Counts { dead_time } = self.counting {
             if !(0.0..=1.0).contains(&dead_time) {
@@ -100,8 +104,9 @@ impl Detector {
             not_negative(what, value, "0 or a positive number (electrons)")?;
         }
         for (what, value) in [("gain_pattern", self.gain_pattern), ("dark_pattern", self.dark_pattern)] {
-            if !(0.0..=10.0).contains(&value) {
-                return Err(Error::range(what, value, "0 to 10 (a relative standard deviation)"));
+            if value != 0.0 && !(SMALLEST_PATTERN..=10.0).contains(&value) {
+                let wanted = format!("0, or {SMALLEST_PATTERN} to 10 (a relative standard deviation)");
+                return Err(Error::range(what, value, wanted));
             }
         }
         positive("gain", self.gain, "a positive number (image units per electron)")?;
@@ -167,7 +172,7 @@ fn counts_with_dead_time(rate: f64, dead: f64, random: &mut Pcg64Mcg) -> Result<
         return Ok(0.0);
     }
     let expected = rate / (1.0 + rate * dead);
-    if !(expected <= MAX_EVENTS) {
+    if expected.is_nan() || expected > MAX_EVENTS {
         let wanted = format!("at most {MAX_EVENTS:e} counts per pixel and exposure with a dead time");
         return Err(Error::range("mean number of electrons in a pixel", rate, wanted));
     }

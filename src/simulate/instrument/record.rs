@@ -47,6 +47,10 @@ pub fn record_images(
             image.extend(images.index_axis(ndarray::Axis(0), i).iter().map(|v| f64::from(*v)));
             recorder.record(first.wrapping_add(i as u64), &mut image, &mut scratch)?;
             out.iter_mut().zip(&image).for_each(|(out, v)| *out = *v as f32);
+            if let Some((at, _)) = out.indexed_iter().find(|(_, v)| !v.is_finite()) {
+                let (what, wanted) = (format!("recorded value of image {i} at {at:?}"), "within single precision");
+                return Err(Error::range(what, image[at.0 * columns + at.1], wanted));
+            }
         }
         recorded.lock().unwrap_or_else(|p| p.into_inner()).slice_mut(s![range, .., ..]).assign(&out);
         Ok(())

@@ -19,6 +19,9 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::f64::consts::TAU;
 
+/// Largest option of a scan: beyond, doubles lose the fractions of pixels.
+const LARGEST: f64 = 1e6;
+
 /// Distortions of a scan; all zero by default. Pairs are (along x', along y').
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Scan {
@@ -54,21 +57,23 @@ impl Scan {
             ("rotation_deg", self.rotation_deg),
             ("shear", self.shear),
         ];
-        if let Some((what, value)) = finite.iter().find(|(_, v)| !v.is_finite()) {
-            return Err(Error::range(*what, value, "a finite number"));
+        if let Some((what, value)) = finite.iter().find(|(_, v)| v.is_nan() || v.abs() > LARGEST) {
+            return Err(Error::range(*what, value, format!("a number within +-{LARGEST:e}")));
         }
         for (what, value) in
             [("walk", self.walk), ("row_jitter x", self.row_jitter[0]), ("row_jitter y", self.row_jitter[1])]
         {
-            not_negative(what, value, "0 or a positive number (angstrom)")?;
+            if !(0.0..=LARGEST).contains(&value) {
+                return Err(Error::range(what, value, format!("0 to {LARGEST:e} (angstrom)")));
+            }
         }
         not_negative("flyback_decay", self.flyback_decay, "0 or a positive number (angstrom)")?;
         if self.flyback != 0.0 && self.flyback_decay == 0.0 {
             return Err(Error::range("flyback_decay", 0, "a positive number (angstrom) where there is a flyback"));
         }
         for (what, value) in [("stretch x", self.stretch[0]), ("stretch y", self.stretch[1])] {
-            if !(value > -1.0 && value.is_finite()) {
-                return Err(Error::range(what, value, "a relative excess above -1"));
+            if !(value > -1.0 && value <= LARGEST) {
+                return Err(Error::range(what, value, format!("a relative excess above -1, at most {LARGEST:e}")));
             }
         }
         Ok(())

@@ -403,6 +403,12 @@ fn bad_options_are_named() {
     assert_eq!(refused(with_detector(1.0, |d| d.noise_mtf = Transfer::Samples(vec![1.0, 0.0])), "noise_mtf[1]"), 103);
     let half = TransferTerm { weight: 0.5, frequency: 0.3, exponent: 1.0 };
     assert_eq!(refused(with_detector(1.0, |d| d.mtf = Transfer::Terms(vec![half])), "mtf at zero"), 103);
+    for bad in [1e-7, 11.0] {
+        assert_eq!(refused(with_detector(1.0, |d| d.gain_pattern = bad), "gain_pattern"), 103);
+    }
+    assert_eq!(refused(with_detector(1.0, |d| d.dqe = 1e-300), "dqe"), 103);
+    let far = Scan { shear: 1e300, ..Default::default() };
+    assert_eq!(refused(Instrument { scan: far, ..Default::default() }, "shear"), 103);
     let negative = TransferTerm { frequency: -0.3, ..half };
     assert_eq!(refused(with_detector(1.0, |d| d.mtf = Transfer::Terms(vec![negative; 2])), "frequency"), 103);
 }
@@ -420,6 +426,10 @@ fn bad_images_are_named() {
     let context = context(1);
     let cancel = context.cancel_token();
     let waiting = &mut Waiting { cancel: &cancel, tell: &mut |_| false };
+    let loud = with_detector(1e10, |d| d.gain = 1e36).recorder(SimdPath::Portable, plane(4, 4)).unwrap();
+    let go_on = &mut Waiting { cancel: &cancel, tell: &mut |_| true };
+    let overflow = record_images(&context, &loud, Array3::ones((1, 4, 4)).view(), 0, go_on).unwrap_err();
+    assert!(overflow.code() == 103 && overflow.to_string().contains("image 0"), "{overflow}");
     let stop = record_images(&context, &recorder, Array3::zeros((50, 4, 4)).view(), 0, waiting).unwrap_err();
     assert_eq!(stop.code(), 1);
 }

@@ -20,19 +20,20 @@ pub use scan::{ScanPositions, StemPlan};
 #[cfg(test)]
 mod tests;
 
-use crate::context::Context;
+use crate::context::{log, Context};
 use crate::electron;
 use crate::error::{Error, Result};
 use crate::forward::multislice::{
     Form, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Transmission,
 };
 use crate::forward::potential::{PlacedAtoms, Potential, Scatterers};
+use crate::geometry::Vec3;
 use crate::grid::Plane;
 use crate::optics::Probe;
 use crate::problem::Waiting;
 use crate::simd::wave::ComplexPlane;
 use crate::simd::Real;
-use crate::specimen::Atoms;
+use crate::specimen::{close_pairs, Atoms};
 use ndarray::{Array2, ArrayView2};
 use num_complex::{Complex, Complex64};
 use std::sync::Mutex;
@@ -64,6 +65,26 @@ pub fn scatterers(atoms: &Atoms) -> Scatterers {
     }
 }
 
+/// Atoms nearer than this (angstrom) are atoms given twice: real ones are never nearer than 0.7.
+const TOO_NEAR: f64 = 0.3;
+
+/// Says in the log which atoms lie on top of each other.
+fn warn_of_close_pairs(atoms: &Atoms, cell: Vec3) -> Result<()> {
+    let near = TOO_NEAR.min(0.5 * cell[0]).min(0.5 * cell[1]);
+    let pairs = close_pairs(atoms, near, [true, true, false])?;
+    if let Some(pair) = pairs.first() {
+        log::warning(format_args!(
+            "{} pairs of atoms are nearer than {near} angstrom; the first are atoms {} and {} (counted from 0), {:.3} \
+             angstrom apart",
+            pairs.len(),
+            pair.first,
+            pair.second,
+            pair.distance
+        ));
+    }
+    Ok(())
+}
+
 impl<T: Real> Simulation<T> {
     /// Computes the potential of `atoms` (which must have a cell) and its transmission functions for electrons of
     /// `energy_ev`.
@@ -82,6 +103,7 @@ impl<T: Real> Simulation<T> {
         let (plane, edges) = (options.plane(cell)?, options.slices.edges(cell[2])?);
         let potential = Potential::new(context.simd(), plane, &edges, atoms.species(), options.potential)?;
         let placed = potential.place(&scatterers(atoms))?;
+        warn_of_close_pairs(atoms, cell)?;
         let mut simulation = Self::empty(context, &plane, &edges, energy_ev, options)?;
         simulation.fill(context, &potential, &placed, waiting)?;
         simulation.atoms = Some((potential, placed));
@@ -136,7 +158,7 @@ impl<T: Real> Simulation<T> {
         let propagation = MultisliceOptions {
             band_limit: options.band_limit,
             mistilt_mrad: options.mistilt_mrad,
-            window: options.window.pixels(plane, edges[edges.len() - 1], wavelength, options)?,
+            window: options.window.pixels(plane)?,
         };
         let engine = Multislice::new(context.simd(), plane, wavelength, &thicknesses, &propagation)?;
         let transmission = Transmission::new(context.simd(), plane, sigma, options.absorption, options.band_limit)?;

@@ -4,7 +4,11 @@ use crate::error::{Error, Result};
 use crate::forward::potential::PotentialOptions;
 use crate::geometry::Vec3;
 use crate::grid::{fast_size, Plane};
-use crate::optics::BandLimit;
+use crate::forward::multislice::Object;
+use crate::optics::{BandLimit, Probe};
+use crate::simd::wave::{ComplexPlane, SweepScratch};
+use crate::simd::Real;
+use crate::specimen::Atoms;
 
 /// How finely the cell is sampled across the beam.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -72,13 +76,26 @@ pub enum WindowSize {
 }
 
 impl WindowSize {
-    pub(super) fn pixels(
-        self,
-        plane: &Plane,
-        _height: f64,
-        _wavelength: f64,
-        _options: &SimulationOptions,
-    ) -> Result<Option<(usize, usize)>> {
+    /// A window for `probe` through a cell of `height` (angstrom) whose crossover lies up to `focus` (angstrom) from the
+    /// middle of it. Its half width is the geometric spread of the probe at the faces, twelve times its resolution
+    /// lambda / alpha for the rings around it, and what scatters to the largest angle of the band limit within half of
+    /// the cell. Truncation then changes annular signals by about a thousandth; `truncation_error` measures it.
+    ///
+    /// # Errors
+    /// As [`Plane::new`].
+    pub fn for_probe(plane: &Plane, probe: &Probe, height: f64, focus: f64) -> Result<Self> {
+        let alpha = probe.semiangle_mrad() * 1e-3;
+        let largest = BandLimit::Circular.largest_angle_mrad(plane, probe.wavelength()) * 1e-3;
+        let half = alpha * (0.5 * height + focus) + 12.0 * probe.wavelength() / alpha + 0.5 * largest * height;
+        let points = |pixel: f64, all: usize| fast_size((2.0 * half / pixel).ceil() as usize).min(all);
+        let (rows, columns) = (points(plane.pixel_y, plane.rows), points(plane.pixel_x, plane.columns));
+        if rows == plane.rows && columns == plane.columns {
+            return Ok(WindowSize::Whole);
+        }
+        Ok(WindowSize::Pixels { rows, columns })
+    }
+
+    pub(in crate::simulate) fn pixels(self, plane: &Plane) -> Result<Option<(usize, usize)>> {
         match self {
             WindowSize::Whole => Ok(None),
             WindowSize::Pixels { rows, columns } if rows > plane.rows || columns > plane.columns => {
@@ -141,5 +158,24 @@ impl SimulationOptions {
         };
         let size = |length: f64, n: usize| length / n.max(1) as f64;
         Plane::new(rows, columns, size(cell[1], rows), size(cell[0], columns))
+    }
+
+    /// Bytes that a simulation on `plane` of `atoms` and its scan with `threads` workers need: the object, and for each
+    /// worker the larger of what making a slice and what propagating a wave takes.
+    ///
+    /// # Errors
+    /// As [`SliceEdges::edges`]; `NotReady` for atoms without a cell.
+    pub fn memory<T: Real>(&self, plane: &Plane, atoms: &Atoms, threads: usize) -> Result<u64> {
+        let slices = self.slices.edges(atoms.require_cell()?[2])?.len() - 1;
+        let window = self.window.pixels(plane)?.unwrap_or((plane.rows, plane.columns));
+        let object = Object::<T>::bytes(plane, window, slices, self.band_limit != BandLimit::Circular);
+        let complex = ComplexPlane::<T>::bytes(plane.rows, plane.columns);
+        // potential, its half spectrum and gridded copies; the transmission function
+        let slice = 2 * plane.pixels() * size_of::<T>() + 3 * complex + atoms.len() * 64;
+        let wave = ComplexPlane::<T>::bytes(window.0, window.1)
+            + window.0 * window.1 * size_of::<T>()
+            + SweepScratch::<T>::bytes(window.0.max(window.1));
+        let propagators = slices.min(4) * complex;
+        Ok((object + propagators + threads * slice.max(wave)) as u64 + 200 * atoms.len() as u64)
     }
 }
