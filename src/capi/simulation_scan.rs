@@ -25,7 +25,7 @@ use std::slice;
 
 /// The wave of `probe` at (`x`, `y`) angstrom of the cell behind the first `slices` slices (0: all) into `out`
 /// `[rows,columns]` of the window, complex. Its first pixel is pixel (`first_row`, `first_column`) of the cell, which is
-/// periodic; they may be negative. Either place may be NULL. A wave in the empty cell has sum |psi|^2 = 1.
+/// periodic; they may be negative. Either place may be NULL. In the empty cell |FFT psi|^2 sums to 1.
 ///
 /// AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
 /// largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
