@@ -278,6 +278,8 @@ enum {
   AET_PHASE_OPTIMIZING = 3,
   /** Results are written. */
   AET_PHASE_SAVING = 4,
+  /** Waves travel through a specimen. */
+  AET_PHASE_SIMULATING = 5,
 };
 typedef int32_t aet_phase;
 
@@ -688,6 +690,185 @@ typedef struct aet_frames {
 
 /** Sets `struct_size` and all views to NULL. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
 aet_status aet_frames_init(aet_frames *frames, size_t struct_size);
+
+/* ---- Generated atoms ---- */
+
+/** Kinds of generated structures. Where there are several elements, `species` has them in the order of the formula. */
+enum {
+  /** Random dense packing: a ball, or a box with free surfaces. */
+  AET_STRUCTURE_AMORPHOUS = 0,
+  /** Random dense packing, periodic along x and y: a support film, of carbon unless told otherwise. */
+  AET_STRUCTURE_FILM = 1,
+  /** One atom per lattice point. */
+  AET_STRUCTURE_SIMPLE_CUBIC = 2,
+  /** Cu, Au, Pt. */
+  AET_STRUCTURE_FACE_CENTRED_CUBIC = 3,
+  /** Fe, W. */
+  AET_STRUCTURE_BODY_CENTRED_CUBIC = 4,
+  /** Co, Ti; c is sqrt(8 / 3) a unless given. */
+  AET_STRUCTURE_HEXAGONAL_CLOSE_PACKED = 5,
+  /** Si, C. */
+  AET_STRUCTURE_DIAMOND = 6,
+  /** AB: NaCl, BaO. */
+  AET_STRUCTURE_ROCK_SALT = 7,
+  /** AB: CsCl, alloys of the type B2. */
+  AET_STRUCTURE_CAESIUM_CHLORIDE = 8,
+  /** AB: ZnS, GaAs. */
+  AET_STRUCTURE_ZINC_BLENDE = 9,
+  /** AB in layers along z: FePt of the type L1_0; c is a unless given. */
+  AET_STRUCTURE_L10 = 10,
+  /** A3B: Cu3Au, alloys of the type L1_2. */
+  AET_STRUCTURE_L12 = 11,
+  /** AB2X4: MgAl2O4; Co3O4 with A = B. */
+  AET_STRUCTURE_SPINEL = 12,
+  /** ABX3: SrTiO3. */
+  AET_STRUCTURE_PEROVSKITE = 13,
+  /** Five face-centred tetrahedra around an axis along z: Ino's and Marks's decahedra. */
+  AET_STRUCTURE_DECAHEDRON = 14,
+  /** Mackay's icosahedron: twenty face-centred tetrahedra around a point. */
+  AET_STRUCTURE_ICOSAHEDRON = 15,
+};
+typedef int32_t aet_structure;
+
+/** Outer shapes of particles. The width of a shape is the distance of opposite faces, of a ball the diameter. */
+enum {
+  /** A ball. */
+  AET_PARTICLE_SHAPE_BALL = 0,
+  /** A box of the edges `extent`; its width is the longest. */
+  AET_PARTICLE_SHAPE_BOX = 1,
+  /** {111} faces. */
+  AET_PARTICLE_SHAPE_OCTAHEDRON = 2,
+  /** {100} faces, and {111} faces that meet in the middle of its edges; the width is that of {100}. */
+  AET_PARTICLE_SHAPE_CUBOCTAHEDRON = 3,
+  /** {100} and {111} faces, all edges equal; the width is that of {100}. */
+  AET_PARTICLE_SHAPE_TRUNCATED_OCTAHEDRON = 4,
+  /** {110} faces. */
+  AET_PARTICLE_SHAPE_RHOMBIC_DODECAHEDRON = 5,
+  /** A ball whose radius varies smoothly and at random with the direction, by the rms fraction `roughness`. */
+  AET_PARTICLE_SHAPE_IRREGULAR = 6,
+};
+typedef int32_t aet_particle_shape;
+
+/** Where the support film of a particle lies. */
+enum {
+  /** There is none. */
+  AET_SUPPORT_NONE = 0,
+  /** Behind the particle as the beam sees it: larger z. */
+  AET_SUPPORT_EXIT = 1,
+  /** Before it: smaller z. */
+  AET_SUPPORT_ENTRANCE = 2,
+};
+typedef int32_t aet_support;
+
+/**
+ * What aet_atoms_generate makes. Fill with aet_structure_options_init or aet_structure_options_preset; 0 means automatic
+ * or none in all members. Lengths in angstrom.
+ */
+typedef struct aet_structure_options {
+  /** sizeof(aet_structure_options). */
+  size_t struct_size;
+  /** An aet_structure. */
+  int32_t structure;
+  /** An aet_particle_shape of a crystal; amorphous particles are balls or boxes. */
+  int32_t shape;
+  /**
+   * Edges of a box along x, y and z, also of a film: periods along x and y, and thickness. With a width or a count
+   * only their ratios matter; all 0: a cube.
+   */
+  double extent[3];
+  /** Width of the shape. */
+  double width;
+  /**
+   * Atoms in all. A crystal takes the innermost as the shape grows, an icosahedron has magic numbers. Crystals need one
+   * of width, count and species_counts, amorphous particles two of width, count and density.
+   */
+  int64_t count;
+  /** Atoms of each element of a crystal. */
+  int64_t species_counts[3];
+  /** Atomic numbers, 1 to 103, in the order of the formula; film: 6. */
+  int32_t species[3];
+  /** 1: trims a crystal to complete formula units, so that ions are neutral. */
+  int32_t stoichiometric;
+  /** Density of amorphous structures, g / cm^3 of the first element; film: 2.0. */
+  double density;
+  /** No two atoms of an amorphous structure are nearer; film: 1.35. */
+  double minimum_distance;
+  /** The nearest neighbour of every atom of an amorphous structure is within this distance; 0: however far. */
+  double maximum_distance;
+  /** Lattice constant a; of twinned particles that of the face-centred crystal. */
+  double lattice_a;
+  /** Lattice constant c. */
+  double lattice_c;
+  /** Coordinate u of the anions of a spinel, origin at the centre of inversion; 0: 0.2631 (Co3O4). */
+  double anion_parameter;
+  /** The point of the cell, in fractions of its edges, at the centre of a crystalline particle. */
+  double lattice_origin[3];
+  /** Variation of the radius of an irregular shape, rms, up to 0.25 of it; 0: 0.08. */
+  double roughness;
+  /**
+   * Icosahedron: shells around the central atom, first entry. Decahedron: p atoms along the {100} faces across the
+   * axis, q along it, re-entrant grooves of depth r.
+   */
+  int32_t shells[3];
+  /** An aet_angle_order. */
+  int32_t angle_order;
+  /** Rotation of the particle about its centre, degrees. */
+  double angles_deg[3];
+  /** Where the centre of the particle comes to lie. */
+  double center[3];
+  /** Gaussian random displacement of every atom, rms per axis. */
+  double displacement;
+  /** Part of the atoms that are missing, at random, below 1. */
+  double vacancies;
+  /** Part of the atoms that are replaced, at random, by `substitute`, below 1. */
+  double substitution;
+  /** Atomic number of the foreign atoms. */
+  int32_t substitute;
+  /** Atomic number of the core of a core-shell particle; 0: no core. */
+  int32_t core_species;
+  /** The core is what lies inside the alpha shape of this shrink factor, up to 1 (tightest); 0: 0.9. */
+  double core_shrink;
+  /** Periods of the support film along x and y. */
+  double support_extent[2];
+  /** Thickness of the support film, of carbon of 2.0 g / cm^3. */
+  double support_thickness;
+  /** An aet_support: the film lies 2 angstrom from the outermost atom. */
+  int32_t support;
+  /** Zero. */
+  int32_t reserved;
+  /** Seed of everything random. */
+  uint64_t seed;
+} aet_structure_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_structure_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_structure_options_init(aet_structure_options *options, size_t struct_size);
+
+/**
+ * Sets all members to those of a particle of the papers: "m0" (a decahedron of 25,790 platinum atoms), "m1" to "m8"
+ * (amorphous silicon, 25,000 to 1,000,000 atoms; with another count a particle of the same density), "cuau" (core and
+ * shell) or "bao"; `struct_size` is sizeof(aet_structure_options). AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE,
+ * AET_ERROR_UNKNOWN_OPTION. Any thread.
+ */
+aet_status aet_structure_options_preset(aet_structure_options *options, size_t struct_size, const char *name);
+
+/**
+ * Generates atoms, species set, about `center`. The particle is packed, cut or built; its atoms are displaced, core and
+ * shell told apart, foreign atoms and vacancies drawn; then it is rotated, moved and put on its support. The same options
+ * give the same atoms. Amorphous structures and cores report to `progress`, which may be NULL.
+ *
+ * AET_ERROR_NULL for `options`; AET_ERROR_NOT_READY where a member is not set that the structure needs;
+ * AET_ERROR_INCONSISTENT where the atoms of an amorphous structure would fill more than 55 % of its space (the message
+ * has the largest possible number), or where width, count and density are all given; AET_ERROR_RANGE;
+ * AET_ERROR_NON_FINITE; AET_ERROR_UNKNOWN_OPTION; AET_ERROR_UNSUPPORTED for an amorphous particle that is neither ball
+ * nor box; AET_ERROR_EMPTY for a width that holds no atom; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_atoms_generate(const aet_structure_options *options,
+                              aet_progress_fn progress,
+                              void *user,
+                              aet_atoms **atoms);
 
 /* ---- Dataset ---- */
 
@@ -2425,6 +2606,323 @@ aet_status aet_instrument_copy_truth(const aet_instrument_options *options,
                                      int64_t image,
                                      const char *name,
                                      const aet_view *out);
+
+/* ---- Options of simulations ---- */
+
+/** Table of electron scattering factors. */
+enum {
+  /** Lobato and Van Dyck 2014. */
+  AET_PARAMETRIZATION_LOBATO = 0,
+  /** Kirkland 2010. */
+  AET_PARAMETRIZATION_KIRKLAND = 1,
+};
+typedef int32_t aet_parametrization;
+
+/** How atoms are brought onto the pixels of a potential. */
+enum {
+  /** Each by its own phase factors: the reference. Time grows as atoms times pixels. */
+  AET_PLACEMENT_EXACT = 0,
+  /** Spread as narrow Gaussians on a finer grid, with a chosen error: time grows as atoms plus pixels. */
+  AET_PLACEMENT_GRIDDING = 1,
+};
+typedef int32_t aet_placement;
+
+/** What of an atom a slice gets. */
+enum {
+  /** All of it, in the slice that holds the nucleus. */
+  AET_PROJECTION_INFINITE = 0,
+  /** What lies between the faces of the slice. */
+  AET_PROJECTION_FINITE = 1,
+};
+typedef int32_t aet_projection;
+
+/** Which spatial frequencies of waves are kept. The edge is soft. */
+enum {
+  /** Those within a circle of 2/3 of the Nyquist frequency of the larger pixel. */
+  AET_BAND_LIMIT_CIRCULAR = 0,
+  /** Those up to 2/3 of the Nyquist frequency along each axis: faster. */
+  AET_BAND_LIMIT_SQUARE = 1,
+  /** All; wide angles then hold what was aliased. */
+  AET_BAND_LIMIT_NONE = 2,
+};
+typedef int32_t aet_band_limit;
+
+/**
+ * Options of a simulation. Fill with aet_simulation_options_init and set `energy_ev`; 0 means automatic where it is said.
+ */
+typedef struct aet_simulation_options {
+  /** sizeof(aet_simulation_options). */
+  size_t struct_size;
+  /** Energy of the electrons, eV; required. */
+  double energy_ev;
+  /** Largest size of a pixel, angstrom; 0: 0.1, or `rows` and `columns`. The cell gets as many as transform fast. */
+  double pixel_size;
+  /** Thickness of slices, angstrom; 0: 2. The cell is cut in as few equal slices that are not thicker. */
+  double slice_thickness;
+  /** Imaginary part of the potential in units of the real one, 0 to 1. */
+  double absorption;
+  /** Mistilt of the specimen along x, mrad: deeper layers lie towards +x where it is negative. */
+  double mistilt_x_mrad;
+  /** Mistilt of the specimen along y, mrad. */
+  double mistilt_y_mrad;
+  /** Largest relative error of any spatial frequency with AET_PLACEMENT_GRIDDING, 1e-12 to 1e-2; 0: 1e-6. */
+  double placement_error;
+  /** Largest error of the share of a slice with AET_PROJECTION_FINITE, 1e-9 to 1e-2; 0: 1e-6. */
+  double projection_error;
+  /**
+   * Faces of the slices `[slices+1]` along the beam, from 0 to the height of the cell, angstrom; NULL: equal slices.
+   */
+  const aet_const_view *slice_edges;
+  /** Pixels along y; 0: from the pixel size. Give both numbers or none. */
+  int64_t rows;
+  /** Pixels along x. */
+  int64_t columns;
+  /**
+   * Pixels along y of the window around the probe through which a wave travels; 0: the whole cell. Give both or none.
+   */
+  int64_t window_rows;
+  /** Pixels along x of the window. */
+  int64_t window_columns;
+  /** An aet_parametrization. */
+  int32_t parametrization;
+  /** An aet_placement. */
+  int32_t placement;
+  /** An aet_projection. */
+  int32_t projection;
+  /** An aet_band_limit. */
+  int32_t band_limit;
+  /** An aet_precision of potentials and waves. */
+  int32_t precision;
+  /** Zero. */
+  int32_t reserved;
+} aet_simulation_options;
+
+/**
+ * Sets `struct_size` and all defaults, to which the energy must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any
+ * thread.
+ */
+aet_status aet_simulation_options_init(aet_simulation_options *options, size_t struct_size);
+
+/* ---- Simulations ---- */
+
+/** One configuration of atoms, or a potential, ready to be seen by electrons of one energy. Immutable. */
+typedef struct aet_simulation aet_simulation;
+
+/**
+ * Computes the potential of `atoms` and its transmission functions, T = A exp((i - absorption) sigma V) of each slice.
+ * The atoms need a cell and known species; their Debye-Waller factors and occupancies count. `options` must not be NULL;
+ * `progress` may be. The potential of a slice is the projection of its atoms, V A, from tables of scattering factors; see
+ * aet_simulation_options. aet_atoms_close_pairs finds atoms that are given twice.
+ *
+ * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
+ * beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
+ * than the cell; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
+ * cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_create(const aet_context *context,
+                                 const aet_atoms *atoms,
+                                 const aet_simulation_options *options,
+                                 aet_progress_fn progress,
+                                 void *user,
+                                 aet_simulation **simulation);
+
+/**
+ * A simulation of a potential of the host's own: `potential` `[slices,rows,columns]` of any real type, projected slice
+ * by slice, V A, over a cell of `cell_x` x `cell_y` angstrom. The slices are `slice_thickness` thick (0: 2 angstrom) or
+ * lie between the `slice_edges` of the options; those about the sampling, the atoms and their placement must be 0.
+ * Gradients with respect to atoms are AET_ERROR_UNSUPPORTED then.
+ *
+ * AET_ERROR_NON_FINITE with the place of a bad value, AET_ERROR_SHAPE, AET_ERROR_EMPTY without slices,
+ * AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION for the options. Any thread.
+ */
+aet_status aet_simulation_create_from_potential(const aet_context *context,
+                                                const aet_const_view *potential,
+                                                double cell_x,
+                                                double cell_y,
+                                                const aet_simulation_options *options,
+                                                aet_simulation **simulation);
+
+/** Frees a simulation. NULL is left alone. Any thread. */
+void aet_simulation_free(aet_simulation *simulation);
+
+/** Number of slices; 0 for NULL. Any thread. */
+int64_t aet_simulation_slice_count(const aet_simulation *simulation);
+
+/** Number of atoms; 0 where the simulation was made of a potential, and for NULL. Any thread. */
+int64_t aet_simulation_atom_count(const aet_simulation *simulation);
+
+/** Wavelength of the electrons, angstrom; NaN for NULL. Any thread. */
+double aet_simulation_wavelength(const aet_simulation *simulation);
+
+/** Pixels of the cell along y and x. AET_ERROR_NULL. Any thread. */
+aet_status aet_simulation_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
+
+/**
+ * Pixels along y and x of the window through which waves travel, and so of diffraction patterns: those of the cell where
+ * no window was chosen. AET_ERROR_NULL. Any thread.
+ */
+aet_status aet_simulation_window_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
+
+/**
+ * Size of a pixel along y and x, angstrom. Diffraction patterns have steps of wavelength / (pixel size x pixels of the
+ * window) rad. AET_ERROR_NULL. Any thread.
+ */
+aet_status aet_simulation_pixel_size(const aet_simulation *simulation, double *y, double *x);
+
+/**
+ * The potential of slice `slice` into `out` `[rows,columns]`, f32 or f64, V A. AET_ERROR_RANGE for a slice that there is
+ * not, AET_ERROR_SHAPE, AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_simulation_potential(const aet_simulation *simulation, int64_t slice, const aet_view *out);
+
+/**
+ * The wave behind the first `slices` slices (0: all) of an `incident` one `[rows,columns]`, real or complex; NULL: the
+ * plane wave 1. `out` `[rows,columns]` is complex. psi <- IFFT[P FFT[T psi]] for each slice, with the propagator
+ * P = A exp(-i pi wavelength dz k^2) over its thickness. AET_ERROR_UNSUPPORTED where waves travel through windows,
+ * AET_ERROR_NON_FINITE for the incident wave, AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_simulation_exit_wave(const aet_simulation *simulation,
+                                    const aet_const_view *incident,
+                                    int64_t slices,
+                                    const aet_view *out);
+
+/**
+ * Bytes that the simulation and a scan with all threads of its context need, results not included, into `bytes`; with
+ * pull-backs, too, into `with_gradients`. Either may be NULL. Any thread.
+ */
+aet_status aet_simulation_memory_estimate(const aet_simulation *simulation,
+                                          uint64_t *bytes,
+                                          uint64_t *with_gradients);
+
+/**
+ * As aet_simulation_memory_estimate before the simulation is created: what aet_simulation_create with these arguments and
+ * a scan will need. AET_ERROR_NOT_READY for atoms without a cell, AET_ERROR_RANGE, AET_ERROR_SHAPE,
+ * AET_ERROR_UNKNOWN_OPTION. Any thread.
+ */
+aet_status aet_simulation_estimate_memory(const aet_context *context,
+                                          const aet_atoms *atoms,
+                                          const aet_simulation_options *options,
+                                          uint64_t *bytes,
+                                          uint64_t *with_gradients);
+
+/* ---- Scans ---- */
+
+/**
+ * The wave of `probe` at (`x`, `y`) angstrom of the cell behind the first `slices` slices (0: all) into `out`
+ * `[rows,columns]` of the window, complex. Its first pixel is pixel (`first_row`, `first_column`) of the cell, which is
+ * periodic; they may be negative. Either place may be NULL. A wave in the empty cell has sum |psi|^2 = 1.
+ *
+ * AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
+ * largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
+ * AET_ERROR_DTYPE. Any thread.
+ */
+aet_status aet_simulation_probe_exit_wave(const aet_simulation *simulation,
+                                          const aet_probe *probe,
+                                          double x,
+                                          double y,
+                                          int64_t slices,
+                                          const aet_view *out,
+                                          int64_t *first_row,
+                                          int64_t *first_column);
+
+/**
+ * Number of values that the `n` `detectors` give per position, one after the other, into `count`. Errors are those of
+ * aet_simulation_scan for the detectors. Any thread.
+ */
+aet_status aet_simulation_signal_count(const aet_simulation *simulation,
+                                       const aet_detector *const *detectors,
+                                       int64_t n,
+                                       int64_t *count);
+
+/**
+ * Shape of the signal of one detector on the patterns of the simulation: its number of axes, 0 to 2, into `ndim` and their
+ * extents into `shape` [2], of which unused ones are 1. Errors are those of aet_simulation_scan for the detector. Any
+ * thread.
+ */
+aet_status aet_simulation_signal_shape(const aet_simulation *simulation,
+                                       const aet_detector *detector,
+                                       int32_t *ndim,
+                                       int64_t *shape);
+
+/**
+ * Scans `probe` over `positions` `[n,2]`, (x, y) in the cell, angstrom, in any order and as far out as one likes: the cell
+ * is periodic. `out` `[n,count]`, f32 or f64, gets the signals of the `n_detectors` `detectors`, one after the other as
+ * they are given (see aet_simulation_signal_count). A pattern |FFT psi|^2 of the empty cell sums to 1, so that signals
+ * are fractions of the beam; centres of mass are in 1/angstrom. `progress` may be NULL.
+ *
+ * AET_ERROR_RANGE for an angle of a detector or a probe beyond the band limit, with the largest one and the pixel that
+ * would be needed; AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_EMPTY without positions or
+ * detectors and for a detector that covers no pixel; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE, AET_ERROR_DTYPE; AET_CANCELLED,
+ * then `out` is untouched. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_scan(const aet_simulation *simulation,
+                               const aet_probe *probe,
+                               const aet_const_view *positions,
+                               const aet_detector *const *detectors,
+                               int64_t n_detectors,
+                               aet_progress_fn progress,
+                               void *user,
+                               const aet_view *out);
+
+/**
+ * The diffraction patterns of `probe` at `positions` `[n,2]`, (x, y) in the cell, angstrom, into `out` `[n,rows,columns]` of
+ * the window, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the zero angle at
+ * n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
+ * aet_simulation_scan; after AET_CANCELLED some patterns are written, the others are as they were. Any thread; `progress`
+ * is called on it.
+ */
+aet_status aet_simulation_patterns(const aet_simulation *simulation,
+                                   const aet_probe *probe,
+                                   const aet_const_view *positions,
+                                   aet_progress_fn progress,
+                                   void *user,
+                                   const aet_view *out);
+
+/* ---- Gradients of scans ---- */
+
+/**
+ * The gradient that goes into aet_simulation_pull_back, and places for those that come out, f32 or f64; NULL: not wanted.
+ * Fill with aet_scan_gradients_init.
+ */
+typedef struct aet_scan_gradients {
+  /** sizeof(aet_scan_gradients). */
+  size_t struct_size;
+  /**
+   * dL/dsignal of every position and signal `[n,count]`, of any real type, as aet_simulation_scan gives them; required.
+   */
+  const aet_const_view *by_signal;
+  /** Place for dL/d(x, y) of every position `[n,2]`, 1/angstrom. */
+  const aet_view *positions;
+  /** Place for dL/dV of every slice and pixel `[slices,rows,columns]`, 1/(V A). */
+  const aet_view *potential;
+  /** Place for dL/d(x, y, z) of every atom `[atoms,3]`, 1/angstrom; z is 0 with AET_PROJECTION_INFINITE. */
+  const aet_view *atom_positions;
+  /** Place for dL/dB of every atom `[atoms]`, B its Debye-Waller factor, 1/angstrom^2. */
+  const aet_view *debye_waller_b;
+  /** Place for dL/d(occupancy) of every atom `[atoms]`. */
+  const aet_view *occupancy;
+} aet_scan_gradients;
+
+/** Sets `struct_size` and all members to NULL. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
+aet_status aet_scan_gradients_init(aet_scan_gradients *gradients, size_t struct_size);
+
+/**
+ * The adjoint of aet_simulation_scan: from dL/dsignals of any loss L to its gradients with respect to the scan positions,
+ * the potential and the atoms, as the members of `gradients` wish. The waves are computed again, there and back, which
+ * costs about three scans. Probe, positions and detectors are those of the scan. `progress` may be NULL.
+ *
+ * AET_ERROR_UNSUPPORTED for gradients of atoms where the simulation was made of a potential, AET_ERROR_EMPTY where no
+ * gradient is wanted, AET_ERROR_NON_FINITE for `by_signal`, and the errors of aet_simulation_scan; AET_CANCELLED, then all
+ * places are untouched. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_pull_back(const aet_simulation *simulation,
+                                    const aet_probe *probe,
+                                    const aet_const_view *positions,
+                                    const aet_detector *const *detectors,
+                                    int64_t n_detectors,
+                                    const aet_scan_gradients *gradients,
+                                    aet_progress_fn progress,
+                                    void *user);
 
 /* ---- Views of dense arrays ---- */
 

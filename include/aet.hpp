@@ -84,7 +84,8 @@ enum class Phase : std::int32_t {
     planning = AET_PHASE_PLANNING,
     evaluating = AET_PHASE_EVALUATING,
     optimizing = AET_PHASE_OPTIMIZING,
-    saving = AET_PHASE_SAVING
+    saving = AET_PHASE_SAVING,
+    simulating = AET_PHASE_SIMULATING
 };
 /// Order of the Euler angles phi, theta, psi.
 enum class AngleOrder : std::int32_t {
@@ -92,6 +93,37 @@ enum class AngleOrder : std::int32_t {
     zyz = AET_ANGLE_ORDER_ZYZ,
     xyz = AET_ANGLE_ORDER_XYZ
 };
+/// Kinds of generated structures; where there are several elements, species are in the order of the formula.
+enum class Structure : std::int32_t {
+    amorphous = AET_STRUCTURE_AMORPHOUS,
+    film = AET_STRUCTURE_FILM,
+    simple_cubic = AET_STRUCTURE_SIMPLE_CUBIC,
+    face_centred_cubic = AET_STRUCTURE_FACE_CENTRED_CUBIC,
+    body_centred_cubic = AET_STRUCTURE_BODY_CENTRED_CUBIC,
+    hexagonal_close_packed = AET_STRUCTURE_HEXAGONAL_CLOSE_PACKED,
+    diamond = AET_STRUCTURE_DIAMOND,
+    rock_salt = AET_STRUCTURE_ROCK_SALT,
+    caesium_chloride = AET_STRUCTURE_CAESIUM_CHLORIDE,
+    zinc_blende = AET_STRUCTURE_ZINC_BLENDE,
+    l10 = AET_STRUCTURE_L10,
+    l12 = AET_STRUCTURE_L12,
+    spinel = AET_STRUCTURE_SPINEL,
+    perovskite = AET_STRUCTURE_PEROVSKITE,
+    decahedron = AET_STRUCTURE_DECAHEDRON,
+    icosahedron = AET_STRUCTURE_ICOSAHEDRON
+};
+/// Outer shapes of generated particles.
+enum class ParticleShape : std::int32_t {
+    ball = AET_PARTICLE_SHAPE_BALL,
+    box = AET_PARTICLE_SHAPE_BOX,
+    octahedron = AET_PARTICLE_SHAPE_OCTAHEDRON,
+    cuboctahedron = AET_PARTICLE_SHAPE_CUBOCTAHEDRON,
+    truncated_octahedron = AET_PARTICLE_SHAPE_TRUNCATED_OCTAHEDRON,
+    rhombic_dodecahedron = AET_PARTICLE_SHAPE_RHOMBIC_DODECAHEDRON,
+    irregular = AET_PARTICLE_SHAPE_IRREGULAR
+};
+/// Where the support film of a particle lies: behind it as the beam sees it (larger z), or before it.
+enum class SupportSide : std::int32_t { none = AET_SUPPORT_NONE, exit = AET_SUPPORT_EXIT, entrance = AET_SUPPORT_ENTRANCE };
 /// Axis of a series with a single tilt angle per image.
 enum class TiltAxis : std::int32_t { none = AET_TILT_AXIS_NONE, x = AET_TILT_AXIS_X, y = AET_TILT_AXIS_Y };
 /// Unit of all lengths of a series; pixels where no pixel size is known.
@@ -143,6 +175,18 @@ enum class Optimizer : std::int32_t {
     adam = AET_OPTIMIZER_ADAM,
     conjugate_gradient = AET_OPTIMIZER_CONJUGATE_GRADIENT,
     levenberg_marquardt = AET_OPTIMIZER_LEVENBERG_MARQUARDT
+};
+/// Table of electron scattering factors.
+enum class Parametrization : std::int32_t { lobato = AET_PARAMETRIZATION_LOBATO, kirkland = AET_PARAMETRIZATION_KIRKLAND };
+/// How atoms are brought onto the pixels of a potential: by their own phase factors, or spread on a finer grid.
+enum class Placement : std::int32_t { exact = AET_PLACEMENT_EXACT, gridding = AET_PLACEMENT_GRIDDING };
+/// What of an atom a slice gets: all in the slice of the nucleus, or what lies between its faces.
+enum class Projection : std::int32_t { infinite = AET_PROJECTION_INFINITE, finite = AET_PROJECTION_FINITE };
+/// Which spatial frequencies of waves are kept.
+enum class BandLimit : std::int32_t {
+    circular = AET_BAND_LIMIT_CIRCULAR,
+    square = AET_BAND_LIMIT_SQUARE,
+    none = AET_BAND_LIMIT_NONE
 };
 /// What is taken off the images before a volume is reconstructed.
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
@@ -503,6 +547,93 @@ struct ClosePair {
 };
 
 /// An immutable list of atoms; the origin of the specimen is 0, or a corner of the cell where there is one.
+/// What Atoms::generate makes; 0: automatic or none. Lengths in A. See aet_structure_options.
+class StructureOptions {
+public:
+    explicit StructureOptions(Structure structure) {
+        detail::check(aet_structure_options_init(&raw_, sizeof raw_));
+        raw_.structure = static_cast<std::int32_t>(structure);
+    }
+    /// A particle of the papers: m0 to m8, cuau, bao.
+    static StructureOptions preset(const std::string &name) {
+        StructureOptions options(Structure::amorphous);
+        detail::check(aet_structure_options_preset(&options.raw_, sizeof options.raw_, name.c_str()));
+        return options;
+    }
+    /// Atomic numbers in the order of the formula.
+    StructureOptions &species(std::int32_t first, std::int32_t second = 0, std::int32_t third = 0) noexcept {
+        return set(raw_.species, first, second, third);
+    }
+    StructureOptions &shape(ParticleShape shape) noexcept {
+        return raw_.shape = static_cast<std::int32_t>(shape), *this;
+    }
+    /// Edges of a box; of a film two periods and the thickness.
+    StructureOptions &extent(double x, double y, double z) noexcept { return set(raw_.extent, x, y, z); }
+    /// Distance of opposite faces, or diameter.
+    StructureOptions &width(double value) noexcept { return raw_.width = value, *this; }
+    /// Atoms in all.
+    StructureOptions &count(std::int64_t value) noexcept { return raw_.count = value, *this; }
+    /// Atoms of each element.
+    StructureOptions &species_counts(std::int64_t first, std::int64_t second = 0, std::int64_t third = 0) noexcept {
+        return set(raw_.species_counts, first, second, third);
+    }
+    /// Complete formula units only.
+    StructureOptions &stoichiometric(bool value) noexcept { return raw_.stoichiometric = value, *this; }
+    /// g / cm^3 of the first element.
+    StructureOptions &density(double value) noexcept { return raw_.density = value, *this; }
+    StructureOptions &minimum_distance(double value) noexcept { return raw_.minimum_distance = value, *this; }
+    /// The nearest neighbour of every atom is within it.
+    StructureOptions &maximum_distance(double value) noexcept { return raw_.maximum_distance = value, *this; }
+    StructureOptions &lattice_a(double value) noexcept { return raw_.lattice_a = value, *this; }
+    StructureOptions &lattice_c(double value) noexcept { return raw_.lattice_c = value, *this; }
+    /// Coordinate u of the anions of a spinel.
+    StructureOptions &anion_parameter(double value) noexcept { return raw_.anion_parameter = value, *this; }
+    /// The point of the cell, in fractions, at the centre of the particle.
+    StructureOptions &lattice_origin(double x, double y, double z) noexcept { return set(raw_.lattice_origin, x, y, z); }
+    /// Rms variation of the radius of an irregular shape.
+    StructureOptions &roughness(double value) noexcept { return raw_.roughness = value, *this; }
+    /// Icosahedron: shells; decahedron: p, q and r.
+    StructureOptions &shells(std::int32_t p, std::int32_t q = 0, std::int32_t r = 0) noexcept {
+        return set(raw_.shells, p, q, r);
+    }
+    /// Rotation about the centre, degrees.
+    StructureOptions &rotation(double phi, double theta, double psi, AngleOrder order = AngleOrder::zyx) noexcept {
+        raw_.angle_order = static_cast<std::int32_t>(order);
+        return set(raw_.angles_deg, phi, theta, psi);
+    }
+    StructureOptions &center(double x, double y, double z) noexcept { return set(raw_.center, x, y, z); }
+    /// Rms per axis.
+    StructureOptions &displacement(double value) noexcept { return raw_.displacement = value, *this; }
+    /// Part of the atoms.
+    StructureOptions &vacancies(double value) noexcept { return raw_.vacancies = value, *this; }
+    /// Replaces a part of the atoms by another element.
+    StructureOptions &substitution(double part, std::int32_t species) noexcept {
+        return raw_.substitution = part, raw_.substitute = species, *this;
+    }
+    /// The atoms inside the alpha shape of this shrink factor become another element; 0: 0.9.
+    StructureOptions &core(std::int32_t species, double shrink = 0) noexcept {
+        return raw_.core_species = species, raw_.core_shrink = shrink, *this;
+    }
+    /// A film of amorphous carbon.
+    StructureOptions &support(SupportSide side, double thickness, double x, double y) noexcept {
+        raw_.support = static_cast<std::int32_t>(side);
+        raw_.support_thickness = thickness;
+        raw_.support_extent[0] = x;
+        return raw_.support_extent[1] = y, *this;
+    }
+    StructureOptions &seed(std::uint64_t value) noexcept { return raw_.seed = value, *this; }
+    const aet_structure_options *get() const noexcept { return &raw_; }
+
+private:
+    template <class T>
+    StructureOptions &set(T (&member)[3], T first, T second, T third) noexcept {
+        return member[0] = first, member[1] = second, member[2] = third, *this;
+    }
+
+    aet_structure_options raw_{};
+};
+
+/// An immutable list of atoms; the origin of the specimen is 0.
 class Atoms {
 public:
     /// (x, y, z), A.
@@ -558,6 +689,17 @@ public:
         return made([&](aet_atoms **created) { return aet_atoms_read_as(path.c_str(), format.c_str(), created); });
     }
     /// Writes the format that the ending of the name tells.
+    /// Generated atoms; see aet_structure_options. `progress` may be empty.
+    static Atoms generate(const StructureOptions &options, const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        const aet_status status =
+            aet_atoms_generate(options.get(), observer.function(), observer.user(), &created);
+        Atoms atoms(created); // owns it before anything is thrown
+        detail::check(observer.finish(status));
+        return atoms;
+    }
+    /// Writes extended xyz.
     void write(const std::string &path) const { detail::check(aet_atoms_write(get(), path.c_str())); }
     /// The same for files of any name: xyz, cif, poscar, lammps or pdb.
     void write(const std::string &path, const std::string &format) const {
@@ -1288,6 +1430,23 @@ inline std::vector<double> integrate_center_of_mass(const ConstView &field, doub
     return image;
 }
 
+/// What an annular detector sees of one atom.
+struct AdfTransfer {
+    /// Cross-section for the detector, A^2: pi B H of the orbital that stands for the atom.
+    double cross_section = 0;
+    /// Part of all that the atom scatters that the detector catches.
+    double collected = 0;
+};
+
+/// Of an element (atomic number) for a detector from inner to outer mrad, see aet_adf_transfer.
+inline AdfTransfer adf_transfer(double energy_ev, double inner_mrad, double outer_mrad, int species,
+                                Parametrization parametrization = Parametrization::lobato) {
+    AdfTransfer seen;
+    detail::check(aet_adf_transfer(energy_ev, inner_mrad, outer_mrad, static_cast<std::int32_t>(parametrization),
+                                   species, &seen.cross_section, &seen.collected));
+    return seen;
+}
+
 // ---- reconstruction --------------------------------------------------------------------------------------------
 
 /// A consistent copy of a running reconstruction.
@@ -1949,6 +2108,271 @@ inline void record_patterns(const Context &context, const ConstView &patterns, c
     detail::check(observer.finish(aet_patterns_record(context.get(), patterns.get(), &options, first,
                                                       observer.function(), observer.user(), out.get())));
 }
+
+// ---- simulations -----------------------------------------------------------------------------------------------
+
+/// One configuration of atoms, or a potential, ready to be seen by electrons of one energy; immutable. Its frame is the
+/// cell of the atoms: periodic across the beam, which enters at z = 0; the defocus of probes refers to that face.
+class Simulation {
+public:
+    class Options {
+    public:
+        /// Energy of the electrons, eV.
+        explicit Options(double energy_ev) {
+            detail::check(aet_simulation_options_init(&raw_, sizeof raw_));
+            raw_.energy_ev = energy_ev;
+        }
+        /// Largest size of a pixel, A; 0: 0.1.
+        Options &pixel_size(double size) noexcept { return raw_.pixel_size = size, *this; }
+        /// Pixels of the cell instead of their size.
+        Options &shape(std::int64_t rows, std::int64_t columns) noexcept {
+            return raw_.rows = rows, raw_.columns = columns, *this;
+        }
+        /// A; 0: 2.
+        Options &slice_thickness(double thickness) noexcept { return raw_.slice_thickness = thickness, *this; }
+        /// Faces of the slices [slices + 1], A, instead of their thickness; they must live as long as this object.
+        Options &slice_edges(const ConstView &edges) { return edges_ = edges, *this; }
+        /// Imaginary part of the potential in units of the real one.
+        Options &absorption(double part) noexcept { return raw_.absorption = part, *this; }
+        Options &mistilt_mrad(double x, double y) noexcept {
+            return raw_.mistilt_x_mrad = x, raw_.mistilt_y_mrad = y, *this;
+        }
+        /// Pixels of the window around the probe through which a wave travels.
+        Options &window(std::int64_t rows, std::int64_t columns) noexcept {
+            return raw_.window_rows = rows, raw_.window_columns = columns, *this;
+        }
+        Options &parametrization(Parametrization table) noexcept {
+            return raw_.parametrization = static_cast<std::int32_t>(table), *this;
+        }
+        /// With the largest relative error of any frequency of gridding; 0: 1e-6.
+        Options &placement(Placement placement, double error = 0) noexcept {
+            return raw_.placement = static_cast<std::int32_t>(placement), raw_.placement_error = error, *this;
+        }
+        /// With the largest error of the share of a finite slice; 0: 1e-6.
+        Options &projection(Projection projection, double error = 0) noexcept {
+            return raw_.projection = static_cast<std::int32_t>(projection), raw_.projection_error = error, *this;
+        }
+        Options &band_limit(BandLimit limit) noexcept {
+            return raw_.band_limit = static_cast<std::int32_t>(limit), *this;
+        }
+        Options &precision(Precision precision) noexcept {
+            return raw_.precision = static_cast<std::int32_t>(precision), *this;
+        }
+        /// The C structure; it points into this object.
+        aet_simulation_options c_struct() const noexcept {
+            aet_simulation_options raw = raw_;
+            raw.slice_edges = edges_ ? edges_->get() : nullptr;
+            return raw;
+        }
+
+    private:
+        aet_simulation_options raw_{};
+        std::optional<ConstView> edges_;
+    };
+
+    /// Bytes of a simulation and a scan with all threads, and with gradients, too.
+    struct Memory {
+        std::uint64_t bytes;
+        std::uint64_t with_gradients;
+    };
+    /// Rows and columns.
+    struct Size {
+        std::int64_t rows;
+        std::int64_t columns;
+    };
+    /// A wave [rows, columns] of the window, row-major, whose first pixel is this one of the cell.
+    struct Wave {
+        std::vector<std::complex<double>> values;
+        std::int64_t first_row;
+        std::int64_t first_column;
+    };
+    /// Places for gradients; those left out are not computed.
+    class Gradients {
+    public:
+        /// [positions, 2]: dL/d(x, y), 1/A.
+        Gradients &positions(const View &out) { return positions_ = out, *this; }
+        /// [slices, rows, columns]: dL/dV, 1/(V A).
+        Gradients &potential(const View &out) { return potential_ = out, *this; }
+        /// [atoms, 3]: 1/A.
+        Gradients &atom_positions(const View &out) { return atom_positions_ = out, *this; }
+        /// [atoms]: 1/A^2.
+        Gradients &debye_waller_b(const View &out) { return debye_waller_b_ = out, *this; }
+        /// [atoms].
+        Gradients &occupancy(const View &out) { return occupancy_ = out, *this; }
+        /// The C structure; it points into this object and to `by_signal`.
+        aet_scan_gradients c_struct(const ConstView &by_signal) const {
+            aet_scan_gradients raw{};
+            detail::check(aet_scan_gradients_init(&raw, sizeof raw));
+            const auto place = [](const std::optional<View> &view) { return view ? view->get() : nullptr; };
+            raw.by_signal = by_signal.get();
+            raw.positions = place(positions_);
+            raw.potential = place(potential_);
+            raw.atom_positions = place(atom_positions_);
+            raw.debye_waller_b = place(debye_waller_b_);
+            raw.occupancy = place(occupancy_);
+            return raw;
+        }
+
+    private:
+        std::optional<View> positions_, potential_, atom_positions_, debye_waller_b_, occupancy_;
+    };
+    /// Detectors of a scan, by reference; their signals follow one another.
+    using Detectors = std::vector<std::reference_wrapper<const Detector>>;
+
+    Simulation(const Context &context, const Atoms &atoms, const Options &options,
+               const ProgressFunction &progress = {}) {
+        const aet_simulation_options raw = options.c_struct();
+        detail::Observer observer(progress);
+        aet_simulation *created = nullptr;
+        detail::check(observer.finish(aet_simulation_create(context.get(), atoms.get(), &raw, observer.function(),
+                                                            observer.user(), &created)));
+        handle_.reset(created);
+    }
+    /// Of a potential [slices, rows, columns], V A, over a cell of these lengths, A.
+    Simulation(const Context &context, const ConstView &potential, double cell_x, double cell_y,
+               const Options &options) {
+        const aet_simulation_options raw = options.c_struct();
+        aet_simulation *created = nullptr;
+        detail::check(
+            aet_simulation_create_from_potential(context.get(), potential.get(), cell_x, cell_y, &raw, &created));
+        handle_.reset(created);
+    }
+    /// Takes over a handle of the C interface.
+    explicit Simulation(aet_simulation *owned) noexcept : handle_(owned) {}
+
+    /// What making a simulation and scanning will need.
+    static Memory estimate_memory(const Context &context, const Atoms &atoms, const Options &options) {
+        const aet_simulation_options raw = options.c_struct();
+        Memory memory{};
+        detail::check(aet_simulation_estimate_memory(context.get(), atoms.get(), &raw, &memory.bytes,
+                                                     &memory.with_gradients));
+        return memory;
+    }
+    Memory memory_estimate() const {
+        Memory memory{};
+        detail::check(aet_simulation_memory_estimate(get(), &memory.bytes, &memory.with_gradients));
+        return memory;
+    }
+
+    std::int64_t slice_count() const noexcept { return aet_simulation_slice_count(get()); }
+    /// 0 where it was made of a potential.
+    std::int64_t atom_count() const noexcept { return aet_simulation_atom_count(get()); }
+    /// A.
+    double wavelength() const noexcept { return aet_simulation_wavelength(get()); }
+    Size shape() const {
+        Size size{};
+        detail::check(aet_simulation_shape(get(), &size.rows, &size.columns));
+        return size;
+    }
+    /// Pixels of the window through which waves travel, and of diffraction patterns.
+    Size window_shape() const {
+        Size size{};
+        detail::check(aet_simulation_window_shape(get(), &size.rows, &size.columns));
+        return size;
+    }
+    /// Along y and x, A.
+    std::array<double, 2> pixel_size() const {
+        std::array<double, 2> size{};
+        detail::check(aet_simulation_pixel_size(get(), &size[0], &size[1]));
+        return size;
+    }
+
+    /// Potential of a slice [rows, columns], V A.
+    std::vector<double> potential(std::int64_t slice) const {
+        const Size size = shape();
+        std::vector<double> values(detail::element_count({size.rows, size.columns}));
+        const View out(values.data(), {size.rows, size.columns});
+        detail::check(aet_simulation_potential(get(), slice, out.get()));
+        return values;
+    }
+    /// The wave [rows, columns] behind the first slices (0: all) of a plane wave 1.
+    std::vector<std::complex<double>> exit_wave(std::int64_t slices = 0) const { return exit_wave(nullptr, slices); }
+    /// Of an incident wave [rows, columns].
+    std::vector<std::complex<double>> exit_wave(const ConstView &incident, std::int64_t slices = 0) const {
+        return exit_wave(incident.get(), slices);
+    }
+    /// The wave of a probe at (x, y), A, behind the first slices (0: all).
+    Wave exit_wave(const Probe &probe, double x, double y, std::int64_t slices = 0) const {
+        const Size size = window_shape();
+        Wave wave{std::vector<std::complex<double>>(detail::element_count({size.rows, size.columns})), 0, 0};
+        const View out(wave.values.data(), {size.rows, size.columns});
+        detail::check(aet_simulation_probe_exit_wave(get(), probe.get(), x, y, slices, out.get(), &wave.first_row,
+                                                     &wave.first_column));
+        return wave;
+    }
+
+    /// Values that the detectors give per position.
+    std::int64_t signal_count(const Detectors &detectors) const {
+        const auto handles = handles_of(detectors);
+        std::int64_t count = 0;
+        detail::check(aet_simulation_signal_count(get(), handles.data(), size_of(handles), &count));
+        return count;
+    }
+    /// Shape of the signal of one detector; empty for one number.
+    Shape signal_shape(const Detector &detector) const {
+        std::int32_t ndim = 0;
+        std::array<std::int64_t, 2> shape{};
+        detail::check(aet_simulation_signal_shape(get(), detector.get(), &ndim, shape.data()));
+        return Shape(shape.begin(), shape.begin() + ndim);
+    }
+    /// Signals [positions, count] of a probe at positions [n, 2], (x, y) in A, row-major.
+    std::vector<double> scan(const Probe &probe, const ConstView &positions, const Detectors &detectors,
+                             const ProgressFunction &progress = {}) const {
+        const Shape shape{positions.get()->ndim > 0 ? positions.get()->shape[0] : 0, signal_count(detectors)};
+        std::vector<double> signals(detail::element_count(shape));
+        scan(probe, positions, detectors, View(signals.data(), shape), progress);
+        return signals;
+    }
+    /// The same into a real view.
+    void scan(const Probe &probe, const ConstView &positions, const Detectors &detectors, const View &out,
+              const ProgressFunction &progress = {}) const {
+        const auto handles = handles_of(detectors);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_scan(get(), probe.get(), positions.get(), handles.data(),
+                                                          size_of(handles), observer.function(), observer.user(),
+                                                          out.get())));
+    }
+    /// Diffraction patterns at positions [n, 2] into a real view [n, rows, columns] of the window, zero angle at n / 2.
+    void patterns(const Probe &probe, const ConstView &positions, const View &out,
+                  const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_patterns(get(), probe.get(), positions.get(),
+                                                              observer.function(), observer.user(), out.get())));
+    }
+    /// Gradients of a loss of the signals of a scan, given dL/dsignal [positions, count].
+    void pull_back(const Probe &probe, const ConstView &positions, const Detectors &detectors,
+                   const ConstView &by_signal, const Gradients &gradients,
+                   const ProgressFunction &progress = {}) const {
+        const auto handles = handles_of(detectors);
+        const aet_scan_gradients raw = gradients.c_struct(by_signal);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_pull_back(get(), probe.get(), positions.get(), handles.data(),
+                                                               size_of(handles), &raw, observer.function(),
+                                                               observer.user())));
+    }
+
+    aet_simulation *get() const noexcept { return handle_.get(); }
+
+private:
+    using Handles = std::vector<const aet_detector *>;
+
+    static Handles handles_of(const Detectors &detectors) {
+        Handles handles;
+        for (const Detector &detector : detectors) handles.push_back(detector.get());
+        return handles;
+    }
+    static std::int64_t size_of(const Handles &handles) { return static_cast<std::int64_t>(handles.size()); }
+
+    std::vector<std::complex<double>> exit_wave(const aet_const_view *incident, std::int64_t slices) const {
+        const Size size = shape();
+        std::vector<std::complex<double>> wave(detail::element_count({size.rows, size.columns}));
+        const View out(wave.data(), {size.rows, size.columns});
+        detail::check(aet_simulation_exit_wave(get(), incident, slices, out.get()));
+        return wave;
+    }
+
+    detail::Handle<aet_simulation, aet_simulation_free> handle_;
+};
 
 } // namespace aet
 

@@ -17,6 +17,8 @@ pub enum Phase {
     Optimizing = 3,
     /// Writing files.
     Saving = 4,
+    /// Waves travel through a specimen.
+    Simulating = 5,
 }
 
 /// State of a long call as observers see it; numbers not known yet are NaN or 0.

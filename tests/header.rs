@@ -19,6 +19,7 @@ const FIRST: &[&str] = &[
     "atoms_change",
     "atoms_compare",
     "frames",
+    "atoms_generate",
     "dataset",
     "dataset_folder",
     "dataset_columns",
@@ -38,6 +39,11 @@ const FIRST: &[&str] = &[
     "volume",
     "find",
     "instrument",
+    "simulation_options",
+    "simulation",
+    "simulation_scan",
+    "simulation_gradient",
+    "adf_transfer",
 ];
 
 fn root() -> &'static Path {

@@ -133,8 +133,22 @@ pub unsafe extern "C" fn aet_dataset_create_from_file(
 /// Hands fractions on to the host, not too often and at the end, and answers whether to go on.
 pub(super) fn monitor<'a>(
     phase: Phase,
-    mut observer: impl FnMut(&Progress) -> bool + 'a,
+    observer: impl FnMut(&Progress) -> bool + 'a,
     token: &'a CancelToken<'a>,
+) -> impl FnMut(f64) -> bool + 'a {
+    let mut goes_on = throttled(phase, observer);
+    move |fraction| {
+        if !goes_on(fraction) {
+            token.cancel();
+        }
+        !token.is_cancelled()
+    }
+}
+
+/// The same for a call without a context, which only its observer can end.
+pub(super) fn throttled<'a>(
+    phase: Phase,
+    mut observer: impl FnMut(&Progress) -> bool + 'a,
 ) -> impl FnMut(f64) -> bool + 'a {
     let start = Instant::now();
     let mut next = Duration::ZERO;
@@ -142,10 +156,8 @@ pub(super) fn monitor<'a>(
         let elapsed = start.elapsed();
         if elapsed >= next || fraction >= 1.0 {
             next = elapsed + INTERVAL;
-            if !observer(&Progress::of_phase(phase, fraction, elapsed.as_secs_f64())) {
-                token.cancel();
-            }
+            return observer(&Progress::of_phase(phase, fraction, elapsed.as_secs_f64()));
         }
-        !token.is_cancelled()
+        true
     }
 }

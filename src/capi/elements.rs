@@ -5,11 +5,12 @@
 
 use super::view::{aet_dtype, InView, OutView};
 use crate::{Error, Result};
-use ndarray::{Array, ArrayBase, ArrayView, Axis, Data, Dim, Dimension, Ix, IxDyn, Zip};
+use ndarray::{Array, ArrayBase, ArrayView, ArrayViewMut, Axis, Data, Dim, Dimension, Ix, IxDyn, Zip};
 use num_complex::{Complex, Complex32, Complex64};
 use std::any::TypeId;
 use std::fmt::Debug;
 use std::mem::MaybeUninit;
+use std::sync::{Mutex, PoisonError};
 
 /// A number in the library: what arrays are read into and written from.
 pub(super) trait Number: Copy + Debug + Send + Sync + 'static {
@@ -197,7 +198,21 @@ impl InView<'_> {
     }
 }
 
+/// Writes one plane of an array of the host: its number, and the value at (row, column).
+type WritePlane<'a> = dyn Fn(usize, &dyn Fn(usize, usize) -> f64) + Sync + 'a;
+
 impl OutView<'_> {
+    /// Calls `work` with a function that fills one plane of a `[planes,rows,columns]` array of floats or doubles; it may
+    /// be called from any thread, so that large results need no second copy. Values beyond single precision become
+    /// infinite there.
+    pub(super) fn with_planes<R>(&mut self, work: impl FnOnce(&WritePlane<'_>) -> R) -> Result<R> {
+        self.expect_fractions()?;
+        match self.dtype() {
+            aet_dtype::F32 => Ok(work(&plane_writer(self.places::<f32>(), |value| value as f32))),
+            _ => Ok(work(&plane_writer(self.places::<f64>(), |value| value))),
+        }
+    }
+
     /// An error unless numbers of type `A` can go into this view: ask before long work.
     pub(super) fn expect_holds<A: Number>(&self) -> Result<()> {
         match self.dtype().is_complex() == A::COMPLEX {
@@ -227,6 +242,22 @@ impl OutView<'_> {
         self.expect_fits(array)?;
         let name = self.name();
         with_dtype!(self.dtype(), S => convert(&name, array.view().into_dyn(), self.places::<S>()))
+    }
+}
+
+/// Planes are written one at a time: making one takes far longer.
+fn plane_writer<'a, S: Stored>(
+    places: ArrayViewMut<'a, MaybeUninit<S>, IxDyn>,
+    narrow: impl Fn(f64) -> S + Sync + 'a,
+) -> impl Fn(usize, &dyn Fn(usize, usize) -> f64) + Sync + 'a {
+    let places = Mutex::new(places);
+    move |number, value| {
+        let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, place) in places.index_axis_mut(Axis(0), number).indexed_iter_mut() {
+            if let [row, column] = index.slice() {
+                place.write(narrow(value(*row, *column)));
+            }
+        }
     }
 }
 

@@ -116,6 +116,16 @@ impl Slot {
         same
     }
 
+    /// The object that a handle of this type stands for.
+    ///
+    /// # Safety
+    /// A call is counted in, and stays so as long as the result is used.
+    unsafe fn object<H: Handle>(&self) -> Result<&Arc<H::Object>> {
+        // SAFETY: while calls are counted in, the object is neither changed nor dropped.
+        let object = unsafe { &*self.object.get() };
+        object.as_ref().and_then(|object| object.downcast_ref()).ok_or(Error::StaleHandle { what: H::NAME })
+    }
+
     /// Counts a call out; the last one out of a freed slot drops the object.
     fn leave(&self) {
         if self.state.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -196,6 +206,22 @@ impl Host {
         (!handle.is_null()).then(|| self.input(handle, argument)).transpose()
     }
 
+    /// The objects behind an array of `n` handles, of any number: unlike those above, they are not kept by the call but by
+    /// the references that come back.
+    pub(super) fn inputs<H: Handle>(
+        &self,
+        handles: *const *const H,
+        n: i64,
+        argument: &'static str,
+    ) -> Result<Vec<Arc<H::Object>>> {
+        let object = |handle: &*const H| {
+            let held = counted_in(*handle, argument, Use::Input)?;
+            // SAFETY: the call is counted in until `held` ends, so the object is neither changed nor dropped before.
+            unsafe { held.slot.object::<H>() }.cloned()
+        };
+        self.slice(handles, n, argument)?.iter().map(object).collect()
+    }
+
     /// Place for a new handle; NULL is an error before any work is done.
     pub(super) fn new_handle<H: Handle>(&self, place: *mut *mut H, argument: &'static str) -> Result<NewHandle<'_, H>> {
         if place.is_null() {
@@ -213,25 +239,31 @@ impl Host {
     }
 
     fn take<H: Handle>(&self, handle: *const H, argument: &'static str, usage: Use) -> Result<&Arc<H::Object>> {
-        if handle.is_null() {
-            return Err(Error::Null { argument, wanted: H::NAME });
-        }
-        let stale = || Error::StaleHandle { what: H::NAME };
-        let slot = slot_of(handle).filter(|slot| slot.enter(tag_of(H::NAME))).ok_or_else(stale)?;
-        // From here on `held` counts the call out again.
-        let mut held = Held { slot, usage: Use::Input, immutable: H::IMMUTABLE };
-        if slot.poisoned.load(Ordering::Acquire) {
-            return Err(Error::Poisoned { what: H::NAME });
-        }
-        if usage == Use::Exclusive && slot.busy.swap(true, Ordering::AcqRel) {
-            return Err(Error::Busy { what: H::NAME });
-        }
-        held.usage = usage;
+        let held = counted_in(handle, argument, usage)?;
+        let slot = held.slot;
         self.keep(held)?;
         // SAFETY: the call is counted in until `self` ends, so the object is neither changed nor dropped before.
-        let object = unsafe { &*slot.object.get() };
-        object.as_ref().and_then(|object| object.downcast_ref()).ok_or_else(stale)
+        unsafe { slot.object::<H>() }
     }
+}
+
+/// Counts a call in for one handle; it is out again when the result goes.
+fn counted_in<H: Handle>(handle: *const H, argument: &'static str, usage: Use) -> Result<Held> {
+    if handle.is_null() {
+        return Err(Error::Null { argument, wanted: H::NAME });
+    }
+    let stale = || Error::StaleHandle { what: H::NAME };
+    let slot = slot_of(handle).filter(|slot| slot.enter(tag_of(H::NAME))).ok_or_else(stale)?;
+    // From here on `held` counts the call out again.
+    let mut held = Held { slot, usage: Use::Input, immutable: H::IMMUTABLE };
+    if slot.poisoned.load(Ordering::Acquire) {
+        return Err(Error::Poisoned { what: H::NAME });
+    }
+    if usage == Use::Exclusive && slot.busy.swap(true, Ordering::AcqRel) {
+        return Err(Error::Busy { what: H::NAME });
+    }
+    held.usage = usage;
+    Ok(held)
 }
 
 /// The slot behind a handle, if it can be one at all.
@@ -264,7 +296,7 @@ impl<H: Handle> NewHandle<'_, H> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::super::guard::{guard, guard_value};
     use super::super::status::aet_status;
@@ -347,6 +379,28 @@ mod tests {
         assert_ne!(successor, handle, "a freed place rests before it is used again");
         free(successor);
         free(other);
+    }
+
+    #[test]
+    fn arrays_of_handles_of_any_length() {
+        let mut stones: Vec<*mut aet_test_stone> = (0..40).map(stone).collect();
+        let read = |stones: &[*mut aet_test_stone]| {
+            let mut sum = 0;
+            let status = call(|host| {
+                let list = host.inputs(stones.as_ptr().cast::<*const aet_test_stone>(), stones.len() as i64, "stones")?;
+                sum = list.iter().map(|value| **value).sum();
+                Ok(())
+            });
+            (status as i32, sum)
+        };
+        assert_eq!(read(&stones), (0, 780));
+        assert_eq!(read(&[]), (0, 0));
+        assert_eq!(read(&[stones[0], std::ptr::null_mut()]).0, 100);
+        free(stones[39]);
+        assert_eq!(read(&stones).0, aet_status::AET_ERROR_STALE_HANDLE as i32);
+        stones.truncate(39);
+        assert_eq!(read(&stones), (0, 741));
+        stones.into_iter().for_each(free);
     }
 
     #[test]

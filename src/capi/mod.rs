@@ -11,10 +11,12 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod arguments;
+mod adf_transfer;
 mod atoms;
 mod atoms_change;
 mod atoms_compare;
 mod atoms_files;
+mod atoms_generate;
 mod context;
 mod dataset;
 mod dataset_columns;
@@ -45,6 +47,10 @@ mod recon_run;
 mod recon_second_order;
 mod recon_store;
 mod recon_terms;
+mod simulation;
+mod simulation_gradient;
+mod simulation_options;
+mod simulation_scan;
 mod snapshot;
 mod status;
 mod text;
@@ -52,10 +58,12 @@ mod version;
 mod view;
 mod volume;
 
+pub use adf_transfer::*;
 pub use atoms::*;
 pub use atoms_change::*;
 pub use atoms_compare::*;
 pub use atoms_files::*;
+pub use atoms_generate::*;
 pub use context::*;
 pub use dataset::*;
 pub use dataset_columns::*;
@@ -78,6 +86,10 @@ pub use recon_run::*;
 pub use recon_second_order::*;
 pub use recon_store::*;
 pub use recon_terms::*;
+pub use simulation::*;
+pub use simulation_gradient::*;
+pub use simulation_options::*;
+pub use simulation_scan::*;
 pub use snapshot::*;
 pub use status::*;
 pub use version::*;

@@ -4,8 +4,8 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_compare, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
-use super::{detector, instrument, recon_errors, recon_options};
+use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
+use super::{detector, instrument, recon_errors, recon_options, simulation_gradient, simulation_options};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -70,11 +70,16 @@ impl Host {
 
     /// The body of every `_init` function: defaults into a structure of which the host knows `size` bytes.
     pub(super) fn init<T: CStruct>(&self, options: *mut T, size: usize) -> Result<()> {
+        self.init_with(options, size, T::defaults())
+    }
+
+    /// The same with a value that is not all defaults.
+    pub(super) fn init_with<T: CStruct>(&self, options: *mut T, size: usize, value: T) -> Result<()> {
         if options.is_null() {
             return Err(Error::Null { argument: "options", wanted: T::NAME });
         }
         check_size::<T>(size)?;
-        write(options, size, T::defaults());
+        write(options, size, value);
         Ok(())
     }
 
@@ -146,6 +151,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<context::aet_context_options>(),
     grown::<atoms_compare::aet_compare_options>(),
     grown::<atoms_compare::aet_comparison>(),
+    grown::<atoms_generate::aet_structure_options>(),
     grown::<dataset::aet_dataset_options>(),
     grown::<frames::aet_frames>(),
     grown::<probe::aet_probe_options>(),
@@ -158,6 +164,8 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<volume::aet_trace_options>(),
     grown::<find::aet_find_options>(),
     grown::<instrument::aet_instrument_options>(),
+    grown::<simulation_options::aet_simulation_options>(),
+    grown::<simulation_gradient::aet_scan_gradients>(),
     grown::<recon_errors::aet_error_options>(),
     grown::<recon_errors::aet_error_report>(),
 ];

@@ -21,6 +21,8 @@ pub enum aet_phase {
     Optimizing = 3,
     /// Results are written.
     Saving = 4,
+    /// Waves travel through a specimen.
+    Simulating = 5,
 }
 
 host_enum!(aet_phase:
@@ -29,6 +31,7 @@ host_enum!(aet_phase:
     Evaluating = "AET_PHASE_EVALUATING",
     Optimizing = "AET_PHASE_OPTIMIZING",
     Saving = "AET_PHASE_SAVING",
+    Simulating = "AET_PHASE_SIMULATING",
 );
 
 /// State of a long call, filled by the library. What is not known yet is NaN.

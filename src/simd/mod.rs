@@ -6,6 +6,7 @@
 
 pub(crate) mod float_state;
 mod lanes;
+pub mod matrix;
 mod orbital;
 mod projection;
 mod spectrum;

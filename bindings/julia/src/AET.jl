@@ -28,10 +28,10 @@ export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
 export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
 export Probe, wave, intensity
-export Detector, signal_size, measure, integrate_center_of_mass
+export Detector, signal_size, measure, integrate_center_of_mass, adf_transfer
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
-export Atoms, read_atoms, compare, Comparison
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, close_pairs
+export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
 export record_series, record_patterns, instrument_truth
 export LocalOrbital, Block, Progress, Snapshot
@@ -55,6 +55,7 @@ include("callbacks.jl")
 include("context.jl")
 include("atoms.jl")
 include("specimen.jl")
+include("generate.jl")
 include("dataset.jl")
 include("probe.jl")
 include("detector.jl")

@@ -103,3 +103,20 @@ function integrate_center_of_mass(field::AbstractArray{<:Real,3}, row_step::Real
     check(aet_integrate_center_of_mass(input_view(field, (2, 3, 1)), row_step, column_step, output_view(out)))
     return out
 end
+
+"""
+    adf_transfer(energy_ev, inner_mrad, outer_mrad, species; parametrization = :lobato)
+
+What an annular detector sees of one atom of the element with this atomic number: `cross_section`
+(A^2), which is pi B H of the orbital that stands for the atom in images of fractions of the beam,
+and `collected`, the part of all that the atom scatters that the detector catches. `parametrization`
+is `:lobato` or `:kirkland`. Throws `AET_ERROR_RANGE`.
+"""
+function adf_transfer(energy_ev::Real, inner_mrad::Real, outer_mrad::Real, species::Integer;
+                      parametrization::Symbol = :lobato)
+    table = number_of(PARAMETRIZATIONS, parametrization)
+    table === nothing && throw(unknown_option(parametrization, first.(PARAMETRIZATIONS.values)))
+    seen = (Ref(NaN), Ref(NaN))
+    check(aet_adf_transfer(energy_ev, inner_mrad, outer_mrad, table, species, seen[1], seen[2]))
+    return (cross_section = seen[1][], collected = seen[2][])
+end

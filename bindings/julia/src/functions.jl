@@ -78,6 +78,11 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
 
+# generated atoms
+@declare aet_structure_options_init(options::Ptr{StructureOptions}, struct_size::Csize_t)::Int32
+@declare aet_structure_options_preset(options::Ptr{StructureOptions}, struct_size::Csize_t, name::Cstring)::Int32
+@declare aet_atoms_generate(options::Ptr{StructureOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+
 # probe
 @declare aet_probe_options_init(options::Ptr{ProbeOptions}, struct_size::Csize_t)::Int32
 @declare aet_probe_create(options::Ptr{ProbeOptions}, probe::OutHandlePtr)::Int32
@@ -97,6 +102,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_detector_get_kind(detector::HandlePtr)::Int32
 @declare aet_detector_shape(detector::HandlePtr, options::Ptr{PatternOptions}, rows::Int64, columns::Int64, ndim::Ptr{Int32}, shape::Ptr{Int64})::Int32
 @declare aet_detector_measure(detector::HandlePtr, context::HandlePtr, patterns::Ptr{View}, options::Ptr{PatternOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_adf_transfer(energy_ev::Float64, inner_mrad::Float64, outer_mrad::Float64, parametrization::Int32, species::Int32, cross_section::Ptr{Float64}, collected::Ptr{Float64})::Int32
 @declare aet_integrate_center_of_mass(field::Ptr{View}, row_step::Float64, column_step::Float64, out::Ptr{View})::Int32
 
 # orbital

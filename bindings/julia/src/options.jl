@@ -17,6 +17,10 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
     (RunOptions, :optimizer) => OPTIMIZERS,
+    (StructureOptions, :structure) => STRUCTURES,
+    (StructureOptions, :shape) => PARTICLE_SHAPES,
+    (StructureOptions, :angle_order) => ANGLE_ORDERS,
+    (StructureOptions, :support) => SUPPORTS,
     (SirtOptions, :background) => BACKGROUNDS,
     (InstrumentOptions, :detection) => DETECTIONS,
     (InstrumentOptions, :edge) => EDGES,
@@ -40,6 +44,9 @@ unknown_option(name, names) =
 
 "What a member is set to. An object stays with the caller, who keeps it alive as long as the struct is used."
 member_value(T::Type, ::Symbol, value) = convert(T, value)
+member_value(T::Type{<:NTuple{N,Any}}, option::Symbol, values) where {N} =
+    length(values) <= N ? convert(T, (values..., ntuple(_ -> 0, N - length(values))...)) :
+    throw(AETError(:shape, "got $(length(values)) values as $option, wanted at most $N"))
 member_value(::Type{Ptr{Cvoid}}, ::Symbol, object::Handle) = getfield(live(object), :pointer)
 member_value(::Type{Ptr{Cvoid}}, ::Symbol, ::Nothing) = C_NULL
 member_value(::Type{Ptr{Cvoid}}, option::Symbol, value) =

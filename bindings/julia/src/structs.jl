@@ -93,6 +93,42 @@ mutable struct CComparison <: CStruct
     CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0)
 end
 
+mutable struct StructureOptions <: CStruct
+    struct_size::Csize_t
+    structure::Int32
+    shape::Int32
+    extent::NTuple{3,Float64}
+    width::Float64
+    count::Int64
+    species_counts::NTuple{3,Int64}
+    species::NTuple{3,Int32}
+    stoichiometric::Int32
+    density::Float64
+    minimum_distance::Float64
+    maximum_distance::Float64
+    lattice_a::Float64
+    lattice_c::Float64
+    anion_parameter::Float64
+    lattice_origin::NTuple{3,Float64}
+    roughness::Float64
+    shells::NTuple{3,Int32}
+    angle_order::Int32
+    angles_deg::NTuple{3,Float64}
+    center::NTuple{3,Float64}
+    displacement::Float64
+    vacancies::Float64
+    substitution::Float64
+    substitute::Int32
+    core_species::Int32
+    core_shrink::Float64
+    support_extent::NTuple{2,Float64}
+    support_thickness::Float64
+    support::Int32
+    reserved::Int32
+    seed::UInt64
+    StructureOptions() = new(0)
+end
+
 mutable struct ProbeOptions <: CStruct
     struct_size::Csize_t
     energy_ev::Float64
@@ -311,6 +347,7 @@ const CSTRUCTS = (
     "aet_dataset_options" => DatasetOptions, "aet_frames" => Frames,
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
     "aet_detector_options" => DetectorOptions, "aet_pattern_options" => PatternOptions,
+    "aet_structure_options" => StructureOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
@@ -371,6 +408,14 @@ const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :specie
 const OPTIMIZERS = Enumeration("AET_OPTIMIZER", :automatic => 0, :lbfgs => 1, :gradient_descent => 2,
     :adam => 3, :conjugate_gradient => 4, :levenberg_marquardt => 5)
 
+const STRUCTURES = Enumeration("AET_STRUCTURE", :amorphous => 0, :film => 1, :simple_cubic => 2,
+    :face_centred_cubic => 3, :body_centred_cubic => 4, :hexagonal_close_packed => 5, :diamond => 6,
+    :rock_salt => 7, :caesium_chloride => 8, :zinc_blende => 9, :l10 => 10, :l12 => 11, :spinel => 12,
+    :perovskite => 13, :decahedron => 14, :icosahedron => 15)
+const PARTICLE_SHAPES = Enumeration("AET_PARTICLE_SHAPE", :ball => 0, :box => 1, :octahedron => 2,
+    :cuboctahedron => 3, :truncated_octahedron => 4, :rhombic_dodecahedron => 5, :irregular => 6)
+const SUPPORTS = Enumeration("AET_SUPPORT", :none => 0, :exit => 1, :entrance => 2)
+
 const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
 const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)
@@ -381,4 +426,5 @@ const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance =
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
-    BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS)
+    BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
+    STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

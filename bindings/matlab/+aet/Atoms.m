@@ -6,7 +6,8 @@ classdef Atoms < aet.internal.Object
     %     Species   atomic numbers, of an integer class or whole doubles
     %     Height    height of the Gaussian orbital, image units
     %     Width     B of exp(-rho^2 / B), angstrom^2
-    %   ATOMS = AET.ATOMS.READ(FILE) reads xyz, CIF, POSCAR, LAMMPS data or PDB.
+    %   ATOMS = AET.ATOMS.READ(FILE) reads xyz, CIF, POSCAR, LAMMPS data or PDB,
+    %   AET.ATOMS.GENERATE makes particles and films.
     %
     %   Properties, one row per atom, NaN where not known: positions [n x 3],
     %     x, y, z, species, height, width, occupancy, probability,
@@ -254,6 +255,43 @@ classdef Atoms < aet.internal.Object
                 format = '';
             end
             atoms = aet.Atoms.fromKey(aet_mex('atoms_read', char(file), char(format)));
+        end
+    end
+
+    methods (Static)
+        function atoms = generate(structure, varargin)
+            %GENERATE  Generated atoms.
+            %   ATOMS = aet.Atoms.generate(STRUCTURE, 'Name', value, ...)
+            %   STRUCTURE: 'amorphous', 'film', 'simpleCubic', 'faceCentredCubic',
+            %   'bodyCentredCubic', 'hexagonalClosePacked', 'diamond', 'rockSalt',
+            %   'caesiumChloride', 'zincBlende', 'l10', 'l12', 'spinel',
+            %   'perovskite', 'decahedron' or 'icosahedron'.
+            %   ATOMS = aet.Atoms.generate('', 'Preset', P, ...) takes the particle
+            %   of a paper ('m0' to 'm8', 'cuau', 'bao'), changed by the options.
+            %     Species          atomic numbers in the order of the formula
+            %     LatticeA, LatticeC, LatticeOrigin, AnionParameter
+            %     Shape            'ball' | 'box' | 'octahedron' | 'cuboctahedron' |
+            %                      'truncatedOctahedron' | 'rhombicDodecahedron' |
+            %                      'irregular' (Roughness)
+            %     Width, Count, SpeciesCounts, Stoichiometric: how large
+            %     Extent           edges of a box; of a film periods, thickness
+            %     Density          g/cm^3; MinimumDistance, MaximumDistance
+            %     Shells           icosahedron: n, decahedron: [p q r]
+            %     AnglesDeg, AngleOrder, Center
+            %     Displacement     rms per axis; Vacancies, Substitution, Substitute
+            %     CoreSpecies, CoreShrink
+            %     Support          'exit' | 'entrance'; SupportThickness, SupportExtent
+            %     Seed, Progress
+            %   Lengths in angstrom. See aet_structure_options in aet.h.
+            known = {'Preset', 'Species', 'LatticeA', 'LatticeC', 'LatticeOrigin', 'AnionParameter', 'Shape', ...
+                'Roughness', 'Width', 'Count', 'SpeciesCounts', 'Stoichiometric', 'Extent', 'Density', ...
+                'MinimumDistance', 'MaximumDistance', 'Shells', 'AnglesDeg', 'AngleOrder', 'Center', ...
+                'Displacement', 'Vacancies', 'Substitution', 'Substitute', 'CoreSpecies', 'CoreShrink', ...
+                'Support', 'SupportThickness', 'SupportExtent', 'Seed', 'Progress'};
+            options = aet.internal.options('aet.Atoms.generate', known, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            options.Structure = char(structure);   % empty: that of the preset
+            atoms = aet.Atoms.fromKey(aet.internal.withProgress(progress, 'atoms_generate', options));
         end
     end
 

@@ -61,6 +61,7 @@ const CommandTable &commands() {
     add_dataset_commands(all);
     add_atoms_commands(all);
     add_specimen_commands(all);
+    add_generate_commands(all);
     add_probe_commands(all);
     add_detector_commands(all);
     add_orbital_commands(all);

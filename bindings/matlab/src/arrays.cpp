@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "failure.hpp"
 
@@ -236,6 +237,26 @@ std::vector<Integer> zero_based(const mxArray *array, const char *name) {
 }
 template std::vector<int32_t> zero_based(const mxArray *, const char *);
 template std::vector<int64_t> zero_based(const mxArray *, const char *);
+
+template <class T>
+void few_numbers(const mxArray *array, const char *name, T *values, size_t count) {
+  const size_t got = mxGetNumberOfElements(array);
+  if (got > count) {
+    throw Failure("aet:shape", std::string(name) + ": got " + std::to_string(got) + " numbers, wanted at most " +
+                                   std::to_string(count));
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const double value = i < got ? element_of(array, i, name) : 0.0;
+    if constexpr (std::is_integral_v<T>) {
+      values[i] = whole<T>(value, name);
+    } else {
+      values[i] = value;
+    }
+  }
+}
+template void few_numbers(const mxArray *, const char *, double *, size_t);
+template void few_numbers(const mxArray *, const char *, int32_t *, size_t);
+template void few_numbers(const mxArray *, const char *, int64_t *, size_t);
 
 void require_indices(const std::vector<int64_t> &indices, const char *name, int64_t count) {
   for (const int64_t index : indices) {

@@ -49,6 +49,9 @@ uint64_t key(const mxArray *array);
 std::string text(const mxArray *array, const char *name);
 mxArray *make_text(const std::string &text);
 mxArray *make_number(double value);
+/// Up to `count` numbers, whole ones where T is an integer, in memory order; zeros behind them.
+template <class T>
+void few_numbers(const mxArray *array, const char *name, T *values, size_t count);
 /// 1-based whole numbers of any class to 0-based ones.
 template <class Integer>
 std::vector<Integer> zero_based(const mxArray *array, const char *name);

@@ -74,6 +74,7 @@ void add_library_commands(CommandTable &table);
 void add_dataset_commands(CommandTable &table);
 void add_atoms_commands(CommandTable &table);
 void add_specimen_commands(CommandTable &table);
+void add_generate_commands(CommandTable &table);
 void add_probe_commands(CommandTable &table);
 void add_detector_commands(CommandTable &table);
 void add_orbital_commands(CommandTable &table);

@@ -100,6 +100,17 @@ void integrate(Call &call) {
   call.give(0, out.array);
 }
 
+/// energy, inner, outer, species, table (0: Lobato, 1: Kirkland) to [cross-section, collected].
+void adf_transfer(Call &call) {
+  const Output out = matrix_output(1, 2);
+  double *seen = static_cast<double *>(out.view.data);
+  check(aet_adf_transfer(number(call.argument(0), "energyEv"), number(call.argument(1), "innerMrad"),
+                         number(call.argument(2), "outerMrad"),
+                         static_cast<std::int32_t>(number(call.argument(4), "parametrization")),
+                         static_cast<std::int32_t>(number(call.argument(3), "species")), &seen[0], &seen[1]));
+  call.give(0, out.array);
+}
+
 }  // namespace
 
 void add_detector_commands(CommandTable &table) {
@@ -108,6 +119,7 @@ void add_detector_commands(CommandTable &table) {
   table["detector_get_kind"] = kind;
   table["detector_measure"] = measure;
   table["integrate_center_of_mass"] = integrate;
+  table["adf_transfer"] = adf_transfer;
 }
 
 }  // namespace aet_mex

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "arrays.hpp"
+
 namespace aet_mex {
 
 /// One word of an option and the enum value it stands for.
@@ -23,6 +25,13 @@ class Options {
   void read(const char *name, double &value) const;
   void read(const char *name, int32_t &value) const;
   void read(const char *name, int64_t &value) const;
+  /// Up to N numbers in memory order; zeros behind them.
+  template <class T, size_t N>
+  void read(const char *name, T (&values)[N]) const {
+    if (const mxArray *given = find(name)) {
+      few_numbers(given, name, values, N);
+    }
+  }
   /// Sets 1 for true, 0 for false.
   void read_flag(const char *name, int32_t &value) const;
 

@@ -20,14 +20,16 @@ from ._library import lib as _lib
 from .atoms import Atoms, Comparison
 from .context import Context, default_context
 from .instrument import instrument_truth, record_patterns
-from .detector import Detector, integrate_center_of_mass
+from .detector import AdfTransfer, Detector, adf_transfer, integrate_center_of_mass
 from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
+from .simulation import Simulation
 from .volume import Volume, find_atoms
 
 __all__ = [
+    "AdfTransfer",
     "AetError",
     "Atoms",
     "Block",
@@ -42,9 +44,11 @@ __all__ = [
     "Probe",
     "Progress",
     "Reconstruction",
+    "Simulation",
     "Snapshot",
     "TiltSeries",
     "Volume",
+    "adf_transfer",
     "default_context",
     "find_atoms",
     "instrument_truth",

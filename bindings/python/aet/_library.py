@@ -78,9 +78,20 @@ def handle_argument(wanted):
     return convert
 
 
+def handles_argument(wanted):
+    def convert(values, what):
+        pointers = [live_pointer(value, wanted, what) for value in values]
+        array = (ctypes.c_void_p * len(pointers))(*pointers)
+        array.objects = values  # alive as long as the array
+        return array
+
+    return convert
+
+
 def structure_argument(wanted):
     def convert(value, what):
-        value = getattr(value, "structure", value)
+        if not isinstance(value, wanted):  # which may have a member of this name
+            value = getattr(value, "structure", value)
         if value is not None and not isinstance(value, wanted):
             raise TypeError(f"{what}: got {type(value).__name__}, wanted {wanted.__name__}")
         return None if value is None else ctypes.byref(value)
@@ -132,6 +143,8 @@ def converter(declared):
         return view_argument(input_view)
     if declared == "const aet_view *":
         return view_argument(output_view)
+    if declared.endswith("*const *"):
+        return handles_argument(base.split()[0])
     if base in HANDLES:
         return handle_argument(base)
     if base in STRUCTURES:

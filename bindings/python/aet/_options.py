@@ -7,12 +7,18 @@ structure of the C interface is a keyword here without further work.
 import ctypes
 import functools
 import inspect
+import re
 
-from ._arrays import input_view
+import numpy as np
+
+from ._arrays import input_view, output_view
 from ._declarations import ENUMS, HANDLES
 from ._errors import fault, unknown_option
 from ._handles import live_pointer
 from ._structs import MEMBERS, SCALARS, STRUCTURES, enumeration_of, number_of, real, whole
+
+# "double[3]"
+ARRAY = re.compile(r"(\w+)\[(\d+)\]")
 
 
 def structure_name(init):
@@ -47,6 +53,10 @@ class Options:
             view = input_view(value, member)
             self.kept.append(view)
             return ctypes.addressof(view)
+        if declared == "const aet_view *":
+            view = output_view(value, member)
+            self.kept.append(view)
+            return ctypes.addressof(view)
         base = declared.replace("const ", "").rstrip(" *")
         if base in HANDLES:
             pointer = live_pointer(value, base, member)
@@ -55,11 +65,22 @@ class Options:
         if isinstance(value, Options) and declared == f"const {value.name} *":
             self.kept.append(value)
             return ctypes.addressof(value.structure)
+        array = ARRAY.fullmatch(declared)
+        if array is not None:
+            return self.array(member, value, array.group(1), int(array.group(2)))
         if declared in ("double", "float"):
             return real(value, member)
         if declared in SCALARS:
             return whole(value, member, SCALARS[declared])
         raise fault("unsupported", f"{member}: this package cannot set a member of type {declared}")
+
+    def array(self, member, value, element, extent):
+        """Up to `extent` numbers, zeros behind them; one number stands for the first."""
+        values = np.ravel(value).tolist()
+        if len(values) > extent:
+            raise fault("shape", f"{member}: got {len(values)} numbers, wanted at most {extent}")
+        convert = real if element in ("double", "float") else lambda v, what: whole(v, what, SCALARS[element])
+        return (SCALARS[element] * extent)(*(convert(v, member) for v in values))
 
 
 def split(keywords, *inits):

@@ -6,6 +6,7 @@ import ctypes
 import numpy as np
 
 from ._arrays import indices, numeric
+from ._callbacks import LongCall
 from ._errors import fault
 from ._handles import Handle
 from ._library import lib
@@ -149,6 +150,28 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         if count.value > 0:
             lib.aet_atoms_close_pairs(self, distance, periodic_z, pairs, distances, count)
         return pairs, distances
+    @classmethod
+    @takes_options(lib.aet_structure_options_init)
+    def generate(cls, structure=None, *, preset=None, progress=None, **options):
+        """Generated atoms: amorphous particles and films, crystals cut to a shape, twinned and core-shell particles.
+
+            gold = aet.Atoms.generate("face_centred_cubic", species=79, lattice_a=4.078, width=30)
+            small = aet.Atoms.generate(preset="m1", count=2000)
+
+        `preset` takes the particle of a paper, which the other options change: "m0" to "m8", "cuau", "bao". Lengths are
+        in A. `progress` is a function as for `LocalOrbital.run`.
+
+        AET_ERROR_NOT_READY where something is missing that the structure needs, AET_ERROR_INCONSISTENT for a packing
+        that is too dense, AET_ERROR_RANGE, AET_CANCELLED.
+        """
+        settings = Options(lib.aet_structure_options_init, {})
+        if preset is not None:
+            size = ctypes.sizeof(settings.structure)
+            lib.aet_structure_options_preset(settings.structure, size, preset)
+        for member, value in dict(options, structure=structure).items():
+            settings.set(member, value)
+        with LongCall(progress) as call:
+            return cls._of(lib.aet_atoms_generate(settings, call.report, None))
 
     @takes_options(lib.aet_compare_options_init)
     def compare(self, truth, **options):

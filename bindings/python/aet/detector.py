@@ -1,5 +1,8 @@
 """Detectors of diffraction patterns."""
 
+import collections
+import ctypes
+
 import numpy as np
 
 from ._arrays import numeric
@@ -8,7 +11,7 @@ from ._errors import fault
 from ._handles import Handle
 from ._library import lib
 from ._options import Options, takes_options
-from ._structs import name_of
+from ._structs import name_of, number_of
 from .context import default_context
 
 
@@ -83,3 +86,19 @@ def integrate_center_of_mass(field, row_step, column_step=None):
     out = np.zeros(field.shape[:2])
     lib.aet_integrate_center_of_mass(field, row_step, row_step if column_step is None else column_step, out)
     return out
+
+
+#: What an annular detector sees of one atom: the cross-section (A^2), which is pi B H of the orbital that stands for the
+#: atom in images of fractions of the beam, and the part of all that it scatters that the detector catches.
+AdfTransfer = collections.namedtuple("AdfTransfer", ["cross_section", "collected"])
+
+
+def adf_transfer(energy_ev, inner_mrad, outer_mrad, species, parametrization="lobato"):
+    """Of the element `species` (atomic number) for a detector from `inner_mrad` to `outer_mrad`: an `AdfTransfer`.
+
+    `parametrization` is "lobato" or "kirkland". AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION.
+    """
+    table = number_of("aet_parametrization", parametrization, "parametrization")
+    cross_section, collected = ctypes.c_double(), ctypes.c_double()
+    lib.aet_adf_transfer(energy_ev, inner_mrad, outer_mrad, table, species, cross_section, collected)
+    return AdfTransfer(cross_section.value, collected.value)

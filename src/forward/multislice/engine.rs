@@ -62,6 +62,8 @@ pub struct MultisliceWorkspace<T> {
 pub struct Multislice<T: Real> {
     object: Plane,
     window: Plane,
+    wavelength: f64,
+    band_limit: BandLimit,
     propagators: Propagators<T>,
     /// Number of the propagator behind each slice.
     flights: Vec<usize>,
@@ -106,7 +108,8 @@ impl<T: Real> Multislice<T> {
             Propagators::new(path, &window, wavelength, options.band_limit, options.mistilt_mrad, &distances);
         let (by_row, by_column) = propagators.frequencies();
         let coefficients = Coefficients::new(&window, by_row, by_column);
-        Ok(Self { object: *plane, window, propagators, flights, coefficients })
+        let band_limit = options.band_limit;
+        Ok(Self { object: *plane, window, wavelength, band_limit, propagators, flights, coefficients })
     }
 
     /// The plane of the object.
@@ -119,9 +122,24 @@ impl<T: Real> Multislice<T> {
         &self.window
     }
 
+    /// Wavelength of the electrons, angstrom.
+    pub fn wavelength(&self) -> f64 {
+        self.wavelength
+    }
+
+    /// Band limit of the propagators.
+    pub fn band_limit(&self) -> BandLimit {
+        self.band_limit
+    }
+
     /// Number of slices.
     pub fn slices(&self) -> usize {
         self.flights.len()
+    }
+
+    /// Number of different distances between slices: each has a propagator.
+    pub fn distances(&self) -> usize {
+        self.flights.iter().max().map_or(0, |last| last + 1)
     }
 
     /// Lines of the window in that direction.
@@ -130,6 +148,11 @@ impl<T: Real> Multislice<T> {
             Lines::Rows => self.window.rows,
             Lines::Columns => self.window.columns,
         }
+    }
+
+    /// Instruction-set path of the sweeps.
+    pub(crate) fn path(&self) -> SimdPath {
+        self.propagators.path
     }
 
     fn separable(&self) -> bool {

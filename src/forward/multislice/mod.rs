@@ -11,11 +11,13 @@
 //! A band limit that is separable (square, none) needs one pass over the wave per slice, along rows and columns in turn;
 //! the circular one two, over two thirds of the columns.
 
+mod diffraction;
 mod engine;
 mod object;
 mod propagate;
 mod spectrum;
 
+pub use diffraction::Diffraction;
 pub use engine::{Form, Kept, Multislice, MultisliceOptions, MultisliceWorkspace, Pass};
 pub use object::{Object, ObjectSlice, Transmission, TransmissionWorkspace};
 pub use propagate::Propagators;

@@ -31,7 +31,17 @@ impl Coefficients {
 
     /// Writes the pattern |FFT psi|^2 `[rows, columns]` (FFT order) of the wave with these coefficients.
     pub(super) fn pattern<T: Real>(&self, wave: &ComplexPlane<T>, pattern: &mut [T]) {
-        let (columns, scale) = (self.plane.columns, T::of((self.plane.pixels() as f64).powi(2)));
+        self.spectrum_pattern(wave, (self.plane.pixels() as f64).powi(2), pattern);
+    }
+
+    /// Replaces the coefficients in `wave` by the gradient with respect to them, given that with respect to the pattern.
+    pub(super) fn pattern_pull_back<T: Real>(&self, by_pattern: &[T], wave: &mut ComplexPlane<T>) {
+        self.spectrum_pull_back(by_pattern, (self.plane.pixels() as f64).powi(2), wave);
+    }
+
+    /// Writes `scale` |value|^2 of all that is stored, 0 elsewhere.
+    pub(super) fn spectrum_pattern<T: Real>(&self, wave: &ComplexPlane<T>, scale: f64, pattern: &mut [T]) {
+        let (columns, scale) = (self.plane.columns, T::of(scale));
         if self.columns.len() < columns {
             pattern.fill(T::of(0.0));
         }
@@ -44,9 +54,9 @@ impl Coefficients {
         }
     }
 
-    /// Replaces the coefficients in `wave` by the gradient with respect to them, given that with respect to the pattern.
-    pub(super) fn pattern_pull_back<T: Real>(&self, by_pattern: &[T], wave: &mut ComplexPlane<T>) {
-        let (columns, scale) = (self.plane.columns, T::of(2.0 * (self.plane.pixels() as f64).powi(2)));
+    /// The adjoint of its derivative.
+    pub(super) fn spectrum_pull_back<T: Real>(&self, by_pattern: &[T], scale: f64, wave: &mut ComplexPlane<T>) {
+        let (columns, scale) = (self.plane.columns, T::of(2.0 * scale));
         for (row, fy) in self.rows.iter().enumerate() {
             let (re, im) = wave.row_mut(row);
             let line = &by_pattern[fy * columns..(fy + 1) * columns];

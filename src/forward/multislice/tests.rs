@@ -371,3 +371,55 @@ fn impossible_plans_are_refused() {
     assert_eq!(plan(&[2.0], MultisliceOptions { window: Some((40, 32)), ..Default::default() }), Some(101));
     assert_eq!(plan(&[2.0], MultisliceOptions { mistilt_mrad: (f64::NAN, 0.0), ..Default::default() }), Some(103));
 }
+
+#[test]
+fn patterns_of_windows_on_the_sampling_of_the_whole() {
+    let plane = Plane::new(40, 48, 0.16, 0.13).unwrap();
+    let window = Plane::new(22, 30, 0.16, 0.13).unwrap();
+    for limit in LIMITS {
+        let diffraction = Diffraction::<f64>::new(SimdPath::detect(), &window, &plane, limit);
+        let value = |i: usize, j: usize| Complex64::new((i as f64 * 0.4).sin(), (j as f64 * 0.3 - i as f64).cos());
+        let mut padded = Array2::zeros((40, 48));
+        let mut exit = ComplexPlane::<f64>::new(22, 30);
+        for (i, j) in (0..22).flat_map(|i| (0..30).map(move |j| (i, j))) {
+            padded[[i, j]] = value(i, j);
+            exit.set(i, j, value(i, j));
+        }
+        transform(&mut padded, false);
+        let cutoff = limit.cutoffs(&plane).1;
+        let kx = plane.frequencies_x();
+        let (mut spectrum, mut pattern) = (diffraction.wave(), vec![f64::NAN; 40 * 48]);
+        let mut scratch = Default::default();
+        diffraction.pattern(&exit, &mut spectrum, &mut pattern, &mut scratch);
+        let scale = (22.0 * 30.0) / (40.0 * 48.0);
+        for ((i, j), v) in padded.indexed_iter() {
+            let kept = limit == BandLimit::None || kx[j].abs() <= cutoff;
+            let wanted = if kept { v.norm_sqr() * scale } else { 0.0 };
+            assert!((pattern[i * 48 + j] - wanted).abs() < 1e-9, "{limit:?} {i} {j}");
+        }
+        // <J d, w> = <d, J^T w> for a direction d of the wave and weights w of the pattern
+        let weights: Vec<f64> = (0..40 * 48).map(|i| (i as f64 * 0.37).sin()).collect();
+        let loss = |pattern: &[f64]| pattern.iter().zip(&weights).map(|(p, w)| p * w).sum::<f64>();
+        let mut moved = |step: f64| {
+            let mut wave = exit.clone();
+            for (i, j) in (0..22).flat_map(|i| (0..30).map(move |j| (i, j))) {
+                let direction = Complex64::new((j as f64).sin(), (i as f64 * 0.2).cos());
+                wave.set(i, j, wave.get(i, j) + direction * step);
+            }
+            diffraction.pattern(&wave, &mut spectrum, &mut pattern, &mut scratch);
+            loss(&pattern)
+        };
+        let wanted = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+        moved(0.0);
+        let mut gradient = ComplexPlane::new(22, 30);
+        diffraction.pull_back(&weights, &mut spectrum, &mut gradient, &mut Default::default());
+        let got: f64 = (0..22 * 30)
+            .map(|p| {
+                let (i, j) = (p / 30, p % 30);
+                let direction = Complex64::new((j as f64).sin(), (i as f64 * 0.2).cos());
+                (gradient.get(i, j).conj() * direction).re
+            })
+            .sum();
+        assert!((got / wanted - 1.0).abs() < 1e-7, "{limit:?}: {got} for {wanted}");
+    }
+}

@@ -208,12 +208,27 @@ impl<P: Pack, const BACKWARD: bool, const R: usize> Butterflies<'_, P, BACKWARD,
 impl<P: Pack, const BACKWARD: bool, const R: usize> Work for Butterflies<'_, P, BACKWARD, R> {
     #[inline(always)]
     fn run(self) {
+        match self.stage.twiddles.is_empty() {
+            true => self.all::<false>(),
+            false => self.all::<true>(),
+        }
+    }
+}
+
+impl<P: Pack, const BACKWARD: bool, const R: usize> Butterflies<'_, P, BACKWARD, R> {
+    /// Every loop over `x` has a length known to the compiler: only then do its values stay in registers.
+    #[inline(always)]
+    fn all<const TURNED: bool>(self) {
         let points = self.stage.length / R;
+        let twiddles = &self.stage.twiddles;
+        assert!(!TURNED || twiddles.len() == points * (R - 1), "twiddles of another stage");
         for block in self.line.chunks_exact_mut(R * points) {
             for j in 0..points {
-                let twiddles: &[Complex<P::Scalar>] = match self.stage.twiddles.is_empty() {
-                    true => &[],
-                    false => &self.stage.twiddles[j * (R - 1)..(j + 1) * (R - 1)],
+                let turn = |x: &mut [Cx<P>; R]| {
+                    for (k, x) in x.iter_mut().enumerate().skip(1) {
+                        // SAFETY: j < points and 1 <= k < R; the length was asserted.
+                        *x = x.times(Cx::all(unsafe { *twiddles.get_unchecked(j * (R - 1) + k - 1) }));
+                    }
                 };
                 let mut x = [Cx::zero(); R];
                 for (k, x) in x.iter_mut().enumerate() {
@@ -221,16 +236,16 @@ impl<P: Pack, const BACKWARD: bool, const R: usize> Work for Butterflies<'_, P, 
                     let value = unsafe { *block.get_unchecked(k * points + j) };
                     *x = if BACKWARD { value.swapped() } else { value };
                 }
-                if BACKWARD {
-                    x[1..].iter_mut().zip(twiddles).for_each(|(x, w)| *x = x.times(Cx::all(*w)));
+                if TURNED && BACKWARD {
+                    turn(&mut x);
                 }
                 butterfly::<P, R>(&mut x);
-                if !BACKWARD {
-                    x[1..].iter_mut().zip(twiddles).for_each(|(x, w)| *x = x.times(Cx::all(*w)));
+                if TURNED && !BACKWARD {
+                    turn(&mut x);
                 }
-                for (k, x) in x.into_iter().enumerate() {
+                for (k, x) in x.iter().enumerate() {
                     // SAFETY: as above.
-                    unsafe { *block.get_unchecked_mut(k * points + j) = if BACKWARD { x.swapped() } else { x } };
+                    unsafe { *block.get_unchecked_mut(k * points + j) = if BACKWARD { x.swapped() } else { *x } };
                 }
             }
         }
@@ -259,7 +274,7 @@ impl<P: Pack, F: Factors<P>, const R: usize> Work for Middle<'_, P, F, R> {
                 *value = value.times(self.factors.at(block * R + k)).swapped();
             }
             butterfly::<P, R>(&mut x);
-            values.iter_mut().zip(x).for_each(|(value, x)| *value = x.swapped());
+            values.iter_mut().zip(&x).for_each(|(value, x)| *value = x.swapped());
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::scan::{ScanPositions, StemPlan, SCANNING};
 use super::Simulation;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::forward::multislice::{Kept, Object};
 use crate::forward::potential::AtomGradient;
 use crate::optics::DetectorPlan;
@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 /// Parts into which the positions are divided: each has a gradient of its own with respect to the object, and they are
 /// added in order, so that results do not depend on the number of threads.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// What a pull-back should return.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,8 +57,7 @@ impl<T: Real> StemPlan<'_, T> {
     ) -> Result<StemGradient<T>> {
         let simulation = self.simulation;
         if wanted.atoms && simulation.atoms.is_none() {
-            let why = "the object was given as a potential; ask for the gradient with respect to it";
-            return Err(Error::Unsupported { what: "the gradient with respect to atoms".into(), why: why.into() });
+            return Err(simulation.no_atoms());
         }
         let places = positions.as_slice();
         let object_wanted = wanted.potential || wanted.atoms;

@@ -8,10 +8,12 @@
 //! (ix Lx / columns, iy Ly / rows); the beam enters at z = 0 and the defocus refers to that face.
 
 mod gradient;
+mod memory;
 mod options;
 mod scan;
 
 pub use gradient::{StemGradient, Wanted};
+pub use memory::MemoryEstimate;
 pub use options::{Sampling, SimulationOptions, SliceEdges, WindowSize};
 pub use scan::{ScanPositions, StemPlan};
 
@@ -111,7 +113,8 @@ impl<T: Real> Simulation<T> {
     /// From slices of potential `[slices]` of `[rows, columns]` values (V A), for hosts with potentials of their own.
     ///
     /// # Errors
-    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; else as [`Self::new`].
+    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; `NonFinite` for values that
+    /// are no numbers; else as [`Self::new`].
     pub fn from_potential(
         context: &Context,
         slices: Vec<Vec<T>>,
@@ -126,6 +129,12 @@ impl<T: Real> Simulation<T> {
         }
         if let Some(slice) = slices.iter().find(|s| s.len() != plane.pixels()) {
             return Err(Error::shape("slice of the potential", &[slice.len()], format!("{} pixels", plane.pixels())));
+        }
+        for (k, slice) in slices.iter().enumerate() {
+            if let Some(i) = slice.iter().position(|v| !v.f64().is_finite()) {
+                let at = format!("slice {k}, row {}, column {}", i / plane.columns, i % plane.columns);
+                return Err(Error::NonFinite { what: "potential".into(), value: slice[i].f64(), at });
+            }
         }
         let mut simulation = Self::empty(context, plane, edges, energy_ev, options)?;
         let mut workspace = simulation.transmission.workspace();
@@ -210,6 +219,17 @@ impl<T: Real> Simulation<T> {
         self.engine.window()
     }
 
+    /// Number of atoms; none where the object was given as potential.
+    pub fn atom_count(&self) -> Option<usize> {
+        self.atoms.as_ref().map(|(_, atoms)| atoms.len())
+    }
+
+    /// What gradients with respect to atoms are without them.
+    pub(crate) fn no_atoms(&self) -> Error {
+        let why = "the object was given as a potential; ask for the gradient with respect to it";
+        Error::Unsupported { what: "the gradient with respect to atoms".into(), why: why.into() }
+    }
+
     /// Number of slices.
     pub fn slices(&self) -> usize {
         self.engine.slices()
@@ -253,13 +273,17 @@ impl<T: Real> Simulation<T> {
     /// shape at the entrance face. A plane wave is 1 everywhere.
     ///
     /// # Errors
-    /// `Shape` for a wave of another shape, `Range` for more slices than there are, `Unsupported` where the object is
-    /// seen through windows.
+    /// `Shape` for a wave of another shape, `NonFinite` for values that are no numbers, `Range` for more slices than there
+    /// are, `Unsupported` where the object is seen through windows.
     pub fn exit_wave(&self, incident: ArrayView2<'_, Complex64>, slices: usize) -> Result<Array2<Complex64>> {
         let plane = self.whole("exit waves of given incident waves")?;
         if incident.dim() != (plane.rows, plane.columns) {
             let wanted = format!("[{}, {}]", plane.rows, plane.columns);
             return Err(Error::shape("incident wave", incident.shape(), wanted));
+        }
+        if let Some(((i, j), value)) = incident.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            let (value, at) = (if value.re.is_finite() { value.im } else { value.re }, format!("row {i}, column {j}"));
+            return Err(Error::NonFinite { what: "incident wave".into(), value, at });
         }
         self.check_slices(slices)?;
         let mut wave = self.engine.wave();
@@ -273,7 +297,7 @@ impl<T: Real> Simulation<T> {
     /// the window, whose first pixel is pixel (row, column) of the object, returned with it.
     ///
     /// # Errors
-    /// `Range` for more slices than there are; `Inconsistent` for a probe of another energy or one whose aperture
+    /// `Range` for more slices than there are; `NonFinite` for a place that is none; `Inconsistent` for a probe of another energy or one whose aperture
     /// reaches beyond the band limit.
     pub fn probe_exit_wave(
         &self,
@@ -282,6 +306,7 @@ impl<T: Real> Simulation<T> {
         slices: usize,
     ) -> Result<(Array2<Complex64>, (i64, i64))> {
         self.check_slices(slices)?;
+        ScanPositions::new(vec![position])?;
         let plan = StemPlan::new(self, probe)?;
         let (corner, local) = self.place(position);
         let mut wave = self.engine.wave();

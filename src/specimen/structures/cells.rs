@@ -192,7 +192,8 @@ impl<'a> Cells<'a> {
         best
     }
 
-    /// Moves every point that has no neighbour within `limit` to the distance `target` from its nearest; how many.
+    /// Moves every point that has no neighbour within `limit`, the range of these cells, to the distance `target` from its
+    /// nearest; how many. No other point gets nearer to it than that.
     pub(super) fn pull_isolated(&mut self, limit: f64, target: f64) -> usize {
         let near = self.near_neighbours();
         let isolated: Vec<usize> = (0..near.len()).filter(|&i| near[i].distance > limit).collect();

@@ -15,7 +15,7 @@
 //!     ..StructureOptions::new(Structure::FaceCentredCubic)
 //! };
 //! let gold = generate(&options, &mut |_| true)?;
-//! assert_eq!(gold.len(), 561);
+//! assert_eq!(gold.len(), 201);
 //! # Ok::<(), aet::Error>(())
 //! ```
 

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64Mcg;
 
 use super::cells::Cells;
+use super::lattices::MOST_ATOMS;
 use super::region::Region;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
@@ -63,9 +64,9 @@ pub fn pack(packing: &Packing, go_on: &mut dyn FnMut(f64) -> Result<()>) -> Resu
         // isolated atoms are few from the start and would only be pushed away again while overlaps are deep
         let settled = nearest >= *minimum_distance;
         let mut isolated = 0;
-        if let Some(limit) = maximum_distance.filter(|_| nearest >= 0.9 * minimum_distance) {
-            let mut cells = Cells::new(&points, region, push);
-            isolated = cells.pull_isolated(limit, pull);
+        if let Some(limit) = maximum_distance.as_ref().filter(|_| nearest >= 0.9 * minimum_distance) {
+            let mut cells = Cells::new(&points, region, *limit);
+            isolated = cells.pull_isolated(*limit, pull);
             cells.store(&mut points);
         }
         if settled && isolated == 0 && Cells::new(&points, region, *minimum_distance).closest() >= *minimum_distance {
@@ -88,8 +89,8 @@ fn check(packing: &Packing) -> Result<()> {
     if *count == 0 {
         return Err(Error::Empty { what: "packing".into(), why: "at least one atom is needed".into() });
     }
-    if u32::try_from(*count).is_err() {
-        return Err(Error::range("atoms of a packing", count, format!("at most {}", u32::MAX)));
+    if *count as f64 > MOST_ATOMS {
+        return Err(Error::range("atoms of a packing", count, format!("at most {MOST_ATOMS:.0e}")));
     }
     if !(minimum.is_finite() && *minimum > 0.0) {
         return Err(Error::range("minimum distance", minimum, "a positive number (angstrom)"));
@@ -113,7 +114,7 @@ fn check(packing: &Packing) -> Result<()> {
     if filling > MAX_FILLING {
         let most = (MAX_FILLING * volume / sphere) as usize;
         let why = format!(
-            "{count} atoms at least {minimum} angstrom apart would fill {filling:.3} of {region:?} (angstrom), at most \
+            "{count} atoms at least {minimum} angstrom apart would fill {filling:.3} of {region}, at most \
              {MAX_FILLING} is possible: {most} atoms, or {:.1} per nm^3",
             1000.0 * MAX_FILLING / sphere
         );
@@ -197,6 +198,21 @@ mod tests {
                 assert!((minimum..=maximum).contains(&d), "{d} at {density}");
             }
             assert!(points.iter().all(|p| norm_squared(p).sqrt() <= 0.5 * diameter + 1e-9));
+        }
+    }
+
+    #[test]
+    fn packings_settle_soon_whatever_the_seed() {
+        // cells as narrow as the pushing distance hid neighbours that stand between it and the maximum
+        for seed in 0..40 {
+            let mut sweeps = 0;
+            let region = Region::Ball { diameter: 2.35 * 14.0 };
+            let packing = Packing { count: 1000, region, minimum_distance: 2.32, maximum_distance: Some(2.36), seed };
+            let settled = pack(&packing, &mut |_| {
+                sweeps += 1;
+                Ok(())
+            });
+            assert!(settled.is_ok() && sweeps < 120, "{sweeps} sweeps with seed {seed}");
         }
     }
 

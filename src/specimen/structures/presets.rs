@@ -77,7 +77,8 @@ fn irregular(structure: Structure) -> StructureOptions {
     }
 }
 
-/// 1602 atoms, copper inside and gold outside, parted by the alpha shape of the shrink factor 0.9.
+/// 1602 atoms, copper inside and gold outside, parted by the alpha shape of the shrink factor 0.9. The random shape is not
+/// published: with ours the core has 410 to 1000 atoms, 670 in the median; with this seed the paper's 576, which leaves 1026 of gold.
 fn copper_gold() -> StructureOptions {
     StructureOptions {
         species: [79, 0, 0],
@@ -85,7 +86,7 @@ fn copper_gold() -> StructureOptions {
         count: 1602,
         core_species: 29,
         core_shrink: 0.9,
-        seed: 1,
+        seed: 308,
         ..irregular(Structure::FaceCentredCubic)
     }
 }

@@ -28,6 +28,16 @@ pub enum Region {
     },
 }
 
+impl std::fmt::Display for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Region::Ball { diameter } => write!(f, "a ball of {diameter} angstrom"),
+            Region::Box { extent: [x, y, z] } => write!(f, "a box of {x} x {y} x {z} angstrom"),
+            Region::Film { extent: [x, y, z] } => write!(f, "a film of {x} x {y} angstrom, {z} thick"),
+        }
+    }
+}
+
 impl Region {
     /// The smallest box around the region, centred on the origin.
     pub(super) fn bounds(&self) -> Vec3 {

@@ -55,7 +55,7 @@ fn coordination_and_density_of_lattices() {
         assert_eq!(neighbours(&points[..200], 4.0 * nearest + 1e-6)[0], coordination, "{structure:?}");
         assert!((shortest(&points[..250]) - 4.0 * nearest).abs() < 1e-9, "{structure:?}");
         let wanted = density / 64.0 * PI / 6.0 * 32.0_f64.powi(3);
-        assert!((points.len() as f64 / wanted - 1.0).abs() < 0.04, "{structure:?} {} {wanted}", points.len());
+        assert!((points.len() as f64 / wanted - 1.0).abs() < 0.05, "{structure:?} {} {wanted}", points.len());
     }
 }
 
@@ -227,8 +227,7 @@ fn core_and_shell() {
     let radius = |p: &Vec3| distance(p, &[0.0; 3]);
     assert_eq!(atoms.len(), 1602);
     let core = count(&atoms, 29);
-    println!("cuau: {core} core atoms, {} shell atoms (paper: 576, 1026)", count(&atoms, 79));
-    assert!((500..=700).contains(&core), "{core}");
+    assert_eq!((core, count(&atoms, 79)), (576, 1026), "as in the paper");
     let mean = |species: u8| {
         let of: Vec<f64> = (0..atoms.len())
             .filter(|&i| atoms.species()[i] == species)

@@ -23,6 +23,7 @@
 #include "aet.h"
 #include "check.h"
 #include "detectors.h"
+#include "generated.h"
 #include "orbitals.h"
 #include "problem.h"
 #include "specimens.h"
@@ -1342,6 +1343,7 @@ int main(int argc, char **argv)
     check_lot_options(&f);
     check_orbitals(&f);
     check_detectors(f.context);
+    check_generated();
     check_other_options(&f);
     check_shapes(&f);
     check_out_views(&f);

@@ -136,6 +136,11 @@ static void check_integration(void)
     }
     check("the image of which it is the gradient", error < 1e-14);
     const aet_const_view flat = aet_const_view_c(field, AET_DTYPE_F64, 2, shape);
+    double silicon = 0, part = 0;
+    expect("one atom", aet_adf_transfer(300e3, 40, 200, AET_PARAMETRIZATION_LOBATO, 14, &silicon, &part), AET_OK, "");
+    check("a cross-section", silicon > 0 && part > 0 && part < 1);
+    expect("no atom", aet_adf_transfer(300e3, 40, 200, 0, 0, &silicon, NULL), AET_ERROR_RANGE, "species");
+    expect("a detector inside out", aet_adf_transfer(300e3, 40, 30, 0, 14, &silicon, NULL), AET_ERROR_RANGE, "outer_mrad");
     expect("a field of two axes", aet_integrate_center_of_mass(&flat, 1, 1, &out), AET_ERROR_SHAPE, "field");
     expect("no step", aet_integrate_center_of_mass(&in, 0, 1, &out), AET_ERROR_RANGE, "scan step between rows");
     field[1][2][1] = NAN;

@@ -159,6 +159,27 @@ void check_orbitals(const aet::Context &context, const Host &host) {
     expect("radii in two axes", AET_ERROR_SHAPE, "radii", [&] { (void)slater.evaluate({at, {3, 1}}, 0.6); });
 }
 
+void check_generated() {
+    const auto gold = [] { return aet::StructureOptions(aet::Structure::face_centred_cubic).species(79).lattice_a(4.078); };
+    const aet::Atoms particle = aet::Atoms::generate(gold().shape(aet::ParticleShape::truncated_octahedron).width(20));
+    check("gold in a truncated octahedron", particle.size() == 201 && particle.column("species").at(200) == 79);
+    const auto small = aet::StructureOptions::preset("m1").count(200);
+    check("a seed", aet::Atoms::generate(small).positions() == aet::Atoms::generate(small).positions());
+    const auto rotated = gold().width(12).rotation(10, 20, 30).center(1, 2, 3).displacement(0.1).vacancies(0.2).seed(4);
+    check("other options", aet::Atoms::generate(rotated).size() > 20);
+    expect("no size", AET_ERROR_NOT_READY, "width", [&] { (void)aet::Atoms::generate(gold()); });
+    expect("unknown preset", AET_ERROR_UNKNOWN_OPTION, "bao", [] { (void)aet::StructureOptions::preset("m9"); });
+    expect("stopped", AET_CANCELLED, "", [&] {
+        (void)aet::Atoms::generate(small, [](const aet::Progress &) { return false; });
+    });
+    try {
+        (void)aet::Atoms::generate(small, [](const aet::Progress &) -> bool { throw std::runtime_error("mine"); });
+        check("an exception of the host", false);
+    } catch (const std::runtime_error &e) {
+        check("an exception of the host", std::string(e.what()) == "mine");
+    }
+}
+
 void check_owners(const aet::Context &context, const Host &host) {
     aet::LocalOrbital recon = host.recon(context);
     const std::vector<double> x = recon.parameters();
@@ -480,6 +501,7 @@ int main(int argc, char **argv) {
         check_errors(context, host);
         check_orbitals(context, host);
         check_detectors(context);
+        check_generated();
         check_owners(context, host);
         check_callbacks(context, host);
         check_second_order(context, host);

@@ -392,6 +392,16 @@ def specimens():
     check_fault(lambda: bare.write(SCRATCH / "a.cif"), "CIF without cell", "not_ready", "cell")
     (SCRATCH / "POSCAR").write_text("comment\n1.0\n3 0 0\n-1.5 2.6 0\n0 0 5\nC\n1\nDirect\n0 0 0\n")
     check_fault(lambda: aet.Atoms.read(SCRATCH / "POSCAR"), "hexagonal cell", "format", "line 3", "not orthogonal")
+def generated_atoms():
+    make = aet.Atoms.generate
+    check_fault(lambda: make("quartz"), "unknown structure", "unknown_option", "quartz", "diamond")
+    check_fault(lambda: make(preset="m9"), "unknown preset", "unknown_option", "m9", "cuau")
+    check_fault(lambda: make("diamond", lattice_a=5.43), "no size", "not_ready", "width")
+    check_fault(lambda: make("diamond", lattice=5.43), "unknown option", "unknown_option", "lattice_a")
+    check_fault(lambda: make("spinel", species=[1, 2, 3, 4]), "four elements", "shape", "species")
+    check_fault(lambda: make("diamond", species=[1.5]), "half an element", "range", "species")
+    check_fault(lambda: make("diamond", center="here"), "text as a place", "dtype", "center")
+    check_fault(lambda: make(preset="m1", progress=lambda p: False), "stopped", "cancelled")
 
 
 def volumes():
@@ -510,6 +520,7 @@ run(
     options,
     second_order_and_terms,
     specimens,
+    generated_atoms,
     volumes,
     instruments,
     bad_folders,

@@ -64,6 +64,9 @@ def detectors_refuse():
     check_fault(lambda: com.measure(patterns, 2), "no energy", "not_ready", "energy")
     stop = lambda p: False
     check_fault(lambda: everything.measure(patterns, 2, progress=stop), "a measurement cancelled", "cancelled")
+    silicon, gold = (aet.adf_transfer(300e3, 40, 200, species) for species in (14, 79))
+    check("one atom on a detector", 0 < silicon.collected < 1 and silicon.cross_section < gold.cross_section)
+    check_fault(lambda: aet.adf_transfer(300e3, 40, 30, 14), "a detector inside out", "range", "outer_mrad")
     check_fault(lambda: aet.integrate_center_of_mass(np.zeros((4, 4, 3)), 1), "three components", "shape", "field")
     everything.close()
     check_fault(lambda: everything.measure(patterns, 2), "closed detector", "stale_handle", "closed Detector")

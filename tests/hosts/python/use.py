@@ -209,6 +209,19 @@ def a_probe_is_sampled():
     check("numbers of the probe", probe.defocus == 10 and abs(probe.wavelength - 0.0196875) < 1e-6, probe.wavelength)
 
 
+def atoms_are_generated():
+    gold = aet.Atoms.generate("face_centred_cubic", species=79, lattice_a=4.078, shape="truncated_octahedron", width=20)
+    check("gold in a truncated octahedron", len(gold) == 201 and (gold.species == 79).all())
+    silicon = aet.Atoms.generate(preset="m1", count=300).positions
+    distances = np.linalg.norm(silicon[:, None] - silicon, axis=2) + 1e3 * np.eye(300)
+    nearest = distances.min(axis=1)
+    check("a window of nearest neighbours", (nearest >= 2.32 - 1e-9).all() and (nearest <= 2.36 + 1e-9).all())
+    oxide = aet.Atoms.generate("rock_salt", species=[56, 8], lattice_a=5.54, species_counts=[50, 49])
+    check("two elements", (oxide.species == 56).sum() == 50 and (oxide.species == 8).sum() == 49)
+    check("a seed", (aet.Atoms.generate(preset="m2", count=50, seed=2).positions
+                     == aet.Atoms.generate(preset="m2", count=50, seed=2).positions).all())
+
+
 def orbitals_have_shapes():
     radii = np.array([0, 0.4, 1.1])
     f = np.exp(-(radii**2) / 0.6)
@@ -629,6 +642,7 @@ run(
     atoms_give_back_what_they_were_given,
     specimens_are_made_from_atoms,
     a_probe_is_sampled,
+    atoms_are_generated,
     orbitals_have_shapes,
     detectors_measure_patterns,
     evaluations_agree_with_each_other,

@@ -1,0 +1,222 @@
+//! Scans
+//!
+//! A probe at any positions of a simulation: waves, diffraction patterns, signals of detectors.
+
+use super::dataset_folder::monitor;
+use super::detector::aet_detector;
+use super::elements::Number;
+use super::guard::{guard, Host};
+use super::probe::aet_probe;
+use super::progress::aet_progress_fn;
+use super::simulation::{aet_simulation, on_worker, slices_of, with_engine};
+use super::status::aet_status;
+use super::view::{aet_const_view, aet_view, OutView};
+use crate::context::Context;
+use crate::grid::{self, Plane};
+use crate::optics::{Detector, DetectorPlan};
+use crate::problem::{Phase, Waiting};
+use crate::simd::Real;
+use crate::simulate::stem::{ScanPositions, Simulation, StemPlan};
+use crate::{Error, Result};
+use ndarray::{Array2, ArrayView2};
+use num_complex::Complex64;
+use std::ffi::c_void;
+use std::slice;
+
+/// The wave of `probe` at (`x`, `y`) angstrom of the cell behind the first `slices` slices (0: all) into `out`
+/// `[rows,columns]` of the window, complex. Its first pixel is pixel (`first_row`, `first_column`) of the cell, which is
+/// periodic; they may be negative. Either place may be NULL. A wave in the empty cell has sum |psi|^2 = 1.
+///
+/// AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
+/// largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
+/// AET_ERROR_DTYPE. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_probe_exit_wave(
+    simulation: *const aet_simulation,
+    probe: *const aet_probe,
+    x: f64,
+    y: f64,
+    slices: i64,
+    out: *const aet_view,
+    first_row: *mut i64,
+    first_column: *mut i64,
+) -> aet_status {
+    guard("aet_simulation_probe_exit_wave", |host| {
+        let held = host.simulation(simulation)?;
+        let probe = host.input(probe, "probe")?;
+        let mut out = host.out_view(out, "out")?;
+        out.expect_holds::<Complex64>()?;
+        let (row, column) = with_engine!(held, simulation => {
+            let (window, slices) = (simulation.window(), slices_of(host, slices, simulation.slices())?);
+            out.expect_shape(&[window.rows, window.columns])?;
+            let (wave, first) = on_worker(&held.context, || simulation.probe_exit_wave(probe, (x, y), slices))?;
+            out.write(&wave)?;
+            first
+        });
+        for (place, value) in [(first_row, row), (first_column, column)] {
+            if let Some(place) = host.optional_out(place) {
+                place.set(value);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Number of values that the `n` `detectors` give per position, one after the other, into `count`. Errors are those of
+/// aet_simulation_scan for the detectors. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_signal_count(
+    simulation: *const aet_simulation,
+    detectors: *const *const aet_detector,
+    n: i64,
+    count: *mut i64,
+) -> aet_status {
+    guard("aet_simulation_signal_count", |host| {
+        let held = host.object(simulation, "simulation")?;
+        let count = host.out(count, "count")?;
+        let detectors = detectors_of(host, detectors, n)?;
+        count.set(with_engine!(held, simulation => plan_of(simulation, &detectors))?.len() as i64);
+        Ok(())
+    })
+}
+
+/// Shape of the signal of one detector on the patterns of the simulation: its number of axes, 0 to 2, into `ndim` and their
+/// extents into `shape` [2], of which unused ones are 1. Errors are those of aet_simulation_scan for the detector. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_signal_shape(
+    simulation: *const aet_simulation,
+    detector: *const aet_detector,
+    ndim: *mut i32,
+    shape: *mut i64,
+) -> aet_status {
+    guard("aet_simulation_signal_shape", |host| {
+        let held = host.object(simulation, "simulation")?;
+        let detector = host.input(detector, "detector")?;
+        let (ndim, place) = (host.out(ndim, "ndim")?, host.out_slice(shape, 2, "shape")?);
+        let plan = with_engine!(held, simulation => plan_of(simulation, slice::from_ref(&**detector)))?;
+        let of_pattern = plan.layout().first().map_or(&[][..], |signal| signal.shape.as_slice());
+        let mut extents = [1; 2];
+        extents.iter_mut().zip(of_pattern).for_each(|(to, from)| *to = *from as i64);
+        ndim.set(of_pattern.len() as i32);
+        place.set(&extents)
+    })
+}
+
+/// Scans `probe` over `positions` `[n,2]`, (x, y) in the cell, angstrom, in any order and as far out as one likes: the cell
+/// is periodic. `out` `[n,count]`, f32 or f64, gets the signals of the `n_detectors` `detectors`, one after the other as
+/// they are given (see aet_simulation_signal_count). A pattern |FFT psi|^2 of the empty cell sums to 1, so that signals
+/// are fractions of the beam; centres of mass are in 1/angstrom. `progress` may be NULL.
+///
+/// AET_ERROR_RANGE for an angle of a detector or a probe beyond the band limit, with the largest one and the pixel that
+/// would be needed; AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_EMPTY without positions or
+/// detectors and for a detector that covers no pixel; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE, AET_ERROR_DTYPE; AET_CANCELLED,
+/// then `out` is untouched. Any thread; `progress` is called on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_scan(
+    simulation: *const aet_simulation,
+    probe: *const aet_probe,
+    positions: *const aet_const_view,
+    detectors: *const *const aet_detector,
+    n_detectors: i64,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+    out: *const aet_view,
+) -> aet_status {
+    guard("aet_simulation_scan", |host| {
+        let held = host.simulation(simulation)?;
+        let probe = host.input(probe, "probe")?;
+        let positions = positions_of(host, positions)?;
+        let detectors = detectors_of(host, detectors, n_detectors)?;
+        let mut out = host.out_view(out, "out")?;
+        out.expect_fractions()?;
+        with_engine!(held, simulation => {
+            let (plan, detectors) = (StemPlan::new(simulation, probe)?, plan_of(simulation, &detectors)?);
+            let shape = (positions.as_slice().len(), detectors.len());
+            out.expect_shape(&[shape.0, shape.1])?;
+            let token = held.context.cancel_token();
+            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
+            let waiting = &mut Waiting { cancel: &token, tell };
+            let signals = plan.scan(&held.context, &positions, &detectors, waiting)?;
+            let signals = Array2::from_shape_vec(shape, signals);
+            out.write(&signals.map_err(|error| Error::Internal(format!("signals: {error}")))?)
+        })
+    })
+}
+
+/// The diffraction patterns of `probe` at `positions` `[n,2]`, (x, y) in the cell, angstrom, into `out` `[n,rows,columns]` of
+/// the window, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the zero angle at
+/// n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
+/// aet_simulation_scan; after AET_CANCELLED some patterns are written, the others are as they were. Any thread; `progress`
+/// is called on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_patterns(
+    simulation: *const aet_simulation,
+    probe: *const aet_probe,
+    positions: *const aet_const_view,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+    out: *const aet_view,
+) -> aet_status {
+    guard("aet_simulation_patterns", |host| {
+        let held = host.simulation(simulation)?;
+        let probe = host.input(probe, "probe")?;
+        let positions = positions_of(host, positions)?;
+        let mut out = host.out_view(out, "out")?;
+        out.expect_fractions()?;
+        with_engine!(held, simulation => {
+            let (plan, window) = (StemPlan::new(simulation, probe)?, simulation.window());
+            out.expect_shape(&[positions.as_slice().len(), window.rows, window.columns])?;
+            let token = held.context.cancel_token();
+            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
+            let waiting = &mut Waiting { cancel: &token, tell };
+            write_patterns(&held.context, &plan, &positions, &mut out, window, waiting)
+        })
+    })
+}
+
+/// Every pattern into its plane of `out`, centred.
+fn write_patterns<T: Real + Number>(
+    context: &Context,
+    plan: &StemPlan<'_, T>,
+    positions: &ScanPositions,
+    out: &mut OutView<'_>,
+    window: &Plane,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
+    let (rows, columns) = (window.rows, window.columns);
+    out.with_planes(|write| {
+        plan.patterns(
+            context,
+            positions,
+            &|number, pattern| {
+                let pattern = ArrayView2::from_shape((rows, columns), pattern);
+                let pattern = pattern.map_err(|error| Error::Internal(format!("pattern: {error}")))?;
+                let from = |i: usize, n: usize| (i + n - grid::origin(n)) % n;
+                write(number, &|row, column| {
+                    pattern.get((from(row, rows), from(column, columns))).map_or(f64::NAN, |v| v.f64())
+                });
+                Ok(())
+            },
+            waiting,
+        )
+    })?
+}
+
+/// Scan positions, `[n,2]`.
+pub(super) fn positions_of(host: &Host, positions: *const aet_const_view) -> Result<ScanPositions> {
+    let positions = host.view(positions, "positions")?.read::<f64, 2>([None, Some(2)])?;
+    let (values, _) = positions.into_raw_vec_and_offset();
+    ScanPositions::new(values.as_chunks::<2>().0.iter().map(|[x, y]| (*x, *y)).collect())
+}
+
+/// Descriptions of detectors.
+pub(super) fn detectors_of(host: &Host, detectors: *const *const aet_detector, n: i64) -> Result<Vec<Detector>> {
+    Ok(host.inputs(detectors, n, "detectors")?.iter().map(|detector| Detector::clone(detector)).collect())
+}
+
+/// Detectors on the patterns of a simulation.
+pub(super) fn plan_of<T: Real>(simulation: &Simulation<T>, detectors: &[Detector]) -> Result<DetectorPlan> {
+    let limit = simulation.options().band_limit;
+    DetectorPlan::new(detectors, simulation.window(), simulation.wavelength(), limit)
+}
