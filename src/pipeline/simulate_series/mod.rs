@@ -97,7 +97,8 @@ pub fn simulate_series(
         return Err(Error::Memory { what: "the simulation of the series".into(), needed, available: cap });
     }
     let partial = Partial::open(folder, atoms, series, run)?;
-    let mut driver = Driver { context, atoms, series, frame, partial, observe, started: Instant::now(), computed: 0, done: 0 };
+    let mut driver =
+        Driver { context, atoms, series, frame, partial, observe, started: Instant::now(), computed: 0, done: 0 };
     for tilt in 0..series.rotations.len() {
         match run.double {
             true => driver.tilt::<f64>(tilt)?,
@@ -116,13 +117,7 @@ pub fn memory_estimate(series: &MultisliceSeries, atoms: &Atoms, threads: usize,
     memory(series, atoms, &series.frame(atoms)?, threads, double)
 }
 
-fn memory(
-    series: &MultisliceSeries,
-    atoms: &Atoms,
-    frame: &SeriesFrame,
-    threads: usize,
-    double: bool,
-) -> Result<u64> {
+fn memory(series: &MultisliceSeries, atoms: &Atoms, frame: &SeriesFrame, threads: usize, double: bool) -> Result<u64> {
     let heights = frame.heights();
     let tallest = (0..heights.len()).max_by(|a, b| heights[*a].total_cmp(&heights[*b])).unwrap_or(0);
     let plan = series.tilt(atoms, frame, tallest)?;
