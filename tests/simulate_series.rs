@@ -134,7 +134,7 @@ fn child() {
     match mode {
         "slow" => {
             let slowly = &mut |_: &_| {
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(100));
                 true
             };
             simulate_series(&context(1), &specimen(), &images(), Path::new(folder), &SeriesRun::default(), slowly)
