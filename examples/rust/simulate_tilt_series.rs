@@ -141,7 +141,9 @@ fn specimen(arguments: &Arguments) -> Result<Atoms> {
         }
         false => xyz::read(Path::new(model))?,
     };
-    let b = arguments.b.or((arguments.series.phonons.is_some() && atoms.debye_waller_b().is_none()).then_some(DEBYE_WALLER_B));
+    let b = arguments
+        .b
+        .or((arguments.series.phonons.is_some() && atoms.debye_waller_b().is_none()).then_some(DEBYE_WALLER_B));
     match b {
         Some(b) => {
             let count = atoms.len();

@@ -103,7 +103,8 @@ impl MultisliceSeries {
 
     /// Sets rows and columns, where they are 0, so that all atoms stay within the images in every tilt.
     pub fn fit_to(&mut self, atoms: &Atoms) {
-        let farthest = atoms.positions().iter().map(|p| p.iter().map(|v| v * v).sum::<f64>()).fold(0.0, f64::max).sqrt();
+        let farthest =
+            atoms.positions().iter().map(|p| p.iter().map(|v| v * v).sum::<f64>()).fold(0.0, f64::max).sqrt();
         let points = 2 * ((farthest + self.vacuum) / self.pixel_size.max(1e-6)).ceil() as usize;
         for n in [&mut self.rows, &mut self.columns] {
             if *n == 0 {
