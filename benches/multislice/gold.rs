@@ -199,36 +199,37 @@ pub fn run(setting: &mut Setting, threads: usize, scan: usize) {
     );
     let positions: Vec<f64> = case.atoms.positions().iter().flatten().copied().collect();
     let ask = |prism: usize, scan: usize| json!({"what": "gold", "positions": positions, "prism": prism, "scan": scan, "threads": threads});
-    let (mut multislice, mut prism) = (Times::default(), Times::default());
-    for round in 0..setting.rounds {
+    let mut multislice = Times::default();
+    for _ in 0..setting.rounds {
         limits.iter_mut().for_each(|limit| limit.measure(&case, setting));
         multislice.push(setting.peer.ask(ask(0, PEER_SCAN)));
-        if round == 0 {
-            prism.push(setting.peer.ask(ask(INTERPOLATION, scan))); // minutes
-        }
     }
-    let scaled =
-        |times: &Times, scan: usize| times.second_best().map(|s| s * ((SCAN * SCAN) as f64 / (scan * scan) as f64));
-    let (multislice, prism) = (scaled(&multislice, PEER_SCAN), prism.second_best());
-    println!("seconds; multislice scaled to {SCAN} x {SCAN} positions, PRISM for those given; abTEM / libaet behind");
-    println!("  abTEM     multislice {:>8}   PRISM f = {INTERPOLATION} {:>8}", show(multislice, 1), show(prism, 1));
+    let share = |scan: usize| (SCAN * SCAN) as f64 / (scan * scan) as f64;
+    let multislice = multislice.second_best().map(|s| s * share(PEER_SCAN));
+    println!("seconds, multislice scaled to {SCAN} x {SCAN} positions; in brackets abTEM / libaet");
+    println!("  abTEM     multislice {:>8}", show(multislice, 1));
     for limit in &limits {
-        let [whole, window] = [0, 1].map(|i| scaled(&limit.times[i], scan));
-        let own = limit.times[2].second_best();
+        let [whole, window] = [0, 1].map(|i| limit.times[i].second_best().map(|s| s * share(scan)));
         println!(
-            "  {:<9} multislice {:>8} ({})   windows of {WINDOW} {:>8} ({})   PRISM f = {INTERPOLATION} {:>8} ({})",
+            "  {:<9} multislice {:>8} ({})   windows of {WINDOW} {:>8} ({})",
             limit.name,
             show(whole, 1),
             show(ratio(multislice, whole), 1),
             show(window, 1),
-            show(ratio(multislice, window), 1),
-            show(own, 1),
-            show(ratio(prism, own), 1)
+            show(ratio(multislice, window), 1)
         );
         let (error, largest) = limit.error;
         println!(
             "            windows: largest error of a ring {error:.2e} of the beam, {:.2e} of the largest signal",
             error / largest
         );
+    }
+    // once and at the end: it takes minutes
+    let prism = setting.peer.ask(ask(INTERPOLATION, scan));
+    println!("seconds of PRISM with f = {INTERPOLATION}, {scan} x {scan} positions");
+    println!("  abTEM     {:>8}", show(prism, 1));
+    for limit in &limits {
+        let own = limit.times[2].second_best();
+        println!("  {:<9} {:>8} ({})", limit.name, show(own, 1), show(ratio(prism, own), 1));
     }
 }

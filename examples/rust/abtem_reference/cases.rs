@@ -135,8 +135,8 @@ impl Specimen {
 
 /// Detectors on the patterns of a simulation.
 pub fn on_patterns<T: Real>(simulation: &Simulation<T>, detectors: &[Detector]) -> Result<DetectorPlan> {
-    let (window, limit) = (simulation.window(), simulation.options().band_limit);
-    Ok(DetectorPlan::new(detectors, window, simulation.wavelength(), limit)?)
+    let (plane, limit) = (simulation.pattern_plane(), simulation.options().band_limit);
+    Ok(DetectorPlan::new(detectors, plane, simulation.wavelength(), limit)?)
 }
 
 /// A camera that sees whole patterns, zero angle at n / 2.

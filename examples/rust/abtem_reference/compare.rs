@@ -90,12 +90,8 @@ impl Report {
         Ok(())
     }
 
-    /// Tells of an array with which nothing was compared.
-    pub fn pass_over(&self, group: Group, path: &str, why: &str) {
-        self.say(group, path, &format!("passed over: {why}"));
-    }
-
-    fn say(&self, group: Group, path: &str, what: &str) {
+    /// Tells of an array what changes no worst error.
+    pub fn say(&self, group: Group, path: &str, what: &str) {
         if self.talkative {
             println!("{:<10} {path:<60} {what}", group.name());
         }

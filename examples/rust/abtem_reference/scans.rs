@@ -1,14 +1,18 @@
 //! Scans: signals of all detectors, whole patterns, PRISM and frozen phonons.
 
 use crate::cases::{camera, on_patterns, waiting, Specimen};
-use crate::compare::{Group, Report};
+use crate::compare::{error, Group, Report};
 use crate::reference::{probe_of, Case, Node, Result};
 use aet::context::Context;
+use aet::forward::prism::{PrismOptions, PrismPlan};
+use aet::grid::Plane;
 use aet::optics::{Crop, Detector, DetectorKind, DetectorPlan, Probe};
 use aet::simd::Real;
 use aet::simulate::stem::{ScanPositions, Simulation, SliceEdges, StemPlan};
 use aet::simulate::MeanAccumulator;
 use ndarray::{Array, ArrayD, Axis, IxDyn};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A raster of positions: (x, y) of the first, one past the last, and numbers along (x, y).
 struct Raster {
@@ -126,7 +130,7 @@ fn wanted(case: &Case<'_>, group: Group, files: Vec<(String, String)>, report: &
     for (name, path) in files {
         match Wanted::new(case, &name, path.clone())? {
             Some(wanted) => all.push(wanted),
-            None => report.pass_over(group, &path, "its name tells no detector of this case"),
+            None => report.say(group, &path, "passed over: its name tells no detector of this case"),
         }
     }
     Ok(all)
@@ -206,14 +210,102 @@ pub fn scan<T: Real>(context: &Context, case: &Case<'_>, report: &mut Report) ->
 
     let files = wanted(case, Group::Scan, case.named("multislice_"), report)?;
     compare(Group::Scan, &raster, &files, &multislice(context, &simulation, &probe)?, report)?;
-    prism(case, report);
+    prism(context, case, &simulation, &probe, &raster, report)?;
     phonons::<T>(context, case, &specimen, &probe, &raster, report)
 }
 
-/// PRISM with the interpolation factors of the files.
-fn prism(case: &Case<'_>, report: &Report) {
-    for (_, path) in case.named("prism_f") {
-        report.pass_over(Group::Prism, &path, "PRISM is not in the library yet");
+/// PRISM as a [`Measure`]: all plane waves travel at once, windows are 1 / `f` of the object.
+fn prismatic<'a, T: Real>(
+    context: &'a Context,
+    simulation: &Simulation<T>,
+    probe: &Probe,
+    f: usize,
+) -> Result<impl Fn(&ScanPositions, &[Detector]) -> Result<(Vec<f64>, DetectorPlan)> + 'a + use<'a, T>> {
+    let (engine, plane) = (simulation.engine(), simulation.plane());
+    let window = Plane::new(plane.rows / f, plane.columns / f, plane.pixel_y, plane.pixel_x)?;
+    let options = PrismOptions { interpolation: (f, f), downsampling: false };
+    let plan = PrismPlan::new(engine, &options, probe.pupil_on(&window))?;
+    let (mut matrix, probe) = (plan.matrix()?, plan.probe(probe.pupil_on(&window))?);
+    waiting(context, |w| plan.scatter(context, engine, simulation.object(), &mut matrix, w))?;
+    let (wavelength, limit) = (simulation.wavelength(), simulation.options().band_limit);
+    Ok(move |positions: &ScanPositions, detectors: &[Detector]| {
+        let detectors = DetectorPlan::new(detectors, &window, wavelength, limit)?;
+        let mut signals = vec![0.0; positions.as_slice().len() * detectors.len()];
+        let places: Vec<Mutex<&mut [f64]>> = signals.chunks_mut(detectors.len()).map(Mutex::new).collect();
+        let take = |i: usize, pattern: &[T]| {
+            let mut place = places[i].lock().unwrap_or_else(PoisonError::into_inner);
+            detectors.signals(pattern, &mut place)
+        };
+        waiting(context, |w| plan.patterns(context, &matrix, &probe, positions.as_slice(), &take, w))?;
+        drop(places);
+        Ok((signals, detectors))
+    })
+}
+
+/// PRISM: `prism_fF_NAME.npy` with interpolation factor F.
+fn prism<T: Real>(
+    context: &Context,
+    case: &Case<'_>,
+    simulation: &Simulation<T>,
+    probe: &Probe,
+    raster: &Raster,
+    report: &mut Report,
+) -> Result<()> {
+    let mut by_factor = BTreeMap::<usize, Vec<(String, String)>>::new();
+    for (rest, path) in case.named("prism_f") {
+        let factor = rest.split_once('_').and_then(|(f, name)| Some((f.parse().ok().filter(|f| *f > 0)?, name)));
+        let (f, name) = factor.ok_or_else(|| format!("{path}: its name has no interpolation factor"))?;
+        by_factor.entry(f).or_default().push((name.to_string(), path));
+    }
+    for (f, files) in by_factor {
+        let files = wanted(case, Group::Prism, files, report)?;
+        if files.is_empty() {
+            continue;
+        }
+        let measure = prismatic(context, simulation, probe, f)?;
+        compare(Group::Prism, raster, &files, &measure, report)?;
+        if f == 1 {
+            compare_with_multislice(case, files, raster, &measure, report)?;
+        }
+    }
+    Ok(())
+}
+
+/// PRISM that leaves nothing out is multislice: tells how far it is from the reference's multislice, which shows whether
+/// the reference's PRISM is as exact.
+fn compare_with_multislice(
+    case: &Case<'_>,
+    files: Vec<Wanted>,
+    raster: &Raster,
+    measure: &Measure<'_>,
+    report: &Report,
+) -> Result<()> {
+    let exact = case.named("multislice_");
+    let mut twins = vec![];
+    for prism in files {
+        let twin = exact.iter().find(|(name, _)| same_content(name, &prism));
+        if let Some((_, path)) = twin {
+            let values = case.reference.real(path)?;
+            report.say(
+                Group::Prism,
+                path,
+                &format!("is {:.2e} from {}", error(prism.values.view(), &values)?, prism.path),
+            );
+            twins.push(Wanted { path: path.clone(), values, content: prism.content });
+        }
+    }
+    let mut aside = Report::default();
+    compare(Group::Prism, raster, &twins, measure, &mut aside)?;
+    let worst = aside.worst(Group::Prism);
+    report.say(Group::Prism, case.name, &format!("PRISM is {worst:.2e} from multislice_* (not part of prism_err)"));
+    Ok(())
+}
+
+/// Whether a multislice file of this name holds what the PRISM file does.
+fn same_content(name: &str, prism: &Wanted) -> bool {
+    match &prism.content {
+        Content::Signal(detector, _) => detector.name() == name,
+        Content::Pattern(ix, iy) => position_of(name) == Some((*ix, *iy)),
     }
 }
 

@@ -21,7 +21,12 @@ use crate::specimen::Atoms;
 use partial::Partial;
 use parts::Parts;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Bytes of an atom in its tilt, displaced and placed in slices, all copies.
+const BYTES_PER_ATOM: u64 = 400;
+/// Least time between two reports within a part.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the folder holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +102,9 @@ pub fn simulate_series(
         return Err(Error::Memory { what: "the simulation of the series".into(), needed, available: cap });
     }
     let partial = Partial::open(folder, atoms, series, run)?;
+    let started = Instant::now();
     let mut driver =
-        Driver { context, atoms, series, frame, partial, observe, started: Instant::now(), computed: 0, done: 0 };
+        Driver { context, atoms, series, frame, partial, observe, started, computed: 0, done: 0, told: (0, started) };
     for tilt in 0..series.rotations.len() {
         match run.double {
             true => driver.tilt::<f64>(tilt)?,
@@ -121,10 +127,12 @@ fn memory(series: &MultisliceSeries, atoms: &Atoms, frame: &SeriesFrame, threads
     let heights = frame.heights();
     let tallest = (0..heights.len()).max_by(|a, b| heights[*a].total_cmp(&heights[*b])).unwrap_or(0);
     let plan = series.tilt(atoms, frame, tallest)?;
-    let object = match double {
-        true => plan.options().memory::<f64>(frame.plane(), plan.atoms(), threads)?,
-        false => plan.options().memory::<f32>(frame.plane(), plan.atoms(), threads)?,
+    let cell = plan.atoms().require_cell()?;
+    let estimate = match double {
+        true => plan.options().memory_estimate::<f64>(cell, threads)?,
+        false => plan.options().memory_estimate::<f32>(cell, threads)?,
     };
+    let object = estimate.of_scans() as u64 + BYTES_PER_ATOM * atoms.len() as u64;
     let signals = series.detectors(frame)?.len();
     let parts = Parts::new(series, signals);
     let piece = match series.probe.source_size {
@@ -153,6 +161,8 @@ struct Driver<'a, 'o> {
     computed: usize,
     /// Probes finished before or by this call.
     done: usize,
+    /// Probes finished at the last report, and when that was.
+    told: (usize, Instant),
 }
 
 impl Driver<'_, '_> {
@@ -223,8 +233,13 @@ impl Driver<'_, '_> {
         Ok(())
     }
 
-    /// Tells the observer where the run stands, `probes` probes into the present part.
+    /// Tells the observer where the run stands, `probes` probes into the present part: after every part, and within one not
+    /// too often.
     fn tell(&mut self, (tilt, configuration): (usize, usize), probes: f64) -> bool {
+        if self.told.0 == self.done && self.told.1.elapsed() < INTERVAL {
+            return true;
+        }
+        self.told = (self.done, Instant::now());
         let tilts = self.series.rotations.len();
         let all = tilts * self.probes_per_tilt();
         let progress = SeriesProgress {

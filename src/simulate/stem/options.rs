@@ -1,14 +1,10 @@
 //! Description of a simulation: sampling, slices, windows.
 
 use crate::error::{Error, Result};
-use crate::forward::multislice::Object;
 use crate::forward::potential::PotentialOptions;
 use crate::geometry::Vec3;
 use crate::grid::{fast_size, Plane};
 use crate::optics::{BandLimit, Probe};
-use crate::simd::wave::{ComplexPlane, SweepScratch};
-use crate::simd::Real;
-use crate::specimen::Atoms;
 
 /// Most pixels along an axis.
 const MOST_PIXELS: f64 = 65536.0;
@@ -195,24 +191,5 @@ impl SimulationOptions {
         };
         let size = |length: f64, n: usize| length / n.max(1) as f64;
         Plane::new(rows, columns, size(cell[1], rows), size(cell[0], columns))
-    }
-
-    /// Bytes that a simulation on `plane` of `atoms` and its scan with `threads` workers need: the object, and for each
-    /// worker the larger of what making a slice and what propagating a wave takes.
-    ///
-    /// # Errors
-    /// As [`SliceEdges::edges`]; `NotReady` for atoms without a cell.
-    pub fn memory<T: Real>(&self, plane: &Plane, atoms: &Atoms, threads: usize) -> Result<u64> {
-        let slices = self.slices.edges(atoms.require_cell()?[2])?.len() - 1;
-        let window = self.window.pixels(plane)?.unwrap_or((plane.rows, plane.columns));
-        let object = Object::<T>::bytes(plane, window, slices, self.band_limit != BandLimit::Circular);
-        let complex = ComplexPlane::<T>::bytes(plane.rows, plane.columns);
-        // potential, its half spectrum and gridded copies; the transmission function
-        let slice = 2 * plane.pixels() * size_of::<T>() + 3 * complex + atoms.len() * 64;
-        let wave = ComplexPlane::<T>::bytes(window.0, window.1)
-            + window.0 * window.1 * size_of::<T>()
-            + SweepScratch::<T>::bytes(window.0.max(window.1));
-        let propagators = slices.min(4) * complex;
-        Ok((object + propagators + threads * slice.max(wave)) as u64 + 200 * atoms.len() as u64)
     }
 }
