@@ -433,10 +433,10 @@ fn patterns_are_recorded_with_their_geometry() {
     assert_eq!(header["zero_angle_pixel"], serde_json::json!([ky / 2, kx / 2]));
     let step = header["detector_step_mrad"].as_f64().unwrap();
     assert!(((kx / 2) as f64 * step) <= 25.0 && ((kx / 2 + 1) as f64 * step) > 25.0, "{step} {kx}");
-    // nearly all of the beam lies within the detector, centred on zero angle
+    // nearly all of the beam lies within the detector; band-limited transmission functions are not quite unitary
     for pattern in values.as_slice().unwrap().chunks_exact(ky * kx) {
         let sum: f64 = pattern.iter().map(|v| f64::from(*v)).sum();
-        assert!((0.7..=1.0001).contains(&sum), "{sum}");
+        assert!((0.7..=1.005).contains(&sum), "{sum}");
     }
     let positions = npy::read::<f64>(&folder.join("scan_positions.npy")).unwrap();
     assert_eq!(positions.shape(), [ROWS, COLUMNS, 2]);
