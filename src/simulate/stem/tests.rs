@@ -16,7 +16,6 @@ type Factor = (Box<dyn Fn(f64) -> f64>, [f64; 3]);
 /// Signals, and the gradients by positions, potential and atoms.
 type All<T> = (Vec<f64>, Vec<(f64, f64)>, Array3<T>, Vec<[f64; 5]>);
 
-
 const ENERGY: f64 = 200e3;
 const CELL: [f64; 3] = [8.0, 6.4, 7.5];
 const ROWS: usize = 40;
