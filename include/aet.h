@@ -2647,6 +2647,15 @@ enum {
 };
 typedef int32_t aet_band_limit;
 
+/** How finely diffraction patterns are sampled. */
+enum {
+  /** As the window through which waves travel: patterns are as large as it. */
+  AET_PATTERN_SAMPLING_WINDOW = 0,
+  /** Twice as finely, at most as the whole cell. The borders of detectors follow their circles better. */
+  AET_PATTERN_SAMPLING_PADDED = 1,
+};
+typedef int32_t aet_pattern_sampling;
+
 /**
  * Options of a simulation. Fill with aet_simulation_options_init and set `energy_ev`; 0 means automatic where it is said.
  */
@@ -2670,6 +2679,11 @@ typedef struct aet_simulation_options {
   /** Largest error of the share of a slice with AET_PROJECTION_FINITE, 1e-9 to 1e-2; 0: 1e-6. */
   double projection_error;
   /**
+   * PRISM: largest semi-angle of the probes to come, mrad. The plane waves of that aperture travel through the whole
+   * cell once, when the simulation is made; scans put probes together of what arrived. 0: each probe travels itself.
+   */
+  double prism_semiangle_mrad;
+  /**
    * Faces of the slices `[slices+1]` along the beam, from 0 to the height of the cell, angstrom; NULL: equal slices.
    */
   const aet_const_view *slice_edges;
@@ -2683,6 +2697,13 @@ typedef struct aet_simulation_options {
   int64_t window_rows;
   /** Pixels along x of the window. */
   int64_t window_columns;
+  /**
+   * PRISM: every f-th plane wave along y and windows of 1 / f of the pixels; divides them. 0: 1, which leaves nothing
+   * out.
+   */
+  int64_t prism_interpolation_y;
+  /** PRISM: the same along x. */
+  int64_t prism_interpolation_x;
   /** An aet_parametrization. */
   int32_t parametrization;
   /** An aet_placement. */
@@ -2693,9 +2714,33 @@ typedef struct aet_simulation_options {
   int32_t band_limit;
   /** An aet_precision of potentials and waves. */
   int32_t precision;
+  /** An aet_pattern_sampling. */
+  int32_t pattern_sampling;
+  /**
+   * PRISM: 1 keeps plane waves on the coarsest grid that holds the band limit: about half the memory and work, and an
+   * approximation for interpolations above 1.
+   */
+  int32_t prism_downsampling;
   /** Zero. */
   int32_t reserved;
 } aet_simulation_options;
+
+/**
+ * Pixels of a window for `probe` through the `atoms`, into `rows` and `columns`: room for the geometric spread of the probe
+ * at the faces of the cell, with its crossover up to `focus` angstrom from the middle of it, for its rings, and for what
+ * scatters to the largest angle. Those of the cell where nothing smaller will do, 0 of options without window then being
+ * the same. aet_simulation_window_error measures what a window costs. Sampling comes from `options`, which must not be
+ * NULL.
+ *
+ * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE for `focus`; those of aet_simulation_create for the
+ * options. Any thread.
+ */
+aet_status aet_simulation_choose_window(const aet_atoms *atoms,
+                                        const aet_probe *probe,
+                                        double focus,
+                                        const aet_simulation_options *options,
+                                        int64_t *rows,
+                                        int64_t *columns);
 
 /**
  * Sets `struct_size` and all defaults, to which the energy must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any
@@ -2717,7 +2762,8 @@ typedef struct aet_simulation aet_simulation;
  *
  * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
  * beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
- * than the cell; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
+ * than the cell; AET_ERROR_UNSUPPORTED for PRISM in a window or with padded patterns; AET_ERROR_MEMORY for a scattering
+ * matrix that the system does not grant; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
  * cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
  */
 aet_status aet_simulation_create(const aet_context *context,
@@ -2731,16 +2777,19 @@ aet_status aet_simulation_create(const aet_context *context,
  * A simulation of a potential of the host's own: `potential` `[slices,rows,columns]` of any real type, projected slice
  * by slice, V A, over a cell of `cell_x` x `cell_y` angstrom. The slices are `slice_thickness` thick (0: 2 angstrom) or
  * lie between the `slice_edges` of the options; those about the sampling, the atoms and their placement must be 0.
- * Gradients with respect to atoms are AET_ERROR_UNSUPPORTED then.
+ * Gradients with respect to atoms are AET_ERROR_UNSUPPORTED then. `progress` may be NULL.
  *
  * AET_ERROR_NON_FINITE with the place of a bad value, AET_ERROR_SHAPE, AET_ERROR_EMPTY without slices,
- * AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION for the options. Any thread.
+ * AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION for the options; AET_CANCELLED, then without a simulation. Any thread;
+ * `progress` is called on it.
  */
 aet_status aet_simulation_create_from_potential(const aet_context *context,
                                                 const aet_const_view *potential,
                                                 double cell_x,
                                                 double cell_y,
                                                 const aet_simulation_options *options,
+                                                aet_progress_fn progress,
+                                                void *user,
                                                 aet_simulation **simulation);
 
 /** Frees a simulation. NULL is left alone. Any thread. */
@@ -2879,6 +2928,24 @@ aet_status aet_simulation_patterns(const aet_simulation *simulation,
                                    void *user,
                                    const aet_view *out);
 
+/**
+ * Scans as aet_simulation_scan does, behind the first `exit_slices` `[exits]` slices, rising numbers: specimens that end
+ * there, all in one run through the thickest. `out` `[exits,n,count]`, f32 or f64. `progress` may be NULL.
+ *
+ * AET_ERROR_RANGE for an exit that is not behind the one before, or not behind a slice there is; AET_ERROR_EMPTY without
+ * exits; AET_ERROR_UNSUPPORTED for simulations by PRISM; else as aet_simulation_scan. Any thread; `progress` is called on
+ * it.
+ */
+aet_status aet_simulation_thickness_series(const aet_simulation *simulation,
+                                           const aet_probe *probe,
+                                           const aet_const_view *positions,
+                                           const aet_const_view *exit_slices,
+                                           const aet_detector *const *detectors,
+                                           int64_t n_detectors,
+                                           aet_progress_fn progress,
+                                           void *user,
+                                           const aet_view *out);
+
 /* ---- Gradients of scans ---- */
 
 /**
@@ -2943,6 +3010,76 @@ aet_status aet_adf_transfer(double energy_ev,
                             int32_t species,
                             double *cross_section,
                             double *collected);
+
+/* ---- Means over ensembles ---- */
+
+/** What signals are means over. Fill with aet_ensemble_options_init; zeros: atoms at rest, a coherent beam. */
+typedef struct aet_ensemble_options {
+  /** sizeof(aet_ensemble_options). */
+  size_t struct_size;
+  /** Standard deviation of the defocus, angstrom. */
+  double defocus_spread;
+  /** Standard deviation of the semi-angle, mrad. */
+  double semiangle_spread_mrad;
+  /** Number of defoci of the quadrature, 1 to 64; 0: 7. */
+  int64_t defocus_nodes;
+  /** Number of semi-angles of the quadrature, 1 to 64; 0: 5. */
+  int64_t semiangle_nodes;
+  /** Configurations of displaced atoms (frozen phonons); 0: none, Debye-Waller factors blur the potential. */
+  int64_t phonon_configurations;
+  /** Seed of the displacements; configuration i of a seed is the same however many there are. */
+  int64_t phonon_seed;
+} aet_ensemble_options;
+
+/** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
+aet_status aet_ensemble_options_init(aet_ensemble_options *options, size_t struct_size);
+
+/**
+ * Scans as aet_simulation_scan does and writes the mean over an ensemble into `mean` `[n,count]`, f32 or f64: with frozen
+ * phonons, over simulations of displaced atoms with the options of this one, as the Debye-Waller factors of its atoms
+ * tell; over defocus and semi-angle by Gauss-Hermite quadrature, in intensity. `standard_error`, alike or NULL, gets the
+ * standard errors of the means over the configurations, NaN for fewer than two. `options` and `progress` may be NULL.
+ *
+ * AET_ERROR_NOT_READY for frozen phonons of atoms without Debye-Waller factors; AET_ERROR_UNSUPPORTED for those of a
+ * simulation that was made of a potential; AET_ERROR_RANGE for a spread or number of nodes outside its range; else as
+ * aet_simulation_scan. After AET_CANCELLED both outputs are untouched. Any thread; `progress` is called on it.
+ */
+aet_status aet_simulation_scan_ensemble(const aet_simulation *simulation,
+                                        const aet_probe *probe,
+                                        const aet_const_view *positions,
+                                        const aet_detector *const *detectors,
+                                        int64_t n_detectors,
+                                        const aet_ensemble_options *options,
+                                        aet_progress_fn progress,
+                                        void *user,
+                                        const aet_view *mean,
+                                        const aet_view *standard_error);
+
+/**
+ * What the window of a simulation of atoms costs: the signals of `detectors` at `positions` `[n,2]` (a few that matter)
+ * through it against those through one of twice the size, or the whole cell where that is smaller. `largest` gets the
+ * largest difference of any signal, `relative` the same over the largest signal; either may be NULL, as may `progress`.
+ *
+ * AET_ERROR_UNSUPPORTED for a simulation without window or of a potential; else as aet_simulation_scan. Any thread;
+ * `progress` is called on it.
+ */
+aet_status aet_simulation_window_error(const aet_simulation *simulation,
+                                       const aet_probe *probe,
+                                       const aet_const_view *positions,
+                                       const aet_detector *const *detectors,
+                                       int64_t n_detectors,
+                                       aet_progress_fn progress,
+                                       void *user,
+                                       double *largest,
+                                       double *relative);
+
+/**
+ * The atoms in configuration `number` of frozen phonons of a seed: displaced by independent normal displacements, as
+ * their Debye-Waller factors tell, without these, for which the displacements stand. Those that would leave a cell
+ * through its entrance or exit face stay on it; across the beam atoms may leave it. The same on every machine, whatever
+ * else is drawn. AET_ERROR_NOT_READY without Debye-Waller factors, AET_ERROR_RANGE. Any thread.
+ */
+aet_status aet_atoms_displace(const aet_atoms *atoms, int64_t seed, int64_t number, aet_atoms **changed);
 
 /* ---- Views of dense arrays ---- */
 

@@ -370,4 +370,11 @@ impl Waiting<'_> {
         }
         self.cancel.check(phase)
     }
+
+    /// Waits for a part of the whole: its fractions 0 to 1 are told as `from` to `to`.
+    pub fn part<R>(&mut self, from: f64, to: f64, work: impl FnOnce(&mut Waiting<'_>) -> R) -> R {
+        let Self { cancel, tell } = self;
+        let mut tell = |fraction: f64| tell(from + (to - from) * fraction);
+        work(&mut Waiting { cancel, tell: &mut tell })
+    }
 }

@@ -11,7 +11,8 @@ use aet::pipeline::{memory_estimate, simulate_series, SeriesKind, SeriesReport, 
 use aet::problem::Waiting;
 use aet::simulate::instrument::{Exposure, Scan};
 use aet::simulate::stem::{Sampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
-use aet::simulate::tilt_series::{FrozenPhonons, MultisliceSeries, SeriesSignal};
+use aet::simulate::tilt_series::{MultisliceSeries, SeriesSignal};
+use aet::simulate::FrozenPhonons;
 use aet::specimen::{Atoms, Property};
 use aet::{Error, Result};
 use common::{atoms, context};

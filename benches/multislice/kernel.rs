@@ -5,7 +5,9 @@ use crate::clock::{ratio, show, Clock, Times};
 use crate::rust_fft::Pair;
 use crate::Setting;
 use aet::electron;
-use aet::forward::multislice::{Form, Kept, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Pupil};
+use aet::forward::multislice::{
+    Flight, Form, Kept, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Pupil,
+};
 use aet::grid::Plane;
 use aet::optics::{BandLimit, ProbeOptions};
 use aet::simd::wave::ComplexPlane;
@@ -79,7 +81,7 @@ impl Engine {
         let pass = Pass { slices: 0..SLICES, start: Form::Coefficients, finish: Form::Coefficients };
         let Worker { wave, kept, gradient, workspace, position_gradient, .. } = worker;
         self.engine.pull_back(object, (0, 0), &pass, kept, wave, Some(gradient), workspace);
-        *position_gradient = self.pupil.position_gradient(POSITION, wave);
+        *position_gradient = self.pupil.position_gradient(POSITION, &Flight::NONE, 1.0, wave);
     }
 }
 

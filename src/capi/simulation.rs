@@ -88,7 +88,8 @@ pub(super) fn on_worker<R: Send>(context: &Context, work: impl Fn() -> Result<R>
 ///
 /// AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
 /// beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
-/// than the cell; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
+/// than the cell; AET_ERROR_UNSUPPORTED for PRISM in a window or with padded patterns; AET_ERROR_MEMORY for a scattering
+/// matrix that the system does not grant; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
 /// cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_create(
@@ -123,10 +124,11 @@ pub unsafe extern "C" fn aet_simulation_create(
 /// A simulation of a potential of the host's own: `potential` `[slices,rows,columns]` of any real type, projected slice
 /// by slice, V A, over a cell of `cell_x` x `cell_y` angstrom. The slices are `slice_thickness` thick (0: 2 angstrom) or
 /// lie between the `slice_edges` of the options; those about the sampling, the atoms and their placement must be 0.
-/// Gradients with respect to atoms are AET_ERROR_UNSUPPORTED then.
+/// Gradients with respect to atoms are AET_ERROR_UNSUPPORTED then. `progress` may be NULL.
 ///
 /// AET_ERROR_NON_FINITE with the place of a bad value, AET_ERROR_SHAPE, AET_ERROR_EMPTY without slices,
-/// AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION for the options. Any thread.
+/// AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION for the options; AET_CANCELLED, then without a simulation. Any thread;
+/// `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_create_from_potential(
     context: *const aet_context,
@@ -134,6 +136,8 @@ pub unsafe extern "C" fn aet_simulation_create_from_potential(
     cell_x: f64,
     cell_y: f64,
     options: *const aet_simulation_options,
+    progress: aet_progress_fn,
+    user: *mut c_void,
     simulation: *mut *mut aet_simulation,
 ) -> aet_status {
     guard("aet_simulation_create_from_potential", |host| {
@@ -142,10 +146,19 @@ pub unsafe extern "C" fn aet_simulation_create_from_potential(
         context.check_process()?;
         let potential = host.view(potential, "potential")?;
         let options = host.required_options(options, "options")?;
-        let cell = (cell_x, cell_y);
-        let engine = match options.precision()? {
-            aet_precision::Single => Engine::Single(of_potential(host, context, &potential, cell, &options)?),
-            aet_precision::Double => Engine::Double(of_potential(host, context, &potential, cell, &options)?),
+        let (cell, precision) = ((cell_x, cell_y), options.precision()?);
+        let engine = {
+            let token = context.cancel_token();
+            let tell = &mut monitor(Phase::Planning, host.progress(progress, user), &token);
+            let waiting = &mut Waiting { cancel: &token, tell };
+            match precision {
+                aet_precision::Single => {
+                    Engine::Single(of_potential(host, context, &potential, cell, &options, waiting)?)
+                }
+                aet_precision::Double => {
+                    Engine::Double(of_potential(host, context, &potential, cell, &options, waiting)?)
+                }
+            }
         };
         place.set(HeldSimulation { context: Context::clone(context), engine });
         Ok(())
@@ -159,6 +172,7 @@ fn of_potential<T: Real + Number>(
     potential: &InView<'_>,
     (x, y): (f64, f64),
     options: &aet_simulation_options,
+    waiting: &mut Waiting<'_>,
 ) -> Result<Simulation<T>> {
     let potential = potential.read::<T, 3>([None; 3])?;
     let (count, rows, columns) = potential.dim();
@@ -172,7 +186,7 @@ fn of_potential<T: Real + Number>(
     let plane = Plane::new(rows, columns, size(y, rows), size(x, columns))?;
     let slices: Vec<Vec<T>> = potential.outer_iter().map(|slice| slice.iter().copied().collect()).collect();
     let energy = options.energy_ev;
-    on_worker(context, || Simulation::from_potential(context, slices.clone(), &plane, &edges, energy, &checked))
+    Simulation::from_potential(context, slices, &plane, &edges, energy, &checked, waiting)
 }
 
 /// Frees a simulation. NULL is left alone. Any thread.
@@ -343,8 +357,8 @@ pub unsafe extern "C" fn aet_simulation_estimate_memory(
         let options = host.required_options(options, "options")?;
         let checked = options.checked(host)?;
         let estimate = match options.precision()? {
-            aet_precision::Single => checked.memory_estimate::<f32>(cell, threads)?,
-            aet_precision::Double => checked.memory_estimate::<f64>(cell, threads)?,
+            aet_precision::Single => checked.memory_estimate::<f32>(cell, options.energy_ev, threads)?,
+            aet_precision::Double => checked.memory_estimate::<f64>(cell, options.energy_ev, threads)?,
         };
         set_bytes(host, estimate, bytes, with_gradients);
         Ok(())

@@ -1,14 +1,17 @@
 //! Options of simulations
 
+use super::atoms::aet_atoms;
 use super::enums::{host_enum, HostEnum};
 use super::guard::{guard, Host};
 use super::lot::aet_precision;
 use super::options::{chosen, CStruct};
+use super::probe::aet_probe;
 use super::status::aet_status;
 use super::view::aet_const_view;
 use crate::forward::potential::{Placement, PotentialOptions, Projection};
+use crate::forward::prism::PrismOptions;
 use crate::optics::BandLimit;
-use crate::simulate::stem::{PatternSampling, Sampling, SimulationOptions, SliceEdges, WindowSize};
+use crate::simulate::stem::{PatternSampling, Prism, Sampling, SimulationOptions, SliceEdges, WindowSize};
 use crate::specimen::Parametrization;
 use crate::{Error, Result};
 use std::ptr;
@@ -76,6 +79,21 @@ host_enum!(aet_band_limit:
     None = "AET_BAND_LIMIT_NONE",
 );
 
+/// How finely diffraction patterns are sampled.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_pattern_sampling {
+    /// As the window through which waves travel: patterns are as large as it.
+    Window = 0,
+    /// Twice as finely, at most as the whole cell. The borders of detectors follow their circles better.
+    Padded = 1,
+}
+
+host_enum!(aet_pattern_sampling:
+    Window = "AET_PATTERN_SAMPLING_WINDOW",
+    Padded = "AET_PATTERN_SAMPLING_PADDED",
+);
+
 /// Options of a simulation. Fill with aet_simulation_options_init and set `energy_ev`; 0 means automatic where it is said.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +116,9 @@ pub struct aet_simulation_options {
     pub placement_error: f64,
     /// Largest error of the share of a slice with AET_PROJECTION_FINITE, 1e-9 to 1e-2; 0: 1e-6.
     pub projection_error: f64,
+    /// PRISM: largest semi-angle of the probes to come, mrad. The plane waves of that aperture travel through the whole
+    /// cell once, when the simulation is made; scans put probes together of what arrived. 0: each probe travels itself.
+    pub prism_semiangle_mrad: f64,
     /// Faces of the slices `[slices+1]` along the beam, from 0 to the height of the cell, angstrom; NULL: equal slices.
     pub slice_edges: *const aet_const_view,
     /// Pixels along y; 0: from the pixel size. Give both numbers or none.
@@ -108,6 +129,11 @@ pub struct aet_simulation_options {
     pub window_rows: i64,
     /// Pixels along x of the window.
     pub window_columns: i64,
+    /// PRISM: every f-th plane wave along y and windows of 1 / f of the pixels; divides them. 0: 1, which leaves nothing
+    /// out.
+    pub prism_interpolation_y: i64,
+    /// PRISM: the same along x.
+    pub prism_interpolation_x: i64,
     /// An aet_parametrization.
     pub parametrization: i32,
     /// An aet_placement.
@@ -118,12 +144,17 @@ pub struct aet_simulation_options {
     pub band_limit: i32,
     /// An aet_precision of potentials and waves.
     pub precision: i32,
+    /// An aet_pattern_sampling.
+    pub pattern_sampling: i32,
+    /// PRISM: 1 keeps plane waves on the coarsest grid that holds the band limit: about half the memory and work, and an
+    /// approximation for interpolations above 1.
+    pub prism_downsampling: i32,
     /// Zero.
     pub reserved: i32,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers and a raw pointer; six i32 stand after the 8-byte
-// members.
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers and a raw pointer; eight i32 stand after the
+// 8-byte members.
 unsafe impl CStruct for aet_simulation_options {
     const NAME: &'static str = "aet_simulation_options";
 
@@ -142,16 +173,21 @@ unsafe impl CStruct for aet_simulation_options {
             mistilt_y_mrad: 0.0,
             placement_error: 0.0,
             projection_error: 0.0,
+            prism_semiangle_mrad: 0.0,
             slice_edges: ptr::null(),
             rows: 0,
             columns: 0,
             window_rows: 0,
             window_columns: 0,
+            prism_interpolation_y: 0,
+            prism_interpolation_x: 0,
             parametrization: aet_parametrization::Lobato as i32,
             placement: aet_placement::Exact as i32,
             projection: aet_projection::Infinite as i32,
             band_limit: aet_band_limit::Circular as i32,
             precision: aet_precision::Single as i32,
+            pattern_sampling: aet_pattern_sampling::Window as i32,
+            prism_downsampling: 0,
             reserved: 0,
         }
     }
@@ -178,8 +214,30 @@ impl aet_simulation_options {
             band_limit,
             mistilt_mrad: (self.mistilt_x_mrad, self.mistilt_y_mrad),
             window,
-            patterns: PatternSampling::Window,
+            patterns: match aet_pattern_sampling::from_number(self.pattern_sampling, "pattern_sampling")? {
+                aet_pattern_sampling::Window => PatternSampling::Window,
+                aet_pattern_sampling::Padded => PatternSampling::Padded,
+            },
+            prism: self.prism(host)?,
         })
+    }
+
+    /// PRISM, where a semi-angle asks for it.
+    fn prism(&self, host: &Host) -> Result<Option<Prism>> {
+        let factors = [
+            ("prism_interpolation_y", self.prism_interpolation_y),
+            ("prism_interpolation_x", self.prism_interpolation_x),
+        ];
+        let [fy, fx] = factors.map(|(name, value)| host.count(value, name));
+        let downsampling = host.flag(self.prism_downsampling, "prism_downsampling")?;
+        let Some(semiangle_mrad) = chosen(self.prism_semiangle_mrad) else {
+            if let Some((name, value)) = factors.into_iter().find(|(_, value)| *value != 0) {
+                return Err(Error::range(name, value, "0 without `prism_semiangle_mrad`, which asks for PRISM"));
+            }
+            return Ok(None);
+        };
+        let interpolation = (fy?.max(1), fx?.max(1));
+        Ok(Some(Prism { semiangle_mrad, options: PrismOptions { interpolation, downsampling } }))
     }
 
     /// In which precision.
@@ -262,6 +320,42 @@ impl aet_simulation_options {
         };
         Ok(PotentialOptions { parametrization, placement, projection })
     }
+}
+
+/// Pixels of a window for `probe` through the `atoms`, into `rows` and `columns`: room for the geometric spread of the probe
+/// at the faces of the cell, with its crossover up to `focus` angstrom from the middle of it, for its rings, and for what
+/// scatters to the largest angle. Those of the cell where nothing smaller will do, 0 of options without window then being
+/// the same. aet_simulation_window_error measures what a window costs. Sampling comes from `options`, which must not be
+/// NULL.
+///
+/// AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE for `focus`; those of aet_simulation_create for the
+/// options. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_choose_window(
+    atoms: *const aet_atoms,
+    probe: *const aet_probe,
+    focus: f64,
+    options: *const aet_simulation_options,
+    rows: *mut i64,
+    columns: *mut i64,
+) -> aet_status {
+    guard("aet_simulation_choose_window", |host| {
+        let cell = host.input(atoms, "atoms")?.require_cell()?;
+        let probe = host.input(probe, "probe")?;
+        let (rows, columns) = (host.out(rows, "rows")?, host.out(columns, "columns")?);
+        if !(focus.is_finite() && focus >= 0.0) {
+            return Err(Error::range("focus", focus, "0 or a positive number (angstrom)"));
+        }
+        let plane = host.required_options(options, "options")?.checked(host)?.plane(cell)?;
+        let window = WindowSize::for_probe(&plane, probe, cell[2], focus)?;
+        let (window_rows, window_columns) = match window {
+            WindowSize::Whole => (plane.rows, plane.columns),
+            WindowSize::Pixels { rows, columns } => (rows, columns),
+        };
+        rows.set(window_rows as i64);
+        columns.set(window_columns as i64);
+        Ok(())
+    })
 }
 
 /// Sets `struct_size` and all defaults, to which the energy must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any

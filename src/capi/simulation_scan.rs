@@ -18,7 +18,7 @@ use crate::problem::{Phase, Waiting};
 use crate::simd::Real;
 use crate::simulate::stem::{ScanPositions, Simulation, StemPlan};
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView2};
 use num_complex::Complex64;
 use std::ffi::c_void;
 use std::slice;
@@ -219,4 +219,53 @@ pub(super) fn detectors_of(host: &Host, detectors: *const *const aet_detector, n
 pub(super) fn plan_of<T: Real>(simulation: &Simulation<T>, detectors: &[Detector]) -> Result<DetectorPlan> {
     let limit = simulation.options().band_limit;
     DetectorPlan::new(detectors, simulation.pattern_plane(), simulation.wavelength(), limit)
+}
+
+/// Scans as aet_simulation_scan does, behind the first `exit_slices` `[exits]` slices, rising numbers: specimens that end
+/// there, all in one run through the thickest. `out` `[exits,n,count]`, f32 or f64. `progress` may be NULL.
+///
+/// AET_ERROR_RANGE for an exit that is not behind the one before, or not behind a slice there is; AET_ERROR_EMPTY without
+/// exits; AET_ERROR_UNSUPPORTED for simulations by PRISM; else as aet_simulation_scan. Any thread; `progress` is called on
+/// it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_thickness_series(
+    simulation: *const aet_simulation,
+    probe: *const aet_probe,
+    positions: *const aet_const_view,
+    exit_slices: *const aet_const_view,
+    detectors: *const *const aet_detector,
+    n_detectors: i64,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+    out: *const aet_view,
+) -> aet_status {
+    guard("aet_simulation_thickness_series", |host| {
+        let held = host.simulation(simulation)?;
+        let probe = host.input(probe, "probe")?;
+        let positions = positions_of(host, positions)?;
+        let exits = host.view(exit_slices, "exit_slices")?.read::<f64, 1>([None])?;
+        let exits = exits.iter().enumerate().map(|(i, exit)| whole_number(i, *exit)).collect::<Result<Vec<_>>>()?;
+        let detectors = detectors_of(host, detectors, n_detectors)?;
+        let mut out = host.out_view(out, "out")?;
+        out.expect_fractions()?;
+        with_engine!(held, simulation => {
+            let (plan, detectors) = (StemPlan::new(simulation, probe)?, plan_of(simulation, &detectors)?);
+            let shape = (exits.len(), positions.as_slice().len(), detectors.len());
+            out.expect_shape(&[shape.0, shape.1, shape.2])?;
+            let token = held.context.cancel_token();
+            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
+            let waiting = &mut Waiting { cancel: &token, tell };
+            let signals = plan.thickness_series(&held.context, &positions, &detectors, &exits, waiting)?;
+            let signals = Array3::from_shape_vec(shape, signals);
+            out.write(&signals.map_err(|error| Error::Internal(format!("signals: {error}")))?)
+        })
+    })
+}
+
+/// A number of slices that came as a double.
+fn whole_number(index: usize, value: f64) -> Result<usize> {
+    if value.fract() == 0.0 && (0.0..1e9).contains(&value) {
+        return Ok(value as usize);
+    }
+    Err(Error::range(format!("exit {index} (counted from 0)"), value, "a whole number of slices"))
 }

@@ -3,13 +3,13 @@
 
 pub mod coherence;
 pub mod instrument;
-mod phonons;
+pub mod phonons;
 mod random;
 mod statistics;
 pub mod stem;
 pub mod tilt_series;
 
-pub use phonons::ThermalMotion;
+pub use phonons::{FrozenPhonons, ThermalMotion};
 pub use statistics::MeanAccumulator;
 
 use crate::context::Context;

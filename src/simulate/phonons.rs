@@ -4,12 +4,52 @@
 use super::random::{stream, Purpose};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
+use crate::specimen::{Atoms, Property};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use std::f64::consts::PI;
 
 /// Largest rms displacement per axis that is accepted, angstrom: beyond, a crystal has long melted.
 const MAX_RMS: f64 = 2.0;
+
+/// Thermal motion as frozen phonons: signals are means over configurations of displaced atoms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FrozenPhonons {
+    /// Number of configurations, at least 1.
+    pub configurations: usize,
+    /// Seed of the displacements.
+    pub seed: u64,
+}
+
+impl FrozenPhonons {
+    /// Checks the number of configurations.
+    ///
+    /// # Errors
+    /// `Range` for none.
+    pub fn check(&self) -> Result<()> {
+        match self.configurations {
+            0 => Err(Error::range("configurations", 0, "at least 1")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `atoms` as they stand in configuration `number` of `seed`, displaced by their Debye-Waller factors, and without these,
+/// for which the displacements stand. Those that would leave a cell through its entrance or exit face stay on it.
+///
+/// # Errors
+/// `NotReady` for atoms without Debye-Waller factors; as [`ThermalMotion::from_debye_waller_b`].
+pub fn displaced_atoms(atoms: &Atoms, seed: u64, number: u64) -> Result<Atoms> {
+    let Some(b) = atoms.debye_waller_b() else {
+        let why = "thermal displacements need the Debye-Waller factor of every atom (column debye_waller_b)";
+        return Err(Error::NotReady { what: "specimen".into(), why: why.into() });
+    };
+    let mut positions = ThermalMotion::from_debye_waller_b(b, seed)?.displaced(atoms.positions(), number)?;
+    if let Some([_, _, height]) = atoms.cell() {
+        positions.iter_mut().for_each(|p| p[2] = p[2].clamp(0.0, height * (1.0 - 1e-12)));
+    }
+    atoms.clone().without_property(Property::DebyeWallerB).moved_to(positions)
+}
 
 /// Thermal displacements of atoms. Configuration i of a seed is the same however many are made, on every machine.
 #[derive(Debug, Clone, PartialEq)]

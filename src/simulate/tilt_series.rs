@@ -10,8 +10,8 @@
 
 use super::coherence::Spread;
 use super::instrument::Instrument;
-use super::phonons::ThermalMotion;
-use super::stem::{PatternSampling, Sampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
+use super::phonons::{displaced_atoms, FrozenPhonons};
+use super::stem::{PatternSampling, Sampling, ScanPositions, Simulation, SimulationOptions, WindowSize};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{apply, check_rotation, Mat3};
@@ -39,15 +39,6 @@ pub enum SeriesSignal {
         /// Pattern pixels per detector pixel and axis.
         binning: usize,
     },
-}
-
-/// Thermal motion by frozen phonons: the mean over configurations of displaced atoms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FrozenPhonons {
-    /// Number of configurations, at least 1.
-    pub configurations: usize,
-    /// Seed of the displacements.
-    pub seed: u64,
 }
 
 /// A tilt and focus series to be simulated.
@@ -137,9 +128,7 @@ impl MultisliceSeries {
                 return Err(Error::range(what, value, "a positive number (angstrom)"));
             }
         }
-        if self.phonons.is_some_and(|p| p.configurations == 0) {
-            return Err(Error::range("configurations", 0, "at least 1"));
-        }
+        self.phonons.map_or(Ok(()), |phonons| phonons.check())?;
         if matches!(self.signal, SeriesSignal::Patterns { .. }) && self.instrument.scan != Default::default() {
             let why = "distortions of the scan are made for images, not for diffraction patterns".into();
             return Err(Error::Unsupported { what: "scan of the instrument".into(), why });
@@ -327,30 +316,15 @@ impl TiltPlan<'_> {
         configuration: usize,
         waiting: &mut Waiting<'_>,
     ) -> Result<TiltObject<'_, T>> {
-        self.series.check_atoms(&self.atoms)?;
-        let atoms = match (self.series.phonons, self.atoms.debye_waller_b()) {
-            (Some(phonons), Some(b)) => {
-                // every tilt has displacements of its own, as every exposure has
-                let number = (self.tilt * phonons.configurations + configuration) as u64;
-                let motion = ThermalMotion::from_debye_waller_b(b, phonons.seed)?;
-                self.displaced(&motion.displaced(self.atoms.positions(), number)?)?
+        let atoms = match self.series.phonons {
+            // every tilt has displacements of its own, as every exposure has
+            Some(FrozenPhonons { configurations, seed }) => {
+                displaced_atoms(&self.atoms, seed, (self.tilt * configurations + configuration) as u64)?
             }
-            _ => self.atoms.clone(),
+            None => self.atoms.clone(),
         };
         let simulation = Simulation::new(context, &atoms, self.series.probe.energy_ev, &self.options, waiting)?;
         Ok(TiltObject { plan: self, simulation })
-    }
-
-    /// The atoms at displaced positions, without the Debye-Waller factors that the displacements stand for.
-    fn displaced(&self, positions: &[[f64; 3]]) -> Result<Atoms> {
-        let height = self.extent[2];
-        let within = |z: f64| z.clamp(0.0, height * (1.0 - 1e-12));
-        let positions = positions.iter().map(|p| [p[0], p[1], within(p[2])]).collect();
-        let atoms = Atoms::new(positions)?.with_species(self.atoms.species().to_vec())?.with_cell(self.extent)?;
-        match self.atoms.occupancies() {
-            Some(occupancies) => atoms.with_occupancies(occupancies.to_vec()),
-            None => Ok(atoms),
-        }
     }
 
     /// The series this belongs to.
@@ -375,7 +349,7 @@ impl<T: Real> TiltObject<'_, T> {
     /// of the illumination.
     ///
     /// # Errors
-    /// As [`StemPlan::new`] and [`StemPlan::scan`].
+    /// As [`Simulation::scan_spread`].
     pub fn signals(
         &self,
         context: &Context,
@@ -388,18 +362,8 @@ impl<T: Real> TiltObject<'_, T> {
         let positions = self.plan.positions(range)?;
         // the defocus counts from the entrance face here
         let defocus = series.probe.aberrations.defocus() + series.foci[focus] + 0.5 * self.plan.extent[2];
-        let ensemble = series.spread.ensemble(&series.probe.clone().defocus(defocus))?;
-        let members = ensemble.len() as f64;
-        let mut sum = vec![0.0; positions.as_slice().len() * detectors.len()];
-        for (number, (probe, weight)) in ensemble.into_iter().enumerate() {
-            let plan = StemPlan::new(&self.simulation, &probe.build()?)?;
-            let Waiting { cancel, tell } = &mut *waiting;
-            let mut tell_member = |fraction: f64| tell((number as f64 + fraction) / members);
-            let mut waiting = Waiting { cancel, tell: &mut tell_member };
-            let signals = plan.scan(context, &positions, detectors, &mut waiting)?;
-            sum.iter_mut().zip(&signals).for_each(|(sum, signal)| *sum += weight * signal);
-        }
-        Ok(sum)
+        let probe = series.probe.clone().defocus(defocus);
+        self.simulation.scan_spread(context, &probe, &series.spread, &positions, detectors, waiting)
     }
 
     /// The simulation of this configuration.

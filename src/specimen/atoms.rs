@@ -143,6 +143,23 @@ impl Atoms {
         Ok(self)
     }
 
+    /// The atoms without a property.
+    pub fn without_property(mut self, property: Property) -> Self {
+        self.properties[property as usize] = None;
+        self
+    }
+
+    /// The atoms at other positions `[atoms]`, angstrom; all else stays.
+    ///
+    /// # Errors
+    /// `Shape` unless there is one position per atom, `NonFinite`.
+    pub fn moved_to(mut self, positions: Vec<Vec3>) -> Result<Self> {
+        self.check_length("positions", positions.len())?;
+        check_positions(&positions)?;
+        self.positions = positions;
+        Ok(self)
+    }
+
     /// Sets the heights H of the orbitals `[atoms]` (image unit): any finite numbers.
     pub fn with_heights(self, heights: Vec<f64>) -> Result<Self> {
         self.with_property(Property::Height, heights)
@@ -225,10 +242,7 @@ impl Atoms {
             return check_positions(&self.positions).map(|()| self);
         }
         match name {
-            "positions" => {
-                self.positions = values.as_chunks::<3>().0.to_vec();
-                check_positions(&self.positions).map(|()| self)
-            }
+            "positions" => self.moved_to(values.as_chunks::<3>().0.to_vec()),
             "species" => {
                 let whole = |(i, v): (usize, &f64)| elements::from_number(*v).ok_or_else(|| species_range(i, v));
                 let species = values.iter().enumerate().map(whole).collect::<Result<_>>()?;

@@ -212,6 +212,10 @@ ENUMS = {
         "square": 1,
         "none": 2,
     },
+    "aet_pattern_sampling": {
+        "window": 0,
+        "padded": 1,
+    },
 }
 
 # Structure: (member, C type, documentation).
@@ -527,16 +531,21 @@ STRUCTS = {
         ("mistilt_y_mrad", "double", "Mistilt of the specimen along y, mrad."),
         ("placement_error", "double", "Largest relative error of any spatial frequency with AET_PLACEMENT_GRIDDING, 1e-12 to 1e-2; 0: 1e-6."),
         ("projection_error", "double", "Largest error of the share of a slice with AET_PROJECTION_FINITE, 1e-9 to 1e-2; 0: 1e-6."),
+        ("prism_semiangle_mrad", "double", "PRISM: largest semi-angle of the probes to come, mrad. The plane waves of that aperture travel through the whole cell once, when the simulation is made; scans put probes together of what arrived. 0: each probe travels itself."),
         ("slice_edges", "const aet_const_view *", "Faces of the slices `[slices+1]` along the beam, from 0 to the height of the cell, angstrom; NULL: equal slices."),
         ("rows", "int64_t", "Pixels along y; 0: from the pixel size. Give both numbers or none."),
         ("columns", "int64_t", "Pixels along x."),
         ("window_rows", "int64_t", "Pixels along y of the window around the probe through which a wave travels; 0: the whole cell. Give both or none."),
         ("window_columns", "int64_t", "Pixels along x of the window."),
+        ("prism_interpolation_y", "int64_t", "PRISM: every f-th plane wave along y and windows of 1 / f of the pixels; divides them. 0: 1, which leaves nothing out."),
+        ("prism_interpolation_x", "int64_t", "PRISM: the same along x."),
         ("parametrization", "int32_t", "An aet_parametrization."),
         ("placement", "int32_t", "An aet_placement."),
         ("projection", "int32_t", "An aet_projection."),
         ("band_limit", "int32_t", "An aet_band_limit."),
         ("precision", "int32_t", "An aet_precision of potentials and waves."),
+        ("pattern_sampling", "int32_t", "An aet_pattern_sampling."),
+        ("prism_downsampling", "int32_t", "PRISM: 1 keeps plane waves on the coarsest grid that holds the band limit: about half the memory and work, and an approximation for interpolations above 1."),
         ("reserved", "int32_t", "Zero."),
     ],
     "aet_scan_gradients": [
@@ -547,6 +556,15 @@ STRUCTS = {
         ("atom_positions", "const aet_view *", "Place for dL/d(x, y, z) of every atom `[atoms,3]`, 1/angstrom; z is 0 with AET_PROJECTION_INFINITE."),
         ("debye_waller_b", "const aet_view *", "Place for dL/dB of every atom `[atoms]`, B its Debye-Waller factor, 1/angstrom^2."),
         ("occupancy", "const aet_view *", "Place for dL/d(occupancy) of every atom `[atoms]`."),
+    ],
+    "aet_ensemble_options": [
+        ("struct_size", "size_t", "sizeof(aet_ensemble_options)."),
+        ("defocus_spread", "double", "Standard deviation of the defocus, angstrom."),
+        ("semiangle_spread_mrad", "double", "Standard deviation of the semi-angle, mrad."),
+        ("defocus_nodes", "int64_t", "Number of defoci of the quadrature, 1 to 64; 0: 7."),
+        ("semiangle_nodes", "int64_t", "Number of semi-angles of the quadrature, 1 to 64; 0: 5."),
+        ("phonon_configurations", "int64_t", "Configurations of displaced atoms (frozen phonons); 0: none, Debye-Waller factors blur the potential."),
+        ("phonon_seed", "int64_t", "Seed of the displacements; configuration i of a seed is the same however many there are."),
     ],
 }
 
@@ -731,9 +749,10 @@ FUNCTIONS = {
     "aet_dataset_record": ("aet_status", [("dataset", "const aet_dataset *"), ("options", "const aet_instrument_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("recorded", "aet_dataset **")]),
     "aet_patterns_record": ("aet_status", [("context", "const aet_context *"), ("patterns", "const aet_const_view *"), ("options", "const aet_instrument_options *"), ("first", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
     "aet_instrument_copy_truth": ("aet_status", [("options", "const aet_instrument_options *"), ("pixel_size", "double"), ("image", "int64_t"), ("name", "const char *"), ("out", "const aet_view *")]),
+    "aet_simulation_choose_window": ("aet_status", [("atoms", "const aet_atoms *"), ("probe", "const aet_probe *"), ("focus", "double"), ("options", "const aet_simulation_options *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
     "aet_simulation_options_init": ("aet_status", [("options", "aet_simulation_options *"), ("struct_size", "size_t")]),
     "aet_simulation_create": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("options", "const aet_simulation_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("simulation", "aet_simulation **")]),
-    "aet_simulation_create_from_potential": ("aet_status", [("context", "const aet_context *"), ("potential", "const aet_const_view *"), ("cell_x", "double"), ("cell_y", "double"), ("options", "const aet_simulation_options *"), ("simulation", "aet_simulation **")]),
+    "aet_simulation_create_from_potential": ("aet_status", [("context", "const aet_context *"), ("potential", "const aet_const_view *"), ("cell_x", "double"), ("cell_y", "double"), ("options", "const aet_simulation_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("simulation", "aet_simulation **")]),
     "aet_simulation_free": ("void", [("simulation", "aet_simulation *")]),
     "aet_simulation_slice_count": ("int64_t", [("simulation", "const aet_simulation *")]),
     "aet_simulation_atom_count": ("int64_t", [("simulation", "const aet_simulation *")]),
@@ -750,7 +769,12 @@ FUNCTIONS = {
     "aet_simulation_signal_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("detector", "const aet_detector *"), ("ndim", "int32_t *"), ("shape", "int64_t *")]),
     "aet_simulation_scan": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
     "aet_simulation_patterns": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
+    "aet_simulation_thickness_series": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("exit_slices", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
     "aet_scan_gradients_init": ("aet_status", [("gradients", "aet_scan_gradients *"), ("struct_size", "size_t")]),
     "aet_simulation_pull_back": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("gradients", "const aet_scan_gradients *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
     "aet_adf_transfer": ("aet_status", [("energy_ev", "double"), ("inner_mrad", "double"), ("outer_mrad", "double"), ("parametrization", "int32_t"), ("species", "int32_t"), ("cross_section", "double *"), ("collected", "double *")]),
+    "aet_ensemble_options_init": ("aet_status", [("options", "aet_ensemble_options *"), ("struct_size", "size_t")]),
+    "aet_simulation_scan_ensemble": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("options", "const aet_ensemble_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("mean", "const aet_view *"), ("standard_error", "const aet_view *")]),
+    "aet_simulation_window_error": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("largest", "double *"), ("relative", "double *")]),
+    "aet_atoms_displace": ("aet_status", [("atoms", "const aet_atoms *"), ("seed", "int64_t"), ("number", "int64_t"), ("changed", "aet_atoms **")]),
 }

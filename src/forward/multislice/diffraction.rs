@@ -3,11 +3,12 @@
 //! A window has coarser steps in angle than the whole object, and rings of whole pixels then have other borders. Zeros
 //! around the exit wave make the steps finer, at the cost of about two slices for twice the window.
 
-use super::spectrum::Coefficients;
+use super::spectrum::{Coefficients, Pupil};
 use crate::grid::Plane;
 use crate::optics::BandLimit;
 use crate::simd::wave::{plan_lines, sweep, ComplexPlane, LinePlan, Lines, Step, Sweep, SweepScratch};
 use crate::simd::{Real, SimdPath};
+use num_complex::Complex;
 
 /// Plan of patterns sampled as those of `plane`, of waves on a window within it. Immutable.
 pub struct Diffraction<T: Real> {
@@ -43,15 +44,8 @@ impl<T: Real> Diffraction<T> {
         ComplexPlane::new(self.plane.rows, self.plane.columns)
     }
 
-    /// Writes the pattern `[rows, columns]` (FFT order) of the exit wave `exit` on the window, scaled so that an empty
-    /// object still gives the sum 1. `spectrum` then holds what [`Self::pull_back`] needs.
-    pub fn pattern(
-        &self,
-        exit: &ComplexPlane<T>,
-        spectrum: &mut ComplexPlane<T>,
-        pattern: &mut [T],
-        scratch: &mut SweepScratch<T>,
-    ) {
+    /// Writes the spectrum of `exit`, a wave on the window, in the order of this plan.
+    pub fn spectrum(&self, exit: &ComplexPlane<T>, spectrum: &mut ComplexPlane<T>, scratch: &mut SweepScratch<T>) {
         spectrum.clear();
         for row in 0..self.window.rows {
             let ((re, im), (to_re, to_im)) = (exit.row(row), spectrum.row_mut(row));
@@ -60,19 +54,16 @@ impl<T: Real> Diffraction<T> {
         }
         self.rows(None, Some(&self.places), spectrum, &mut [Step::Forward], scratch);
         self.columns(spectrum, &mut [Step::Forward], scratch);
-        self.coefficients.spectrum_pattern(spectrum, self.scale(), pattern);
     }
 
-    /// Writes the gradient with respect to the exit wave on the window to `exit`, given that with respect to the pattern;
-    /// `spectrum` is that of [`Self::pattern`] and is destroyed.
-    pub fn pull_back(
+    /// The adjoint of [`Self::spectrum`]: from the gradient with respect to the spectrum, which is overwritten, to that
+    /// with respect to the wave.
+    pub fn spectrum_pull_back(
         &self,
-        by_pattern: &[T],
         spectrum: &mut ComplexPlane<T>,
         exit: &mut ComplexPlane<T>,
         scratch: &mut SweepScratch<T>,
     ) {
-        self.coefficients.spectrum_pull_back(by_pattern, self.scale(), spectrum);
         self.columns(spectrum, &mut [Step::Backward], scratch);
         self.rows(Some(&self.places), None, spectrum, &mut [Step::Backward], scratch);
         for row in 0..self.window.rows {
@@ -82,6 +73,27 @@ impl<T: Real> Diffraction<T> {
         }
     }
 
+    /// Writes the pattern `[rows, columns]` (FFT order) of a spectrum: 1 in all for a probe in vacuum.
+    pub fn pattern(&self, spectrum: &ComplexPlane<T>, pattern: &mut [T]) {
+        self.coefficients.spectrum_pattern(spectrum, self.scale(), pattern);
+    }
+
+    /// Replaces the spectrum by the gradient with respect to it, given that with respect to the pattern.
+    pub fn pattern_pull_back(&self, by_pattern: &[T], spectrum: &mut ComplexPlane<T>) {
+        self.coefficients.spectrum_pull_back(by_pattern, self.scale(), spectrum);
+    }
+
+    /// The pupil of a probe on the frequencies of the spectrum, which is [`Self::unit`] times its coefficients.
+    pub fn pupil(&self, pupil: impl Fn(f64, f64) -> Complex<f64>) -> Pupil<T> {
+        Pupil::new(&self.coefficients, pupil)
+    }
+
+    /// What a coefficient of a wave of this sampling, normalised as in [`Pupil`], is in the spectrum.
+    pub fn unit(&self) -> f64 {
+        self.plane.pixels() as f64 / self.scale().sqrt()
+    }
+
+    /// From |spectrum|^2 to the pattern.
     /// |FFT psi|^2 of the padded wave sums to this many times less than that of the window.
     fn scale(&self) -> f64 {
         self.window.pixels() as f64 / self.plane.pixels() as f64

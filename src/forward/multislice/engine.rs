@@ -1,7 +1,7 @@
 //! The engine: passes of a wave through slices, and of gradients back.
 
 use super::object::{direction, Object};
-use super::propagate::{check_thicknesses, Kind, Propagators, SeparableFactors};
+use super::propagate::{check_thicknesses, tangents, Flight, Kind, Propagators, SeparableFactors};
 use super::spectrum::{Coefficients, Pupil};
 use crate::error::{Error, Result};
 use crate::grid::Plane;
@@ -74,6 +74,9 @@ pub struct Multislice<T: Real> {
     propagators: Propagators<T>,
     /// Number of the propagator behind each slice.
     flights: Vec<usize>,
+    /// Distance of the back of each slice from the entrance face.
+    depths: Vec<f64>,
+    tangents: (f64, f64),
     coefficients: Coefficients,
 }
 
@@ -111,12 +114,28 @@ impl<T: Real> Multislice<T> {
             })
         };
         let flights = thicknesses.iter().map(&mut number).collect();
+        let depth = |depth: &mut f64, thickness: &f64| {
+            *depth += thickness;
+            Some(*depth)
+        };
+        let depths = thicknesses.iter().scan(0.0, depth).collect();
         let propagators =
             Propagators::new(path, &window, wavelength, options.band_limit, options.mistilt_mrad, &distances);
         let (by_row, by_column) = propagators.frequencies();
         let coefficients = Coefficients::new(&window, by_row, by_column);
         let band_limit = options.band_limit;
-        Ok(Self { object: *plane, window, wavelength, band_limit, propagators, flights, coefficients })
+        let tangents = tangents(options.mistilt_mrad);
+        Ok(Self {
+            object: *plane,
+            window,
+            wavelength,
+            band_limit,
+            propagators,
+            flights,
+            depths,
+            tangents,
+            coefficients,
+        })
     }
 
     /// The plane of the object.
@@ -142,6 +161,12 @@ impl<T: Real> Multislice<T> {
     /// Number of slices.
     pub fn slices(&self) -> usize {
         self.flights.len()
+    }
+
+    /// The way through the first `slices` slices, were they empty.
+    pub fn flight(&self, slices: usize) -> Flight {
+        let distance = slices.checked_sub(1).map_or(0.0, |last| self.depths[last]);
+        Flight { wavelength: self.wavelength, tangents: self.tangents, distance }
     }
 
     /// Number of different distances between slices: each has a propagator.
@@ -221,6 +246,21 @@ impl<T: Real> Multislice<T> {
             Kind::General { places, .. } => {
                 self.propagators.columns(places, wave, steps, scratch);
                 self.propagators.rows(Some(places), None, wave, steps, scratch);
+            }
+        }
+    }
+
+    /// The adjoint of [`Self::to_wave`].
+    pub fn to_wave_pull_back(&self, wave: &mut ComplexPlane<T>, workspace: &mut MultisliceWorkspace<T>) {
+        let (steps, scratch) = (&mut [Step::Forward], &mut workspace.scratch);
+        match &self.propagators.kind {
+            Kind::Separable(_) => {
+                self.propagators.pass(Lines::Rows, wave, steps, scratch);
+                self.propagators.pass(Lines::Columns, wave, steps, scratch);
+            }
+            Kind::General { places, .. } => {
+                self.propagators.rows(None, Some(places), wave, steps, scratch);
+                self.propagators.columns(places, wave, steps, scratch);
             }
         }
     }

@@ -20,7 +20,7 @@ mod spectrum;
 pub use diffraction::Diffraction;
 pub use engine::{Form, Kept, Multislice, MultisliceOptions, MultisliceWorkspace, Pass};
 pub use object::{Object, ObjectSlice, Transmission, TransmissionWorkspace};
-pub use propagate::Propagators;
+pub use propagate::{Flight, Propagators};
 pub use spectrum::Pupil;
 
 #[cfg(test)]

@@ -8,6 +8,30 @@ use crate::simd::{Real, SimdPath};
 use num_complex::Complex;
 use std::f64::consts::{PI, TAU};
 
+/// A way through free space.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flight {
+    pub(super) wavelength: f64,
+    /// Tangents of the mistilt along x and y.
+    pub(super) tangents: (f64, f64),
+    pub(super) distance: f64,
+}
+
+impl Flight {
+    /// None at all.
+    pub const NONE: Self = Self { wavelength: 0.0, tangents: (0.0, 0.0), distance: 0.0 };
+
+    /// Phase that a frequency along one axis gets; phases of both axes add up.
+    pub(super) fn phase(&self, k: f64, tangent: f64) -> f64 {
+        -PI * self.wavelength * self.distance * k * k - TAU * self.distance * k * tangent
+    }
+}
+
+/// Tangents of a mistilt in mrad.
+pub(super) fn tangents((x, y): (f64, f64)) -> (f64, f64) {
+    ((x * 1e-3).tan(), (y * 1e-3).tan())
+}
+
 /// Propagators over a few distances on one plane.
 ///
 /// P(k) = A(k) exp(-i pi lambda dz k^2) exp(-2 pi i dz (k_x tan theta_x + k_y tan theta_y)). After dz a wave has moved by
@@ -65,9 +89,9 @@ impl<T: Real> Propagators<T> {
         distances: &[f64],
     ) -> Self {
         let (along_x, along_y) = (plan_lines(path, plane.columns), plan_lines(path, plane.rows));
-        let tangents = ((mistilt_mrad.0 * 1e-3).tan(), (mistilt_mrad.1 * 1e-3).tan());
+        let tangents = tangents(mistilt_mrad);
         let (kx, ky) = (plane.frequencies_x(), plane.frequencies_y());
-        let phase = |k: f64, tangent: f64, dz: f64| -PI * wavelength * dz * k * k - TAU * dz * k * tangent;
+        let phase = |k: f64, tangent: f64, distance: f64| Flight { wavelength, tangents, distance }.phase(k, tangent);
         let kind = match limit.axis_masks(plane) {
             Some((mask_y, mask_x)) => {
                 let axis = |plan: &LinePlan<T>, mask: &[f64], k: &[f64], tangent: f64, dz: f64| {

@@ -1,6 +1,6 @@
 //! Waves by their coefficients: probes at any position, diffraction patterns, and the gradients of both.
 
-use super::propagate::of;
+use super::propagate::{of, Flight};
 use crate::grid::Plane;
 use crate::simd::wave::ComplexPlane;
 use crate::simd::Real;
@@ -99,29 +99,48 @@ impl<T: Real> Pupil<T> {
         Self { coefficients: coefficients.clone(), values, open }
     }
 
-    /// Phase factors exp(-2 pi i k x) along both axes, in the order of the coefficients.
-    fn phases(&self, position: (f64, f64)) -> (Vec<Complex<T>>, Vec<Complex<T>>) {
-        let turn = |k: &[f64], x: f64| k.iter().map(|k| of(Complex::cis(-TAU * k * x))).collect();
-        (turn(&self.coefficients.ky, position.1), turn(&self.coefficients.kx, position.0))
+    /// Phase factors exp(-2 pi i k x) of the position and those of the flight along both axes, in the order of the
+    /// coefficients, times `factor`.
+    fn phases(&self, position: (f64, f64), flight: &Flight, factor: f64) -> (Vec<Complex<T>>, Vec<Complex<T>>) {
+        let turn = |k: &[f64], x: f64, tangent: f64, factor: f64| {
+            let turn = |k: &f64| of(Complex::from_polar(factor, flight.phase(*k, tangent) - TAU * k * x));
+            k.iter().map(turn).collect()
+        };
+        let (x, y) = position;
+        (
+            turn(&self.coefficients.ky, y, flight.tangents.1, factor),
+            turn(&self.coefficients.kx, x, flight.tangents.0, 1.0),
+        )
     }
 
     /// Writes the coefficients of the probe at `position` = (x, y), angstrom from pixel (0, 0) of the window.
     pub fn place(&self, position: (f64, f64), wave: &mut ComplexPlane<T>) {
-        let (by_row, by_column) = self.phases(position);
         wave.clear();
+        self.add(position, &Flight::NONE, 1.0, wave);
+    }
+
+    /// Adds `factor` times the coefficients of the probe at `position` behind a free flight.
+    pub fn add(&self, position: (f64, f64), flight: &Flight, factor: f64, wave: &mut ComplexPlane<T>) {
+        let (by_row, by_column) = self.phases(position, flight, factor);
         for row in &self.open {
             let (re, im) = self.values.row(*row);
             let (to_re, to_im) = wave.row_mut(*row);
             for (column, turn) in by_column.iter().enumerate() {
                 let value = Complex::new(re[column], im[column]) * *turn * by_row[*row];
-                (to_re[column], to_im[column]) = (value.re, value.im);
+                (to_re[column], to_im[column]) = (to_re[column] + value.re, to_im[column] + value.im);
             }
         }
     }
 
-    /// dL/d(x, y), given the gradient with respect to the coefficients at this position.
-    pub fn position_gradient(&self, position: (f64, f64), by_coefficient: &ComplexPlane<T>) -> (f64, f64) {
-        let (by_row, by_column) = self.phases(position);
+    /// dL/d(x, y), given the gradient with respect to what [`Self::add`] adds at this position.
+    pub fn position_gradient(
+        &self,
+        position: (f64, f64),
+        flight: &Flight,
+        factor: f64,
+        by_coefficient: &ComplexPlane<T>,
+    ) -> (f64, f64) {
+        let (by_row, by_column) = self.phases(position, flight, factor);
         let (mut by_x, mut by_y) = (0.0, 0.0);
         for row in &self.open {
             let (mut sum_x, mut sum) = (0.0, 0.0);

@@ -1,5 +1,7 @@
 //! Which plane waves and windows a PRISM calculation has, and probes by their coefficients.
 
+use super::reduce::worker_bytes;
+use super::scatter::matrix_bytes;
 use super::spectrum::Transform;
 use crate::error::{Error, Result};
 use crate::forward::multislice::Multislice;
@@ -9,7 +11,7 @@ use crate::simd::Real;
 use num_complex::Complex64;
 
 /// What a PRISM calculation may leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PrismOptions {
     /// (f_y, f_x): every f-th plane wave and a window of 1 / f of the pixels along each axis. 1: nothing is left out.
     pub interpolation: (usize, usize),
@@ -17,6 +19,36 @@ pub struct PrismOptions {
     /// memory and work. The values on it are exact, but windows are cut between other pixels, and what the cut scatters
     /// beyond the coarser grid comes back at lower angles.
     pub downsampling: bool,
+}
+
+impl PrismOptions {
+    /// The window of 1 / f of the pixels of `plane` along each axis.
+    ///
+    /// # Errors
+    /// `Range` for an interpolation that does not divide the pixels, with those that do.
+    pub fn window(&self, plane: &Plane) -> Result<Plane> {
+        let (fy, fx) = self.interpolation;
+        expect_divisor("interpolation along y", fy, plane.rows, "rows")?;
+        expect_divisor("interpolation along x", fx, plane.columns, "columns")?;
+        Plane::new(plane.rows / fy, plane.columns / fx, plane.pixel_y, plane.pixel_x)
+    }
+
+    /// Bytes of the scattering matrix of numbers `T` that these options make, and of a worker that reduces it to `count`
+    /// patterns, before there is a plan; see [`PrismPlan::new`].
+    ///
+    /// # Errors
+    /// Those of [`PrismPlan::new`] for the interpolation and the pupil.
+    pub fn bytes<T: Real>(
+        &self,
+        limit: BandLimit,
+        object: &Plane,
+        count: usize,
+        pupil: impl Fn(f64, f64) -> Complex64,
+    ) -> Result<(u64, u64)> {
+        let (waves, plane) = layout(limit, object, self, pupil)?;
+        let window = self.window(&plane)?;
+        Ok((matrix_bytes::<T>(waves.len(), &plane), worker_bytes::<T>(waves.len(), &plane, &window, count)))
+    }
 }
 
 impl Default for PrismOptions {
@@ -72,18 +104,14 @@ impl<T: Real> PrismPlan<T> {
             return Err(Error::shape("window of plane waves", &[window.rows, window.columns], wanted));
         }
         let (fy, fx) = options.interpolation;
-        expect_divisor("interpolation along y", fy, object.rows, "rows")?;
-        expect_divisor("interpolation along x", fx, object.columns, "columns")?;
-        let open = open_waves(&object, options.interpolation, pupil)?;
-        let waves: Vec<PlaneWave> = open.into_iter().map(|(wave, _)| wave).collect();
+        let limit = engine.band_limit();
+        let (waves, plane) = layout(limit, &object, options, pupil)?;
         if waves.is_empty() {
             let why = format!("the aperture is closed at every multiple of ({fy}, {fx}) frequency steps");
             return Err(Error::Empty { what: "plane waves".into(), why });
         }
-        let limit = engine.band_limit();
         waves.iter().try_for_each(|wave| expect_within(limit, &object, engine.wavelength(), wave))?;
-        let plane = if options.downsampling { coarser(limit, &object, options.interpolation)? } else { object };
-        let window = Plane::new(plane.rows / fy, plane.columns / fx, plane.pixel_y, plane.pixel_x)?;
+        let window = options.window(&plane)?;
         Ok(Self {
             object,
             plane,
@@ -156,6 +184,19 @@ impl<T: Real> PrismPlan<T> {
         let row = corner(position.1, plane.pixel_y, window.rows, plane.rows);
         (row, corner(position.0, plane.pixel_x, window.columns, plane.columns))
     }
+}
+
+/// The plane waves, and the sampling of what becomes of them.
+fn layout(
+    limit: BandLimit,
+    object: &Plane,
+    options: &PrismOptions,
+    pupil: impl Fn(f64, f64) -> Complex64,
+) -> Result<(Vec<PlaneWave>, Plane)> {
+    options.window(object)?;
+    let open = open_waves(object, options.interpolation, pupil)?;
+    let plane = if options.downsampling { coarser(limit, object, options.interpolation)? } else { *object };
+    Ok((open.into_iter().map(|(wave, _)| wave).collect(), plane))
 }
 
 /// Refuses a divisor that is none, and names those that are.

@@ -9,6 +9,7 @@ use super::plan::{PrismPlan, PrismProbe};
 use super::scatter::{lock, ScatteringMatrix};
 use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
+use crate::grid::Plane;
 use crate::problem::Waiting;
 use crate::simd::matrix::{multiply, Matrix};
 use crate::simd::wave::{ComplexPlane, SweepScratch};
@@ -52,12 +53,28 @@ struct Worker<T: Real> {
     scratch: SweepScratch<T>,
 }
 
+/// Columns within which the windows of a group begin. The union of windows is never wider than the plane.
+fn strip(plane: &Plane, window: &Plane) -> usize {
+    (window.columns / STRIPS_PER_WINDOW).min(plane.columns - window.columns).max(1)
+}
+
+/// Most positions of a group.
+fn group<T: Real>(window: &Plane, count: usize) -> usize {
+    let bytes = ComplexPlane::<T>::bytes(window.rows, window.columns);
+    POSITIONS_PER_GROUP.min(BYTES_PER_GROUP / bytes).min(count.div_ceil(FEWEST_GROUPS)).max(1)
+}
+
+/// Bytes of a worker that makes patterns of `count` positions out of so many waves.
+pub(super) fn worker_bytes<T: Real>(waves: usize, plane: &Plane, window: &Plane, count: usize) -> u64 {
+    let positions = group::<T>(window, count);
+    let numbers = 2 * positions * (2 * waves + strip(plane, window) + window.columns) + window.pixels();
+    (numbers * size_of::<T>() + positions * ComplexPlane::<T>::bytes(window.rows, window.columns)) as u64
+}
+
 impl<T: Real> PrismPlan<T> {
     /// Bytes that each worker needs in [`Self::patterns`] for `count` positions.
     pub fn worker_bytes(&self, count: usize) -> u64 {
-        let (positions, window) = (self.group(count), &self.window);
-        let numbers = 2 * positions * (2 * self.waves() + self.strip() + window.columns) + window.pixels();
-        (numbers * size_of::<T>() + positions * ComplexPlane::<T>::bytes(window.rows, window.columns)) as u64
+        worker_bytes::<T>(self.waves(), &self.plane, &self.window, count)
     }
 
     /// Patterns of `probe` at `positions` (x, y) in angstrom from pixel (0, 0) of the object, which is periodic. Each is
@@ -101,16 +118,12 @@ impl<T: Real> PrismPlan<T> {
         })
     }
 
-    /// Columns within which the windows of a group begin. The union of windows is never wider than the plane.
     fn strip(&self) -> usize {
-        let (window, plane) = (self.window.columns, self.plane.columns);
-        (window / STRIPS_PER_WINDOW).min(plane - window).max(1)
+        strip(&self.plane, &self.window)
     }
 
-    /// Most positions of a group.
     fn group(&self, count: usize) -> usize {
-        let bytes = ComplexPlane::<T>::bytes(self.window.rows, self.window.columns);
-        POSITIONS_PER_GROUP.min(BYTES_PER_GROUP / bytes).min(count.div_ceil(FEWEST_GROUPS)).max(1)
+        group::<T>(&self.window, count)
     }
 
     /// Positions in the order of strips, then down their rows.

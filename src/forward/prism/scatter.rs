@@ -4,6 +4,7 @@ use super::plan::PrismPlan;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::forward::multislice::{Form, Multislice, MultisliceWorkspace, Object, Pass};
+use crate::grid::Plane;
 use crate::problem::Waiting;
 use crate::simd::matrix::Matrix;
 use crate::simd::wave::{ComplexPlane, SweepScratch};
@@ -58,16 +59,25 @@ impl<T: Real> ScatteringMatrix<T> {
     }
 }
 
+/// Values between the parts of a wave: a cache line more than needed, since parts a power of two apart would all
+/// compete for the same places of the cache.
+fn stride(plane: &Plane) -> usize {
+    plane.pixels().next_multiple_of(16) + 16
+}
+
+/// Bytes of the scattering matrix of so many waves.
+pub(super) fn matrix_bytes<T>(waves: usize, plane: &Plane) -> u64 {
+    2 * (waves as u64) * (stride(plane) as u64) * size_of::<T>() as u64
+}
+
 impl<T: Real> PrismPlan<T> {
-    /// Values between the parts of a wave: a cache line more than needed, since parts a power of two apart would all
-    /// compete for the same places of the cache.
     fn stride(&self) -> usize {
-        self.plane.pixels().next_multiple_of(16) + 16
+        stride(&self.plane)
     }
 
     /// Bytes of a scattering matrix.
     pub fn matrix_bytes(&self) -> u64 {
-        2 * (self.waves() as u64) * (self.stride() as u64) * size_of::<T>() as u64
+        matrix_bytes::<T>(self.waves(), &self.plane)
     }
 
     /// A scattering matrix of zeros, to be filled by [`Self::scatter`].

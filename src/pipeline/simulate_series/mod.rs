@@ -129,8 +129,8 @@ fn memory(series: &MultisliceSeries, atoms: &Atoms, frame: &SeriesFrame, threads
     let plan = series.tilt(atoms, frame, tallest)?;
     let cell = plan.atoms().require_cell()?;
     let estimate = match double {
-        true => plan.options().memory_estimate::<f64>(cell, threads)?,
-        false => plan.options().memory_estimate::<f32>(cell, threads)?,
+        true => plan.options().memory_estimate::<f64>(cell, series.probe.energy_ev, threads)?,
+        false => plan.options().memory_estimate::<f32>(cell, series.probe.energy_ev, threads)?,
     };
     let object = estimate.of_scans() as u64 + BYTES_PER_ATOM * atoms.len() as u64;
     let signals = series.detectors(frame)?.len();

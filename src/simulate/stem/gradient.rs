@@ -1,10 +1,10 @@
 //! Gradients of a loss of scan signals with respect to all that a simulation is made of.
 
 use super::scan::{ScanPositions, StemPlan, SCANNING};
-use super::Simulation;
+use super::{Simulation, Specimen};
 use crate::context::Context;
 use crate::error::Result;
-use crate::forward::multislice::{Kept, Object};
+use crate::forward::multislice::{Flight, Kept, Object};
 use crate::forward::potential::AtomGradient;
 use crate::optics::DetectorPlan;
 use crate::problem::Waiting;
@@ -47,7 +47,7 @@ impl<T: Real> StemPlan<'_, T> {
     /// Positions are computed once, forth and back.
     ///
     /// # Errors
-    /// `Unsupported` for gradients of atoms where the object was given as potential; `Shape` for detectors planned for
+    /// `Unsupported` for gradients of atoms where the object was given as potential, and for PRISM; `Shape` for detectors planned for
     /// other patterns; `Cancelled`; what `by_signal` returns.
     pub fn pull_back(
         &self,
@@ -59,9 +59,10 @@ impl<T: Real> StemPlan<'_, T> {
         waiting: &mut Waiting<'_>,
     ) -> Result<StemGradient<T>> {
         let simulation = self.simulation;
-        if wanted.atoms && simulation.atoms.is_none() {
+        if wanted.atoms && simulation.specimen.is_none() {
             return Err(simulation.no_atoms());
         }
+        simulation.without_prism("gradients")?;
         self.check_detectors(detectors)?;
         let places = positions.as_slice();
         let object_wanted = wanted.potential || wanted.atoms;
@@ -94,8 +95,8 @@ impl<T: Real> StemPlan<'_, T> {
         if object_wanted {
             let parts = by_object.into_iter().filter_map(|part| part.into_inner().unwrap_or_else(|p| p.into_inner()));
             let by_potential = simulation.by_potential(context, parts.collect(), waiting)?;
-            if let (true, Some((potential, atoms))) = (wanted.atoms, &simulation.atoms) {
-                gradient.atoms = Some(potential.pull_back_all(context, atoms, by_potential.view(), waiting)?);
+            if let (true, Some(Specimen { placed, potential, .. })) = (wanted.atoms, &simulation.specimen) {
+                gradient.atoms = Some(potential.pull_back_all(context, placed, by_potential.view(), waiting)?);
             }
             gradient.potential = wanted.potential.then_some(by_potential);
         }
@@ -139,20 +140,21 @@ impl<T: Real> Way<T> {
     ) -> Result<(f64, f64)> {
         let Self { worker, kept, signals, by_pattern, by_object, .. } = self;
         let (simulation, engine) = (plan.simulation, &plan.simulation.engine);
-        let (corner, local) = simulation.place(position);
-        plan.pupil.place(local, &mut worker.wave);
+        let place = plan.enter(position, worker);
+        let corner = place.corner;
         let (wave, workspace) = (&mut worker.wave, &mut worker.workspace);
         engine.propagate(&simulation.object, corner, &plan.pass, wave, Some(&mut *kept), workspace);
-        plan.diffract(worker);
+        plan.diffract(simulation.slices(), &place, worker);
         detectors.signals(&worker.pattern, signals)?;
         self.by_signal.fill(0.0);
         by_signal(signals, &mut self.by_signal)?;
         by_pattern.fill(T::of(0.0));
         detectors.pull_back(&self.by_signal, &worker.pattern, by_pattern)?;
-        plan.diffract_back(by_pattern, worker);
+        let outside = plan.diffract_back(by_pattern, &place, worker);
         let (wave, workspace, by_object) = (&mut worker.wave, &mut worker.workspace, by_object.as_mut());
         engine.pull_back(&simulation.object, corner, &plan.pass, kept, wave, by_object, workspace);
-        Ok(plan.pupil.position_gradient(local, &worker.wave))
+        let through = plan.pupil.position_gradient(place.local, &Flight::NONE, 1.0, &worker.wave);
+        Ok((through.0 + outside.0, through.1 + outside.1))
     }
 }
 

@@ -46,6 +46,8 @@ struct Sizes<'a> {
     thicknesses: usize,
     /// Pixels of a potential that is kept because no atoms tell it.
     given: usize,
+    /// Bytes of the scattering matrix of PRISM, and of a worker with it.
+    prism: Option<(usize, usize)>,
 }
 
 impl Sizes<'_> {
@@ -61,9 +63,10 @@ impl Sizes<'_> {
         let scan = wave(window) + window.pixels() * number + SweepScratch::<T>::bytes(window.rows.max(window.columns));
         let back = scan + slices * wave(window) + window.pixels() * number;
         MemoryEstimate {
-            held: object + self.thicknesses * Propagators::<T>::bytes(window, limit) + self.given * number,
-            making: threads * slice,
-            scanning: threads * scan,
+            held: (object + self.thicknesses * Propagators::<T>::bytes(window, limit) + self.given * number)
+                .saturating_add(self.prism.map_or(0, |(matrix, _)| matrix)),
+            making: threads * slice.max(self.prism.map_or(0, |_| 2 * wave(plane))),
+            scanning: threads * self.prism.map_or(scan, |(_, worker)| worker),
             pulling_back: PARTS * object + values + threads * back.max(slice),
         }
     }
@@ -80,11 +83,12 @@ impl Sizes<'_> {
 }
 
 impl SimulationOptions {
-    /// Bytes of a simulation of a `cell` (angstrom) on a context of `threads`.
+    /// Bytes of a simulation of a `cell` (angstrom) for electrons of `energy_ev` on a context of `threads`.
     ///
     /// # Errors
     /// `Range`, `Shape` for an impossible sampling or slices.
-    pub fn memory_estimate<T: Real>(&self, cell: Vec3, threads: usize) -> Result<MemoryEstimate> {
+    pub fn memory_estimate<T: Real>(&self, cell: Vec3, energy_ev: f64, threads: usize) -> Result<MemoryEstimate> {
+        self.check_prism()?;
         let (plane, edges) = (self.plane(cell)?, self.slices.edges(cell[2])?);
         let (rows, columns) = match self.window {
             WindowSize::Whole => (plane.rows, plane.columns),
@@ -95,7 +99,8 @@ impl SimulationOptions {
         different.sort_by(f64::total_cmp);
         different.dedup();
         let (slices, thicknesses) = (edges.len() - 1, different.len());
-        let sizes = Sizes { options: self, plane, window, slices, thicknesses, given: 0 };
+        let prism = self.prism.map(|prism| prism.bytes::<T>(self, &plane, energy_ev)).transpose()?;
+        let sizes = Sizes { options: self, plane, window, slices, thicknesses, given: 0, prism };
         Ok(sizes.estimate::<T>(threads))
     }
 }
@@ -106,10 +111,15 @@ impl<T: Real> Simulation<T> {
         let sizes = Sizes {
             options: self.options(),
             plane: *self.plane(),
-            window: *self.window(),
+            window: *self.engine.window(),
             slices: self.slices(),
             thicknesses: self.engine.distances(),
             given: self.given.iter().map(Vec::len).sum(),
+            prism: self.prism.as_ref().map(|waves| {
+                let bytes = [waves.plan.matrix_bytes(), waves.plan.worker_bytes(usize::MAX)];
+                let [matrix, worker] = bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+                (matrix, worker)
+            }),
         };
         sizes.estimate::<T>(threads)
     }
@@ -140,15 +150,15 @@ mod tests {
                 band_limit,
                 ..Default::default()
             };
-            let before = options.memory_estimate::<f32>([6.4, 3.2, 4.0], 2).unwrap();
+            let before = options.memory_estimate::<f32>([6.4, 3.2, 4.0], 2e5, 2).unwrap();
             let waiting = &mut Waiting { cancel: &token, tell };
             let made = Simulation::<f32>::new(&context, &atoms, 2e5, &options, waiting).unwrap();
             assert_eq!(made.memory_estimate(2), before);
             assert!(before.held >= 3 * 32 * 64 * 8 && before.pulling_back > PARTS * before.held / 2);
             assert!(before.of_gradients() > before.of_scans() && before.of_scans() > before.held);
-            assert!(options.memory_estimate::<f64>([6.4, 3.2, 4.0], 2).unwrap().held > 3 * before.held / 2);
+            assert!(options.memory_estimate::<f64>([6.4, 3.2, 4.0], 2e5, 2).unwrap().held > 3 * before.held / 2);
         }
         let faulty = SimulationOptions { slices: SliceEdges::Thickness(-1.0), ..Default::default() };
-        assert_eq!(faulty.memory_estimate::<f32>([4.0; 3], 1).unwrap_err().code(), 103);
+        assert_eq!(faulty.memory_estimate::<f32>([4.0; 3], 2e5, 1).unwrap_err().code(), 103);
     }
 }

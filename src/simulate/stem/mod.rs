@@ -7,21 +7,25 @@
 //! Frame: the cell of the atoms, [0, Lx) x [0, Ly) x [0, Lz), periodic across the beam; pixel (row iy, column ix) lies at
 //! (ix Lx / columns, iy Ly / rows); the beam enters at z = 0 and the defocus refers to that face.
 
+mod ensemble;
 mod gradient;
 mod memory;
 mod options;
+mod prism;
 mod scan;
 mod truncation;
 
+pub use ensemble::{Ensemble, MeanSignals};
 pub use gradient::{StemGradient, Wanted};
 pub use memory::MemoryEstimate;
-pub use options::{PatternSampling, Sampling, SimulationOptions, SliceEdges, WindowSize};
+pub use options::{PatternSampling, Prism, Sampling, SimulationOptions, SliceEdges, WindowSize};
 pub use scan::{ScanPositions, StemPlan};
-pub use truncation::{truncation_error, Truncation};
+pub use truncation::Truncation;
 
 #[cfg(test)]
 mod tests;
 
+use self::prism::PlaneWaves;
 use crate::context::{log, Context};
 use crate::electron;
 use crate::error::{Error, Result};
@@ -48,8 +52,8 @@ pub struct Simulation<T: Real> {
     options: SimulationOptions,
     energy_ev: f64,
     wavelength: f64,
-    /// Atoms and the plan of their potential; without them the object was given as potential.
-    atoms: Option<(Potential<T>, PlacedAtoms)>,
+    /// Without it the object was given as potential.
+    specimen: Option<Specimen<T>>,
     /// Slices of the potential where no atoms tell them, \[slice\]\[pixel\].
     given: Vec<Vec<T>>,
     transmission: Transmission<T>,
@@ -57,6 +61,15 @@ pub struct Simulation<T: Real> {
     object: Object<T>,
     /// For patterns of windows that are sampled more finely.
     diffraction: Option<Diffraction<T>>,
+    /// For scans by PRISM.
+    prism: Option<PlaneWaves<T>>,
+}
+
+/// Atoms, and the plan of their potential.
+struct Specimen<T: Real> {
+    atoms: Atoms,
+    placed: PlacedAtoms,
+    potential: Potential<T>,
 }
 
 /// The scatterers of a list of atoms.
@@ -68,6 +81,9 @@ pub fn scatterers(atoms: &Atoms) -> Scatterers {
         occupancy: atoms.occupancies().map(<[f64]>::to_vec),
     }
 }
+
+/// Part of the waiting for a simulation by PRISM that goes into its object.
+const FILLING: f64 = 0.1;
 
 /// Atoms nearer than this (angstrom) are atoms given twice: real ones are never nearer than 0.7.
 const TOO_NEAR: f64 = 0.3;
@@ -104,13 +120,14 @@ impl<T: Real> Simulation<T> {
         waiting: &mut Waiting<'_>,
     ) -> Result<Self> {
         let cell = atoms.require_cell()?;
+        options.check_prism()?;
         let (plane, edges) = (options.plane(cell)?, options.slices.edges(cell[2])?);
         let potential = Potential::new(context.simd(), plane, &edges, atoms.species(), options.potential)?;
         let placed = potential.place(&scatterers(atoms))?;
         warn_of_close_pairs(atoms, cell)?;
         let mut simulation = Self::empty(context, &plane, &edges, energy_ev, options)?;
-        simulation.fill(context, &potential, &placed, waiting)?;
-        simulation.atoms = Some((potential, placed));
+        simulation.specimen = Some(Specimen { atoms: atoms.clone(), placed, potential });
+        simulation.complete(context, waiting)?;
         Ok(simulation)
     }
 
@@ -126,7 +143,9 @@ impl<T: Real> Simulation<T> {
         edges: &[f64],
         energy_ev: f64,
         options: &SimulationOptions,
+        waiting: &mut Waiting<'_>,
     ) -> Result<Self> {
+        options.check_prism()?;
         if slices.len() + 1 != edges.len() {
             let wanted = format!("{} slices, one fewer than edges", edges.len().saturating_sub(1));
             return Err(Error::shape("potential", &[slices.len()], wanted));
@@ -141,12 +160,8 @@ impl<T: Real> Simulation<T> {
             }
         }
         let mut simulation = Self::empty(context, plane, edges, energy_ev, options)?;
-        let mut workspace = simulation.transmission.workspace();
-        for (k, slice) in slices.iter().enumerate() {
-            let t = simulation.transmission.of_potential(slice, &mut workspace);
-            simulation.object.set_slice(k, |row, column| t.get(row, column));
-        }
         simulation.given = slices;
+        simulation.complete(context, waiting)?;
         Ok(simulation)
     }
 
@@ -175,25 +190,33 @@ impl<T: Real> Simulation<T> {
             options,
             energy_ev,
             wavelength,
-            atoms: None,
+            specimen: None,
             given: vec![],
             transmission,
             engine,
             object,
             diffraction,
+            prism: None,
         })
     }
 
+    /// The object, and what plane waves become in it.
+    fn complete(&mut self, context: &Context, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(prism) = self.options.prism else { return self.fill(context, waiting) };
+        // plane waves take the longer by far
+        waiting.part(0.0, FILLING, |waiting| self.fill(context, waiting))?;
+        let (energy, engine, object) = (self.energy_ev, &self.engine, &self.object);
+        let waves =
+            waiting.part(FILLING, 1.0, |waiting| PlaneWaves::new(context, &prism, energy, engine, object, waiting))?;
+        self.prism = Some(waves);
+        Ok(())
+    }
+
     /// Potential and transmission function of each slice, on the workers.
-    fn fill(
-        &mut self,
-        context: &Context,
-        potential: &Potential<T>,
-        atoms: &PlacedAtoms,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
+    fn fill(&mut self, context: &Context, waiting: &mut Waiting<'_>) -> Result<()> {
         let (count, pixels) = (self.engine.slices(), self.engine.object_plane().pixels());
-        let transmission = &self.transmission;
+        let (transmission, specimen, given) = (&self.transmission, &self.specimen, &self.given);
+        let of_atoms = || specimen.as_ref().map(|s| (s.potential.workspace(), vec![T::of(0.0); pixels]));
         let slices: Vec<_> = self.object.slices_mut().map(Mutex::new).collect();
         let pool = Mutex::new(Vec::new());
         let cancel = waiting.cancel;
@@ -201,12 +224,17 @@ impl<T: Real> Simulation<T> {
         context.for_each(count, &mut tell, &|k| {
             cancel.check(PLANNING)?;
             let taken = pool.lock().unwrap_or_else(|p| p.into_inner()).pop();
-            let (mut values, mut of_atoms, mut of_waves) =
-                taken.unwrap_or_else(|| (vec![T::of(0.0); pixels], potential.workspace(), transmission.workspace()));
-            potential.slice(atoms, k, &mut of_atoms, &mut values);
-            let t = transmission.of_potential(&values, &mut of_waves);
+            let (mut placing, mut of_waves) = taken.unwrap_or_else(|| (of_atoms(), transmission.workspace()));
+            let values = match (specimen, &mut placing) {
+                (Some(Specimen { placed, potential, .. }), Some((workspace, values))) => {
+                    potential.slice(placed, k, workspace, values);
+                    &*values
+                }
+                _ => &given[k],
+            };
+            let t = transmission.of_potential(values, &mut of_waves);
             slices[k].lock().unwrap_or_else(|p| p.into_inner()).set(|row, column| t.get(row, column));
-            pool.lock().unwrap_or_else(|p| p.into_inner()).push((values, of_atoms, of_waves));
+            pool.lock().unwrap_or_else(|p| p.into_inner()).push((placing, of_waves));
             Ok(())
         })
     }
@@ -231,14 +259,14 @@ impl<T: Real> Simulation<T> {
         self.engine.object_plane()
     }
 
-    /// Pixels of the window through which waves travel.
+    /// Pixels of the window through which waves travel; by PRISM, in which probes are put together.
     pub fn window(&self) -> &Plane {
-        self.engine.window()
+        self.prism.as_ref().map_or(self.engine.window(), |waves| waves.plan.window())
     }
 
     /// Number of atoms; none where the object was given as potential.
     pub fn atom_count(&self) -> Option<usize> {
-        self.atoms.as_ref().map(|(_, atoms)| atoms.len())
+        self.specimen.as_ref().map(|specimen| specimen.atoms.len())
     }
 
     /// What gradients with respect to atoms are without them.
@@ -281,10 +309,10 @@ impl<T: Real> Simulation<T> {
     }
 
     fn potential_values(&self, slice: usize) -> Vec<T> {
-        match &self.atoms {
-            Some((potential, atoms)) => {
+        match &self.specimen {
+            Some(Specimen { placed, potential, .. }) => {
                 let mut values = vec![T::of(0.0); self.plane().pixels()];
-                potential.slice(atoms, slice, &mut potential.workspace(), &mut values);
+                potential.slice(placed, slice, &mut potential.workspace(), &mut values);
                 values
             }
             None => self.given[slice].clone(),
@@ -328,6 +356,7 @@ impl<T: Real> Simulation<T> {
         slices: usize,
     ) -> Result<(Array2<Complex64>, (i64, i64))> {
         self.check_slices(slices)?;
+        self.without_prism("the exit wave of a probe")?;
         ScanPositions::new(vec![position])?;
         let plan = StemPlan::new(self, probe)?;
         let (corner, local) = self.place(position);
@@ -346,7 +375,7 @@ impl<T: Real> Simulation<T> {
     }
 
     fn whole(&self, what: &str) -> Result<&Plane> {
-        let (plane, window) = (self.plane(), self.window());
+        let (plane, window) = (self.plane(), self.engine.window());
         if plane == window {
             return Ok(plane);
         }
@@ -356,7 +385,7 @@ impl<T: Real> Simulation<T> {
 
     /// First pixel (row, column) of the window of a probe at (x, y), and its place in the window, angstrom.
     fn place(&self, (x, y): (f64, f64)) -> ((i64, i64), (f64, f64)) {
-        let (plane, window) = (self.plane(), self.window());
+        let (plane, window) = (self.plane(), self.engine.window());
         let first = |at: f64, pixel: f64, window: usize, all: usize| match window == all {
             true => 0,
             false => (at / pixel).round() as i64 - (window / 2) as i64,

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::forward::potential::PotentialOptions;
+use crate::forward::prism::PrismOptions;
 use crate::geometry::Vec3;
 use crate::grid::{fast_size, Plane};
 use crate::optics::{BandLimit, Probe};
@@ -78,7 +79,7 @@ impl WindowSize {
     /// A window for `probe` through a cell of `height` (angstrom) whose crossover lies up to `focus` (angstrom) from the
     /// middle of it. Its half width is the geometric spread of the probe at the faces, twelve times its resolution
     /// lambda / alpha for the rings around it, and what scatters to the largest angle of the band limit within half of
-    /// the cell. Truncation then changes annular signals by about a thousandth; `truncation_error` measures it.
+    /// the cell. Truncation then changes annular signals by about a thousandth; [`super::Simulation::window_error`] measures it.
     ///
     /// # Errors
     /// As [`Plane::new`].
@@ -131,6 +132,16 @@ impl PatternSampling {
     }
 }
 
+/// Scans by PRISM: the plane waves of the aperture travel through the object once, when the simulation is made, and
+/// probes are put together of what arrived.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Prism {
+    /// Largest semi-angle of the probes to come, mrad.
+    pub semiangle_mrad: f64,
+    /// What is left out.
+    pub options: PrismOptions,
+}
+
 /// How a specimen is simulated.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SimulationOptions {
@@ -150,6 +161,8 @@ pub struct SimulationOptions {
     pub window: WindowSize,
     /// Sampling of the patterns of windows (that of the window).
     pub patterns: PatternSampling,
+    /// Scans by PRISM, which needs the whole window (no: each probe travels on its own).
+    pub prism: Option<Prism>,
 }
 
 impl Default for SimulationOptions {
@@ -163,6 +176,7 @@ impl Default for SimulationOptions {
             mistilt_mrad: (0.0, 0.0),
             window: WindowSize::Whole,
             patterns: PatternSampling::Window,
+            prism: None,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::Simulation;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::forward::multislice::{Diffraction, Form, MultisliceWorkspace, Pass, Pupil};
+use crate::forward::prism::PrismProbe;
 use crate::optics::{DetectorPlan, Probe};
 use crate::problem::Waiting;
 use crate::simd::wave::ComplexPlane;
@@ -86,6 +87,18 @@ pub struct StemPlan<'a, T: Real> {
     pub(super) simulation: &'a Simulation<T>,
     pub(super) pupil: Pupil<T>,
     pub(super) pass: Pass,
+    /// The probe on the frequencies of padded patterns.
+    free: Option<Pupil<T>>,
+    /// The probe on the plane waves of PRISM, where the simulation has them.
+    prism: Option<PrismProbe>,
+}
+
+/// Where a probe stands.
+pub(super) struct Place {
+    /// First pixel (row, column) of its window.
+    pub(super) corner: (i64, i64),
+    /// (x, y) from there, angstrom.
+    pub(super) local: (f64, f64),
 }
 
 /// What one worker of a scan holds.
@@ -108,7 +121,7 @@ impl<'a, T: Real> StemPlan<'a, T> {
             let why = format!("{} eV, but the simulation is for {} eV", probe.energy_ev(), simulation.energy_ev());
             return Err(Error::Inconsistent { what: "energy of the probe".into(), why });
         }
-        let (window, limit) = (simulation.window(), simulation.options().band_limit);
+        let (window, limit) = (simulation.engine.window(), simulation.options().band_limit);
         let largest = limit.largest_angle_mrad(window, simulation.wavelength());
         if probe.semiangle_mrad() > largest {
             let pixel = limit.pixel_for(probe.semiangle_mrad(), simulation.wavelength());
@@ -117,9 +130,11 @@ impl<'a, T: Real> StemPlan<'a, T> {
             return Err(Error::range("semiangle_mrad", probe.semiangle_mrad(), wanted));
         }
         let pupil = simulation.engine.pupil(probe.pupil_on(window));
-        let finish = if simulation.diffraction.is_some() { Form::Wave } else { Form::Coefficients };
-        let pass = Pass { slices: 0..simulation.slices(), start: Form::Coefficients, finish };
-        Ok(Self { simulation, pupil, pass })
+        let of_pattern = |diffraction: &Diffraction<T>| diffraction.pupil(probe.pupil_on(diffraction.plane()));
+        let free = simulation.diffraction.as_ref().map(of_pattern);
+        let pass = Pass { slices: 0..simulation.slices(), start: Form::Coefficients, finish: Form::Coefficients };
+        let prism = simulation.prism.as_ref().map(|waves| waves.probe(probe)).transpose()?;
+        Ok(Self { simulation, pupil, pass, free, prism })
     }
 
     pub(super) fn worker(&self) -> Worker<T> {
@@ -131,40 +146,62 @@ impl<'a, T: Real> StemPlan<'a, T> {
         }
     }
 
-    /// Brings the probe at `position` to the entrance face; returns the corner of its window.
-    fn enter(&self, position: (f64, f64), worker: &mut Worker<T>) -> (i64, i64) {
+    /// Brings the probe at `position` to the entrance face; returns where its window lies.
+    pub(super) fn enter(&self, position: (f64, f64), worker: &mut Worker<T>) -> Place {
         let (corner, local) = self.simulation.place(position);
         self.pupil.place(local, &mut worker.wave);
-        corner
+        Place { corner, local }
     }
 
-    /// Takes the wave on through `slices` and writes the diffraction pattern behind them (FFT order). A wave that goes on
-    /// from its coefficients is as good as one that never stopped, and costs as much.
-    fn cross(&self, slices: Range<usize>, corner: (i64, i64), worker: &mut Worker<T>) {
+    /// Takes the wave on through `slices`. A wave that goes on from its coefficients is as good as one that never stopped,
+    /// and costs as much.
+    fn cross(&self, slices: Range<usize>, place: &Place, worker: &mut Worker<T>) {
         let (engine, object) = (&self.simulation.engine, &self.simulation.object);
-        let start = if slices.start == 0 { Form::Coefficients } else { self.pass.finish };
-        let pass = Pass { slices, start, finish: self.pass.finish };
-        engine.propagate(object, corner, &pass, &mut worker.wave, None, &mut worker.workspace);
-        self.diffract(worker);
+        let pass = Pass { slices, ..self.pass.clone() };
+        engine.propagate(object, place.corner, &pass, &mut worker.wave, None, &mut worker.workspace);
     }
 
-    /// Writes the pattern of the exit wave.
-    pub(super) fn diffract(&self, worker: &mut Worker<T>) {
+    /// Writes the pattern of the wave behind so many slices (FFT order). Padded, the wave is lost.
+    ///
+    /// A window cuts off the outer rings of a probe, and the edge of the aperture in the pattern is as sharp as they reach
+    /// far. So that part of the wave that no atom changed, which is known everywhere, is taken out of the window and added
+    /// to the spectrum as it would be on the larger plane: FFT_pad[psi - psi_free] + FFT[psi_free]. Only what atoms make
+    /// of the rings beyond the window is left out.
+    pub(super) fn diffract(&self, slices: usize, place: &Place, worker: &mut Worker<T>) {
         let Worker { wave, pattern, spectrum, workspace } = worker;
-        match (&self.simulation.diffraction, spectrum) {
-            (Some(diffraction), Some(spectrum)) => diffraction.pattern(wave, spectrum, pattern, workspace.sweeps()),
-            _ => self.simulation.engine.pattern(wave, pattern),
+        let engine = &self.simulation.engine;
+        match (&self.simulation.diffraction, &self.free, spectrum) {
+            (Some(diffraction), Some(free), Some(spectrum)) => {
+                let flight = engine.flight(slices);
+                self.pupil.add(place.local, &flight, -1.0, wave);
+                engine.to_wave(wave, workspace);
+                diffraction.spectrum(wave, spectrum, workspace.sweeps());
+                free.add(place.local, &flight, diffraction.unit(), spectrum);
+                diffraction.pattern(spectrum, pattern);
+            }
+            _ => engine.pattern(wave, pattern),
         }
     }
 
-    /// Turns the exit wave into the gradient with respect to it, given that with respect to the pattern.
-    pub(super) fn diffract_back(&self, by_pattern: &[T], worker: &mut Worker<T>) {
+    /// Leaves in `worker.wave` the gradient with respect to the coefficients behind all slices, given that with respect to
+    /// the pattern; returns the part of dL/d(x, y) that does not go through the slices.
+    pub(super) fn diffract_back(&self, by_pattern: &[T], place: &Place, worker: &mut Worker<T>) -> (f64, f64) {
         let Worker { wave, spectrum, workspace, .. } = worker;
-        match (&self.simulation.diffraction, spectrum) {
-            (Some(diffraction), Some(spectrum)) => {
-                diffraction.pull_back(by_pattern, spectrum, wave, workspace.sweeps())
+        let engine = &self.simulation.engine;
+        match (&self.simulation.diffraction, &self.free, spectrum) {
+            (Some(diffraction), Some(free), Some(spectrum)) => {
+                let flight = engine.flight(self.simulation.slices());
+                diffraction.pattern_pull_back(by_pattern, spectrum);
+                let added = free.position_gradient(place.local, &flight, diffraction.unit(), spectrum);
+                diffraction.spectrum_pull_back(spectrum, wave, workspace.sweeps());
+                engine.to_wave_pull_back(wave, workspace);
+                let taken = self.pupil.position_gradient(place.local, &flight, -1.0, wave);
+                (added.0 + taken.0, added.1 + taken.1)
             }
-            _ => self.simulation.engine.pattern_pull_back(by_pattern, wave),
+            _ => {
+                engine.pattern_pull_back(by_pattern, wave);
+                (0.0, 0.0)
+            }
         }
     }
 
@@ -204,18 +241,28 @@ impl<'a, T: Real> StemPlan<'a, T> {
         take: &Take<'_, T>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
+        if let (Some(waves), Some(probe)) = (&self.simulation.prism, &self.prism) {
+            if exits != [self.simulation.slices()] {
+                self.simulation.without_prism("a thickness series")?;
+            }
+            let take = |i: usize, pattern: &[T]| take(0, i, pattern);
+            return waves.plan.patterns(context, &waves.matrix, probe, &positions.0, &take, waiting);
+        }
         let (count, pool) = (positions.0.len(), Mutex::new(Vec::new()));
         let cancel = waiting.cancel;
         let mut tell = |done: usize| waiting.at(done as f64 / count as f64, SCANNING);
         context.for_each(count, &mut tell, &|i| {
             let taken = pool.lock().unwrap_or_else(|p| p.into_inner()).pop();
             let mut worker = taken.unwrap_or_else(|| self.worker());
-            let corner = self.enter(positions.0[i], &mut worker);
+            let place = self.enter(positions.0[i], &mut worker);
             let mut from = 0;
             for (exit, to) in exits.iter().enumerate() {
                 cancel.check(SCANNING)?;
-                self.cross(from..*to, corner, &mut worker);
+                self.cross(from..*to, &place, &mut worker);
+                let goes_on = (self.free.is_some() && exit + 1 < exits.len()).then(|| worker.wave.clone());
+                self.diffract(*to, &place, &mut worker);
                 take(exit, i, &worker.pattern)?;
+                worker.wave = goes_on.unwrap_or(worker.wave);
                 from = *to;
             }
             pool.lock().unwrap_or_else(|p| p.into_inner()).push(worker);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::check;
 use crate::context::ContextOptions;
+use crate::forward::prism::PrismOptions;
 use crate::optics::{Crop, Detector, DetectorKind, DetectorPlan, ProbeOptions};
 use crate::specimen::{Property, ScatteringFactor};
 use ndarray::Array3;
@@ -58,6 +59,21 @@ fn in_window(rows: usize, columns: usize) -> SimulationOptions {
     SimulationOptions { window: WindowSize::Pixels { rows, columns }, ..options() }
 }
 
+fn padded(rows: usize, columns: usize) -> SimulationOptions {
+    SimulationOptions { patterns: PatternSampling::Padded, ..in_window(rows, columns) }
+}
+
+/// A simulation of slices of a potential.
+fn given<T: Real>(
+    context: &Context,
+    slices: Vec<Vec<T>>,
+    plane: &Plane,
+    edges: &[f64],
+    options: &SimulationOptions,
+) -> Result<Simulation<T>> {
+    waiting(context, |w| Simulation::from_potential(context, slices, plane, edges, ENERGY, options, w))
+}
+
 fn simulation<T: Real>(context: &Context, atoms: &Atoms, options: &SimulationOptions) -> Simulation<T> {
     waiting(context, |w| Simulation::new(context, atoms, ENERGY, options, w)).unwrap()
 }
@@ -77,7 +93,7 @@ fn kinds() -> [DetectorKind; 3] {
 fn detectors<T: Real>(simulation: &Simulation<T>) -> DetectorPlan {
     let detectors = kinds().map(|kind| Detector::new(kind).unwrap());
     let limit = simulation.options().band_limit;
-    DetectorPlan::new(&detectors, simulation.window(), simulation.wavelength(), limit).unwrap()
+    DetectorPlan::new(&detectors, simulation.pattern_plane(), simulation.wavelength(), limit).unwrap()
 }
 
 /// Ten positions, none near the border between two windows.
@@ -205,8 +221,8 @@ fn scans_and_thickness_series_are_what_the_formulas_say() {
 #[test]
 fn a_series_of_thicknesses_equals_specimens_that_end_there() {
     let context = context(2);
-    for options in [options(), SimulationOptions { band_limit: crate::optics::BandLimit::Square, ..in_window(24, 30) }]
-    {
+    let square = SimulationOptions { band_limit: crate::optics::BandLimit::Square, ..in_window(24, 30) };
+    for options in [options(), square, padded(24, 30)] {
         let whole = simulation::<f64>(&context, &atoms(), &options);
         let (plan, positions) = (StemPlan::new(&whole, &probe()).unwrap(), ScanPositions::new(places()).unwrap());
         let exits = [1, 3, 4];
@@ -215,7 +231,7 @@ fn a_series_of_thicknesses_equals_specimens_that_end_there() {
         for (exit, signals) in exits.into_iter().zip(series.chunks(series.len() / exits.len())) {
             let slices = (0..exit).map(|k| whole.potential(k).unwrap().into_raw_vec_and_offset().0).collect();
             let edges = &EDGES[..=exit];
-            let thin = Simulation::from_potential(&context, slices, whole.plane(), edges, ENERGY, &options).unwrap();
+            let thin = given(&context, slices, whole.plane(), edges, &options).unwrap();
             assert!(largest_difference(signals, &scan(&context, &thin, places())) < 1e-12, "{exit} slices");
         }
     }
@@ -249,21 +265,157 @@ fn windows_approach_the_whole() {
     let shifted: Vec<_> = atoms().positions().iter().map(|p| [p[0] + 8.0, p[1] + 8.0, p[2]]).collect();
     let atoms = Atoms::new(shifted).unwrap().with_species(atoms().species().to_vec()).unwrap().with_cell(cell).unwrap();
     let focused = ProbeOptions::new(ENERGY, 20.0).build().unwrap();
-    let annular = |window| {
-        let options = SimulationOptions { sampling: Sampling::Points { rows: 120, columns: 120 }, window, ..options() };
+    let annular = |window, patterns| {
+        let sampling = Sampling::Points { rows: 120, columns: 120 };
+        let options = SimulationOptions { sampling, window, patterns, ..options() };
         let simulation = simulation::<f64>(&context, &atoms, &options);
         let plan = StemPlan::new(&simulation, &focused).unwrap();
         let detector = Detector::new(DetectorKind::Annular { inner_mrad: 25.0, outer_mrad: Some(40.0) }).unwrap();
         let limit = options.band_limit;
-        let detectors = DetectorPlan::new(&[detector], simulation.window(), simulation.wavelength(), limit).unwrap();
+        let plane = simulation.pattern_plane();
+        let detectors = DetectorPlan::new(&[detector], plane, simulation.wavelength(), limit).unwrap();
         let positions = ScanPositions::raster((10.0, 9.0), (14.0, 13.0), (3, 4)).unwrap();
         waiting(&context, |w| plan.scan(&context, &positions, &detectors, w)).unwrap()
     };
-    let whole = annular(WindowSize::Whole);
+    let whole = annular(WindowSize::Whole, PatternSampling::Window);
     let pixels = |n| WindowSize::Pixels { rows: n, columns: n };
-    assert_eq!(annular(pixels(120)), whole);
-    let errors = [30, 60, 90].map(|n| largest_difference(&annular(pixels(n)), &whole));
+    assert_eq!(annular(pixels(120), PatternSampling::Window), whole);
+    let errors = [30, 60, 90].map(|n| largest_difference(&annular(pixels(n), PatternSampling::Window), &whole));
     assert!(errors[0] > errors[1] && errors[1] > errors[2] && errors[2] < 0.02, "{errors:?}");
+    // on the pixels of the whole, only what atoms make of the rings beyond the window is left
+    let errors = [60, 90].map(|n| largest_difference(&annular(pixels(n), PatternSampling::Padded), &whole));
+    assert!(errors[0] < 0.02 && errors[1] < 0.002, "{errors:?}");
+}
+
+#[test]
+fn windows_do_not_change_vacuum() {
+    let context = context(2);
+    let plane = Plane::new(60, 64, 0.16, 0.15).unwrap();
+    let vacuum = |options: SimulationOptions| {
+        let options = SimulationOptions { absorption: 0.0, ..options };
+        let simulation = given(&context, vec![vec![0.0_f64; plane.pixels()]; 4], &plane, &EDGES, &options).unwrap();
+        let (patterns, take) = (std::sync::Mutex::new(vec![]), |_: usize, pattern: &[f64]| Ok(pattern.to_vec()));
+        let plan = StemPlan::new(&simulation, &probe()).unwrap();
+        let positions = ScanPositions::new(vec![(3.3, 4.1)]).unwrap();
+        let keep = |i: usize, pattern: &[f64]| take(i, pattern).map(|p| patterns.lock().unwrap().extend(p));
+        waiting(&context, |w| plan.patterns(&context, &positions, &keep, w)).unwrap();
+        patterns.into_inner().unwrap()
+    };
+    let whole = vacuum(options());
+    assert!((whole.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    assert!(largest_difference(&vacuum(padded(30, 32)), &whole) < 1e-12);
+}
+
+#[test]
+fn prism_of_all_plane_waves_is_multislice() {
+    let context = context(2);
+    let prism = |interpolation, downsampling| SimulationOptions {
+        prism: Some(Prism { semiangle_mrad: 21.0, options: PrismOptions { interpolation, downsampling } }),
+        ..options()
+    };
+    let exact = scan(&context, &simulation::<f64>(&context, &atoms(), &options()), places());
+    for downsampling in [false, true] {
+        let all = simulation::<f64>(&context, &atoms(), &prism((1, 1), downsampling));
+        // the detectors of a coarser grid have other pixels at the same angles
+        assert!(largest_difference(&scan(&context, &all, places()), &exact) < 1e-10, "{downsampling}");
+        let (before, made) =
+            (prism((1, 1), downsampling).memory_estimate::<f64>(CELL, ENERGY, 2), all.memory_estimate(2));
+        assert_eq!(before.unwrap(), made);
+    }
+    let some = simulation::<f64>(&context, &atoms(), &prism((2, 2), false));
+    assert_eq!((some.window().rows, some.window().columns), (ROWS / 2, COLUMNS / 2));
+    let given = given(&context, vec![vec![0.0_f32; ROWS * COLUMNS]; 4], some.plane(), &EDGES, &prism((2, 1), false));
+    assert_eq!(given.unwrap().window().columns, COLUMNS);
+
+    let refused = |error: Error, code: i32, text: &str| {
+        assert!(error.code() == code && error.to_string().contains(text), "{error}");
+    };
+    refused(some.probe_exit_wave(&probe(), (0.0, 0.0), 4).unwrap_err(), 9, "without PRISM");
+    refused(pull_back(&context, &some, places(), ATOMS).err().unwrap(), 9, "without PRISM");
+    let (plan, positions) = (StemPlan::new(&some, &probe()).unwrap(), ScanPositions::new(places()).unwrap());
+    let series = |w: &mut Waiting<'_>| plan.thickness_series(&context, &positions, &detectors(&some), &[2, 4], w);
+    refused(waiting(&context, series).unwrap_err(), 9, "without PRISM");
+    let wide = ProbeOptions::new(ENERGY, 25.0).build().unwrap();
+    refused(StemPlan::new(&some, &wide).err().unwrap(), 103, "at most 21 mrad");
+    let make = |options: SimulationOptions| {
+        waiting(&context, |w| Simulation::<f32>::new(&context, &atoms(), ENERGY, &options, w)).err().unwrap()
+    };
+    refused(make(prism((3, 1), false)), 103, "divisor of the 40 rows");
+    refused(make(SimulationOptions { window: in_window(20, 20).window, ..prism((1, 1), false) }), 9, "whole object");
+    refused(make(SimulationOptions { patterns: PatternSampling::Padded, ..prism((1, 1), false) }), 9, "padded");
+    let narrow = Prism { semiangle_mrad: f64::NAN, options: PrismOptions::default() };
+    refused(make(SimulationOptions { prism: Some(narrow), ..options() }), 103, "NaN");
+}
+
+#[test]
+fn ensembles_are_means_of_what_they_consist_of() {
+    use crate::simulate::coherence::Spread;
+    use crate::simulate::phonons::displaced_atoms;
+    use crate::simulate::FrozenPhonons;
+    let context = context(2);
+    let still = simulation::<f64>(&context, &atoms(), &options());
+    let positions = ScanPositions::new(places()).unwrap();
+    let of = |simulation: &Simulation<f64>, ensemble: Ensemble| {
+        let (detectors, probe) = (detectors(simulation), probe());
+        let run = |w: &mut Waiting<'_>| {
+            simulation.scan_ensemble(&context, probe.options(), &positions, &detectors, &ensemble, w)
+        };
+        waiting(&context, run)
+    };
+    let plain = of(&still, Ensemble::default()).unwrap();
+    assert!(plain.standard_error.is_none() && plain.mean == scan(&context, &still, places()));
+
+    let phonons = Some(FrozenPhonons { configurations: 3, seed: 5 });
+    let got = of(&still, Ensemble { phonons, ..Default::default() }).unwrap();
+    let of_configuration = |number| {
+        let atoms = displaced_atoms(&atoms(), 5, number).unwrap();
+        assert!(atoms.debye_waller_b().is_none() && atoms.occupancies().is_some());
+        scan(&context, &simulation::<f64>(&context, &atoms, &options()), places())
+    };
+    let single = [0, 1, 2].map(of_configuration);
+    let errors = got.standard_error.unwrap();
+    for (i, (mean, error)) in got.mean.iter().zip(&errors).enumerate() {
+        let values = [&single[0], &single[1], &single[2]].map(|signals| signals[i]);
+        let wanted = values.iter().sum::<f64>() / 3.0;
+        let squares = values.iter().map(|v| (v - wanted).powi(2)).sum::<f64>();
+        assert!((mean - wanted).abs() < 1e-13 && (error - (squares / 6.0).sqrt()).abs() < 1e-13);
+    }
+
+    let spread = Spread { defocus: 20.0, defocus_nodes: 3, ..Default::default() };
+    let got = of(&still, Ensemble { spread, phonons: None }).unwrap();
+    let mut wanted = vec![0.0; got.mean.len()];
+    for (member, weight) in spread.ensemble(probe().options()).unwrap() {
+        let plan = StemPlan::new(&still, &member.build().unwrap()).unwrap();
+        let signals = waiting(&context, |w| plan.scan(&context, &positions, &detectors(&still), w)).unwrap();
+        wanted.iter_mut().zip(signals).for_each(|(sum, signal)| *sum += weight * signal);
+    }
+    assert!(largest_difference(&got.mean, &wanted) < 1e-14);
+
+    let hard = Atoms::new(atoms().positions().to_vec()).unwrap().with_cell(CELL).unwrap();
+    let hard = hard.with_species(atoms().species().to_vec()).unwrap();
+    let error = of(&simulation(&context, &hard, &options()), Ensemble { phonons, ..Default::default() }).unwrap_err();
+    assert!(error.to_string().contains("debye_waller_b"), "{error}");
+    let slices = vec![vec![0.0; still.plane().pixels()]; 4];
+    let bare = given(&context, slices, still.plane(), &EDGES, &options()).unwrap();
+    assert_eq!(of(&bare, Ensemble { phonons, ..Default::default() }).unwrap_err().code(), 9);
+    let none = Some(FrozenPhonons { configurations: 0, seed: 0 });
+    assert_eq!(of(&still, Ensemble { phonons: none, ..Default::default() }).unwrap_err().code(), 103);
+}
+
+#[test]
+fn the_error_of_a_window_is_measured() {
+    let context = context(2);
+    let narrow = simulation::<f64>(&context, &atoms(), &in_window(20, 20));
+    let detector = Detector::new(kinds()[0]).unwrap();
+    let positions = ScanPositions::new(places()).unwrap();
+    let of = |simulation: &Simulation<f64>| {
+        let detectors = std::slice::from_ref(&detector);
+        waiting(&context, |w| simulation.window_error(&context, &probe(), detectors, &positions, w))
+    };
+    let small = of(&narrow).unwrap();
+    let large = of(&simulation(&context, &atoms(), &in_window(36, 36))).unwrap();
+    assert!(small.largest > large.largest && small.relative > large.relative && large.largest > 0.0);
+    assert_eq!(of(&simulation(&context, &atoms(), &options())).unwrap_err().code(), 9);
 }
 
 #[test]
@@ -299,7 +451,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn gradients_by_positions_agree_with_differences() {
     let context = context(2);
-    for options in [options(), in_window(30, 32)] {
+    for options in [options(), in_window(30, 32), padded(18, 20)] {
         let simulation = simulation::<f64>(&context, &atoms(), &options);
         let mut of_positions = |x: &[f64]| {
             let places: Vec<_> = x.chunks(2).map(|p| (p[0], p[1])).collect();
@@ -320,7 +472,7 @@ fn gradients_by_the_potential_agree_with_differences() {
     let context = context(2);
     let pixels: Vec<(usize, usize)> = (0..8).map(|i| (i % 4, (i * 431 + 77) % (ROWS * COLUMNS))).collect();
     let square = SimulationOptions { band_limit: crate::optics::BandLimit::Square, ..options() };
-    for options in [options(), square, in_window(30, 32)] {
+    for options in [options(), square, in_window(30, 32), padded(18, 20)] {
         let from_atoms = simulation::<f64>(&context, &atoms(), &options);
         let slices: Vec<Vec<f64>> =
             (0..4).map(|k| from_atoms.potential(k).unwrap().into_raw_vec_and_offset().0).collect();
@@ -328,7 +480,7 @@ fn gradients_by_the_potential_agree_with_differences() {
             let mut slices = slices.clone();
             pixels.iter().zip(x).for_each(|((k, pixel), x)| slices[*k][*pixel] = *x);
             let plane = from_atoms.plane();
-            let simulation = Simulation::from_potential(&context, slices, plane, &EDGES, ENERGY, &options)?;
+            let simulation = given(&context, slices, plane, &EDGES, &options)?;
             let gradient = pull_back(&context, &simulation, places(), POTENTIAL)?;
             assert!(gradient.positions.is_empty() && gradient.atoms.is_none());
             let potential = gradient.potential.unwrap();
@@ -484,8 +636,7 @@ fn scans_that_make_no_sense_are_refused() {
 fn given_potentials_and_waves_are_checked() {
     let context = context(1);
     let plane = Plane::new(ROWS, COLUMNS, 0.16, 0.16).unwrap();
-    let given =
-        |slices: Vec<Vec<f32>>| Simulation::<f32>::from_potential(&context, slices, &plane, &EDGES, ENERGY, &options());
+    let given = |slices: Vec<Vec<f32>>| given(&context, slices, &plane, &EDGES, &options());
     let flat = vec![1.0; plane.pixels()];
     assert_eq!(given(vec![flat.clone(); 3]).err().unwrap().code(), 101);
     assert_eq!(given(vec![vec![1.0; 7]; 4]).err().unwrap().code(), 101);
