@@ -1,0 +1,250 @@
+//! Simulated tilt series
+//!
+//! A specimen, rotations and foci become a folder with images or diffraction patterns, in parts that survive a kill.
+
+use super::atoms::aet_atoms;
+use super::context::aet_context;
+use super::detector::aet_detector;
+use super::guard::{guard, Host};
+use super::instrument::aet_instrument_options;
+use super::log;
+use super::lot::aet_precision;
+use super::options::{chosen, CStruct};
+use super::probe::aet_probe;
+use super::progress::{aet_progress, aet_progress_fn};
+use super::simulation_options::aet_simulation_options;
+use super::status::aet_status;
+use super::view::aet_const_view;
+use crate::optics::{Detector, DetectorKind, Probe};
+use crate::pipeline::{memory_estimate, simulate_series, SeriesProgress, SeriesRun};
+use crate::problem::Phase;
+use crate::simulate::coherence::Spread;
+use crate::simulate::stem::WindowSize;
+use crate::simulate::tilt_series::{FrozenPhonons, MultisliceSeries, SeriesSignal};
+use crate::specimen::Atoms;
+use crate::{Error, Result};
+use ndarray::Axis;
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+/// What a simulated series consists of. Fill with aet_series_options_init and set `rotations` and `foci`; 0 and NULL mean
+/// automatic or none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct aet_series_options {
+    /// sizeof(aet_series_options).
+    pub struct_size: usize,
+    /// `[tilts,3,3]`: proper rotations about the origin of the specimen, p' = R p. Required.
+    pub rotations: *const aet_const_view,
+    /// `[n]`: heights z' of the crossover above the origin, angstrom, one image per tilt and focus; the defocus of the probe
+    /// is added. Required.
+    pub foci: *const aet_const_view,
+    /// Sampling, slices, potential, window, precision; NULL: defaults. Its energy must be 0 or that of the probe, its
+    /// slices are given by their thickness; without a window one is chosen (see `whole_window`).
+    pub simulation: *const aet_simulation_options,
+    /// What records the signals; NULL: a perfect instrument. Patterns take a dose as electrons per A^2 and image, too.
+    pub instrument: *const aet_instrument_options,
+    /// Distance of scan positions, angstrom; 0: 0.34.
+    pub pixel_size: f64,
+    /// Vacuum around specimen and scan in the cell, angstrom; 0: 4.
+    pub vacuum: f64,
+    /// Standard deviation of the defocus, angstrom.
+    pub defocus_spread: f64,
+    /// Standard deviation of the semi-angle, mrad.
+    pub semiangle_spread_mrad: f64,
+    /// Rows of scan positions; 0: so many that all atoms stay within the images in every tilt.
+    pub rows: i64,
+    /// Columns of scan positions; 0: as for the rows.
+    pub columns: i64,
+    /// Configurations of frozen phonons; 0: none, Debye-Waller factors blur the potential.
+    pub phonon_configurations: i64,
+    /// Seed of the displacements.
+    pub phonon_seed: i64,
+    /// Bytes that the run may need; 0: no limit.
+    pub memory_cap: i64,
+    /// 1: probes see the whole cell; 0: the window of `simulation`, or one chosen from the spread of the probe.
+    pub whole_window: i32,
+    /// Zero.
+    pub reserved: i32,
+}
+
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers and raw pointers; two i32 stand after the 8-byte members.
+unsafe impl CStruct for aet_series_options {
+    const NAME: &'static str = "aet_series_options";
+
+    fn reserved(&self) -> i32 {
+        self.reserved
+    }
+
+    fn defaults() -> Self {
+        aet_series_options {
+            struct_size: size_of::<Self>(),
+            rotations: ptr::null(),
+            foci: ptr::null(),
+            simulation: ptr::null(),
+            instrument: ptr::null(),
+            pixel_size: 0.0,
+            vacuum: 0.0,
+            defocus_spread: 0.0,
+            semiangle_spread_mrad: 0.0,
+            rows: 0,
+            columns: 0,
+            phonon_configurations: 0,
+            phonon_seed: 0,
+            memory_cap: 0,
+            whole_window: 0,
+            reserved: 0,
+        }
+    }
+}
+
+impl aet_series_options {
+    fn checked(
+        &self,
+        host: &Host,
+        atoms: &Atoms,
+        probe: &Probe,
+        detector: &Detector,
+    ) -> Result<(MultisliceSeries, SeriesRun)> {
+        let rotations = host.view(self.rotations, "rotations")?.read::<f64, 3>([None, Some(3), Some(3)])?;
+        let matrix = |index: usize| {
+            let matrix = rotations.index_axis(Axis(0), index);
+            std::array::from_fn(|i| std::array::from_fn(|j| matrix[[i, j]]))
+        };
+        let rotations = (0..rotations.dim().0).map(matrix).collect();
+        let foci = host.view(self.foci, "foci")?.read::<f64, 1>([None])?.to_vec();
+        let simulation = host.options(self.simulation)?;
+        if simulation.energy_ev != 0.0 && simulation.energy_ev != probe.energy_ev() {
+            let wanted = format!("0 or {} eV, the energy of the probe", probe.energy_ev());
+            return Err(Error::range("energy_ev of simulation", simulation.energy_ev, wanted));
+        }
+        let mut series = MultisliceSeries::new(probe.options().clone(), rotations, foci);
+        series.simulation = simulation.checked(host)?;
+        series.automatic_window =
+            !host.flag(self.whole_window, "whole_window")? && series.simulation.window == WindowSize::Whole;
+        series.instrument = host.options(self.instrument)?.checked(host)?;
+        series.signal = signal_of(detector)?;
+        series.pixel_size = chosen(self.pixel_size).unwrap_or(series.pixel_size);
+        series.vacuum = chosen(self.vacuum).unwrap_or(series.vacuum);
+        let (defocus, semiangle_mrad) = (self.defocus_spread, self.semiangle_spread_mrad);
+        series.spread = Spread { defocus, semiangle_mrad, ..Default::default() };
+        (series.rows, series.columns) = (host.count(self.rows, "rows")?, host.count(self.columns, "columns")?);
+        series.phonons = match host.count(self.phonon_configurations, "phonon_configurations")? {
+            0 => None,
+            configurations => Some(FrozenPhonons { configurations, seed: self.phonon_seed as u64 }),
+        };
+        series.fit_to(atoms);
+        let double = simulation.precision()? == aet_precision::Double;
+        let memory_cap = match host.count(self.memory_cap, "memory_cap")? {
+            0 => None,
+            cap => Some(cap as u64),
+        };
+        Ok((series, SeriesRun { double, memory_cap }))
+    }
+}
+
+/// What a detector records at every scan position.
+fn signal_of(detector: &Detector) -> Result<SeriesSignal> {
+    let unsupported = |why: &str| Err(Error::Unsupported { what: detector.name(), why: why.into() });
+    match *detector.kind() {
+        _ if detector.sensitivity().is_some() => unsupported("series are made without a sensitivity map"),
+        DetectorKind::Annular { inner_mrad, outer_mrad } => Ok(SeriesSignal::Annular { inner_mrad, outer_mrad }),
+        DetectorKind::Pixelated { crop, binning } => Ok(SeriesSignal::Patterns { crop, binning }),
+        _ => unsupported("series are made of annular detectors (images) and pixelated ones (patterns)"),
+    }
+}
+
+/// Sets `struct_size` and all defaults, to which rotations and foci must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE.
+/// Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_series_options_init(options: *mut aet_series_options, struct_size: usize) -> aet_status {
+    guard("aet_series_options_init", |host| host.init(options, struct_size))
+}
+
+/// Simulates a tilt and focus series of `atoms`, whose origin falls on scan position (rows / 2, columns / 2), into
+/// `folder` (UTF-8): images of schema aet-tilt-series/1 with an annular `detector`, whose outer angle 0 is the band limit;
+/// patterns of schema aet-4dstem-series/1 with a pixelated one. Finished parts lie in `folder`.partial until the result is
+/// complete: the same call goes on where one was cancelled, killed or ran out of disk, and the result is the same to the
+/// last bit. `progress` (may be NULL) sees AET_PHASE_SIMULATING, tilts, configurations and probes.
+///
+/// AET_ERROR_INCONSISTENT for a folder that exists, or a partial one of another series or at work; AET_ERROR_NOT_READY for
+/// frozen phonons of atoms without Debye-Waller factors; AET_ERROR_RANGE for angles beyond the band limit, with the largest
+/// one and the pixel that would be needed; AET_ERROR_MEMORY with the bytes needed and allowed; AET_ERROR_EMPTY,
+/// AET_ERROR_UNSUPPORTED for other detectors, AET_ERROR_FILE; AET_CANCELLED, all finished parts kept. Any thread; `progress`
+/// is called on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulate_series(
+    context: *const aet_context,
+    atoms: *const aet_atoms,
+    probe: *const aet_probe,
+    detector: *const aet_detector,
+    options: *const aet_series_options,
+    folder: *const c_char,
+    progress: aet_progress_fn,
+    user: *mut c_void,
+) -> aet_status {
+    guard("aet_simulate_series", |host| {
+        let context = host.input(context, "context")?;
+        context.check_process()?;
+        let (atoms, probe) = (host.input(atoms, "atoms")?, host.input(probe, "probe")?);
+        let detector = host.input(detector, "detector")?;
+        let options = host.required_options(options, "options")?;
+        let (series, run) = options.checked(host, atoms, probe, detector)?;
+        let folder = host.path(folder, "folder")?;
+        simulate_series(context, atoms, &series, &folder, &run, &mut host.series_progress(progress, user))?;
+        Ok(())
+    })
+}
+
+/// Bytes that aet_simulate_series with these arguments needs, into `bytes`. Errors are those of that function. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulate_series_estimate_memory(
+    context: *const aet_context,
+    atoms: *const aet_atoms,
+    probe: *const aet_probe,
+    detector: *const aet_detector,
+    options: *const aet_series_options,
+    bytes: *mut u64,
+) -> aet_status {
+    guard("aet_simulate_series_estimate_memory", |host| {
+        let threads = host.input(context, "context")?.threads();
+        let (atoms, probe) = (host.input(atoms, "atoms")?, host.input(probe, "probe")?);
+        let detector = host.input(detector, "detector")?;
+        let bytes = host.out(bytes, "bytes")?;
+        let options = host.required_options(options, "options")?;
+        let (series, run) = options.checked(host, atoms, probe, detector)?;
+        bytes.set(memory_estimate(&series, atoms, threads, run.double)?);
+        Ok(())
+    })
+}
+
+impl Host {
+    /// The host's callback as an observer of a series; see [`Host::progress`].
+    fn series_progress(
+        &self,
+        function: aet_progress_fn,
+        user: *mut c_void,
+    ) -> impl FnMut(&SeriesProgress) -> bool + '_ {
+        move |series| {
+            self.call_back(|| {
+                log::deliver();
+                let Some(function) = function else { return true };
+                let progress = aet_progress {
+                    phase: Phase::Simulating as i32,
+                    fraction: series.fraction,
+                    seconds: series.seconds,
+                    tilt: series.tilt.0 as i64,
+                    tilts: series.tilt.1 as i64,
+                    configuration: series.configuration.0 as i64,
+                    configurations: series.configuration.1 as i64,
+                    probe: series.probes.0 as i64,
+                    probes: series.probes.1 as i64,
+                    ..aet_progress::defaults()
+                };
+                // SAFETY: the host promises a function that takes these arguments and returns normally; the structure
+                // lives until it does.
+                unsafe { function(user, &progress) == 0 }
+            })
+        }
+    }
+}
