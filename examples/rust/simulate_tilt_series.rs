@@ -91,10 +91,9 @@ fn illumination(cli: &mut pico_args::Arguments) -> Parsed<MultisliceSeries> {
     let tilts: usize = cli.opt_value_from_str("--tilts")?.unwrap_or(24);
     let range: f64 = cli.opt_value_from_str("--tilt-range")?.unwrap_or(72.0);
     let count: usize = cli.opt_value_from_str("--foci")?.unwrap_or(1);
-    // about the depth of field, so that every height of a particle is sharp in one of the images
-    let wavelength = aet::electron::wavelength(energy)?;
-    let depth_of_field = 1.77 * wavelength / f64::powi(1e-3 * semiangle, 2);
-    let step = cli.opt_value_from_str("--focus-step")?.unwrap_or(depth_of_field);
+    // over half of wavelength / angle^2 the peak of a probe loses a fifth: neighbouring foci overlap
+    let depth = 0.5 * aet::electron::wavelength(energy)? / f64::powi(1e-3 * semiangle, 2);
+    let step = cli.opt_value_from_str("--focus-step")?.unwrap_or(depth);
     let equally = |i: usize, n: usize| if n < 2 { 0.0 } else { 2.0 * i as f64 / (n - 1) as f64 - 1.0 };
     let rotations: Vec<Mat3> = (0..tilts).map(|i| rotation_about(1, range * equally(i, tilts))).collect();
     let foci = (0..count).map(|i| 0.5 * step * (count - 1) as f64 * equally(i, count)).collect();
@@ -141,7 +140,9 @@ fn specimen(arguments: &Arguments) -> Result<Atoms> {
         }
         false => xyz::read(Path::new(model))?,
     };
-    let b = arguments.b.or((arguments.series.phonons.is_some() && atoms.debye_waller_b().is_none()).then_some(DEBYE_WALLER_B));
+    let b = arguments
+        .b
+        .or((arguments.series.phonons.is_some() && atoms.debye_waller_b().is_none()).then_some(DEBYE_WALLER_B));
     match b {
         Some(b) => {
             let count = atoms.len();

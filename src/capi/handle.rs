@@ -387,7 +387,8 @@ mod tests {
         let read = |stones: &[*mut aet_test_stone]| {
             let mut sum = 0;
             let status = call(|host| {
-                let list = host.inputs(stones.as_ptr().cast::<*const aet_test_stone>(), stones.len() as i64, "stones")?;
+                let list =
+                    host.inputs(stones.as_ptr().cast::<*const aet_test_stone>(), stones.len() as i64, "stones")?;
                 sum = list.iter().map(|value| **value).sum();
                 Ok(())
             });

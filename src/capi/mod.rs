@@ -10,8 +10,8 @@
 #![allow(clippy::missing_safety_doc)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod arguments;
 mod adf_transfer;
+mod arguments;
 mod atoms;
 mod atoms_change;
 mod atoms_compare;

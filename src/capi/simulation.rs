@@ -80,10 +80,11 @@ pub(super) fn on_worker<R: Send>(context: &Context, work: impl Fn() -> Result<R>
     result.ok_or_else(|| Error::Internal("the work was not done".into()))
 }
 
-/// Computes the potential of `atoms` and its transmission functions, T = A exp((i - absorption) sigma V) of each slice.
-/// The atoms need a cell and known species; their Debye-Waller factors and occupancies count. `options` must not be NULL;
-/// `progress` may be. The potential of a slice is the projection of its atoms, V A, from tables of scattering factors; see
-/// aet_simulation_options. aet_atoms_close_pairs finds atoms that are given twice.
+/// Computes the potential of `atoms` and its transmission functions, T = IFFT[A FFT[exp((i - absorption) sigma V)]] of
+/// each slice with the band limit A. The atoms need a cell and known species; their Debye-Waller factors and
+/// occupancies count. `options` must not be NULL; `progress` may be. The potential of a slice is the projection of its
+/// atoms, V A, from tables of scattering factors; see aet_simulation_options. aet_atoms_close_pairs finds atoms that
+/// are given twice.
 ///
 /// AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
 /// beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger

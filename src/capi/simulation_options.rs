@@ -8,7 +8,7 @@ use super::status::aet_status;
 use super::view::aet_const_view;
 use crate::forward::potential::{Placement, PotentialOptions, Projection};
 use crate::optics::BandLimit;
-use crate::simulate::stem::{Sampling, SimulationOptions, SliceEdges, WindowSize};
+use crate::simulate::stem::{PatternSampling, Sampling, SimulationOptions, SliceEdges, WindowSize};
 use crate::specimen::Parametrization;
 use crate::{Error, Result};
 use std::ptr;
@@ -178,6 +178,7 @@ impl aet_simulation_options {
             band_limit,
             mistilt_mrad: (self.mistilt_x_mrad, self.mistilt_y_mrad),
             window,
+            patterns: PatternSampling::Window,
         })
     }
 

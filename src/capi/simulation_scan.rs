@@ -25,7 +25,7 @@ use std::slice;
 
 /// The wave of `probe` at (`x`, `y`) angstrom of the cell behind the first `slices` slices (0: all) into `out`
 /// `[rows,columns]` of the window, complex. Its first pixel is pixel (`first_row`, `first_column`) of the cell, which is
-/// periodic; they may be negative. Either place may be NULL. A wave in the empty cell has sum |psi|^2 = 1.
+/// periodic; they may be negative. Either place may be NULL. In the empty cell |FFT psi|^2 sums to 1.
 ///
 /// AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
 /// largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn aet_simulation_patterns(
         let mut out = host.out_view(out, "out")?;
         out.expect_fractions()?;
         with_engine!(held, simulation => {
-            let (plan, window) = (StemPlan::new(simulation, probe)?, simulation.window());
+            let (plan, window) = (StemPlan::new(simulation, probe)?, simulation.pattern_plane());
             out.expect_shape(&[positions.as_slice().len(), window.rows, window.columns])?;
             let token = held.context.cancel_token();
             let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
@@ -218,5 +218,5 @@ pub(super) fn detectors_of(host: &Host, detectors: *const *const aet_detector, n
 /// Detectors on the patterns of a simulation.
 pub(super) fn plan_of<T: Real>(simulation: &Simulation<T>, detectors: &[Detector]) -> Result<DetectorPlan> {
     let limit = simulation.options().band_limit;
-    DetectorPlan::new(detectors, simulation.window(), simulation.wavelength(), limit)
+    DetectorPlan::new(detectors, simulation.pattern_plane(), simulation.wavelength(), limit)
 }

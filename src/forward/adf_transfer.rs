@@ -136,14 +136,9 @@ mod tests {
     fn by_multislice(z: u8, inner: f64, outer: f64) -> f64 {
         let (n, edge, path) = (400, 12.0, SimdPath::detect());
         let plane = Plane::new(n, n, edge / n as f64, edge / n as f64).unwrap();
-        let potential =
-            Potential::<f64>::new(path, plane, &[0.0, 2.0], &[z], PotentialOptions::default()).unwrap();
-        let scatterers = Scatterers {
-            positions: vec![[5.31, 6.42, 1.0]],
-            species: vec![z],
-            debye_waller_b: None,
-            occupancy: None,
-        };
+        let potential = Potential::<f64>::new(path, plane, &[0.0, 2.0], &[z], PotentialOptions::default()).unwrap();
+        let scatterers =
+            Scatterers { positions: vec![[5.31, 6.42, 1.0]], species: vec![z], debye_waller_b: None, occupancy: None };
         let atoms = potential.place(&scatterers).unwrap();
         let mut values = vec![0.0; n * n];
         potential.slice(&atoms, 0, &mut potential.workspace(), &mut values);

@@ -1,4 +1,5 @@
-//! NumPy arrays (`.npy`, versions 1 to 3): real numbers of any type, either byte order, either memory order.
+//! NumPy arrays (`.npy`, versions 1 to 3): real numbers of any type and complex ones, either byte order, either memory
+//! order.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 use npyz::{DType, NpyFile, Order, TypeChar, WriterBuilder};
+use num_complex::{Complex32, Complex64};
 
 use super::{atomic, file_error, report, Monitor};
 use crate::error::{Error, Result};
@@ -18,12 +20,17 @@ const MAX_BRACKETS: usize = 4;
 /// Values between two looks at the monitor.
 const CHUNK: usize = 1 << 20;
 
-/// An opened `.npy` file whose header was checked against its length.
+/// An opened `.npy` file of real numbers whose header was checked against its length.
 pub struct NpyReader {
+    opened: Opened,
+    kind: Kind,
+}
+
+/// An opened file of any numbers, checked.
+struct Opened {
     path: PathBuf,
     file: NpyFile<BufReader<File>>,
     shape: Vec<usize>,
-    kind: Kind,
 }
 
 /// Element types that are read: letter and size of numpy's type string.
@@ -96,6 +103,52 @@ macro_rules! stored {
 stored!(bool => |v| f64::from(u8::from(v)), u8 => f64::from, u16 => f64::from, u32 => f64::from, u64 => |v| v as f64,
     i8 => f64::from, i16 => f64::from, i32 => f64::from, i64 => |v| v as f64, f32 => f64::from, f64 => |v| v);
 
+impl Opened {
+    fn new(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(file_error("opening", path))?;
+        let length = file.metadata().map_err(file_error("reading", path))?.len();
+        let header_bytes = check_header(&mut file, path, length)?;
+        file.rewind().map_err(file_error("reading", path))?;
+        let file = NpyFile::new(BufReader::with_capacity(1 << 20, file)).map_err(|e| format_error(path, e))?;
+        let shape = file.shape().iter().map(|n| usize::try_from(*n)).collect::<std::result::Result<Vec<_>, _>>();
+        let shape = shape.map_err(|_| format_error(path, "the shape exceeds the address space"))?;
+        let item_bytes = file.dtype().num_bytes().unwrap_or(1) as u64;
+        let data_bytes = file.len().checked_mul(item_bytes);
+        match data_bytes.and_then(|bytes| bytes.checked_add(header_bytes)) {
+            Some(wanted) if wanted <= length => Ok(Self { path: path.to_path_buf(), file, shape }),
+            Some(wanted) => Err(Error::Truncated { path: path.to_path_buf(), got: length, wanted }),
+            None => Err(format_error(path, "the shape exceeds the address space")),
+        }
+    }
+
+    fn wrong_type(&self, wanted: &str) -> Error {
+        Error::Dtype { what: format!("{}", self.path.display()), got: self.file.dtype().descr(), wanted: wanted.into() }
+    }
+
+    /// All values, stored as `S`; `convert` says why one cannot be taken.
+    fn read_as<S: npyz::Deserialize, V>(
+        self,
+        convert: impl Fn(S) -> std::result::Result<V, String>,
+        monitor: &mut Monitor,
+    ) -> Result<ArrayD<V>> {
+        let Opened { path, file, shape } = self;
+        let fortran = file.order() == Order::Fortran;
+        let total = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        // the length of the file was checked: this is no more than 8 times its size
+        let mut values = Vec::with_capacity(total);
+        for (i, value) in file.data::<S>().map_err(|e| format_error(&path, e))?.enumerate() {
+            if i.is_multiple_of(CHUNK) {
+                report(monitor, "reading", i as f64 / total as f64)?;
+            }
+            let value = convert(value.map_err(file_error("reading", &path))?);
+            values.push(value.map_err(|why| format_error(&path, format!("value {i} is {why}")))?);
+        }
+        report(monitor, "reading", 1.0)?;
+        let shape = IxDyn(&shape).set_f(fortran);
+        ArrayD::from_shape_vec(shape, values).map_err(|e| format_error(&path, e))
+    }
+}
+
 impl NpyReader {
     /// Opens a file and checks its header and its length.
     ///
@@ -103,30 +156,16 @@ impl NpyReader {
     /// `File` where it cannot be opened, `Format` for a bad header, `Dtype` for elements that are no real numbers,
     /// `Truncated` where fewer values follow than the header says.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(file_error("opening", path))?;
-        let length = file.metadata().map_err(file_error("reading", path))?.len();
-        let header_bytes = check_header(&mut file, path, length)?;
-        file.rewind().map_err(file_error("reading", path))?;
-        let file = NpyFile::new(BufReader::with_capacity(1 << 20, file)).map_err(|e| format_error(path, e))?;
-        let kind = kind_of(&file.dtype()).ok_or_else(|| Error::Dtype {
-            what: format!("{}", path.display()),
-            got: file.dtype().descr(),
-            wanted: "bool, u8 to u64, i8 to i64, f32 or f64".into(),
-        })?;
-        let shape = file.shape().iter().map(|n| usize::try_from(*n)).collect::<std::result::Result<Vec<_>, _>>();
-        let shape = shape.map_err(|_| format_error(path, "the shape exceeds the address space"))?;
-        let item_bytes = file.dtype().num_bytes().unwrap_or(1) as u64;
-        let data_bytes = file.len().checked_mul(item_bytes);
-        match data_bytes.and_then(|bytes| bytes.checked_add(header_bytes)) {
-            Some(wanted) if wanted <= length => Ok(NpyReader { path: path.to_path_buf(), file, shape, kind }),
-            Some(wanted) => Err(Error::Truncated { path: path.to_path_buf(), got: length, wanted }),
-            None => Err(format_error(path, "the shape exceeds the address space")),
+        let opened = Opened::new(path)?;
+        match kind_of(&opened.file.dtype()) {
+            Some(kind) => Ok(Self { opened, kind }),
+            None => Err(opened.wrong_type("bool, u8 to u64, i8 to i64, f32 or f64")),
         }
     }
 
     /// Shape of the array.
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        &self.opened.shape
     }
 
     /// Whether the elements are integers: images of counts.
@@ -155,24 +194,29 @@ impl NpyReader {
     }
 
     fn read_as<S: Stored, T: Element>(self, monitor: &mut Monitor) -> Result<ArrayD<T>> {
-        let NpyReader { path, file, shape, .. } = self;
-        let fortran = file.order() == Order::Fortran;
-        let total = usize::try_from(file.len()).unwrap_or(usize::MAX);
-        // the length of the file was checked: this is no more than 8 times its size
-        let mut values = Vec::with_capacity(total);
-        for (i, value) in file.data::<S>().map_err(|e| format_error(&path, e))?.enumerate() {
-            if i.is_multiple_of(CHUNK) {
-                report(monitor, "reading", i as f64 / total as f64)?;
-            }
-            let value = value.map_err(file_error("reading", &path))?.real();
-            values.push(
-                T::from_real(value)
-                    .ok_or_else(|| format_error(&path, format!("value {i} is {value}, wanted {}", T::WANTED)))?,
-            );
+        let convert = |value: S| {
+            let value = value.real();
+            T::from_real(value).ok_or_else(|| format!("{value}, wanted {}", T::WANTED))
+        };
+        self.opened.read_as(convert, monitor)
+    }
+}
+
+/// Reads a whole file of complex numbers, without watching.
+///
+/// # Errors
+/// As [`NpyReader::open`] and [`NpyReader::read`]; `Dtype` for elements that are no complex numbers.
+pub fn read_complex(path: &Path) -> Result<ArrayD<Complex64>> {
+    let opened = Opened::new(path)?;
+    let wide = |v: Complex32| Ok(Complex64::new(v.re.into(), v.im.into()));
+    match opened.file.dtype() {
+        DType::Plain(t) if (t.type_char(), t.size_field()) == (TypeChar::Complex, 8) => {
+            opened.read_as(wide, &mut |_| true)
         }
-        report(monitor, "reading", 1.0)?;
-        let shape = IxDyn(&shape).set_f(fortran);
-        ArrayD::from_shape_vec(shape, values).map_err(|e| format_error(&path, e))
+        DType::Plain(t) if (t.type_char(), t.size_field()) == (TypeChar::Complex, 16) => {
+            opened.read_as(Ok, &mut |_| true)
+        }
+        _ => Err(opened.wrong_type("complex64 or complex128")),
     }
 }
 
@@ -266,7 +310,7 @@ fn kind_of(dtype: &DType) -> Option<Kind> {
 /// # Errors
 /// Those of [`NpyReader::open`]; `Shape` for an array of another shape, `Format` for another memory order or element type.
 pub(super) fn stream(path: &Path, shape: &[usize]) -> Result<impl Iterator<Item = Result<f32>>> {
-    let NpyReader { path, file, shape: got, .. } = NpyReader::open(path)?;
+    let Opened { path, file, shape: got } = NpyReader::open(path)?.opened;
     if got != shape {
         return Err(Error::shape(path.display().to_string(), &got, format!("{shape:?}")));
     }
@@ -361,6 +405,24 @@ mod tests {
         assert_eq!(read::<f64>(&path).unwrap(), array![[1.0, 3.0, 5.0], [-2.0, 4.0, 6.0]].into_dyn());
         let path = forge(folder.path(), "{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }\n", &[1, 0]);
         assert_eq!(read::<u8>(&path).unwrap(), array![1u8, 0].into_dyn());
+    }
+
+    #[test]
+    fn complex_numbers_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = [1.5f32, -2.0, 0.25, 3.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let path = forge(folder.path(), "{'descr': '<c8', 'fortran_order': True, 'shape': (1, 2), }\n", &bytes);
+        let wanted = array![[Complex64::new(1.5, -2.0), Complex64::new(0.25, 3.0)]].into_dyn();
+        assert_eq!(read_complex(&path).unwrap(), wanted);
+        let path = folder.path().join("a.npy");
+        write(&path, &[1, 2], wanted.iter().copied(), &mut keep).unwrap();
+        assert_eq!(read_complex(&path).unwrap(), wanted);
+        assert_eq!(read::<f64>(&path).unwrap_err().code(), 102);
+        write(&path, &[2], [1.0, 2.0], &mut keep).unwrap();
+        let error = read_complex(&path).unwrap_err();
+        assert!(error.code() == 102 && error.to_string().contains("complex64 or complex128"), "{error}");
+        let whole = forge(folder.path(), "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }\n", &bytes);
+        assert_eq!(read_complex(&whole).unwrap_err().code(), 403);
     }
 
     #[test]

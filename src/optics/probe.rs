@@ -16,7 +16,7 @@ use super::fft::inverse_2d;
 use super::transfer::ProbeTransfer;
 use crate::electron;
 use crate::error::{Error, Result};
-use crate::grid::{Plane, frequencies, origin};
+use crate::grid::{frequencies, origin, Plane};
 
 /// Largest semi-angle that is accepted (mrad); beyond, the small-angle formulas mean nothing.
 const MAX_SEMIANGLE_MRAD: f64 = 500.0;

@@ -29,8 +29,12 @@ impl Journal {
     /// `File` where the system refuses.
     pub fn open(path: &Path, lengths: Vec<usize>) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut journal =
-            Journal { path: path.to_path_buf(), file: file.map_err(file_error("opening", path))?, lengths, finished: 0 };
+        let mut journal = Journal {
+            path: path.to_path_buf(),
+            file: file.map_err(file_error("opening", path))?,
+            lengths,
+            finished: 0,
+        };
         while journal.finished < journal.lengths.len() && journal.read_next()?.is_some() {
             journal.finished += 1;
         }
@@ -85,7 +89,10 @@ impl Journal {
     pub fn append(&mut self, values: &[f64]) -> Result<()> {
         let wanted = self.lengths.get(self.finished).copied();
         if Some(values.len()) != wanted {
-            return Err(Error::Internal(format!("a record of {} values in a journal, wanted {wanted:?}", values.len())));
+            return Err(Error::Internal(format!(
+                "a record of {} values in a journal, wanted {wanted:?}",
+                values.len()
+            )));
         }
         let mut bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         let checksum = crc32fast::hash(&bytes).to_le_bytes();

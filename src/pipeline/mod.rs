@@ -4,4 +4,6 @@
 mod journal;
 mod simulate_series;
 
-pub use simulate_series::{memory_estimate, simulate_series, SeriesKind, SeriesObserver, SeriesProgress, SeriesReport, SeriesRun};
+pub use simulate_series::{
+    memory_estimate, simulate_series, SeriesKind, SeriesObserver, SeriesProgress, SeriesReport, SeriesRun,
+};

@@ -5,7 +5,15 @@ use std::ops::{AddAssign, MulAssign, SubAssign};
 
 /// f32 (kernels) or f64 (verification).
 pub trait Real:
-    FftNum + Default + PartialOrd + AddAssign + SubAssign + MulAssign + std::iter::Sum + super::wave::Packs + super::matrix::Product
+    FftNum
+    + Default
+    + PartialOrd
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + std::iter::Sum
+    + super::wave::Packs
+    + super::matrix::Product
 {
     /// Half width of an orbital's window in units of sqrt(B) beyond which exp(-r^2 / B) is negligible in this type.
     const CUTOFF: f64;

@@ -11,7 +11,7 @@
 use super::coherence::Spread;
 use super::instrument::Instrument;
 use super::phonons::ThermalMotion;
-use super::stem::{Sampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
+use super::stem::{PatternSampling, Sampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{apply, check_rotation, Mat3};
@@ -103,7 +103,8 @@ impl MultisliceSeries {
 
     /// Sets rows and columns, where they are 0, so that all atoms stay within the images in every tilt.
     pub fn fit_to(&mut self, atoms: &Atoms) {
-        let farthest = atoms.positions().iter().map(|p| p.iter().map(|v| v * v).sum::<f64>()).fold(0.0, f64::max).sqrt();
+        let farthest =
+            atoms.positions().iter().map(|p| p.iter().map(|v| v * v).sum::<f64>()).fold(0.0, f64::max).sqrt();
         let points = 2 * ((farthest + self.vacuum) / self.pixel_size.max(1e-6)).ceil() as usize;
         for n in [&mut self.rows, &mut self.columns] {
             if *n == 0 {
@@ -204,7 +205,13 @@ impl MultisliceSeries {
         };
         let (rows, columns) = size.pixels(&plane)?.unwrap_or((plane.rows, plane.columns));
         let window = Plane::new(rows, columns, plane.pixel_y, plane.pixel_x)?;
-        Ok(SeriesFrame { extent: (x, y), heights, plane, size, window })
+        // images count whole pixels of rings: finer ones keep to the circles; patterns are stored as the window has them
+        let sampling = match (self.signal, self.automatic_window) {
+            (SeriesSignal::Annular { .. }, true) => PatternSampling::Padded,
+            _ => self.simulation.patterns,
+        };
+        let patterns = sampling.plane(&plane, &window);
+        Ok(SeriesFrame { extent: (x, y), heights, plane, size, window, sampling, patterns })
     }
 
     /// The detector.
@@ -216,12 +223,12 @@ impl MultisliceSeries {
         let limit = self.simulation.band_limit;
         let kind = match self.signal {
             SeriesSignal::Annular { inner_mrad, outer_mrad } => {
-                let outer = outer_mrad.unwrap_or_else(|| valid(limit, &frame.window, wavelength));
+                let outer = outer_mrad.unwrap_or_else(|| valid(limit, &frame.patterns, wavelength));
                 DetectorKind::Annular { inner_mrad, outer_mrad: Some(outer) }
             }
             SeriesSignal::Patterns { crop, binning } => DetectorKind::Pixelated { crop, binning },
         };
-        DetectorPlan::new(&[Detector::new(kind)?], &frame.window, wavelength, limit)
+        DetectorPlan::new(&[Detector::new(kind)?], &frame.patterns, wavelength, limit)
     }
 
     /// The specimen in tilt `tilt`.
@@ -235,6 +242,7 @@ impl MultisliceSeries {
         let mut options = self.simulation.clone();
         options.sampling = Sampling::Points { rows: frame.plane.rows, columns: frame.plane.columns };
         options.window = frame.size;
+        options.patterns = frame.sampling;
         Ok(TiltPlan { series: self, tilt, atoms, options, extent })
     }
 }
@@ -249,6 +257,8 @@ pub struct SeriesFrame {
     plane: Plane,
     size: WindowSize,
     window: Plane,
+    sampling: PatternSampling,
+    patterns: Plane,
 }
 
 impl SeriesFrame {
@@ -260,6 +270,11 @@ impl SeriesFrame {
     /// Pixels that a probe sees.
     pub fn window(&self) -> &Plane {
         &self.window
+    }
+
+    /// Sampling of diffraction patterns.
+    pub fn patterns(&self) -> &Plane {
+        &self.patterns
     }
 
     /// Heights of the cell in every tilt, angstrom.

@@ -3,8 +3,8 @@
 # again once it has returned.
 
 """
-What a progress function is shown: `phase` (`:reading`, `:planning`, `:evaluating`, `:optimizing`
-or `:saving`), `iteration` of `max_iterations`, number of `evaluations` so far, `fraction` of the
+What a progress function is shown: `phase` (`:reading`, `:planning`, `:evaluating`, `:optimizing`,
+`:saving` or `:simulating`), `iteration` of `max_iterations`, number of `evaluations` so far, `fraction` of the
 call that is done, `loss`, `gradient_norm`, `r_factor`, and `seconds` since the call began.
 `step` is another name of `iteration`.
 """

@@ -189,3 +189,26 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_snapshot_loss(snapshot::HandlePtr)::Float64
 @declare aet_snapshot_generation(snapshot::HandlePtr)::UInt64
 @declare aet_snapshot_get_atoms(snapshot::HandlePtr, atoms::OutHandlePtr)::Int32
+
+# simulations
+@declare aet_simulation_options_init(options::Ptr{SimulationOptions}, struct_size::Csize_t)::Int32
+@declare aet_simulation_create(context::HandlePtr, atoms::HandlePtr, options::Ptr{SimulationOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, simulation::OutHandlePtr)::Int32
+@declare aet_simulation_create_from_potential(context::HandlePtr, potential::Ptr{View}, cell_x::Float64, cell_y::Float64, options::Ptr{SimulationOptions}, simulation::OutHandlePtr)::Int32
+@declare aet_simulation_free(simulation::HandlePtr)::Cvoid
+@declare aet_simulation_slice_count(simulation::HandlePtr)::Int64
+@declare aet_simulation_atom_count(simulation::HandlePtr)::Int64
+@declare aet_simulation_wavelength(simulation::HandlePtr)::Float64
+@declare aet_simulation_shape(simulation::HandlePtr, rows::Ptr{Int64}, columns::Ptr{Int64})::Int32
+@declare aet_simulation_window_shape(simulation::HandlePtr, rows::Ptr{Int64}, columns::Ptr{Int64})::Int32
+@declare aet_simulation_pixel_size(simulation::HandlePtr, y::Ptr{Float64}, x::Ptr{Float64})::Int32
+@declare aet_simulation_potential(simulation::HandlePtr, slice::Int64, out::Ptr{View})::Int32
+@declare aet_simulation_exit_wave(simulation::HandlePtr, incident::Ptr{View}, slices::Int64, out::Ptr{View})::Int32
+@declare aet_simulation_memory_estimate(simulation::HandlePtr, bytes::Ptr{UInt64}, with_gradients::Ptr{UInt64})::Int32
+@declare aet_simulation_estimate_memory(context::HandlePtr, atoms::HandlePtr, options::Ptr{SimulationOptions}, bytes::Ptr{UInt64}, with_gradients::Ptr{UInt64})::Int32
+@declare aet_simulation_probe_exit_wave(simulation::HandlePtr, probe::HandlePtr, x::Float64, y::Float64, slices::Int64, out::Ptr{View}, first_row::Ptr{Int64}, first_column::Ptr{Int64})::Int32
+@declare aet_simulation_signal_count(simulation::HandlePtr, detectors::OutHandlePtr, n::Int64, count::Ptr{Int64})::Int32
+@declare aet_simulation_signal_shape(simulation::HandlePtr, detector::HandlePtr, ndim::Ptr{Int32}, shape::Ptr{Int64})::Int32
+@declare aet_simulation_scan(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_simulation_patterns(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_scan_gradients_init(gradients::Ptr{ScanGradients}, struct_size::Csize_t)::Int32
+@declare aet_simulation_pull_back(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, gradients::Ptr{ScanGradients}, progress::Ptr{Cvoid}, user::Ref{Any})::Int32

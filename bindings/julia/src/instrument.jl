@@ -1,29 +1,7 @@
 # What scan, dose and detector make of ideal images.
 
-# The struct points to views; both live as long as this object does.
-mutable struct Instrument
-    options::InstrumentOptions
-    views::Vector{ArrayView}
-end
-
-Base.cconvert(::Type{Ptr{InstrumentOptions}}, value::Instrument) = value
-Base.unsafe_convert(::Type{Ptr{InstrumentOptions}}, value::Instrument) =
-    Ptr{InstrumentOptions}(pointer_from_objref(value.options))
-
 "Keywords as an instrument; `mtf` and `noise_mtf` are vectors."
-function instrument(keywords)
-    result = Instrument(defaults(InstrumentOptions, aet_instrument_options_init), ArrayView[])
-    for (name, value) in keywords
-        if name in (:mtf, :noise_mtf) && value !== nothing
-            view = input_view(value)
-            push!(result.views, view)
-            setfield!(result.options, name, Base.unsafe_convert(Ptr{View}, view))
-        elseif !(name in (:mtf, :noise_mtf))
-            set_option!(result.options, name, value)
-        end
-    end
-    return result
-end
+instrument(keywords) = with_views(InstrumentOptions, aet_instrument_options_init, keywords)
 
 """
     record_series([progress,] series; seed, dose_per_a2, electrons_per_position, ...)

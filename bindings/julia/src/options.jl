@@ -24,6 +24,11 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (SirtOptions, :background) => BACKGROUNDS,
     (InstrumentOptions, :detection) => DETECTIONS,
     (InstrumentOptions, :edge) => EDGES,
+    (SimulationOptions, :parametrization) => PARAMETRIZATIONS,
+    (SimulationOptions, :placement) => PLACEMENTS,
+    (SimulationOptions, :projection) => PROJECTIONS,
+    (SimulationOptions, :band_limit) => BAND_LIMITS,
+    (SimulationOptions, :precision) => PRECISIONS,
     (ErrorOptions, :method) => ERROR_METHODS,
     (ErrorOptions, :noise) => NOISE_MODELS,
 )
@@ -72,5 +77,35 @@ end
 function defaults(T::Type, init)
     options = T()
     check(init(options, sizeof(T)))
+    return options
+end
+
+# ---- options that point to arrays ----
+
+# The struct points to views; both live as long as this object does.
+mutable struct WithViews{T<:CStruct}
+    raw::T
+    views::Vector{ArrayView}
+end
+
+Base.cconvert(::Type{Ptr{T}}, value::WithViews{T}) where {T<:CStruct} = value
+Base.unsafe_convert(::Type{Ptr{T}}, value::WithViews{T}) where {T<:CStruct} = Ptr{T}(pointer_from_objref(value.raw))
+
+function set_view!(value::WithViews, name::Symbol, view::ArrayView)
+    push!(value.views, view)
+    setfield!(value.raw, name, Base.unsafe_convert(Ptr{View}, view))
+    return value
+end
+
+"Options with the library's defaults and these keywords; those that are views take arrays."
+function with_views(T::Type, init, keywords)
+    options = WithViews(defaults(T, init), ArrayView[])
+    for (name, value) in keywords
+        if name in fieldnames(T) && fieldtype(T, name) === Ptr{View}
+            value === nothing || set_view!(options, name, input_view(value))
+        else
+            set_option!(options.raw, name, value)
+        end
+    end
     return options
 end

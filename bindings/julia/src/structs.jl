@@ -294,6 +294,41 @@ mutable struct InstrumentOptions <: CStruct
     InstrumentOptions() = new(zeros(Int, 17)..., C_NULL, C_NULL, zeros(Int, 17)...)
 end
 
+mutable struct SimulationOptions <: CStruct
+    struct_size::Csize_t
+    energy_ev::Float64
+    pixel_size::Float64
+    slice_thickness::Float64
+    absorption::Float64
+    mistilt_x_mrad::Float64
+    mistilt_y_mrad::Float64
+    placement_error::Float64
+    projection_error::Float64
+    slice_edges::Ptr{View}
+    rows::Int64
+    columns::Int64
+    window_rows::Int64
+    window_columns::Int64
+    parametrization::Int32
+    placement::Int32
+    projection::Int32
+    band_limit::Int32
+    precision::Int32
+    reserved::Int32
+    SimulationOptions() = new(zeros(Int, 9)..., C_NULL, zeros(Int, 10)...)
+end
+
+mutable struct ScanGradients <: CStruct
+    struct_size::Csize_t
+    by_signal::Ptr{View}
+    positions::Ptr{View}
+    potential::Ptr{View}
+    atom_positions::Ptr{View}
+    debye_waller_b::Ptr{View}
+    occupancy::Ptr{View}
+    ScanGradients() = new(0, C_NULL, C_NULL, C_NULL, C_NULL, C_NULL, C_NULL)
+end
+
 mutable struct ErrorOptions <: CStruct
     struct_size::Csize_t
     method::Int32
@@ -352,6 +387,7 @@ const CSTRUCTS = (
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_instrument_options" => InstrumentOptions,
+    "aet_simulation_options" => SimulationOptions, "aet_scan_gradients" => ScanGradients,
     "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 
@@ -390,7 +426,7 @@ const LOG_LEVELS = Enumeration("AET_LOG_LEVEL", :off => 0, :error => 1, :warning
     :debug => 4)
 const SIMDS = Enumeration("AET_SIMD", :automatic => 0, :portable => 1, :avx2 => 2, :avx512 => 3)
 const PHASES = Enumeration("AET_PHASE", :reading => 0, :planning => 1, :evaluating => 2,
-    :optimizing => 3, :saving => 4)
+    :optimizing => 3, :saving => 4, :simulating => 5)
 const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz => 2)
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
@@ -423,8 +459,14 @@ const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local
 const NOISE_MODELS = Enumeration("AET_NOISE_MODEL", :automatic => 0, :variance => 1, :counts => 2,
     :residual => 3)
 
+const PARAMETRIZATIONS = Enumeration("AET_PARAMETRIZATION", :lobato => 0, :kirkland => 1)
+const PLACEMENTS = Enumeration("AET_PLACEMENT", :exact => 0, :gridding => 1)
+const PROJECTIONS = Enumeration("AET_PROJECTION", :infinite => 0, :finite => 1)
+const BAND_LIMITS = Enumeration("AET_BAND_LIMIT", :circular => 0, :square => 1, :none => 2)
+
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
+    PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS,
     STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

@@ -33,6 +33,8 @@ void require_layout() {
                   {"aet_trace_options", sizeof(aet_trace_options)},
                   {"aet_find_options", sizeof(aet_find_options)},
                   {"aet_instrument_options", sizeof(aet_instrument_options)},
+                  {"aet_simulation_options", sizeof(aet_simulation_options)},
+                  {"aet_scan_gradients", sizeof(aet_scan_gradients)},
                   {"aet_error_options", sizeof(aet_error_options)},
                   {"aet_error_report", sizeof(aet_error_report)}};
   for (const auto &entry : expected) {
@@ -67,6 +69,7 @@ const CommandTable &commands() {
     add_orbital_commands(all);
     add_volume_commands(all);
     add_instrument_commands(all);
+    add_simulation_commands(all);
     add_recon_commands(all);
     add_evaluation_commands(all);
     add_second_order_commands(all);

@@ -20,7 +20,8 @@ constexpr Choice phases[] = {{"reading", AET_PHASE_READING},
                              {"planning", AET_PHASE_PLANNING},
                              {"evaluating", AET_PHASE_EVALUATING},
                              {"optimizing", AET_PHASE_OPTIMIZING},
-                             {"saving", AET_PHASE_SAVING}};
+                             {"saving", AET_PHASE_SAVING},
+                             {"simulating", AET_PHASE_SIMULATING}};
 
 constexpr Choice levels[] = {{"off", AET_LOG_LEVEL_OFF},
                              {"error", AET_LOG_LEVEL_ERROR},

@@ -28,6 +28,7 @@ void unlock_gateway() noexcept {
 void free_any_handle(uint64_t key) noexcept {
   HandleTable<aet_recon>::instance().remove(key);
   HandleTable<aet_volume>::instance().remove(key);
+  HandleTable<aet_simulation>::instance().remove(key);
   HandleTable<aet_dataset>::instance().remove(key);
   HandleTable<aet_atoms>::instance().remove(key);
   HandleTable<aet_probe>::instance().remove(key);
@@ -41,6 +42,7 @@ void free_all_handles() noexcept {
   // Order is free: composite objects share what they need.
   HandleTable<aet_recon>::instance().clear();
   HandleTable<aet_volume>::instance().clear();
+  HandleTable<aet_simulation>::instance().clear();
   HandleTable<aet_dataset>::instance().clear();
   HandleTable<aet_atoms>::instance().clear();
   HandleTable<aet_probe>::instance().clear();

@@ -52,6 +52,11 @@ struct Kind<aet_volume> {
   static void release(aet_volume *object) { aet_volume_free(object); }
 };
 template <>
+struct Kind<aet_simulation> {
+  static constexpr const char *noun = "simulation";
+  static void release(aet_simulation *object) { aet_simulation_free(object); }
+};
+template <>
 struct Kind<aet_recon> {
   static constexpr const char *noun = "reconstruction";
   static void release(aet_recon *object) { aet_recon_free(object); }

@@ -752,4 +752,5 @@ FUNCTIONS = {
     "aet_simulation_patterns": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),
     "aet_scan_gradients_init": ("aet_status", [("gradients", "aet_scan_gradients *"), ("struct_size", "size_t")]),
     "aet_simulation_pull_back": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("gradients", "const aet_scan_gradients *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
+    "aet_adf_transfer": ("aet_status", [("energy_ev", "double"), ("inner_mrad", "double"), ("outer_mrad", "double"), ("parametrization", "int32_t"), ("species", "int32_t"), ("cross_section", "double *"), ("collected", "double *")]),
 }

@@ -1,7 +1,7 @@
-//! Diffraction patterns of windows on the sampling of the whole object.
+//! Diffraction patterns of windows, sampled more finely: up to the sampling of the whole object.
 //!
 //! A window has coarser steps in angle than the whole object, and rings of whole pixels then have other borders. Zeros
-//! around the exit wave make the steps those of the whole object again, at the cost of about one slice.
+//! around the exit wave make the steps finer, at the cost of about two slices for twice the window.
 
 use super::spectrum::Coefficients;
 use crate::grid::Plane;
@@ -9,7 +9,7 @@ use crate::optics::BandLimit;
 use crate::simd::wave::{plan_lines, sweep, ComplexPlane, LinePlan, Lines, Step, Sweep, SweepScratch};
 use crate::simd::{Real, SimdPath};
 
-/// Plan of patterns on `plane` of waves on a window of it. Immutable.
+/// Plan of patterns sampled as those of `plane`, of waves on a window within it. Immutable.
 pub struct Diffraction<T: Real> {
     path: SimdPath,
     window: Plane,

@@ -58,6 +58,13 @@ pub struct MultisliceWorkspace<T> {
     points: [Vec<u32>; 2],
 }
 
+impl<T> MultisliceWorkspace<T> {
+    /// Scratch of sweeps, for what is done with a wave before and after the slices.
+    pub fn sweeps(&mut self) -> &mut SweepScratch<T> {
+        &mut self.scratch
+    }
+}
+
 /// Plan of multislice calculations on windows of one object. Immutable, shared by all workers.
 pub struct Multislice<T: Real> {
     object: Plane,
@@ -86,7 +93,7 @@ impl<T: Real> Multislice<T> {
         check_thicknesses(thicknesses)?;
         let (x, y) = options.mistilt_mrad;
         for (axis, tilt) in [("x", x), ("y", y)] {
-            if !(tilt.abs() <= 500.0) {
+            if tilt.is_nan() || tilt.abs() > 500.0 {
                 return Err(Error::range(format!("mistilt along {axis}"), tilt, "a number from -500 to 500 mrad"));
             }
         }
@@ -201,6 +208,21 @@ impl<T: Real> Multislice<T> {
     /// Replaces the coefficients in `wave` by the gradient with respect to them, given dL/d pattern.
     pub fn pattern_pull_back(&self, by_pattern: &[T], wave: &mut ComplexPlane<T>) {
         self.coefficients.pattern_pull_back(by_pattern, wave);
+    }
+
+    /// From the coefficients of a wave to the wave.
+    pub fn to_wave(&self, wave: &mut ComplexPlane<T>, workspace: &mut MultisliceWorkspace<T>) {
+        let (steps, scratch) = (&mut [Step::Backward], &mut workspace.scratch);
+        match &self.propagators.kind {
+            Kind::Separable(_) => {
+                self.propagators.pass(Lines::Columns, wave, steps, scratch);
+                self.propagators.pass(Lines::Rows, wave, steps, scratch);
+            }
+            Kind::General { places, .. } => {
+                self.propagators.columns(places, wave, steps, scratch);
+                self.propagators.rows(Some(places), None, wave, steps, scratch);
+            }
+        }
     }
 
     /// Takes `wave` through slices of `object`, whose pixel `corner` = (row, column) is pixel (0, 0) of the wave; the

@@ -1,6 +1,5 @@
 //! What scatters: positions in the cell, species, Debye-Waller factors, occupancies; and the derivatives by them.
 
-
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 

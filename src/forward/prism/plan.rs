@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::forward::multislice::Multislice;
 use crate::grid::{fast_size, Plane};
 use crate::optics::BandLimit;
-use crate::simd::{Real, SimdPath};
+use crate::simd::Real;
 use num_complex::Complex64;
 
 /// What a PRISM calculation may leave out.
@@ -38,7 +38,6 @@ pub(super) struct PlaneWave {
 
 /// Plan of PRISM calculations: plane waves, windows and transforms. Immutable, shared by all workers.
 pub struct PrismPlan<T: Real> {
-    pub(super) path: SimdPath,
     pub(super) object: Plane,
     /// Sampling of S.
     pub(super) plane: Plane,
@@ -60,7 +59,8 @@ pub struct PrismProbe {
 
 impl<T: Real> PrismPlan<T> {
     /// A plan for `engine`, whose window is the whole object, with the plane waves at which `pupil(kx, ky)`
-    /// (1/angstrom; its size does not matter) is not zero.
+    /// (1/angstrom; its size does not matter) is not zero. A soft edge is to be one frequency step of the window wide, f
+    /// times as wide as one of the object.
     ///
     /// # Errors
     /// `Shape` for an engine of smaller windows; `Range` for an interpolation that does not divide the pixels, with those
@@ -85,7 +85,6 @@ impl<T: Real> PrismPlan<T> {
         let plane = if options.downsampling { coarser(limit, &object, options.interpolation)? } else { object };
         let window = Plane::new(plane.rows / fy, plane.columns / fx, plane.pixel_y, plane.pixel_x)?;
         Ok(Self {
-            path: engine.path(),
             object,
             plane,
             window,

@@ -193,9 +193,7 @@ fn map(from: &[usize], n: usize, coarser: &[usize]) -> Vec<Option<usize>> {
     coarser.iter().enumerate().for_each(|(at, f)| place[*f] = at);
     let index = |f: &usize| {
         let negative = n - f;
-        if m == n {
-            Some(*f)
-        } else if 2 * f < m {
+        if m == n || 2 * f < m {
             Some(*f)
         } else if 2 * negative < m {
             Some(m - negative)

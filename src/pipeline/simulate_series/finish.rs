@@ -180,7 +180,7 @@ impl Driver<'_, '_> {
 
     fn series_header(&self) -> Result<dataset_folder::DiffractionHeader> {
         let series = self.series;
-        let (detectors, window) = (series.detectors(self.frame)?, self.frame.window());
+        let (detectors, window) = (series.detectors(self.frame)?, self.frame.patterns());
         let wavelength = crate::electron::wavelength(series.probe.energy_ev)?;
         let binning = match series.signal {
             SeriesSignal::Patterns { binning, .. } => binning,

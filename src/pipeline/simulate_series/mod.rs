@@ -123,13 +123,7 @@ pub fn memory_estimate(series: &MultisliceSeries, atoms: &Atoms, threads: usize,
     memory(series, atoms, &series.frame(atoms)?, threads, double)
 }
 
-fn memory(
-    series: &MultisliceSeries,
-    atoms: &Atoms,
-    frame: &SeriesFrame,
-    threads: usize,
-    double: bool,
-) -> Result<u64> {
+fn memory(series: &MultisliceSeries, atoms: &Atoms, frame: &SeriesFrame, threads: usize, double: bool) -> Result<u64> {
     let heights = frame.heights();
     let tallest = (0..heights.len()).max_by(|a, b| heights[*a].total_cmp(&heights[*b])).unwrap_or(0);
     let plan = series.tilt(atoms, frame, tallest)?;

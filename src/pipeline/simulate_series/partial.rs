@@ -35,9 +35,9 @@ impl Partial {
                 let why = "it holds the parts of another series; remove it or name another folder".into();
                 return Err(Error::Inconsistent { what: format!("{}", folder.display()), why });
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => atomic::write(&plan, |file| {
-                file.write_all(text.as_bytes()).map_err(file_error("writing", &plan))
-            })?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                atomic::write(&plan, |file| file.write_all(text.as_bytes()).map_err(file_error("writing", &plan)))?
+            }
             Err(e) => return Err(file_error("reading", &plan)(e)),
         }
         Ok(Self { folder, lock })

@@ -16,6 +16,9 @@ use std::sync::Mutex;
 /// added in order, so that results do not depend on the number of threads.
 pub(super) const PARTS: usize = 8;
 
+/// Writes dL/dsignals of a position, given its number and its signals.
+pub type BySignal<'a> = dyn Fn(usize, &[f64], &mut [f64]) -> Result<()> + Sync + 'a;
+
 /// What a pull-back should return.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -44,14 +47,14 @@ impl<T: Real> StemPlan<'_, T> {
     /// Positions are computed once, forth and back.
     ///
     /// # Errors
-    /// `Unsupported` for gradients of atoms where the object was given as potential; `Cancelled`; what `by_signal`
-    /// returns.
+    /// `Unsupported` for gradients of atoms where the object was given as potential; `Shape` for detectors planned for
+    /// other patterns; `Cancelled`; what `by_signal` returns.
     pub fn pull_back(
         &self,
         context: &Context,
         positions: &ScanPositions,
         detectors: &DetectorPlan,
-        by_signal: &(dyn Fn(usize, &[f64], &mut [f64]) -> Result<()> + Sync),
+        by_signal: &BySignal<'_>,
         wanted: Wanted,
         waiting: &mut Waiting<'_>,
     ) -> Result<StemGradient<T>> {
@@ -59,6 +62,7 @@ impl<T: Real> StemPlan<'_, T> {
         if wanted.atoms && simulation.atoms.is_none() {
             return Err(simulation.no_atoms());
         }
+        self.check_detectors(detectors)?;
         let places = positions.as_slice();
         let object_wanted = wanted.potential || wanted.atoms;
         let parts = places.len().min(PARTS);
@@ -72,9 +76,10 @@ impl<T: Real> StemPlan<'_, T> {
         };
         context.for_each(parts, &mut tell, &|part| {
             let mut way = Way::new(self, detectors, object_wanted);
-            for i in places.len() * part / parts..places.len() * (part + 1) / parts {
+            let own = places.len() * part / parts..places.len() * (part + 1) / parts;
+            for (i, place) in own.clone().zip(&places[own]) {
                 cancel.check(SCANNING)?;
-                let gradient = way.there_and_back(self, places[i], detectors, |s, d| by_signal(i, s, d))?;
+                let gradient = way.there_and_back(self, *place, detectors, |s, d| by_signal(i, s, d))?;
                 by_position.lock().unwrap_or_else(|p| p.into_inner())[i] = gradient;
                 done_positions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
@@ -119,7 +124,7 @@ impl<T: Real> Way<T> {
             kept: engine.kept(),
             signals: vec![0.0; detectors.len()],
             by_signal: vec![0.0; detectors.len()],
-            by_pattern: vec![T::of(0.0); engine.window().pixels()],
+            by_pattern: vec![T::of(0.0); plan.simulation.pattern_plane().pixels()],
             by_object: object_wanted.then(|| engine.object()),
         }
     }
@@ -136,29 +141,24 @@ impl<T: Real> Way<T> {
         let (simulation, engine) = (plan.simulation, &plan.simulation.engine);
         let (corner, local) = simulation.place(position);
         plan.pupil.place(local, &mut worker.wave);
-        let workspace = &mut worker.workspace;
-        engine.propagate(&simulation.object, corner, &plan.pass, &mut worker.wave, Some(&mut *kept), workspace);
-        engine.pattern(&worker.wave, &mut worker.pattern);
+        let (wave, workspace) = (&mut worker.wave, &mut worker.workspace);
+        engine.propagate(&simulation.object, corner, &plan.pass, wave, Some(&mut *kept), workspace);
+        plan.diffract(worker);
         detectors.signals(&worker.pattern, signals)?;
         self.by_signal.fill(0.0);
         by_signal(signals, &mut self.by_signal)?;
         by_pattern.fill(T::of(0.0));
         detectors.pull_back(&self.by_signal, &worker.pattern, by_pattern)?;
-        engine.pattern_pull_back(by_pattern, &mut worker.wave);
-        let by_object = by_object.as_mut();
-        engine.pull_back(&simulation.object, corner, &plan.pass, kept, &mut worker.wave, by_object, workspace);
+        plan.diffract_back(by_pattern, worker);
+        let (wave, workspace, by_object) = (&mut worker.wave, &mut worker.workspace, by_object.as_mut());
+        engine.pull_back(&simulation.object, corner, &plan.pass, kept, wave, by_object, workspace);
         Ok(plan.pupil.position_gradient(local, &worker.wave))
     }
 }
 
 impl<T: Real> Simulation<T> {
     /// dL/dV `[slice, row, column]` from the gradients with respect to the transmission functions of all parts.
-    fn by_potential(
-        &self,
-        context: &Context,
-        parts: Vec<Object<T>>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Array3<T>> {
+    fn by_potential(&self, context: &Context, parts: Vec<Object<T>>, waiting: &mut Waiting<'_>) -> Result<Array3<T>> {
         let plane = self.plane();
         let mut gradient = Array3::from_elem((self.slices(), plane.rows, plane.columns), T::of(0.0));
         let slices: Vec<Mutex<&mut [T]>> =

@@ -11,11 +11,13 @@ mod gradient;
 mod memory;
 mod options;
 mod scan;
+mod truncation;
 
 pub use gradient::{StemGradient, Wanted};
 pub use memory::MemoryEstimate;
-pub use options::{Sampling, SimulationOptions, SliceEdges, WindowSize};
+pub use options::{PatternSampling, Sampling, SimulationOptions, SliceEdges, WindowSize};
 pub use scan::{ScanPositions, StemPlan};
+pub use truncation::{truncation_error, Truncation};
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use crate::context::{log, Context};
 use crate::electron;
 use crate::error::{Error, Result};
 use crate::forward::multislice::{
-    Form, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Transmission,
+    Diffraction, Form, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Transmission,
 };
 use crate::forward::potential::{PlacedAtoms, Potential, Scatterers};
 use crate::geometry::Vec3;
@@ -53,6 +55,8 @@ pub struct Simulation<T: Real> {
     transmission: Transmission<T>,
     engine: Multislice<T>,
     object: Object<T>,
+    /// For patterns of windows that are sampled more finely.
+    diffraction: Option<Diffraction<T>>,
 }
 
 /// The scatterers of a list of atoms.
@@ -113,8 +117,8 @@ impl<T: Real> Simulation<T> {
     /// From slices of potential `[slices]` of `[rows, columns]` values (V A), for hosts with potentials of their own.
     ///
     /// # Errors
-    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; `NonFinite` for values that
-    /// are no numbers; else as [`Self::new`].
+    /// `Shape` for slices that are not as many as the edges tell, or not as large as the plane; `NonFinite` for a value
+    /// that is no number; else as [`Self::new`].
     pub fn from_potential(
         context: &Context,
         slices: Vec<Vec<T>>,
@@ -163,8 +167,21 @@ impl<T: Real> Simulation<T> {
         let engine = Multislice::new(context.simd(), plane, wavelength, &thicknesses, &propagation)?;
         let transmission = Transmission::new(context.simd(), plane, sigma, options.absorption, options.band_limit)?;
         let object = engine.object();
+        let (window, patterns) = (engine.window(), options.patterns.plane(plane, engine.window()));
+        let diffraction =
+            (patterns != *window).then(|| Diffraction::new(context.simd(), window, &patterns, options.band_limit));
         let options = options.clone();
-        Ok(Self { options, energy_ev, wavelength, atoms: None, given: vec![], transmission, engine, object })
+        Ok(Self {
+            options,
+            energy_ev,
+            wavelength,
+            atoms: None,
+            given: vec![],
+            transmission,
+            engine,
+            object,
+            diffraction,
+        })
     }
 
     /// Potential and transmission function of each slice, on the workers.
@@ -184,8 +201,8 @@ impl<T: Real> Simulation<T> {
         context.for_each(count, &mut tell, &|k| {
             cancel.check(PLANNING)?;
             let taken = pool.lock().unwrap_or_else(|p| p.into_inner()).pop();
-            let (mut values, mut of_atoms, mut of_waves) = taken
-                .unwrap_or_else(|| (vec![T::of(0.0); pixels], potential.workspace(), transmission.workspace()));
+            let (mut values, mut of_atoms, mut of_waves) =
+                taken.unwrap_or_else(|| (vec![T::of(0.0); pixels], potential.workspace(), transmission.workspace()));
             potential.slice(atoms, k, &mut of_atoms, &mut values);
             let t = transmission.of_potential(&values, &mut of_waves);
             slices[k].lock().unwrap_or_else(|p| p.into_inner()).set(|row, column| t.get(row, column));
@@ -228,6 +245,11 @@ impl<T: Real> Simulation<T> {
     pub(crate) fn no_atoms(&self) -> Error {
         let why = "the object was given as a potential; ask for the gradient with respect to it";
         Error::Unsupported { what: "the gradient with respect to atoms".into(), why: why.into() }
+    }
+
+    /// Sampling of diffraction patterns: that of the window, or a finer one.
+    pub fn pattern_plane(&self) -> &Plane {
+        self.diffraction.as_ref().map_or(self.window(), Diffraction::plane)
     }
 
     /// Number of slices.
@@ -273,7 +295,7 @@ impl<T: Real> Simulation<T> {
     /// shape at the entrance face. A plane wave is 1 everywhere.
     ///
     /// # Errors
-    /// `Shape` for a wave of another shape, `NonFinite` for values that are no numbers, `Range` for more slices than there
+    /// `Shape` for a wave of another shape, `NonFinite` for a value that is no number, `Range` for more slices than there
     /// are, `Unsupported` where the object is seen through windows.
     pub fn exit_wave(&self, incident: ArrayView2<'_, Complex64>, slices: usize) -> Result<Array2<Complex64>> {
         let plane = self.whole("exit waves of given incident waves")?;
@@ -281,8 +303,8 @@ impl<T: Real> Simulation<T> {
             let wanted = format!("[{}, {}]", plane.rows, plane.columns);
             return Err(Error::shape("incident wave", incident.shape(), wanted));
         }
-        if let Some(((i, j), value)) = incident.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            let (value, at) = (if value.re.is_finite() { value.im } else { value.re }, format!("row {i}, column {j}"));
+        if let Some(((row, column), v)) = incident.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            let (value, at) = (if v.re.is_finite() { v.im } else { v.re }, format!("row {row}, column {column}"));
             return Err(Error::NonFinite { what: "incident wave".into(), value, at });
         }
         self.check_slices(slices)?;
@@ -297,8 +319,8 @@ impl<T: Real> Simulation<T> {
     /// the window, whose first pixel is pixel (row, column) of the object, returned with it.
     ///
     /// # Errors
-    /// `Range` for more slices than there are; `NonFinite` for a place that is none; `Inconsistent` for a probe of another energy or one whose aperture
-    /// reaches beyond the band limit.
+    /// `Range` for more slices than there are or an aperture that reaches beyond the band limit; `Inconsistent` for a
+    /// probe of another energy; as [`ScanPositions::new`] for the position.
     pub fn probe_exit_wave(
         &self,
         probe: &Probe,

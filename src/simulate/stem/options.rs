@@ -1,10 +1,14 @@
 //! Description of a simulation: sampling, slices, windows.
 
 use crate::error::{Error, Result};
+use crate::forward::multislice::Object;
 use crate::forward::potential::PotentialOptions;
 use crate::geometry::Vec3;
 use crate::grid::{fast_size, Plane};
 use crate::optics::{BandLimit, Probe};
+
+/// Most pixels along an axis.
+const MOST_PIXELS: f64 = 65536.0;
 
 /// How finely the cell is sampled across the beam.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -103,6 +107,31 @@ impl WindowSize {
     }
 }
 
+/// How finely diffraction patterns of windows are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum PatternSampling {
+    /// As the window: patterns are as large as it.
+    #[default]
+    Window,
+    /// Twice as finely, at most as the whole object: zeros around the exit wave. The borders of detectors then follow
+    /// their circles better, and are those of the whole object where that is not larger. Costs some two slices.
+    Padded,
+}
+
+impl PatternSampling {
+    /// Sampling of the patterns of waves on `window` of `plane`.
+    pub fn plane(self, plane: &Plane, window: &Plane) -> Plane {
+        match self {
+            PatternSampling::Window => *window,
+            PatternSampling::Padded => Plane {
+                rows: plane.rows.min(2 * window.rows),
+                columns: plane.columns.min(2 * window.columns),
+                ..*plane
+            },
+        }
+    }
+}
+
 /// How a specimen is simulated.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SimulationOptions {
@@ -120,6 +149,8 @@ pub struct SimulationOptions {
     pub mistilt_mrad: (f64, f64),
     /// How much each wave sees (whole).
     pub window: WindowSize,
+    /// Sampling of the patterns of windows (that of the window).
+    pub patterns: PatternSampling,
 }
 
 impl Default for SimulationOptions {
@@ -132,6 +163,7 @@ impl Default for SimulationOptions {
             band_limit: BandLimit::default(),
             mistilt_mrad: (0.0, 0.0),
             window: WindowSize::Whole,
+            patterns: PatternSampling::Window,
         }
     }
 }
@@ -147,6 +179,12 @@ impl SimulationOptions {
             Sampling::Pixel(pixel) => {
                 if !(pixel.is_finite() && pixel > 0.0) {
                     return Err(Error::range("pixel size", pixel, "a positive number (angstrom)"));
+                }
+                let longest = cell[0].max(cell[1]);
+                if longest / pixel > MOST_PIXELS {
+                    let wanted =
+                        format!("at least {:.6} angstrom: {MOST_PIXELS} pixels per axis", longest / MOST_PIXELS);
+                    return Err(Error::range("pixel size", pixel, wanted));
                 }
                 let points = |length: f64| fast_size((length / pixel - 1e-9).ceil() as usize);
                 (points(cell[1]), points(cell[0]))

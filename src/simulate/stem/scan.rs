@@ -3,17 +3,21 @@
 use super::Simulation;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::forward::multislice::{Form, MultisliceWorkspace, Pass, Pupil};
+use crate::forward::multislice::{Diffraction, Form, MultisliceWorkspace, Pass, Pupil};
 use crate::optics::{DetectorPlan, Probe};
 use crate::problem::Waiting;
 use crate::simd::wave::ComplexPlane;
 use crate::simd::Real;
+use std::ops::Range;
 use std::sync::Mutex;
 
 /// What the calling thread is waiting for.
 pub(super) const SCANNING: &str = "scanning";
 
-/// Positions of a probe in the cell.
+/// Largest coordinate of a position, angstrom.
+const FARTHEST: f64 = 1e7;
+
+/// Positions of a probe in the cell, which is periodic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanPositions(Vec<(f64, f64)>);
 
@@ -21,18 +25,22 @@ impl ScanPositions {
     /// Positions (x, y), angstrom, in any order.
     ///
     /// # Errors
-    /// `Empty` without positions, `NonFinite` for a coordinate that is no number.
+    /// `Empty` without positions, `NonFinite` for a coordinate that is no number, `Range` for one so far out that phases
+    /// would lose their digits.
     pub fn new(positions: Vec<(f64, f64)>) -> Result<Self> {
         if positions.is_empty() {
             return Err(Error::Empty { what: "scan".into(), why: "at least one position is needed".into() });
         }
-        let bad = positions.iter().enumerate().flat_map(|(i, p)| [(i, p.0), (i, p.1)]).find(|(_, v)| !v.is_finite());
-        match bad {
-            Some((i, value)) => {
-                Err(Error::NonFinite { what: "scan positions".into(), value, at: format!("position {i}") })
+        for (i, value) in positions.iter().enumerate().flat_map(|(i, p)| [(i, p.0), (i, p.1)]) {
+            if !value.is_finite() {
+                return Err(Error::NonFinite { what: "scan positions".into(), value, at: format!("position {i}") });
             }
-            None => Ok(Self(positions)),
+            if value.abs() > FARTHEST {
+                let wanted = format!("at most {FARTHEST:e} angstrom from the corner of the cell");
+                return Err(Error::range(format!("scan position {i} (counted from 0)"), value, wanted));
+            }
         }
+        Ok(Self(positions))
     }
 
     /// A raster of `points` = (rows, columns) positions from `start` = (x, y) on; `end` is not part of it. Row after row.
@@ -81,6 +89,8 @@ pub struct StemPlan<'a, T: Real> {
 pub(super) struct Worker<T: Real> {
     pub(super) wave: ComplexPlane<T>,
     pub(super) pattern: Vec<T>,
+    /// The wave with zeros around it, where patterns are sampled as the whole object.
+    pub(super) spectrum: Option<ComplexPlane<T>>,
     pub(super) workspace: MultisliceWorkspace<T>,
 }
 
@@ -99,44 +109,69 @@ impl<'a, T: Real> StemPlan<'a, T> {
         let largest = limit.largest_angle_mrad(window, simulation.wavelength());
         if probe.semiangle_mrad() > largest {
             let pixel = limit.pixel_for(probe.semiangle_mrad(), simulation.wavelength());
-            let wanted = format!("at most {largest:.4} mrad (the band limit), or pixels of at most {pixel:.5} angstrom");
+            let wanted =
+                format!("at most {largest:.4} mrad (the band limit), or pixels of at most {pixel:.5} angstrom");
             return Err(Error::range("semiangle_mrad", probe.semiangle_mrad(), wanted));
         }
         let pupil = simulation.engine.pupil(probe.pupil_on(window));
-        let pass =
-            Pass { slices: 0..simulation.slices(), start: Form::Coefficients, finish: Form::Coefficients };
+        let finish = if simulation.diffraction.is_some() { Form::Wave } else { Form::Coefficients };
+        let pass = Pass { slices: 0..simulation.slices(), start: Form::Coefficients, finish };
         Ok(Self { simulation, pupil, pass })
     }
 
     pub(super) fn worker(&self) -> Worker<T> {
         Worker {
             wave: self.simulation.engine.wave(),
-            pattern: vec![T::of(0.0); self.simulation.window().pixels()],
+            pattern: vec![T::of(0.0); self.simulation.pattern_plane().pixels()],
+            spectrum: self.simulation.diffraction.as_ref().map(Diffraction::wave),
             workspace: MultisliceWorkspace::default(),
         }
     }
 
-    /// The diffraction pattern of the probe at `position` into `worker.pattern`, in FFT order.
-    fn diffract(&self, position: (f64, f64), worker: &mut Worker<T>) {
-        let simulation = self.simulation;
-        let (corner, local) = simulation.place(position);
+    /// Brings the probe at `position` to the entrance face; returns the corner of its window.
+    fn enter(&self, position: (f64, f64), worker: &mut Worker<T>) -> (i64, i64) {
+        let (corner, local) = self.simulation.place(position);
         self.pupil.place(local, &mut worker.wave);
-        simulation.engine.propagate(
-            &simulation.object,
-            corner,
-            &self.pass,
-            &mut worker.wave,
-            None,
-            &mut worker.workspace,
-        );
-        simulation.engine.pattern(&worker.wave, &mut worker.pattern);
+        corner
+    }
+
+    /// Takes the wave on through `slices` and writes the diffraction pattern behind them (FFT order). A wave that goes on
+    /// from its coefficients is as good as one that never stopped, and costs as much.
+    fn cross(&self, slices: Range<usize>, corner: (i64, i64), worker: &mut Worker<T>) {
+        let (engine, object) = (&self.simulation.engine, &self.simulation.object);
+        let start = if slices.start == 0 { Form::Coefficients } else { self.pass.finish };
+        let pass = Pass { slices, start, finish: self.pass.finish };
+        engine.propagate(object, corner, &pass, &mut worker.wave, None, &mut worker.workspace);
+        self.diffract(worker);
+    }
+
+    /// Writes the pattern of the exit wave.
+    pub(super) fn diffract(&self, worker: &mut Worker<T>) {
+        let Worker { wave, pattern, spectrum, workspace } = worker;
+        match (&self.simulation.diffraction, spectrum) {
+            (Some(diffraction), Some(spectrum)) => diffraction.pattern(wave, spectrum, pattern, workspace.sweeps()),
+            _ => self.simulation.engine.pattern(wave, pattern),
+        }
+    }
+
+    /// Turns the exit wave into the gradient with respect to it, given that with respect to the pattern.
+    pub(super) fn diffract_back(&self, by_pattern: &[T], worker: &mut Worker<T>) {
+        let Worker { wave, spectrum, workspace, .. } = worker;
+        match (&self.simulation.diffraction, spectrum) {
+            (Some(diffraction), Some(spectrum)) => {
+                diffraction.pull_back(by_pattern, spectrum, wave, workspace.sweeps())
+            }
+            _ => self.simulation.engine.pattern_pull_back(by_pattern, wave),
+        }
     }
 
     /// Bytes that one worker holds.
     pub fn worker_bytes(&self) -> usize {
-        let window = self.simulation.window();
+        let (window, plane) = (self.simulation.window(), self.simulation.pattern_plane());
+        let spectrum = if plane == window { 0 } else { ComplexPlane::<T>::bytes(plane.rows, plane.columns) };
         ComplexPlane::<T>::bytes(window.rows, window.columns)
-            + window.pixels() * size_of::<T>()
+            + spectrum
+            + plane.pixels() * size_of::<T>()
             + crate::simd::wave::SweepScratch::<T>::bytes(window.rows.max(window.columns))
     }
 
@@ -152,21 +187,40 @@ impl<'a, T: Real> StemPlan<'a, T> {
         take: &(dyn Fn(usize, &[T]) -> Result<()> + Sync),
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
+        let take = |_: usize, i: usize, pattern: &[T]| take(i, pattern);
+        self.walk(context, positions, &[self.simulation.slices()], &take, waiting)
+    }
+
+    /// Calls `take(exit number, position number, pattern)` for every exit plane (behind so many slices, rising) of every
+    /// position.
+    fn walk(
+        &self,
+        context: &Context,
+        positions: &ScanPositions,
+        exits: &[usize],
+        take: &(dyn Fn(usize, usize, &[T]) -> Result<()> + Sync),
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
         let (count, pool) = (positions.0.len(), Mutex::new(Vec::new()));
         let cancel = waiting.cancel;
         let mut tell = |done: usize| waiting.at(done as f64 / count as f64, SCANNING);
         context.for_each(count, &mut tell, &|i| {
-            cancel.check(SCANNING)?;
             let taken = pool.lock().unwrap_or_else(|p| p.into_inner()).pop();
             let mut worker = taken.unwrap_or_else(|| self.worker());
-            self.diffract(positions.0[i], &mut worker);
-            let outcome = take(i, &worker.pattern);
+            let corner = self.enter(positions.0[i], &mut worker);
+            let mut from = 0;
+            for (exit, to) in exits.iter().enumerate() {
+                cancel.check(SCANNING)?;
+                self.cross(from..*to, corner, &mut worker);
+                take(exit, i, &worker.pattern)?;
+                from = *to;
+            }
             pool.lock().unwrap_or_else(|p| p.into_inner()).push(worker);
-            outcome
+            Ok(())
         })
     }
 
-    /// Signals of `detectors` (planned on the window of this simulation), one position after the other.
+    /// Signals of `detectors` (planned on the patterns of this simulation), one position after the other.
     ///
     /// # Errors
     /// `Cancelled`; `Shape` for detectors planned for other patterns.
@@ -177,13 +231,58 @@ impl<'a, T: Real> StemPlan<'a, T> {
         detectors: &DetectorPlan,
         waiting: &mut Waiting<'_>,
     ) -> Result<Vec<f64>> {
-        let mut signals = vec![0.0; positions.0.len() * detectors.len()];
+        self.thickness_series(context, positions, detectors, &[self.simulation.slices()], waiting)
+    }
+
+    /// Signals `[exit][position][signal]` behind the first `exit_slices[exit]` slices, for specimens that end there: all
+    /// thicknesses in one run through the thickest.
+    ///
+    /// # Errors
+    /// `Empty` without exits; `Range` for an exit that is not behind the one before, or not behind a slice there is; and
+    /// as [`Self::scan`].
+    pub fn thickness_series(
+        &self,
+        context: &Context,
+        positions: &ScanPositions,
+        detectors: &DetectorPlan,
+        exit_slices: &[usize],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Vec<f64>> {
+        self.check_detectors(detectors)?;
+        self.check_exits(exit_slices)?;
+        let count = positions.0.len();
+        let mut signals = vec![0.0; exit_slices.len() * count * detectors.len()];
         let places: Vec<Mutex<&mut [f64]>> = signals.chunks_mut(detectors.len().max(1)).map(Mutex::new).collect();
-        let take = |i: usize, pattern: &[T]| {
-            detectors.signals(pattern, &mut places[i].lock().unwrap_or_else(|p| p.into_inner()))
+        let take = |exit: usize, i: usize, pattern: &[T]| {
+            let mut place = places[exit * count + i].lock().unwrap_or_else(|p| p.into_inner());
+            detectors.signals(pattern, &mut place)
         };
-        self.patterns(context, positions, &take, waiting)?;
+        self.walk(context, positions, exit_slices, &take, waiting)?;
         drop(places);
         Ok(signals)
+    }
+
+    pub(super) fn check_detectors(&self, detectors: &DetectorPlan) -> Result<()> {
+        let plane = self.simulation.pattern_plane();
+        if detectors.pixels() == plane.pixels() {
+            return Ok(());
+        }
+        let wanted = format!("[{}, {}], the patterns of the simulation", plane.rows, plane.columns);
+        Err(Error::shape("pattern of the detectors", &[detectors.pixels()], wanted))
+    }
+
+    fn check_exits(&self, exits: &[usize]) -> Result<()> {
+        if exits.is_empty() {
+            return Err(Error::Empty { what: "list of exit slices".into(), why: "at least one is needed".into() });
+        }
+        let mut least = 1;
+        for (number, exit) in exits.iter().enumerate() {
+            if !(least..=self.simulation.slices()).contains(exit) {
+                let wanted = format!("rising numbers of slices, here {least} to {}", self.simulation.slices());
+                return Err(Error::range(format!("exit {number} (counted from 0)"), exit, wanted));
+            }
+            least = exit + 1;
+        }
+        Ok(())
     }
 }

@@ -26,6 +26,7 @@
 #include "generated.h"
 #include "orbitals.h"
 #include "problem.h"
+#include "simulations.h"
 #include "specimens.h"
 #include "volumes.h"
 #include "instrument.h"
@@ -1343,6 +1344,7 @@ int main(int argc, char **argv)
     check_lot_options(&f);
     check_orbitals(&f);
     check_detectors(f.context);
+    check_simulations(f.context);
     check_generated();
     check_other_options(&f);
     check_shapes(&f);

@@ -453,6 +453,8 @@ void check_instrument(const aet::Context &context, const Host &host) {
         rethrown = true;
     }
     check("what the progress function of a recording throws", rethrown);
+}
+
 void check_specimens(const std::string &scratch) {
     const std::vector<double> positions{0, 0, 0, 2, 2, 2};
     const std::vector<std::int32_t> species{55, 17};
@@ -488,6 +490,75 @@ void check_specimens(const std::string &scratch) {
     });
 }
 
+void check_simulations(const aet::Context &context) {
+    const std::vector<double> positions{3, 4, 1, 4.2, 4.1, 3, 6, 2, 4.5}, factors{0.5, 0.5, 0.5};
+    const std::vector<std::int32_t> species{79, 29, 14};
+    const auto named = aet::Atoms::Options{}.species(aet::ConstView(species));
+    const auto bare = aet::Atoms(aet::ConstView(positions, {3, 3}), named)
+                          .with_column("debye_waller_b", aet::ConstView(factors));
+    const auto atoms = bare.with_cell({8, 7, 6});
+    const auto options = aet::Simulation::Options(300e3).shape(32, 40).precision(aet::Precision::f64);
+    const aet::Simulation simulation(context, atoms, options);
+    const auto memory = simulation.memory_estimate();
+    const auto before = aet::Simulation::estimate_memory(context, atoms, options);
+    check("bytes", memory.bytes == before.bytes && memory.with_gradients == before.with_gradients);
+    check("what it is", simulation.shape().rows == 32 && simulation.shape().columns == 40 &&
+                            simulation.slice_count() == 3 && simulation.atom_count() == 3);
+    check("pixels", std::abs(simulation.pixel_size()[1] - 0.2) < 1e-12 && simulation.wavelength() < 0.02);
+    const aet::Probe probe(300e3, 15);
+    const aet::Detector all{aet::Detector::Options()};
+    const aet::Detector center{aet::Detector::Options(aet::DetectorKind::center_of_mass)};
+    const std::vector<double> places{3, 4, 4.3, 3.9}, weights{1, -2, 3, 0, 1, 0};
+    const aet::ConstView two(places, {2, 2});
+    check("signals", simulation.signal_count({all, center}) == 3 && simulation.signal_shape(center) == aet::Shape{2});
+    const auto signals = simulation.scan(probe, two, {all, center});
+    std::vector<float> patterns(2 * 32 * 40);
+    simulation.patterns(probe, two, aet::View(patterns, {2, 32, 40}));
+    double sum = 0;
+    for (std::size_t i = 0; i < 32 * 40; ++i) sum += patterns[i];
+    check("patterns", std::abs(sum - signals[0]) < 1e-6);
+    check("plane waves", simulation.exit_wave() == simulation.exit_wave(3) &&
+                             simulation.exit_wave(1) != simulation.exit_wave(2));
+    const auto wave = simulation.exit_wave(probe, 3, 4);
+    sum = 0;
+    for (const auto &value : wave.values) sum += std::norm(value) * 32 * 40;
+    check("a probe's wave", wave.first_row == 0 && std::abs(sum - signals[0]) < 1e-12);
+    const auto again = simulation.exit_wave(aet::ConstView(wave.values, {32, 40}));
+    check("an incident wave", again.size() == wave.values.size());
+    std::vector<double> potential;
+    for (int slice = 0; slice < 3; ++slice) {
+        const auto values = simulation.potential(slice);
+        potential.insert(potential.end(), values.begin(), values.end());
+    }
+    const std::vector<double> edges{0, 2, 4, 6};
+    const aet::Simulation given(
+        context, aet::ConstView(potential, {3, 32, 40}), 8, 7,
+        aet::Simulation::Options(300e3).precision(aet::Precision::f64).slice_edges(aet::ConstView(edges)));
+    check("of a potential", std::abs(given.scan(probe, two, {all})[0] - signals[0]) < 1e-12);
+    std::vector<double> by_atom(9), by_place(4);
+    auto gradients = aet::Simulation::Gradients{}.atom_positions(aet::View(by_atom, {3, 3}));
+    gradients.positions(aet::View(by_place, {2, 2}));
+    simulation.pull_back(probe, two, {all, center}, aet::ConstView(weights, {2, 3}), gradients);
+    check("gradients", by_atom[0] != 0 && by_place[3] != 0);
+    const aet::Simulation windowed(context, atoms, aet::Simulation::Options(options).window(16, 20));
+    check("a window", windowed.window_shape().rows == 16 && windowed.window_shape().columns == 20);
+
+    expect("no cell", AET_ERROR_NOT_READY, "cell", [&] { aet::Simulation(context, bare, options); });
+    expect("too large a window", AET_ERROR_SHAPE, "window",
+           [&] { aet::Simulation(context, atoms, aet::Simulation::Options(options).window(64, 64)); });
+    expect("an aperture beyond the limit", AET_ERROR_RANGE, "at most",
+           [&] { (void)simulation.scan(aet::Probe(300e3, 90), two, {all}); });
+    expect("no detectors", AET_ERROR_EMPTY, "detectors", [&] { (void)simulation.scan(probe, two, {}); });
+    expect("slice 3", AET_ERROR_RANGE, "0 to 2", [&] { (void)simulation.potential(3); });
+    bool rethrown = false;
+    try {
+        (void)simulation.scan(probe, two, {all}, [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of a scan throws", rethrown);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -501,6 +572,7 @@ int main(int argc, char **argv) {
         check_errors(context, host);
         check_orbitals(context, host);
         check_detectors(context);
+        check_simulations(context);
         check_generated();
         check_owners(context, host);
         check_callbacks(context, host);

@@ -18,6 +18,7 @@ from aet._library import lib
 from aet._structs import STRUCTURES
 from checks import check, check_fault, check_raises, finish, raised, run
 from detectors import detectors_refuse
+from simulations import simulations_refuse
 from problem import (
     ATOMS,
     COLUMNS,
@@ -514,6 +515,7 @@ run(
     wrong_kinds,
     orbitals,
     detectors_refuse,
+    simulations_refuse,
     shapes_and_types,
     values,
     refused_changes_change_nothing,

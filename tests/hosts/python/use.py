@@ -19,6 +19,7 @@ import aet
 from aet._arrays import input_view
 from checks import check, finish, run
 from detectors import detectors_measure_patterns
+from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from problem import (
     ATOMS,
     COLUMNS,
@@ -645,6 +646,9 @@ run(
     atoms_are_generated,
     orbitals_have_shapes,
     detectors_measure_patterns,
+    simulations_scan,
+    simulations_have_gradients,
+    simulations_do_not_depend_on_threads,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,
     errors_are_estimated,

@@ -1,0 +1,315 @@
+// Commands of aet_simulation.
+#include <optional>
+#include <vector>
+
+#include "call.hpp"
+
+namespace aet_mex {
+
+namespace {
+
+constexpr Choice parametrizations[] = {{"lobato", AET_PARAMETRIZATION_LOBATO},
+                                       {"kirkland", AET_PARAMETRIZATION_KIRKLAND}};
+constexpr Choice placements[] = {{"exact", AET_PLACEMENT_EXACT}, {"gridding", AET_PLACEMENT_GRIDDING}};
+constexpr Choice projections[] = {{"infinite", AET_PROJECTION_INFINITE}, {"finite", AET_PROJECTION_FINITE}};
+constexpr Choice limits[] = {
+    {"circular", AET_BAND_LIMIT_CIRCULAR}, {"square", AET_BAND_LIMIT_SQUARE}, {"none", AET_BAND_LIMIT_NONE}};
+constexpr Choice precisions[] = {{"single", AET_PRECISION_SINGLE}, {"double", AET_PRECISION_DOUBLE}};
+
+/// Two numbers.
+const double *pair(const mxArray *array, const char *name) {
+  if (mxGetNumberOfElements(array) != 2) {
+    throw Failure("aet:shape", std::string(name) + ": got " + std::to_string(mxGetNumberOfElements(array)) +
+                                   " values, wanted two");
+  }
+  return doubles(array, name);
+}
+
+/// aet_simulation_options and the view that they point to.
+class SimulationOptions {
+ public:
+  explicit SimulationOptions(const Options &given) : options_(defaults(aet_simulation_options_init)) {
+    given.read("EnergyEv", options_.energy_ev);
+    given.read("PixelSize", options_.pixel_size);
+    given.read("SliceThickness", options_.slice_thickness);
+    given.read("Absorption", options_.absorption);
+    given.read("PlacementError", options_.placement_error);
+    given.read("ProjectionError", options_.projection_error);
+    given.read("Rows", options_.rows);
+    given.read("Columns", options_.columns);
+    given.read("WindowRows", options_.window_rows);
+    given.read("WindowColumns", options_.window_columns);
+    given.choose("Parametrization", parametrizations, options_.parametrization);
+    given.choose("Placement", placements, options_.placement);
+    given.choose("Projection", projections, options_.projection);
+    given.choose("BandLimit", limits, options_.band_limit);
+    given.choose("Precision", precisions, options_.precision);
+    if (const mxArray *mistilt = given.find("MistiltMrad")) {
+      const double *angles = pair(mistilt, "MistiltMrad");
+      options_.mistilt_x_mrad = angles[0];
+      options_.mistilt_y_mrad = angles[1];
+    }
+    if (const mxArray *edges = given.find("SliceEdges")) {
+      edges_ = vector_view(edges, "SliceEdges");
+      options_.slice_edges = &*edges_;
+    }
+  }
+  SimulationOptions(const SimulationOptions &) = delete;
+  SimulationOptions &operator=(const SimulationOptions &) = delete;
+
+  const aet_simulation_options *get() const { return &options_; }
+
+ private:
+  aet_simulation_options options_;
+  std::optional<aet_const_view> edges_;
+};
+
+void create(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const auto atoms = call.handle<aet_atoms>(1);
+  const SimulationOptions options(call.options(2));
+  ProgressBridge progress(call.argument(3));
+  aet_simulation *simulation = nullptr;
+  const aet_status status = aet_simulation_create(context.get(), atoms.get(), options.get(), ProgressBridge::call,
+                                                  &progress, &simulation);
+  give_made(call, simulation, status, progress);
+}
+
+/// Of a rows x columns x slices potential over a cell [x y].
+void create_from_potential(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const aet_const_view potential = stack_view(call.argument(1), "potential");
+  const double *cell = pair(call.argument(2), "cell");
+  const SimulationOptions options(call.options(3));
+  aet_simulation *simulation = nullptr;
+  check(aet_simulation_create_from_potential(context.get(), &potential, cell[0], cell[1], options.get(),
+                                             &simulation));
+  call.give_handle(simulation);
+}
+
+/// Bytes of scans, bytes with gradients.
+void give_memory(Call &call, uint64_t bytes, uint64_t with_gradients) {
+  call.give(0, static_cast<double>(bytes));
+  call.give(1, static_cast<double>(with_gradients));
+}
+
+void estimate_memory(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const auto atoms = call.handle<aet_atoms>(1);
+  const SimulationOptions options(call.options(2));
+  uint64_t bytes = 0, with_gradients = 0;
+  check(aet_simulation_estimate_memory(context.get(), atoms.get(), options.get(), &bytes, &with_gradients));
+  give_memory(call, bytes, with_gradients);
+}
+
+void memory_estimate(Call &call) {
+  uint64_t bytes = 0, with_gradients = 0;
+  check(aet_simulation_memory_estimate(call.handle<aet_simulation>(0).get(), &bytes, &with_gradients));
+  give_memory(call, bytes, with_gradients);
+}
+
+struct Size {
+  int64_t rows = 0, columns = 0;
+};
+
+template <aet_status (*getter)(const aet_simulation *, int64_t *, int64_t *)>
+Size size_of(const aet_simulation *simulation) {
+  Size size;
+  check(getter(simulation, &size.rows, &size.columns));
+  return size;
+}
+
+/// [rows columns].
+template <aet_status (*getter)(const aet_simulation *, int64_t *, int64_t *)>
+void give_size(Call &call) {
+  const Size size = size_of<getter>(call.handle<aet_simulation>(0).get());
+  const Output out = matrix_output(1, 2);
+  mxGetDoubles(out.array)[0] = static_cast<double>(size.rows);
+  mxGetDoubles(out.array)[1] = static_cast<double>(size.columns);
+  call.give(0, out.array);
+}
+
+/// [y x].
+void pixel_size(Call &call) {
+  const Output out = matrix_output(1, 2);
+  double *size = mxGetDoubles(out.array);
+  check(aet_simulation_pixel_size(call.handle<aet_simulation>(0).get(), size, size + 1));
+  call.give(0, out.array);
+}
+
+void potential(Call &call) {
+  const auto simulation = call.handle<aet_simulation>(0);
+  const int64_t slice = integer(call.argument(1), "slice") - 1;
+  require_indices({slice}, "slice", aet_simulation_slice_count(simulation.get()));
+  const Size size = size_of<aet_simulation_shape>(simulation.get());
+  const Output out = matrix_output(size.rows, size.columns);
+  check(aet_simulation_potential(simulation.get(), slice, &out.view));
+  call.give(0, out.array);
+}
+
+/// An empty incident wave is a plane one.
+void exit_wave(Call &call) {
+  const auto simulation = call.handle<aet_simulation>(0);
+  const mxArray *given = call.argument(1);
+  const auto incident = mxIsEmpty(given) ? std::nullopt : std::make_optional(matrix_view(given, "incident"));
+  const Size size = size_of<aet_simulation_shape>(simulation.get());
+  const Output out = complex_output(size.rows, size.columns);
+  check(aet_simulation_exit_wave(simulation.get(), incident ? &*incident : nullptr,
+                                 integer(call.argument(2), "slices"), &out.view));
+  call.give(0, out.array);
+}
+
+/// The wave, and the pixel [row column] of the cell that is its first.
+void probe_exit_wave(Call &call) {
+  const auto simulation = call.handle<aet_simulation>(0);
+  const auto probe = call.handle<aet_probe>(1);
+  const double *position = pair(call.argument(2), "position");
+  const Size size = size_of<aet_simulation_window_shape>(simulation.get());
+  const Output out = complex_output(size.rows, size.columns);
+  int64_t row = 0, column = 0;
+  check(aet_simulation_probe_exit_wave(simulation.get(), probe.get(), position[0], position[1],
+                                       integer(call.argument(3), "slices"), &out.view, &row, &column));
+  call.give(0, out.array);
+  const Output first = matrix_output(1, 2);
+  mxGetDoubles(first.array)[0] = static_cast<double>(row + 1);
+  mxGetDoubles(first.array)[1] = static_cast<double>(column + 1);
+  call.give(1, first.array);
+}
+
+/// Detectors behind a vector of keys.
+class Detectors {
+ public:
+  explicit Detectors(const mxArray *keys) {
+    if (!mxIsUint64(keys) && !mxIsEmpty(keys)) {
+      throw Failure("aet:staleHandle", "detectors: got no handles (uint64 keys) where some were wanted");
+    }
+    for (size_t i = 0; i < mxGetNumberOfElements(keys); ++i) {
+      owners_.push_back(HandleTable<aet_detector>::instance().find(static_cast<const uint64_t *>(mxGetData(keys))[i]));
+      pointers_.push_back(owners_.back().get());
+    }
+  }
+  const aet_detector *const *data() const { return pointers_.data(); }
+  int64_t size() const { return static_cast<int64_t>(pointers_.size()); }
+
+ private:
+  std::vector<std::shared_ptr<aet_detector>> owners_;
+  std::vector<const aet_detector *> pointers_;
+};
+
+/// Shape of the signal of a detector: [], [n] or [rows columns].
+void signal_shape(Call &call) {
+  int32_t ndim = 0;
+  int64_t shape[2] = {1, 1};
+  check(aet_simulation_signal_shape(call.handle<aet_simulation>(0).get(), call.handle<aet_detector>(1).get(), &ndim,
+                                    shape));
+  const Output out = matrix_output(1, ndim);
+  for (int32_t axis = 0; axis < ndim; ++axis) {
+    mxGetDoubles(out.array)[axis] = static_cast<double>(shape[axis]);
+  }
+  call.give(0, out.array);
+}
+
+/// n x count.
+void scan(Call &call) {
+  const auto simulation = call.handle<aet_simulation>(0);
+  const auto probe = call.handle<aet_probe>(1);
+  const aet_const_view positions = matrix_view(call.argument(2), "positions");
+  const Detectors detectors(call.argument(3));
+  ProgressBridge progress(call.argument(4));
+  int64_t count = 0;
+  check(aet_simulation_signal_count(simulation.get(), detectors.data(), detectors.size(), &count));
+  const Output out = matrix_output(positions.shape[0], count);
+  const aet_status status =
+      aet_simulation_scan(simulation.get(), probe.get(), &positions, detectors.data(), detectors.size(),
+                          ProgressBridge::call, &progress, &out.view);
+  progress.rethrow();
+  check(status);
+  call.give(0, out.array);
+}
+
+/// rows x columns x n, as singles.
+void patterns(Call &call) {
+  const auto simulation = call.handle<aet_simulation>(0);
+  const auto probe = call.handle<aet_probe>(1);
+  const aet_const_view positions = matrix_view(call.argument(2), "positions");
+  ProgressBridge progress(call.argument(3));
+  const Size size = size_of<aet_simulation_window_shape>(simulation.get());
+  const Output out = stack_output(positions.shape[0], size.rows, size.columns, mxSINGLE_CLASS);
+  const aet_status status = aet_simulation_patterns(simulation.get(), probe.get(), &positions, ProgressBridge::call,
+                                                    &progress, &out.view);
+  progress.rethrow();
+  check(status);
+  call.give(0, out.array);
+}
+
+/// A struct with the gradients that argument 5, a struct of flags, asks for.
+void pull_back(Call &call) {
+  const auto simulation = call.handle<aet_simulation>(0);
+  const auto probe = call.handle<aet_probe>(1);
+  const aet_const_view positions = matrix_view(call.argument(2), "positions");
+  const Detectors detectors(call.argument(3));
+  const aet_const_view by_signal = matrix_view(call.argument(4), "bySignal");
+  const Options wanted = call.options(5);
+  ProgressBridge progress(call.argument(6));
+  const Size size = size_of<aet_simulation_shape>(simulation.get());
+  const int64_t slices = aet_simulation_slice_count(simulation.get());
+  const int64_t atoms = aet_simulation_atom_count(simulation.get());
+  aet_scan_gradients gradients = defaults(aet_scan_gradients_init);
+  gradients.by_signal = &by_signal;
+
+  const char *names[] = {"positions", "potential", "atomPositions", "debyeWallerB", "occupancy"};
+  const aet_view **places[] = {&gradients.positions, &gradients.potential, &gradients.atom_positions,
+                               &gradients.debye_waller_b, &gradients.occupancy};
+  Output outputs[5] = {};
+  const auto make = [&](int which) {
+    switch (which) {
+      case 0: return matrix_output(positions.shape[0], 2);
+      case 1: return stack_output(slices, size.rows, size.columns);
+      case 2: return matrix_output(atoms, 3);
+      default: return vector_output(atoms);
+    }
+  };
+  for (int i = 0; i < 5; ++i) {
+    if (wanted.find(names[i])) {
+      outputs[i] = make(i);
+      *places[i] = &outputs[i].view;
+    }
+  }
+  const aet_status status =
+      aet_simulation_pull_back(simulation.get(), probe.get(), &positions, detectors.data(), detectors.size(),
+                               &gradients, ProgressBridge::call, &progress);
+  progress.rethrow();
+  check(status);
+  mxArray *result = mxCreateStructMatrix(1, 1, 0, nullptr);
+  for (int i = 0; i < 5; ++i) {
+    if (outputs[i].array) {
+      mxSetFieldByNumber(result, 0, mxAddField(result, names[i]), outputs[i].array);
+    }
+  }
+  call.give(0, result);
+}
+
+}  // namespace
+
+void add_simulation_commands(CommandTable &table) {
+  table["simulation_create"] = create;
+  table["simulation_create_from_potential"] = create_from_potential;
+  table["simulation_free"] = free_handle<aet_simulation>;
+  table["simulation_estimate_memory"] = estimate_memory;
+  table["simulation_memory_estimate"] = memory_estimate;
+  table["simulation_slice_count"] = number_of<aet_simulation, int64_t, aet_simulation_slice_count>;
+  table["simulation_atom_count"] = number_of<aet_simulation, int64_t, aet_simulation_atom_count>;
+  table["simulation_wavelength"] = number_of<aet_simulation, double, aet_simulation_wavelength>;
+  table["simulation_shape"] = give_size<aet_simulation_shape>;
+  table["simulation_window_shape"] = give_size<aet_simulation_window_shape>;
+  table["simulation_pixel_size"] = pixel_size;
+  table["simulation_potential"] = potential;
+  table["simulation_exit_wave"] = exit_wave;
+  table["simulation_probe_exit_wave"] = probe_exit_wave;
+  table["simulation_signal_shape"] = signal_shape;
+  table["simulation_scan"] = scan;
+  table["simulation_patterns"] = patterns;
+  table["simulation_pull_back"] = pull_back;
+}
+
+}  // namespace aet_mex
