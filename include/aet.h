@@ -2910,7 +2910,7 @@ aet_status aet_scan_gradients_init(aet_scan_gradients *gradients, size_t struct_
 /**
  * The adjoint of aet_simulation_scan: from dL/dsignals of any loss L to its gradients with respect to the scan positions,
  * the potential and the atoms, as the members of `gradients` wish. The waves are computed again, there and back, which
- * costs about three scans. Probe, positions and detectors are those of the scan. `progress` may be NULL.
+ * costs two to three scans. Probe, positions and detectors are those of the scan. `progress` may be NULL.
  *
  * AET_ERROR_UNSUPPORTED for gradients of atoms where the simulation was made of a potential, AET_ERROR_EMPTY where no
  * gradient is wanted, AET_ERROR_NON_FINITE for `by_signal`, and the errors of aet_simulation_scan; AET_CANCELLED, then all

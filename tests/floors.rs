@@ -27,8 +27,8 @@ const FLOORS: [&str; 23] = [
     "optimize",
     "reconstruct",
     "analyze",
-    "pipeline",
     "io",
+    "pipeline",
     "capi",
 ];
 

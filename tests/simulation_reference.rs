@@ -92,7 +92,7 @@ fn slices(atoms: &Atoms, plain: &Plain, edges: &[f64]) -> Vec<Array2<f64>> {
             .map(|i| (ScatteringFactor::new(Parametrization::Kirkland, atoms.species()[i]).unwrap(), i))
             .map(|(factor, i)| (move |k: f64| factor.projected(k), atoms.positions()[i]))
             .collect();
-        let placed: Vec<(&dyn Fn(f64) -> f64, f64, f64)> =
+        let placed: Vec<plain_multislice::PlacedAtom<'_>> =
             factors.iter().map(|(f, p)| (f as &dyn Fn(f64) -> f64, p[0], p[1])).collect();
         plain.potential(&placed)
     };

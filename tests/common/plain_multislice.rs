@@ -7,6 +7,9 @@ use num_complex::Complex64;
 use rustfft::FftPlanner;
 use std::f64::consts::{PI, TAU};
 
+/// Projected scattering factor by frequency, and place (x, y) of an atom.
+pub type PlacedAtom<'a> = (&'a dyn Fn(f64) -> f64, f64, f64);
+
 /// Pixels and lengths (angstrom) along y and x, and the electrons.
 pub struct Plain {
     pub points: (usize, usize),
@@ -53,11 +56,9 @@ impl Plain {
     }
 
     /// Infinite projection (V A) of atoms (projected scattering factor of |k| in V A^3, x, y).
-    pub fn potential(&self, atoms: &[(&dyn Fn(f64) -> f64, f64, f64)]) -> Array2<f64> {
+    pub fn potential(&self, atoms: &[PlacedAtom<'_>]) -> Array2<f64> {
         let mut v = self.spectrum(|ky, kx| {
-            let of_atom = |(f, x, y): &(&dyn Fn(f64) -> f64, f64, f64)| {
-                Complex64::from_polar(f(ky.hypot(kx)), -TAU * (kx * x + ky * y))
-            };
+            let of_atom = |(f, x, y): &PlacedAtom<'_>| Complex64::from_polar(f(ky.hypot(kx)), -TAU * (kx * x + ky * y));
             atoms.iter().map(of_atom).sum()
         });
         transform(&mut v, true);

@@ -117,6 +117,9 @@ impl Wanted {
     }
 }
 
+/// Signals of all positions, one after the other, and what they are.
+type Signals = Result<(Vec<f64>, DetectorPlan)>;
+
 /// (ix, iy) of `pattern_IX_IY` or `pattern_full_IX_IY`.
 fn position_of(name: &str) -> Option<(usize, usize)> {
     let rest = name.strip_prefix("pattern_")?;
@@ -137,14 +140,14 @@ fn wanted(case: &Case<'_>, group: Group, files: Vec<(String, String)>, report: &
 }
 
 /// Signals of detectors at positions, by one method or another.
-type Measure<'a> = dyn Fn(&ScanPositions, &[Detector]) -> Result<(Vec<f64>, DetectorPlan)> + 'a;
+type Measure<'a> = dyn Fn(&ScanPositions, &[Detector]) -> Signals + 'a;
 
 /// Multislice as a [`Measure`].
 fn multislice<'a, T: Real>(
     context: &'a Context,
     simulation: &'a Simulation<T>,
     probe: &Probe,
-) -> Result<impl Fn(&ScanPositions, &[Detector]) -> Result<(Vec<f64>, DetectorPlan)> + 'a> {
+) -> Result<impl Fn(&ScanPositions, &[Detector]) -> Signals + 'a> {
     let plan = StemPlan::new(simulation, probe)?;
     Ok(move |positions: &ScanPositions, detectors: &[Detector]| {
         let detectors = on_patterns(simulation, detectors)?;
@@ -220,7 +223,7 @@ fn prismatic<'a, T: Real>(
     simulation: &Simulation<T>,
     probe: &Probe,
     f: usize,
-) -> Result<impl Fn(&ScanPositions, &[Detector]) -> Result<(Vec<f64>, DetectorPlan)> + 'a + use<'a, T>> {
+) -> Result<impl Fn(&ScanPositions, &[Detector]) -> Signals + 'a + use<'a, T>> {
     let (engine, plane) = (simulation.engine(), simulation.plane());
     let window = Plane::new(plane.rows / f, plane.columns / f, plane.pixel_y, plane.pixel_x)?;
     let options = PrismOptions { interpolation: (f, f), downsampling: false };

@@ -126,7 +126,7 @@ fn largest_difference(a: &Array2<Complex64>, b: &Array2<Complex64>) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).norm()).fold(0.0, f64::max) / largest
 }
 
-fn waves<T: Real>(slices: std::ops::Range<usize>) -> Pass {
+fn waves(slices: std::ops::Range<usize>) -> Pass {
     Pass { slices, start: Form::Wave, finish: Form::Wave }
 }
 
@@ -137,7 +137,7 @@ fn check_forward<T: Real>(path: SimdPath, case: &Case, slices: std::ops::Range<u
     let mut workspace = MultisliceWorkspace::default();
     let mut wave = plan.wave();
     set(&mut wave, &incident);
-    plan.propagate(&object, case.corner, &waves::<T>(slices.clone()), &mut wave, None, &mut workspace);
+    plan.propagate(&object, case.corner, &waves(slices.clone()), &mut wave, None, &mut workspace);
     let error = largest_difference(&get(&wave, case.window), &wanted);
     assert!(error < tolerance, "{path:?} {:?} {slices:?}: {error}", case.limit);
 

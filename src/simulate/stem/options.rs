@@ -1,7 +1,6 @@
 //! Description of a simulation: sampling, slices, windows.
 
 use crate::error::{Error, Result};
-use crate::forward::multislice::Object;
 use crate::forward::potential::PotentialOptions;
 use crate::geometry::Vec3;
 use crate::grid::{fast_size, Plane};

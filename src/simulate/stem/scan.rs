@@ -78,6 +78,9 @@ impl ScanPositions {
     }
 }
 
+/// Gets exit number, position number and pattern.
+type Take<'a, T> = dyn Fn(usize, usize, &[T]) -> Result<()> + Sync + 'a;
+
 /// A probe on the window of a simulation.
 pub struct StemPlan<'a, T: Real> {
     pub(super) simulation: &'a Simulation<T>,
@@ -198,7 +201,7 @@ impl<'a, T: Real> StemPlan<'a, T> {
         context: &Context,
         positions: &ScanPositions,
         exits: &[usize],
-        take: &(dyn Fn(usize, usize, &[T]) -> Result<()> + Sync),
+        take: &Take<'_, T>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let (count, pool) = (positions.0.len(), Mutex::new(Vec::new()));

@@ -11,6 +11,11 @@ use ndarray::Array3;
 mod plain_multislice;
 use plain_multislice::Plain;
 
+/// Projected scattering factor by frequency, and position of an atom.
+type Factor = (Box<dyn Fn(f64) -> f64>, [f64; 3]);
+/// Signals, and the gradients by positions, potential and atoms.
+type All<T> = (Vec<f64>, Vec<(f64, f64)>, Array3<T>, Vec<[f64; 5]>);
+
 const ENERGY: f64 = 200e3;
 const CELL: [f64; 3] = [8.0, 6.4, 7.5];
 const ROWS: usize = 40;
@@ -134,7 +139,7 @@ fn plainly(atoms: &Atoms, places: &[(f64, f64)]) -> Vec<Vec<Array2<f64>>> {
     let slices: Vec<Array2<Complex64>> = (0..EDGES.len() - 1)
         .map(|k| {
             let within = (0..atoms.len()).filter(|j| (EDGES[k]..EDGES[k + 1]).contains(&atoms.positions()[*j][2]));
-            let functions: Vec<(Box<dyn Fn(f64) -> f64>, [f64; 3])> = within
+            let functions: Vec<Factor> = within
                 .map(|j| {
                     let (b, o) = (atoms.debye_waller_b().unwrap()[j], atoms.occupancies().unwrap()[j]);
                     let (f, factors) = (factor(atoms.species()[j]), factors.clone());
@@ -142,7 +147,7 @@ fn plainly(atoms: &Atoms, places: &[(f64, f64)]) -> Vec<Vec<Array2<f64>>> {
                     (Box::new(of_k) as Box<dyn Fn(f64) -> f64>, atoms.positions()[j])
                 })
                 .collect();
-            let placed: Vec<(&dyn Fn(f64) -> f64, f64, f64)> =
+            let placed: Vec<plain_multislice::PlacedAtom<'_>> =
                 functions.iter().map(|(f, p)| (f.as_ref(), p[0], p[1])).collect();
             plain.transmission(&plain.potential(&placed))
         })
@@ -274,7 +279,7 @@ fn positions_are_periodic() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    fn all<T: Real>(threads: usize) -> (Vec<f64>, Vec<(f64, f64)>, Array3<T>, Vec<[f64; 5]>) {
+    fn all<T: Real>(threads: usize) -> All<T> {
         let context = context(threads);
         let simulation = simulation::<T>(&context, &atoms(), &in_window(30, 32));
         let wanted = Wanted { positions: true, potential: true, atoms: true };
