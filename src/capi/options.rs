@@ -5,7 +5,9 @@
 
 use super::guard::Host;
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
-use super::{detector, instrument, recon_errors, recon_options, simulate_series, simulation_gradient, simulation_options};
+use super::{
+    detector, instrument, recon_errors, recon_options, simulate_series, simulation_gradient, simulation_options,
+};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;

@@ -39,36 +39,44 @@ pub struct aet_series_options {
     /// `[n]`: heights z' of the crossover above the origin, angstrom, one image per tilt and focus; the defocus of the probe
     /// is added. Required.
     pub foci: *const aet_const_view,
-    /// Sampling, slices, potential, window, precision; NULL: defaults. Its energy must be 0 or that of the probe, its
-    /// slices are given by their thickness; without a window one is chosen (see `whole_window`).
+    /// Sampling, slices, potential, window, precision; NULL: defaults. Its energy must be 0 or that of the probe. `rows`
+    /// and `columns` are those of the cell, which all tilts have in common across the beam. Tilts differ in their height:
+    /// slices are told by their thickness, `slice_edges` must be NULL. Without a window one is chosen (see `whole_window`).
     pub simulation: *const aet_simulation_options,
-    /// What records the signals; NULL: a perfect instrument. Patterns take a dose as electrons per A^2 and image, too.
+    /// What records the signals; NULL: a perfect instrument. A dose per A^2 is that of every image, also where the images
+    /// are scans of patterns; distortions of the scan are for images only.
     pub instrument: *const aet_instrument_options,
-    /// Distance of scan positions, angstrom; 0: 0.34.
+    /// Distance of scan positions along both axes, angstrom; 0: 0.34.
     pub pixel_size: f64,
-    /// Vacuum around specimen and scan in the cell, angstrom; 0: 4.
+    /// Vacuum around specimen and scan in the cell, on every side, angstrom; 0: 4.
     pub vacuum: f64,
-    /// Standard deviation of the defocus, angstrom.
+    /// Standard deviation of the defocus, angstrom; 0: one defocus.
     pub defocus_spread: f64,
-    /// Standard deviation of the semi-angle, mrad.
+    /// Standard deviation of the semi-angle, mrad; 0: one semi-angle.
     pub semiangle_spread_mrad: f64,
     /// Rows of scan positions; 0: so many that all atoms stay within the images in every tilt.
     pub rows: i64,
     /// Columns of scan positions; 0: as for the rows.
     pub columns: i64,
-    /// Configurations of frozen phonons; 0: none, Debye-Waller factors blur the potential.
+    /// Configurations of frozen phonons in every tilt; 0: none, Debye-Waller factors blur the potential.
     pub phonon_configurations: i64,
-    /// Seed of the displacements.
+    /// Seed of the displacements. Configuration c of tilt t depends on nothing else.
     pub phonon_seed: i64,
     /// Bytes that the run may need; 0: no limit.
     pub memory_cap: i64,
-    /// 1: probes see the whole cell; 0: the window of `simulation`, or one chosen from the spread of the probe.
+    /// Probes into which a spread of the defocus is divided, 1 to 64; 0: 7. Time grows with their number.
+    pub defocus_nodes: i32,
+    /// Probes into which a spread of the semi-angle is divided, 1 to 64; 0: 5. Both spreads: all pairs.
+    pub semiangle_nodes: i32,
+    /// 1: waves travel through the whole cell; 0: through the window of `simulation`, or through one chosen from the spread
+    /// of the probe and the largest angle.
     pub whole_window: i32,
     /// Zero.
     pub reserved: i32,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers and raw pointers; two i32 stand after the 8-byte members.
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers and raw pointers; four i32 stand after the 8-byte
+// members.
 unsafe impl CStruct for aet_series_options {
     const NAME: &'static str = "aet_series_options";
 
@@ -92,6 +100,8 @@ unsafe impl CStruct for aet_series_options {
             phonon_configurations: 0,
             phonon_seed: 0,
             memory_cap: 0,
+            defocus_nodes: 0,
+            semiangle_nodes: 0,
             whole_window: 0,
             reserved: 0,
         }
@@ -114,20 +124,13 @@ impl aet_series_options {
         let rotations = (0..rotations.dim().0).map(matrix).collect();
         let foci = host.view(self.foci, "foci")?.read::<f64, 1>([None])?.to_vec();
         let simulation = host.options(self.simulation)?;
-        if simulation.energy_ev != 0.0 && simulation.energy_ev != probe.energy_ev() {
-            let wanted = format!("0 or {} eV, the energy of the probe", probe.energy_ev());
-            return Err(Error::range("energy_ev of simulation", simulation.energy_ev, wanted));
-        }
         let mut series = MultisliceSeries::new(probe.options().clone(), rotations, foci);
-        series.simulation = simulation.checked(host)?;
-        series.automatic_window =
-            !host.flag(self.whole_window, "whole_window")? && series.simulation.window == WindowSize::Whole;
+        self.set_simulation(host, &simulation, &mut series)?;
         series.instrument = host.options(self.instrument)?.checked(host)?;
         series.signal = signal_of(detector)?;
         series.pixel_size = chosen(self.pixel_size).unwrap_or(series.pixel_size);
         series.vacuum = chosen(self.vacuum).unwrap_or(series.vacuum);
-        let (defocus, semiangle_mrad) = (self.defocus_spread, self.semiangle_spread_mrad);
-        series.spread = Spread { defocus, semiangle_mrad, ..Default::default() };
+        series.spread = self.spread(host)?;
         (series.rows, series.columns) = (host.count(self.rows, "rows")?, host.count(self.columns, "columns")?);
         series.phonons = match host.count(self.phonon_configurations, "phonon_configurations")? {
             0 => None,
@@ -140,6 +143,48 @@ impl aet_series_options {
             cap => Some(cap as u64),
         };
         Ok((series, SeriesRun { double, memory_cap }))
+    }
+
+    /// What `simulation` and `whole_window` say, as far as it makes sense for many tilts of one probe.
+    fn set_simulation(
+        &self,
+        host: &Host,
+        simulation: &aet_simulation_options,
+        series: &mut MultisliceSeries,
+    ) -> Result<()> {
+        let (energy, of_probe) = (simulation.energy_ev, series.probe.energy_ev);
+        if energy != 0.0 && energy != of_probe {
+            let why = format!("it is {energy} eV, the energy of the probe {of_probe}");
+            return Err(Error::Inconsistent { what: "energy_ev of simulation".into(), why });
+        }
+        if !simulation.slice_edges.is_null() {
+            let why = "every tilt has a height of its own; give slice_thickness".into();
+            return Err(Error::Unsupported { what: "slice_edges of simulation".into(), why });
+        }
+        series.simulation = simulation.checked(host)?;
+        series.automatic_window = match (host.flag(self.whole_window, "whole_window")?, series.simulation.window) {
+            (whole, WindowSize::Whole) => !whole,
+            (false, WindowSize::Pixels { .. }) => false,
+            (true, WindowSize::Pixels { rows, columns }) => {
+                let why = format!("it is 1 beside a window of [{rows}, {columns}] pixels, wanted one of the two");
+                return Err(Error::Inconsistent { what: "whole_window".into(), why });
+            }
+        };
+        Ok(())
+    }
+
+    fn spread(&self, host: &Host) -> Result<Spread> {
+        let nodes = |given: i32, name, automatic| match host.count(given.into(), name)? {
+            0 => Ok::<usize, Error>(automatic),
+            nodes => Ok(nodes),
+        };
+        let usual = Spread::default();
+        Ok(Spread {
+            defocus: self.defocus_spread,
+            defocus_nodes: nodes(self.defocus_nodes, "defocus_nodes", usual.defocus_nodes)?,
+            semiangle_mrad: self.semiangle_spread_mrad,
+            semiangle_nodes: nodes(self.semiangle_nodes, "semiangle_nodes", usual.semiangle_nodes)?,
+        })
     }
 }
 
@@ -163,15 +208,20 @@ pub unsafe extern "C" fn aet_series_options_init(options: *mut aet_series_option
 
 /// Simulates a tilt and focus series of `atoms`, whose origin falls on scan position (rows / 2, columns / 2), into
 /// `folder` (UTF-8): images of schema aet-tilt-series/1 with an annular `detector`, whose outer angle 0 is the band limit;
-/// patterns of schema aet-4dstem-series/1 with a pixelated one. Finished parts lie in `folder`.partial until the result is
-/// complete: the same call goes on where one was cancelled, killed or ran out of disk, and the result is the same to the
-/// last bit. `progress` (may be NULL) sees AET_PHASE_SIMULATING, tilts, configurations and probes.
+/// patterns of schema aet-4dstem-series/1 with a pixelated one. Image number tilt x foci + focus. The probe is the same in
+/// all images but for its defocus; its source size blurs across the scan. A cell of the atoms is not used.
 ///
-/// AET_ERROR_INCONSISTENT for a folder that exists, or a partial one of another series or at work; AET_ERROR_NOT_READY for
-/// frozen phonons of atoms without Debye-Waller factors; AET_ERROR_RANGE for angles beyond the band limit, with the largest
-/// one and the pixel that would be needed; AET_ERROR_MEMORY with the bytes needed and allowed; AET_ERROR_EMPTY,
-/// AET_ERROR_UNSUPPORTED for other detectors, AET_ERROR_FILE; AET_CANCELLED, all finished parts kept. Any thread; `progress`
-/// is called on it.
+/// Finished parts lie in `folder`.partial until the result is complete: the same call goes on where one was cancelled,
+/// killed or ran out of disk, and the result is the same to the last bit, whatever the number of threads. `progress` (may be
+/// NULL) sees AET_PHASE_SIMULATING, `fraction` of the whole, and where the work stands: tilt, configuration, probe.
+///
+/// AET_ERROR_INCONSISTENT for a folder that exists, or a partial one of another series or at work, for a matrix that is no
+/// rotation and for an energy of `simulation` that is not that of the probe; AET_ERROR_EMPTY without rotations, foci or
+/// atoms; AET_ERROR_NOT_READY for frozen phonons of atoms without Debye-Waller factors; AET_ERROR_RANGE for angles beyond
+/// the band limit, with the largest one and the pixel that would be needed; AET_ERROR_SHAPE, AET_ERROR_NON_FINITE;
+/// AET_ERROR_UNSUPPORTED for detectors of other kinds or with a sensitivity map; AET_ERROR_MEMORY with the bytes needed and
+/// allowed; none of these leaves anything behind. AET_ERROR_FILE; AET_CANCELLED, all finished parts kept. Any thread;
+/// `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulate_series(
     context: *const aet_context,
@@ -196,7 +246,8 @@ pub unsafe extern "C" fn aet_simulate_series(
     })
 }
 
-/// Bytes that aet_simulate_series with these arguments needs, into `bytes`. Errors are those of that function. Any thread.
+/// Bytes that aet_simulate_series with these arguments and the threads of `context` needs, into `bytes`; `memory_cap` is
+/// not looked at. Errors are those of that function for its arguments. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulate_series_estimate_memory(
     context: *const aet_context,

@@ -21,6 +21,9 @@ use crate::problem::Waiting;
 use crate::simd::Real;
 use crate::specimen::{Atoms, CellCentre, CellSize};
 
+/// Most rows or columns of a scan, and most configurations: more are a slip of the units.
+const MOST: usize = 1 << 16;
+
 /// What is recorded at every scan position.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -105,7 +108,8 @@ impl MultisliceSeries {
     pub fn fit_to(&mut self, atoms: &Atoms) {
         let farthest =
             atoms.positions().iter().map(|p| p.iter().map(|v| v * v).sum::<f64>()).fold(0.0, f64::max).sqrt();
-        let points = 2 * ((farthest + self.vacuum) / self.pixel_size.max(1e-6)).ceil() as usize;
+        // a pixel size or vacuum that is refused later must not overflow here
+        let points = (((farthest + self.vacuum) / self.pixel_size.max(1e-6)).ceil() as usize).saturating_mul(2);
         for n in [&mut self.rows, &mut self.columns] {
             if *n == 0 {
                 *n = points.max(2);
@@ -125,11 +129,11 @@ impl MultisliceSeries {
         if self.foci.is_empty() {
             return Err(missing("list of foci"));
         }
-        if self.rows == 0 || self.columns == 0 {
-            return Err(Error::shape("scan", &[self.rows, self.columns], "(rows, columns), at least 1 each"));
+        if ![self.rows, self.columns].iter().all(|n| (1..=MOST).contains(n)) {
+            return Err(Error::shape("scan", &[self.rows, self.columns], format!("(rows, columns), 1 to {MOST} each")));
         }
-        for rotation in &self.rotations {
-            check_rotation("rotation", rotation)?;
+        for (tilt, rotation) in self.rotations.iter().enumerate() {
+            check_rotation(&format!("rotation of tilt {tilt}"), rotation)?;
         }
         Error::unless_finite("foci", "focus", &self.foci)?;
         for (what, value) in [("pixel_size", self.pixel_size), ("vacuum", self.vacuum)] {
@@ -137,8 +141,10 @@ impl MultisliceSeries {
                 return Err(Error::range(what, value, "a positive number (angstrom)"));
             }
         }
-        if self.phonons.is_some_and(|p| p.configurations == 0) {
-            return Err(Error::range("configurations", 0, "at least 1"));
+        if let Some(FrozenPhonons { configurations, .. }) =
+            self.phonons.filter(|p| !(1..=MOST).contains(&p.configurations))
+        {
+            return Err(Error::range("configurations", configurations, format!("1 to {MOST}")));
         }
         if matches!(self.signal, SeriesSignal::Patterns { .. }) && self.instrument.scan != Default::default() {
             let why = "distortions of the scan are made for images, not for diffraction patterns".into();

@@ -246,6 +246,12 @@ STRUCTS = {
         ("gradient_norm", "double", "Present norm of the scaled gradient."),
         ("r_factor", "double", "Mean over the images of sum |measured - calculated| / sum |measured|."),
         ("seconds", "double", "Seconds since the call began."),
+        ("tilt", "int64_t", "Series: tilt at work, counted from 0."),
+        ("tilts", "int64_t", "Number of tilts; 0 in other calls."),
+        ("configuration", "int64_t", "Series: configuration of thermal displacements at work, counted from 0."),
+        ("configurations", "int64_t", "Number of configurations of each tilt."),
+        ("probe", "int64_t", "Series: probes finished in all tilts, configurations and foci, those of earlier calls among them."),
+        ("probes", "int64_t", "Number of probes."),
     ],
     "aet_context_options": [
         ("struct_size", "size_t", "sizeof(aet_context_options)."),
@@ -548,6 +554,26 @@ STRUCTS = {
         ("debye_waller_b", "const aet_view *", "Place for dL/dB of every atom `[atoms]`, B its Debye-Waller factor, 1/angstrom^2."),
         ("occupancy", "const aet_view *", "Place for dL/d(occupancy) of every atom `[atoms]`."),
     ],
+    "aet_series_options": [
+        ("struct_size", "size_t", "sizeof(aet_series_options)."),
+        ("rotations", "const aet_const_view *", "`[tilts,3,3]`: proper rotations about the origin of the specimen, p' = R p. Required."),
+        ("foci", "const aet_const_view *", "`[n]`: heights z' of the crossover above the origin, angstrom, one image per tilt and focus; the defocus of the probe is added. Required."),
+        ("simulation", "const aet_simulation_options *", "Sampling, slices, potential, window, precision; NULL: defaults. Its energy must be 0 or that of the probe. `rows` and `columns` are those of the cell, which all tilts have in common across the beam. Tilts differ in their height: slices are told by their thickness, `slice_edges` must be NULL. Without a window one is chosen (see `whole_window`)."),
+        ("instrument", "const aet_instrument_options *", "What records the signals; NULL: a perfect instrument. A dose per A^2 is that of every image, also where the images are scans of patterns; distortions of the scan are for images only."),
+        ("pixel_size", "double", "Distance of scan positions along both axes, angstrom; 0: 0.34."),
+        ("vacuum", "double", "Vacuum around specimen and scan in the cell, on every side, angstrom; 0: 4."),
+        ("defocus_spread", "double", "Standard deviation of the defocus, angstrom; 0: one defocus."),
+        ("semiangle_spread_mrad", "double", "Standard deviation of the semi-angle, mrad; 0: one semi-angle."),
+        ("rows", "int64_t", "Rows of scan positions; 0: so many that all atoms stay within the images in every tilt."),
+        ("columns", "int64_t", "Columns of scan positions; 0: as for the rows."),
+        ("phonon_configurations", "int64_t", "Configurations of frozen phonons in every tilt; 0: none, Debye-Waller factors blur the potential."),
+        ("phonon_seed", "int64_t", "Seed of the displacements. Configuration c of tilt t depends on nothing else."),
+        ("memory_cap", "int64_t", "Bytes that the run may need; 0: no limit."),
+        ("defocus_nodes", "int32_t", "Probes into which a spread of the defocus is divided, 1 to 64; 0: 7. Time grows with their number."),
+        ("semiangle_nodes", "int32_t", "Probes into which a spread of the semi-angle is divided, 1 to 64; 0: 5. Both spreads: all pairs."),
+        ("whole_window", "int32_t", "1: waves travel through the whole cell; 0: through the window of `simulation`, or through one chosen from the spread of the probe and the largest angle."),
+        ("reserved", "int32_t", "Zero."),
+    ],
 }
 
 # Structures of which only the library knows the content.
@@ -753,4 +779,7 @@ FUNCTIONS = {
     "aet_scan_gradients_init": ("aet_status", [("gradients", "aet_scan_gradients *"), ("struct_size", "size_t")]),
     "aet_simulation_pull_back": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("gradients", "const aet_scan_gradients *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
     "aet_adf_transfer": ("aet_status", [("energy_ev", "double"), ("inner_mrad", "double"), ("outer_mrad", "double"), ("parametrization", "int32_t"), ("species", "int32_t"), ("cross_section", "double *"), ("collected", "double *")]),
+    "aet_series_options_init": ("aet_status", [("options", "aet_series_options *"), ("struct_size", "size_t")]),
+    "aet_simulate_series": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("probe", "const aet_probe *"), ("detector", "const aet_detector *"), ("options", "const aet_series_options *"), ("folder", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
+    "aet_simulate_series_estimate_memory": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("probe", "const aet_probe *"), ("detector", "const aet_detector *"), ("options", "const aet_series_options *"), ("bytes", "uint64_t *")]),
 }
