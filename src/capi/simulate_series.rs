@@ -190,7 +190,7 @@ impl aet_series_options {
 
 /// What a detector records at every scan position.
 fn signal_of(detector: &Detector) -> Result<SeriesSignal> {
-    let unsupported = |why: &str| Err(Error::Unsupported { what: detector.name(), why: why.into() });
+    let unsupported = |why: &str| Err(Error::Unsupported { what: format!("detector {}", detector.name()), why: why.into() });
     match *detector.kind() {
         _ if detector.sensitivity().is_some() => unsupported("series are made without a sensitivity map"),
         DetectorKind::Annular { inner_mrad, outer_mrad } => Ok(SeriesSignal::Annular { inner_mrad, outer_mrad }),

@@ -15,7 +15,7 @@ enum { SER_TILTS = 3, SER_FOCI = 2, SER_SIDE = 8, SER_PHONONS = 2, SER_PLACES = 
 /* Everything that a series is made of; options point to it. */
 typedef struct {
     const aet_context *context;
-    aet_atoms *atoms;
+    aet_atoms *still, *atoms; /* without Debye-Waller factors, and with them */
     aet_probe *probe;
     aet_detector *annular, *pixelated;
     double rotations[SER_TILTS][3][3], foci[SER_FOCI];
@@ -36,7 +36,6 @@ static void parts_create(series_parts *s, const aet_context *context, const char
     const aet_const_view places = aet_const_view_c(positions, AET_DTYPE_F64, 2, triples);
     const aet_const_view numbers = aet_const_view_c(species, AET_DTYPE_I32, 1, triples);
     const aet_const_view motion = aet_const_view_c(factors, AET_DTYPE_F64, 1, triples);
-    aet_atoms *still = NULL;
     memset(s, 0, sizeof *s);
     s->context = context;
     s->scratch = scratch;
@@ -45,9 +44,8 @@ static void parts_create(series_parts *s, const aet_context *context, const char
     s->foci[1] = 5;
     s->rotation_view = aet_const_view_c(s->rotations, AET_DTYPE_F64, 3, stack);
     s->focus_view = aet_const_view_c(s->foci, AET_DTYPE_F64, 1, foci);
-    require(aet_atoms_create(&places, &numbers, NULL, NULL, &still), "atoms");
-    require(aet_atoms_with_column(still, "debye_waller_b", &motion, &s->atoms), "atoms that move");
-    aet_atoms_free(still);
+    require(aet_atoms_create(&places, &numbers, NULL, NULL, &s->still), "atoms");
+    require(aet_atoms_with_column(s->still, "debye_waller_b", &motion, &s->atoms), "atoms that move");
     aet_probe_options probe;
     require(aet_probe_options_init(&probe, sizeof probe), "probe options");
     probe.energy_ev = 300e3;
@@ -71,6 +69,7 @@ static void parts_create(series_parts *s, const aet_context *context, const char
 
 static void parts_free(series_parts *s)
 {
+    aet_atoms_free(s->still);
     aet_atoms_free(s->atoms);
     aet_probe_free(s->probe);
     aet_detector_free(s->annular);
@@ -339,13 +338,10 @@ static void refuse_detectors(const series_parts *s)
     expect("a sensitivity map", simulate(s, detector, &options, "refused", NULL), AET_ERROR_UNSUPPORTED, "sensitivity");
     aet_detector_free(detector);
     expect("no detector", simulate(s, NULL, &options, "refused", NULL), AET_ERROR_NULL, "detector");
-    aet_atoms *still = NULL;
-    require(aet_atoms_with_column(s->atoms, "debye_waller_b", NULL, &still), "atoms that stand still");
     expect("phonons without Debye-Waller factors",
-           aet_simulate_series(s->context, still, s->probe, s->annular, &options, series_path(s, "refused"), NULL,
+           aet_simulate_series(s->context, s->still, s->probe, s->annular, &options, series_path(s, "refused"), NULL,
                                NULL),
            AET_ERROR_NOT_READY, "debye_waller_b");
-    aet_atoms_free(still);
     expect("no folder", aet_simulate_series(s->context, s->atoms, s->probe, s->annular, &options, NULL, NULL, NULL),
            AET_ERROR_NULL, "folder");
     check("nothing is left behind", !series_exists(s, "refused") && !series_exists(s, "refused.partial"));

@@ -9,7 +9,8 @@ const SERIES = (pixel_size = 0.7, rows = 8, columns = 8, vacuum = 2, simulation 
 contents(folder) = Dict(name => read(joinpath(folder, name)) for name in readdir(folder))
 
 function check_series(scratch)
-    atoms = with_column(Atoms([0.0 0 0; 1.2 0.3 2]; species = [79, 29]), :debye_waller_b, 0.5)
+    still = Atoms([0.0 0 0; 1.2 0.3 2]; species = [79, 29])
+    atoms = with_column(still, :debye_waller_b, 0.5)
     probe, annular = Probe(energy_ev = 300e3, semiangle_mrad = 15), Detector(:annular; inner_mrad = 10)
     foci, whole, cut = [-5, 5], joinpath(scratch, "whole", "series"), joinpath(scratch, "cut", "series")
     bytes = estimate_memory(atoms, probe, annular, TURNS, foci; SERIES...)
@@ -32,7 +33,10 @@ function check_series(scratch)
                     SERIES..., whole_window = true, defocus_spread = 3, defocus_nodes = 2,
                     semiangle_spread_mrad = 0.1, semiangle_nodes = 2)
     check("patterns of a series", isfile(joinpath(patterns, "patterns.npy")))
-    check_series_faults(atoms, probe, annular, foci, whole, joinpath(scratch, "refused"))
+    refused = joinpath(scratch, "refused")
+    check_fault(() -> simulate_series(still, probe, annular, TURNS, foci, refused; SERIES...),
+                "phonons of still atoms", :not_ready, "debye_waller_b")
+    check_series_faults(atoms, probe, annular, foci, whole, refused)
 end
 
 function check_series_faults(atoms, probe, annular, foci, whole, refused)
@@ -51,9 +55,6 @@ function check_series_faults(atoms, probe, annular, foci, whole, refused)
     check_fault(attempt(instrument = (dose = 3,)), "unknown option of the instrument", :unknown_option, "dose")
     check_fault(attempt(dose = 3), "unknown option of a series", :unknown_option, "dose")
     check_fault(attempt(memory_cap = 1000), "a cap", :memory, "series")
-    still = with_column(atoms, :debye_waller_b, nothing)
-    check_fault(() -> simulate_series(still, probe, annular, TURNS, foci, refused; SERIES...),
-                "phonons of still atoms", :not_ready, "debye_waller_b")
     check("nothing is left behind", !ispath(refused) && !ispath(string(refused, ".partial")))
     close(annular)
     check_fault(attempt(), "closed detector", :stale_handle)

@@ -2,7 +2,8 @@ function checkSeries(scratch)
 %CHECKSERIES  Simulated series: images, patterns, going on, and bad input.
 
 section('simulated series');
-atoms = aet.Atoms([0 0 0; 1.2 0.3 2], 'Species', [79 29]).withColumn('debye_waller_b', 0.5);
+still = aet.Atoms([0 0 0; 1.2 0.3 2], 'Species', [79 29]);
+atoms = still.withColumn('debye_waller_b', 0.5);
 probe = aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 15);
 annular = aet.Detector('annular', 'InnerMrad', 10);
 turn = [0.8 0 0.6; 0 1 0; -0.6 0 0.8];
@@ -57,7 +58,6 @@ expect('unknown option of the instrument', unknown, 'Dose', ...
     @() run(annular, rotations, foci, 'Instrument', {'Dose', 3}));
 expect('edges of slices', 'aet:unsupported', 'slice_edges', ...
     @() run(annular, rotations, foci, 'Simulation', {'SliceEdges', [0 2 4]}));
-still = atoms.withColumn('debye_waller_b', []);
 expect('phonons of still atoms', 'aet:notReady', 'debye_waller_b', ...
     @() aet.simulate_series(still, probe, annular, rotations, foci, refused, options{:}));
 expect('a probe in place of atoms', 'aet:argumentType', 'atoms', ...
