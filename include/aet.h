@@ -3035,7 +3035,7 @@ aet_status aet_series_options_init(aet_series_options *options, size_t struct_si
  * atoms; AET_ERROR_NOT_READY for frozen phonons of atoms without Debye-Waller factors; AET_ERROR_RANGE for angles beyond
  * the band limit, with the largest one and the pixel that would be needed; AET_ERROR_SHAPE, AET_ERROR_NON_FINITE;
  * AET_ERROR_UNSUPPORTED for detectors of other kinds or with a sensitivity map; AET_ERROR_MEMORY with the bytes needed and
- * allowed; all of these before anything is written. AET_ERROR_FILE; AET_CANCELLED, all finished parts kept. Any thread;
+ * allowed; none of these leaves anything behind. AET_ERROR_FILE; AET_CANCELLED, all finished parts kept. Any thread;
  * `progress` is called on it.
  */
 aet_status aet_simulate_series(const aet_context *context,

@@ -226,21 +226,6 @@ fn first_part_only(progress: &SeriesProgress) -> bool {
 }
 
 #[test]
-fn a_run_without_a_finished_part_leaves_nothing() {
-    let place = tempfile::tempdir().unwrap();
-    let folder = place.path().join("series");
-    let run = SeriesRun::default();
-    let cancelled = simulate_series(&context(1), &specimen(), &images(), &folder, &run, &mut |_| false);
-    assert!(matches!(cancelled, Err(Error::Cancelled { .. })));
-    assert!(!folder.exists() && !partial(&folder).exists());
-    let first = simulate_series(&context(1), &specimen(), &images(), &folder, &run, &mut first_part_only);
-    assert!(matches!(first, Err(Error::Cancelled { .. })) && partial(&folder).exists());
-    // the folder is not this call's own: what is in it stays
-    let again = simulate_series(&context(1), &specimen(), &images(), &folder, &run, &mut |_| false);
-    assert!(matches!(again, Err(Error::Cancelled { .. })) && partial(&folder).exists());
-}
-
-#[test]
 fn folders_of_others_stay_as_they_are() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("series");

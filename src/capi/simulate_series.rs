@@ -23,7 +23,6 @@ use crate::simulate::stem::WindowSize;
 use crate::simulate::tilt_series::{FrozenPhonons, MultisliceSeries, SeriesSignal};
 use crate::specimen::Atoms;
 use crate::{Error, Result};
-use ndarray::Axis;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
@@ -117,11 +116,8 @@ impl aet_series_options {
         detector: &Detector,
     ) -> Result<(MultisliceSeries, SeriesRun)> {
         let rotations = host.view(self.rotations, "rotations")?.read::<f64, 3>([None, Some(3), Some(3)])?;
-        let matrix = |index: usize| {
-            let matrix = rotations.index_axis(Axis(0), index);
-            std::array::from_fn(|i| std::array::from_fn(|j| matrix[[i, j]]))
-        };
-        let rotations = (0..rotations.dim().0).map(matrix).collect();
+        let rotations: Vec<f64> = rotations.into_iter().collect();
+        let rotations = rotations.as_chunks::<3>().0.as_chunks::<3>().0.to_vec();
         let foci = host.view(self.foci, "foci")?.read::<f64, 1>([None])?.to_vec();
         let simulation = host.options(self.simulation)?;
         let mut series = MultisliceSeries::new(probe.options().clone(), rotations, foci);
@@ -190,7 +186,8 @@ impl aet_series_options {
 
 /// What a detector records at every scan position.
 fn signal_of(detector: &Detector) -> Result<SeriesSignal> {
-    let unsupported = |why: &str| Err(Error::Unsupported { what: format!("detector {}", detector.name()), why: why.into() });
+    let unsupported =
+        |why: &str| Err(Error::Unsupported { what: format!("detector {}", detector.name()), why: why.into() });
     match *detector.kind() {
         _ if detector.sensitivity().is_some() => unsupported("series are made without a sensitivity map"),
         DetectorKind::Annular { inner_mrad, outer_mrad } => Ok(SeriesSignal::Annular { inner_mrad, outer_mrad }),

@@ -227,6 +227,14 @@ static void check_series_memory(const series_parts *s)
     expect("nowhere to put it",
            aet_simulate_series_estimate_memory(s->context, s->atoms, s->probe, s->annular, &options, NULL),
            AET_ERROR_NULL, "bytes");
+    require(aet_series_options_init(&options, sizeof options), "series options");
+    options.rotations = &s->rotation_view;
+    options.foci = &s->focus_view;
+    more = 0;
+    expect("of defaults",
+           aet_simulate_series_estimate_memory(s->context, s->still, s->probe, s->pixelated, &options, &more), AET_OK,
+           "");
+    check("some, too", more > bytes);
     options = series_options(s);
     options.memory_cap = (int64_t)bytes - 1;
     expect("a cap one byte too low", simulate(s, s->annular, &options, "capped", NULL), AET_ERROR_MEMORY, "series");
