@@ -307,6 +307,18 @@ typedef struct aet_progress {
   double r_factor;
   /** Seconds since the call began. */
   double seconds;
+  /** Series: tilt at work, counted from 0. */
+  int64_t tilt;
+  /** Number of tilts; 0 in other calls. */
+  int64_t tilts;
+  /** Series: configuration of thermal displacements at work, counted from 0. */
+  int64_t configuration;
+  /** Number of configurations of each tilt. */
+  int64_t configurations;
+  /** Series: probes finished in all tilts, configurations and foci, those of earlier calls among them. */
+  int64_t probe;
+  /** Number of probes. */
+  int64_t probes;
 } aet_progress;
 
 /**
@@ -3011,6 +3023,108 @@ aet_status aet_adf_transfer(double energy_ev,
                             double *cross_section,
                             double *collected);
 
+/* ---- Simulated tilt series ---- */
+
+/**
+ * What a simulated series consists of. Fill with aet_series_options_init and set `rotations` and `foci`; 0 and NULL mean
+ * automatic or none.
+ */
+typedef struct aet_series_options {
+  /** sizeof(aet_series_options). */
+  size_t struct_size;
+  /** `[tilts,3,3]`: proper rotations about the origin of the specimen, p' = R p. Required. */
+  const aet_const_view *rotations;
+  /**
+   * `[n]`: heights z' of the crossover above the origin, angstrom, one image per tilt and focus; the defocus of the probe
+   * is added. Required.
+   */
+  const aet_const_view *foci;
+  /**
+   * Sampling, slices, potential, window, precision; NULL: defaults. Its energy must be 0 or that of the probe. `rows`
+   * and `columns` are those of the cell, which all tilts have in common across the beam. Tilts differ in their height:
+   * slices are told by their thickness, `slice_edges` must be NULL. Without a window one is chosen (see `whole_window`).
+   */
+  const aet_simulation_options *simulation;
+  /**
+   * What records the signals; NULL: a perfect instrument. A dose per A^2 is that of every image, also where the images
+   * are scans of patterns; distortions of the scan are for images only.
+   */
+  const aet_instrument_options *instrument;
+  /** Distance of scan positions along both axes, angstrom; 0: 0.34. */
+  double pixel_size;
+  /** Vacuum around specimen and scan in the cell, on every side, angstrom; 0: 4. */
+  double vacuum;
+  /** Standard deviation of the defocus, angstrom; 0: one defocus. */
+  double defocus_spread;
+  /** Standard deviation of the semi-angle, mrad; 0: one semi-angle. */
+  double semiangle_spread_mrad;
+  /** Rows of scan positions; 0: so many that all atoms stay within the images in every tilt. */
+  int64_t rows;
+  /** Columns of scan positions; 0: as for the rows. */
+  int64_t columns;
+  /** Configurations of frozen phonons in every tilt; 0: none, Debye-Waller factors blur the potential. */
+  int64_t phonon_configurations;
+  /** Seed of the displacements. Configuration c of tilt t depends on nothing else. */
+  int64_t phonon_seed;
+  /** Bytes that the run may need; 0: no limit. */
+  int64_t memory_cap;
+  /** Probes into which a spread of the defocus is divided, 1 to 64; 0: 7. Time grows with their number. */
+  int32_t defocus_nodes;
+  /** Probes into which a spread of the semi-angle is divided, 1 to 64; 0: 5. Both spreads: all pairs. */
+  int32_t semiangle_nodes;
+  /**
+   * 1: waves travel through the whole cell; 0: through the window of `simulation`, or through one chosen from the spread
+   * of the probe and the largest angle.
+   */
+  int32_t whole_window;
+  /** Zero. */
+  int32_t reserved;
+} aet_series_options;
+
+/**
+ * Sets `struct_size` and all defaults, to which rotations and foci must be added. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE.
+ * Any thread.
+ */
+aet_status aet_series_options_init(aet_series_options *options, size_t struct_size);
+
+/**
+ * Simulates a tilt and focus series of `atoms`, whose origin falls on scan position (rows / 2, columns / 2), into
+ * `folder` (UTF-8): images of schema aet-tilt-series/1 with an annular `detector`, whose outer angle 0 is the band limit;
+ * patterns of schema aet-4dstem-series/1 with a pixelated one. Image number tilt x foci + focus. The probe is the same in
+ * all images but for its defocus; its source size blurs across the scan. A cell of the atoms is not used.
+ *
+ * Finished parts lie in `folder`.partial until the result is complete: the same call goes on where one was cancelled,
+ * killed or ran out of disk, and the result is the same to the last bit, whatever the number of threads. `progress` (may be
+ * NULL) sees AET_PHASE_SIMULATING, `fraction` of the whole, and where the work stands: tilt, configuration, probe.
+ *
+ * AET_ERROR_INCONSISTENT for a folder that exists, or a partial one of another series or at work, for a matrix that is no
+ * rotation and for an energy of `simulation` that is not that of the probe; AET_ERROR_EMPTY without rotations, foci or
+ * atoms; AET_ERROR_NOT_READY for frozen phonons of atoms without Debye-Waller factors; AET_ERROR_RANGE for angles beyond
+ * the band limit, with the largest one and the pixel that would be needed; AET_ERROR_SHAPE, AET_ERROR_NON_FINITE;
+ * AET_ERROR_UNSUPPORTED for detectors of other kinds or with a sensitivity map; AET_ERROR_MEMORY with the bytes needed and
+ * allowed; none of these leaves anything behind. AET_ERROR_FILE; AET_CANCELLED, all finished parts kept. Any thread;
+ * `progress` is called on it.
+ */
+aet_status aet_simulate_series(const aet_context *context,
+                               const aet_atoms *atoms,
+                               const aet_probe *probe,
+                               const aet_detector *detector,
+                               const aet_series_options *options,
+                               const char *folder,
+                               aet_progress_fn progress,
+                               void *user);
+
+/**
+ * Bytes that aet_simulate_series with these arguments and the threads of `context` needs, into `bytes`; `memory_cap` is
+ * not looked at. Errors are those of that function for its arguments. Any thread.
+ */
+aet_status aet_simulate_series_estimate_memory(const aet_context *context,
+                                               const aet_atoms *atoms,
+                                               const aet_probe *probe,
+                                               const aet_detector *detector,
+                                               const aet_series_options *options,
+                                               uint64_t *bytes);
+
 /* ---- Means over ensembles ---- */
 
 /** What signals are means over. Fill with aet_ensemble_options_init; zeros: atoms at rest, a coherent beam. */
@@ -3021,14 +3135,14 @@ typedef struct aet_ensemble_options {
   double defocus_spread;
   /** Standard deviation of the semi-angle, mrad. */
   double semiangle_spread_mrad;
-  /** Number of defoci of the quadrature, 1 to 64; 0: 7. */
-  int64_t defocus_nodes;
-  /** Number of semi-angles of the quadrature, 1 to 64; 0: 5. */
-  int64_t semiangle_nodes;
   /** Configurations of displaced atoms (frozen phonons); 0: none, Debye-Waller factors blur the potential. */
   int64_t phonon_configurations;
   /** Seed of the displacements; configuration i of a seed is the same however many there are. */
   int64_t phonon_seed;
+  /** Probes into which a spread of the defocus is divided, 1 to 64; 0: 7. Time grows with their number. */
+  int32_t defocus_nodes;
+  /** Probes into which a spread of the semi-angle is divided, 1 to 64; 0: 5. Both spreads: all pairs. */
+  int32_t semiangle_nodes;
 } aet_ensemble_options;
 
 /** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */

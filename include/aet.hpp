@@ -388,6 +388,12 @@ public:
         gradient_norm = raw_.gradient_norm;
         r_factor = raw_.r_factor;
         seconds = raw_.seconds;
+        tilt = raw_.tilt;
+        tilts = raw_.tilts;
+        configuration = raw_.configuration;
+        configurations = raw_.configurations;
+        probe = raw_.probe;
+        probes = raw_.probes;
     }
 
     Phase phase = Phase::reading;
@@ -400,6 +406,11 @@ public:
     double r_factor = 0;
     /// Time since the call began, s.
     double seconds = 0;
+    /// Simulated series: tilt and configuration at work, counted from 0, and probes finished, those of earlier calls among
+    /// them. In other calls all six are 0.
+    std::int64_t tilt = 0, tilts = 0;
+    std::int64_t configuration = 0, configurations = 0;
+    std::int64_t probe = 0, probes = 0;
     /// Part of the work done, 0 to 1.
     double fraction() const noexcept { return raw_.fraction; }
 
@@ -2373,6 +2384,93 @@ private:
 
     detail::Handle<aet_simulation, aet_simulation_free> handle_;
 };
+
+// ---- simulated tilt series -----------------------------------------------------------------------------------------
+
+/// A tilt and focus series to be simulated: rotations [tilts, 3, 3] about the origin of the specimen, p' = R p, and foci
+/// [n], heights of the crossover above it, A. Both must live as long as this object. See aet_series_options.
+class SeriesOptions {
+public:
+    SeriesOptions(const ConstView &rotations, const ConstView &foci) : rotations_(rotations), foci_(foci) {
+        detail::check(aet_series_options_init(&raw_, sizeof raw_));
+    }
+    /// Sampling, slices by their thickness, potential, window, precision; for the energy of the probe.
+    SeriesOptions &simulation(const Simulation::Options &options) { return simulation_ = options, *this; }
+    /// What records the signals.
+    SeriesOptions &instrument(const Instrument &instrument) { return instrument_ = instrument, *this; }
+    /// Distance of scan positions, A; 0: 0.34.
+    SeriesOptions &pixel_size(double size) noexcept { return raw_.pixel_size = size, *this; }
+    /// Scan positions; 0: so many that all atoms stay within the images in every tilt.
+    SeriesOptions &shape(std::int64_t rows, std::int64_t columns) noexcept {
+        return raw_.rows = rows, raw_.columns = columns, *this;
+    }
+    /// Around specimen and scan, A; 0: 4.
+    SeriesOptions &vacuum(double width) noexcept { return raw_.vacuum = width, *this; }
+    /// Standard deviation of the defocus, A, and number of probes that stand for it; 0: 7.
+    SeriesOptions &defocus_spread(double sigma, std::int32_t nodes = 0) noexcept {
+        return raw_.defocus_spread = sigma, raw_.defocus_nodes = nodes, *this;
+    }
+    /// Standard deviation of the semi-angle, mrad, and number of probes that stand for it; 0: 5.
+    SeriesOptions &semiangle_spread_mrad(double sigma, std::int32_t nodes = 0) noexcept {
+        return raw_.semiangle_spread_mrad = sigma, raw_.semiangle_nodes = nodes, *this;
+    }
+    /// Frozen phonons: configurations of every tilt, and the seed of the displacements.
+    SeriesOptions &phonons(std::int64_t configurations, std::int64_t seed = 0) noexcept {
+        return raw_.phonon_configurations = configurations, raw_.phonon_seed = seed, *this;
+    }
+    /// Bytes that the run may need; 0: no limit.
+    SeriesOptions &memory_cap(std::int64_t bytes) noexcept { return raw_.memory_cap = bytes, *this; }
+    /// Waves travel through the whole cell, not through a window chosen for the probe.
+    SeriesOptions &whole_window(bool whole = true) noexcept { return raw_.whole_window = whole ? 1 : 0, *this; }
+    /// The status of `call`, a function of the C structure, which is valid as long as that lasts.
+    template <class Call>
+    aet_status with_c_struct(const Call &call) const {
+        aet_series_options raw = raw_;
+        aet_simulation_options simulation{};
+        aet_instrument_options instrument{};
+        raw.rotations = rotations_.get();
+        raw.foci = foci_.get();
+        if (simulation_) {
+            simulation = simulation_->c_struct();
+            raw.simulation = &simulation;
+        }
+        if (instrument_) {
+            instrument = instrument_->c_struct();
+            raw.instrument = &instrument;
+        }
+        return call(&raw);
+    }
+
+private:
+    aet_series_options raw_{};
+    ConstView rotations_, foci_;
+    std::optional<Simulation::Options> simulation_;
+    std::optional<Instrument> instrument_;
+};
+
+/// Simulates a tilt and focus series into a folder: images with an annular detector (TiltSeries::read reads them),
+/// diffraction patterns with a pixelated one. Finished parts lie in `folder`.partial: where a call was cancelled (aet::error
+/// with AET_CANCELLED), killed or threw an exception of `progress`, the same call goes on and the result is the same.
+inline void simulate_series(const Context &context, const Atoms &atoms, const Probe &probe, const Detector &detector,
+                            const SeriesOptions &options, const std::string &folder,
+                            const ProgressFunction &progress = {}) {
+    detail::Observer observer(progress);
+    const aet_status status = options.with_c_struct([&](const aet_series_options *raw) {
+        return aet_simulate_series(context.get(), atoms.get(), probe.get(), detector.get(), raw, folder.c_str(),
+                                   observer.function(), observer.user());
+    });
+    detail::check(observer.finish(status));
+}
+
+/// Bytes that simulate_series with these arguments needs.
+inline std::uint64_t estimate_series_memory(const Context &context, const Atoms &atoms, const Probe &probe,
+                                            const Detector &detector, const SeriesOptions &options) {
+    std::uint64_t bytes = 0;
+    detail::check(options.with_c_struct([&](const aet_series_options *raw) {
+        return aet_simulate_series_estimate_memory(context.get(), atoms.get(), probe.get(), detector.get(), raw, &bytes);
+    }));
+    return bytes;
+}
 
 } // namespace aet
 

@@ -44,6 +44,7 @@ const FIRST: &[&str] = &[
     "simulation_scan",
     "simulation_gradient",
     "adf_transfer",
+    "simulate_series",
 ];
 
 fn root() -> &'static Path {

@@ -70,7 +70,7 @@ fn pairs(text: &str) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// What a Rust example prints for the small dataset.
+/// What a Rust example prints.
 fn rust_example(name: &str, arguments: &[&Path]) -> BTreeMap<String, f64> {
     let test = std::env::current_exe().expect("this test has a path");
     let target = test.parent().and_then(Path::parent).expect("a target folder");
@@ -80,13 +80,13 @@ fn rust_example(name: &str, arguments: &[&Path]) -> BTreeMap<String, f64> {
         "{} was not built: `cargo test` builds it, or `cargo build --examples`",
         example.display()
     );
-    pairs(&run(Command::new(example).arg(root("examples/data/small")).args(arguments)))
+    pairs(&run(Command::new(example).args(arguments)))
 }
 
 /// What the Rust example `local_orbital` prints.
 fn reference() -> &'static BTreeMap<String, f64> {
     static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
-    REFERENCE.get_or_init(|| rust_example("local_orbital", &[]))
+    REFERENCE.get_or_init(|| rust_example("local_orbital", &[&root("examples/data/small")]))
 }
 
 /// What the Rust example `atoms_from_images` prints, and the folder it wrote to.
@@ -94,7 +94,7 @@ fn reference_from_images() -> &'static (BTreeMap<String, f64>, PathBuf) {
     static REFERENCE: OnceLock<(BTreeMap<String, f64>, PathBuf)> = OnceLock::new();
     REFERENCE.get_or_init(|| {
         let out = scratch("rust from images");
-        (rust_example("atoms_from_images", &[&out]), out)
+        (rust_example("atoms_from_images", &[&root("examples/data/small"), &out]), out)
     })
 }
 
@@ -110,6 +110,25 @@ fn check_scan(host: &str, text: &str) {
     assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
     check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
     println!("{host}: a scan, gradient {:.12e}", got["gradient_norm"]);
+}
+
+/// What the Rust example `simulate_series` prints.
+fn reference_series() -> &'static BTreeMap<String, f64> {
+    static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
+    REFERENCE.get_or_init(|| rust_example("simulate_series", &[&series_folder("rust")]))
+}
+
+/// The folder that `simulate_series` makes for a host; it does not exist.
+fn series_folder(host: &str) -> PathBuf {
+    scratch(&format!("{host} series")).join("series")
+}
+
+/// All numbers of `simulate_series` agree to 12 digits.
+fn check_series(host: &str, text: &str) {
+    let (got, wanted) = (pairs(text), reference_series());
+    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
+    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    println!("{host}: a series of {} images, {} electrons", got["images"], got["electrons"]);
 }
 
 fn check_digits(host: &str, got: &BTreeMap<String, f64>, wanted: &BTreeMap<String, f64>, keys: &[&str]) {
@@ -200,6 +219,8 @@ fn c() {
     check_from_images("c", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
     let scan = compile("cc", "-std=c99", "examples/c/simulate_scan.c", "simulate_scan_c");
     check_scan("c", &run(&mut Command::new(scan)));
+    let series = compile("cc", "-std=c99", "examples/c/simulate_series.c", "simulate_series_c");
+    check_series("c", &run(Command::new(series).arg(series_folder("c"))));
     let bad_input = compile("cc", "-std=c99", "tests/hosts/c/bad_input.c", "bad_input_c");
     check_bad_input("c", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("c"))));
 }
@@ -233,6 +254,8 @@ fn cpp() {
     check_from_images("cpp", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
     let scan = compile("c++", "-std=c++17", "examples/cpp/simulate_scan.cpp", "simulate_scan_cpp");
     check_scan("cpp", &run(&mut Command::new(scan)));
+    let series = compile("c++", "-std=c++17", "examples/cpp/simulate_series.cpp", "simulate_series_cpp");
+    check_series("cpp", &run(Command::new(series).arg(series_folder("cpp"))));
     let bad_input = compile("c++", "-std=c++17", "tests/hosts/cpp/bad_input.cpp", "bad_input_cpp");
     check_bad_input("cpp", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("cpp"))));
 }
@@ -260,6 +283,8 @@ fn octave() {
     let code = format!("atoms_from_images('{small}', '{}')", text(&out));
     check_from_images("octave", &octave(&[&classes, &mex, &examples], &code), &out);
     check_scan("octave", &octave(&[&classes, &mex, &examples], "simulate_scan()"));
+    let code = format!("simulate_series('{}')", text(&series_folder("octave")));
+    check_series("octave", &octave(&[&classes, &mex, &examples], &code));
     let tests = root("tests/hosts/octave");
     let code = format!("bad_input('{small}', '{}')", text(&scratch("octave")));
     check_bad_input("octave", &octave(&[&classes, &mex, &tests], &code));
@@ -291,6 +316,7 @@ fn julia() {
     let out = scratch("julia from images");
     check_from_images("julia", &julia(&flags, "examples/julia/atoms_from_images.jl", &[&small, &out]), &out);
     check_scan("julia", &julia(&flags, "examples/julia/simulate_scan.jl", &[]));
+    check_series("julia", &julia(&flags, "examples/julia/simulate_series.jl", &[&series_folder("julia")]));
     check_bad_input("julia", &julia(&flags, "tests/hosts/julia/bad_input.jl", &[&small, &scratch("julia")]));
 }
 
@@ -316,6 +342,7 @@ fn python() {
     let out = scratch("python from images");
     check_from_images("python", &python("examples/python/atoms_from_images.py", &[&small, &out]), &out);
     check_scan("python", &python("examples/python/simulate_scan.py", &[]));
+    check_series("python", &python("examples/python/simulate_series.py", &[&series_folder("python")]));
     check_bad_input("python use", &python("tests/hosts/python/use.py", &[&small, &scratch("python use")]));
     check_bad_input("python", &python("tests/hosts/python/bad_input.py", &[&small, &scratch("python")]));
     let ended = python("tests/hosts/python/interruptions.py", &[&small, &scratch("python interruptions")]);

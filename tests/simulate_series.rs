@@ -7,7 +7,7 @@ use aet::geometry::{apply, multiply, rotation_about, Mat3, Vec3};
 use aet::grid::Plane;
 use aet::io::{dataset_folder, npy};
 use aet::optics::{BandLimit, Crop, Detector, DetectorKind, DetectorPlan, ProbeOptions};
-use aet::pipeline::{memory_estimate, simulate_series, SeriesKind, SeriesReport, SeriesRun};
+use aet::pipeline::{memory_estimate, simulate_series, SeriesKind, SeriesProgress, SeriesReport, SeriesRun};
 use aet::problem::Waiting;
 use aet::simulate::instrument::{Exposure, Scan};
 use aet::simulate::stem::{Sampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
@@ -120,6 +120,26 @@ fn interrupted_runs_go_on() {
     }
 }
 
+#[test]
+fn a_request_between_two_parts_is_not_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("series");
+    let context = context(1);
+    let mut told = 0;
+    let outcome = simulate_series(&context, &specimen(), &images(), &folder, &SeriesRun::default(), &mut |progress| {
+        told += 1;
+        // a part is finished, the next one has not begun
+        if progress.probes.0 == ROWS * COLUMNS {
+            context.request_cancel();
+        }
+        true
+    });
+    assert!(matches!(outcome, Err(Error::Cancelled { .. })), "{outcome:?}");
+    assert!(told > 0 && !folder.exists() && partial(&folder).exists());
+    run(&context, &specimen(), &images(), &folder).unwrap();
+    assert_eq!(files(&folder), reference(&images()));
+}
+
 /// What a child process does; nothing where no test asks for it.
 #[test]
 #[ignore = "run by the tests that kill it"]
@@ -201,12 +221,17 @@ fn a_full_disk_keeps_what_is_finished() {
     assert_eq!(files(&folder), reference(&patterns()));
 }
 
+/// Ends a run when its first part is finished.
+fn first_part_only(progress: &SeriesProgress) -> bool {
+    progress.probes.0 < ROWS * COLUMNS
+}
+
 #[test]
 fn folders_of_others_stay_as_they_are() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("series");
     let cancelled =
-        simulate_series(&context(1), &specimen(), &images(), &folder, &SeriesRun::default(), &mut |p| p.probes.0 == 0);
+        simulate_series(&context(1), &specimen(), &images(), &folder, &SeriesRun::default(), &mut first_part_only);
     assert!(matches!(cancelled, Err(Error::Cancelled { .. })));
     let before = files(&partial(&folder));
     let mut other = images();
@@ -268,6 +293,10 @@ fn bad_input_is_refused_before_any_work() {
         },
         "scan of the instrument",
     );
+    refused(&|s| (s.rows, s.columns) = (usize::MAX, 2), "scan");
+    refused(&|s| s.phonons = Some(FrozenPhonons { configurations: 1 << 40, seed: 0 }), "configurations");
+    // found where the first tilt begins: nothing may be left that a corrected call would stumble on
+    refused(&|s| s.simulation.absorption = 2.0, "absorption");
     let still = run(&context(1), &atoms(), &images(), &folder).unwrap_err();
     assert!(still.to_string().contains("debye_waller_b"), "{still}");
     let none = run(&context(1), &specimen(), &images(), Path::new("/")).unwrap_err();

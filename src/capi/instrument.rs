@@ -187,7 +187,7 @@ unsafe impl CStruct for aet_instrument_options {
 }
 
 impl aet_instrument_options {
-    fn checked(&self, host: &Host) -> Result<Instrument> {
+    pub(super) fn checked(&self, host: &Host) -> Result<Instrument> {
         let exposure = match (chosen(self.dose_per_a2), chosen(self.electrons_per_position)) {
             (None, None) => Exposure::Unlimited,
             (Some(dose), None) => Exposure::Dose(dose),

@@ -6,7 +6,8 @@
 use super::guard::Host;
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
 use super::{
-    detector, instrument, recon_errors, recon_options, simulation_ensemble, simulation_gradient, simulation_options,
+    detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
+    simulation_options,
 };
 use crate::{Error, Result};
 use std::marker::PhantomData;
@@ -168,6 +169,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<instrument::aet_instrument_options>(),
     grown::<simulation_options::aet_simulation_options>(),
     grown::<simulation_ensemble::aet_ensemble_options>(),
+    grown::<simulate_series::aet_series_options>(),
     grown::<simulation_gradient::aet_scan_gradients>(),
     grown::<recon_errors::aet_error_options>(),
     grown::<recon_errors::aet_error_report>(),

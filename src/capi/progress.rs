@@ -60,6 +60,18 @@ pub struct aet_progress {
     pub r_factor: f64,
     /// Seconds since the call began.
     pub seconds: f64,
+    /// Series: tilt at work, counted from 0.
+    pub tilt: i64,
+    /// Number of tilts; 0 in other calls.
+    pub tilts: i64,
+    /// Series: configuration of thermal displacements at work, counted from 0.
+    pub configuration: i64,
+    /// Number of configurations of each tilt.
+    pub configurations: i64,
+    /// Series: probes finished in all tilts, configurations and foci, those of earlier calls among them.
+    pub probe: i64,
+    /// Number of probes.
+    pub probes: i64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; four i32 stand before the 8-byte members.
@@ -79,6 +91,12 @@ unsafe impl CStruct for aet_progress {
             gradient_norm: f64::NAN,
             r_factor: f64::NAN,
             seconds: 0.0,
+            tilt: 0,
+            tilts: 0,
+            configuration: 0,
+            configurations: 0,
+            probe: 0,
+            probes: 0,
         }
     }
 }

@@ -31,17 +31,17 @@ pub struct aet_ensemble_options {
     pub defocus_spread: f64,
     /// Standard deviation of the semi-angle, mrad.
     pub semiangle_spread_mrad: f64,
-    /// Number of defoci of the quadrature, 1 to 64; 0: 7.
-    pub defocus_nodes: i64,
-    /// Number of semi-angles of the quadrature, 1 to 64; 0: 5.
-    pub semiangle_nodes: i64,
     /// Configurations of displaced atoms (frozen phonons); 0: none, Debye-Waller factors blur the potential.
     pub phonon_configurations: i64,
     /// Seed of the displacements; configuration i of a seed is the same however many there are.
     pub phonon_seed: i64,
+    /// Probes into which a spread of the defocus is divided, 1 to 64; 0: 7. Time grows with their number.
+    pub defocus_nodes: i32,
+    /// Probes into which a spread of the semi-angle is divided, 1 to 64; 0: 5. Both spreads: all pairs.
+    pub semiangle_nodes: i32,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only 8-byte numbers.
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; two i32 stand after the 8-byte members.
 unsafe impl CStruct for aet_ensemble_options {
     const NAME: &'static str = "aet_ensemble_options";
 
@@ -50,10 +50,10 @@ unsafe impl CStruct for aet_ensemble_options {
             struct_size: size_of::<Self>(),
             defocus_spread: 0.0,
             semiangle_spread_mrad: 0.0,
-            defocus_nodes: 0,
-            semiangle_nodes: 0,
             phonon_configurations: 0,
             phonon_seed: 0,
+            defocus_nodes: 0,
+            semiangle_nodes: 0,
         }
     }
 }
@@ -61,11 +61,11 @@ unsafe impl CStruct for aet_ensemble_options {
 /// Spread of an illumination; 0 nodes are automatic.
 pub(super) fn spread_of(
     host: &Host,
-    (defocus, defocus_nodes): (f64, i64),
-    (semiangle_mrad, semiangle_nodes): (f64, i64),
+    (defocus, defocus_nodes): (f64, i32),
+    (semiangle_mrad, semiangle_nodes): (f64, i32),
 ) -> Result<Spread> {
-    let nodes = |value: i64, name: &'static str, automatic: usize| {
-        Ok(Some(host.count(value, name)?).filter(|nodes| *nodes > 0).unwrap_or(automatic))
+    let nodes = |value: i32, name: &'static str, automatic: usize| {
+        Ok(Some(host.count(value.into(), name)?).filter(|nodes| *nodes > 0).unwrap_or(automatic))
     };
     let automatic = Spread::default();
     Ok(Spread {

@@ -12,6 +12,9 @@ use std::f64::consts::PI;
 /// Largest rms displacement per axis that is accepted, angstrom: beyond, a crystal has long melted.
 const MAX_RMS: f64 = 2.0;
 
+/// More configurations than anybody waits for, few enough that sizes do not overflow.
+const MOST_CONFIGURATIONS: usize = 65536;
+
 /// Thermal motion as frozen phonons: signals are means over configurations of displaced atoms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FrozenPhonons {
@@ -25,11 +28,11 @@ impl FrozenPhonons {
     /// Checks the number of configurations.
     ///
     /// # Errors
-    /// `Range` for none.
+    /// `Range` for none, or too many.
     pub fn check(&self) -> Result<()> {
         match self.configurations {
-            0 => Err(Error::range("configurations", 0, "at least 1")),
-            _ => Ok(()),
+            1..=MOST_CONFIGURATIONS => Ok(()),
+            other => Err(Error::range("configurations", other, format!("1 to {MOST_CONFIGURATIONS}"))),
         }
     }
 }

@@ -21,6 +21,9 @@ use crate::problem::Waiting;
 use crate::simd::Real;
 use crate::specimen::{Atoms, CellCentre, CellSize};
 
+/// Most rows or columns of a scan, and most configurations: more are a slip of the units.
+const MOST: usize = 1 << 16;
+
 /// What is recorded at every scan position.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,7 +99,8 @@ impl MultisliceSeries {
     pub fn fit_to(&mut self, atoms: &Atoms) {
         let farthest =
             atoms.positions().iter().map(|p| p.iter().map(|v| v * v).sum::<f64>()).fold(0.0, f64::max).sqrt();
-        let points = 2 * ((farthest + self.vacuum) / self.pixel_size.max(1e-6)).ceil() as usize;
+        // a pixel size or vacuum that is refused later must not overflow here
+        let points = (((farthest + self.vacuum) / self.pixel_size.max(1e-6)).ceil() as usize).saturating_mul(2);
         for n in [&mut self.rows, &mut self.columns] {
             if *n == 0 {
                 *n = points.max(2);
@@ -116,11 +120,11 @@ impl MultisliceSeries {
         if self.foci.is_empty() {
             return Err(missing("list of foci"));
         }
-        if self.rows == 0 || self.columns == 0 {
-            return Err(Error::shape("scan", &[self.rows, self.columns], "(rows, columns), at least 1 each"));
+        if ![self.rows, self.columns].iter().all(|n| (1..=MOST).contains(n)) {
+            return Err(Error::shape("scan", &[self.rows, self.columns], format!("(rows, columns), 1 to {MOST} each")));
         }
-        for rotation in &self.rotations {
-            check_rotation("rotation", rotation)?;
+        for (tilt, rotation) in self.rotations.iter().enumerate() {
+            check_rotation(&format!("rotation of tilt {tilt}"), rotation)?;
         }
         Error::unless_finite("foci", "focus", &self.foci)?;
         for (what, value) in [("pixel_size", self.pixel_size), ("vacuum", self.vacuum)] {
@@ -134,7 +138,11 @@ impl MultisliceSeries {
             return Err(Error::Unsupported { what: "scan of the instrument".into(), why });
         }
         self.probe.clone().build()?;
-        self.spread.ensemble(&self.probe)?;
+        let ensemble = self.spread.ensemble(&self.probe)?;
+        self.simulation.check_prism()?;
+        if let Some(prism) = self.simulation.prism {
+            ensemble.iter().try_for_each(|(probe, _)| prism.check_semiangle(probe.semiangle_mrad))?;
+        }
         self.instrument.check()
     }
 
@@ -184,22 +192,26 @@ impl MultisliceSeries {
         let tallest = heights.iter().copied().fold(0.0, f64::max);
         let [x, y] = reach.map(|reach| 2.0 * (reach + self.vacuum));
         let plane = self.simulation.plane([x, y, tallest])?;
-        let size = match self.automatic_window {
-            true => {
+        let size = match (self.automatic_window, self.simulation.prism) {
+            (true, None) => {
                 let farthest = self.foci.iter().map(|f| f.abs()).fold(0.0, f64::max);
                 let farthest = farthest + self.probe.aberrations.defocus().abs();
                 WindowSize::for_probe(&plane, &self.probe.clone().build()?, tallest, farthest)?
             }
-            false => self.simulation.window,
+            (true, Some(_)) => WindowSize::Whole,
+            (false, _) => self.simulation.window,
         };
         let (rows, columns) = size.pixels(&plane)?.unwrap_or((plane.rows, plane.columns));
         let window = Plane::new(rows, columns, plane.pixel_y, plane.pixel_x)?;
         // images count whole pixels of rings: finer ones keep to the circles; patterns are stored as the window has them
         let sampling = match (self.signal, self.automatic_window) {
-            (SeriesSignal::Annular { .. }, true) => PatternSampling::Padded,
+            (SeriesSignal::Annular { .. }, true) if self.simulation.prism.is_none() => PatternSampling::Padded,
             _ => self.simulation.patterns,
         };
-        let patterns = sampling.plane(&plane, &window);
+        let patterns = match self.simulation.prism {
+            Some(prism) => prism.options.exit_window(self.simulation.band_limit, &plane)?,
+            None => sampling.plane(&plane, &window),
+        };
         Ok(SeriesFrame { extent: (x, y), heights, plane, size, window, sampling, patterns })
     }
 

@@ -34,7 +34,7 @@ export with_column, with_element_values, with_cell, rotate, shift, place_in_cell
 export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
 export record_series, record_patterns, instrument_truth
-export Simulation, estimate_memory, potential, exit_wave, scan, patterns
+export Simulation, estimate_memory, potential, exit_wave, scan, patterns, simulate_series
 export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
@@ -67,6 +67,7 @@ include("instrument.jl")
 include("run.jl")
 include("second_order.jl")
 include("simulation.jl")
+include("simulated_series.jl")
 
 __init__() = load_library()
 

@@ -5,8 +5,9 @@
 """
 What a progress function is shown: `phase` (`:reading`, `:planning`, `:evaluating`, `:optimizing`,
 `:saving` or `:simulating`), `iteration` of `max_iterations`, number of `evaluations` so far, `fraction` of the
-call that is done, `loss`, `gradient_norm`, `r_factor`, and `seconds` since the call began.
-`step` is another name of `iteration`.
+call that is done, `loss`, `gradient_norm`, `r_factor`, and `seconds` since the call began. Of a simulated
+series `tilt` of `tilts` and `configuration` of `configurations`, counted from 1, and finished ones of
+all `probes` as `probe`; 0 in other calls. `step` is another name of `iteration`.
 """
 struct Progress
     phase::Symbol
@@ -18,10 +19,20 @@ struct Progress
     gradient_norm::Float64
     r_factor::Float64
     seconds::Float64
+    tilt::Int
+    tilts::Int
+    configuration::Int
+    configurations::Int
+    probe::Int
+    probes::Int
 end
 
-Progress(p::CProgress) = Progress(symbol_of(PHASES, p.phase), p.iteration, p.max_iterations,
-    p.evaluations, p.fraction, p.loss, p.gradient_norm, p.r_factor, p.seconds)
+function Progress(p::CProgress)
+    first = p.tilts > 0 ? 1 : 0
+    return Progress(symbol_of(PHASES, p.phase), p.iteration, p.max_iterations, p.evaluations, p.fraction,
+        p.loss, p.gradient_norm, p.r_factor, p.seconds, p.tilt + first, p.tilts, p.configuration + first,
+        p.configurations, p.probe, p.probes)
+end
 
 Base.getproperty(p::Progress, name::Symbol) = getfield(p, name === :step ? :iteration : name)
 Base.propertynames(::Progress) = (fieldnames(Progress)..., :step)

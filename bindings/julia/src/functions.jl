@@ -212,3 +212,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_simulation_patterns(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
 @declare aet_scan_gradients_init(gradients::Ptr{ScanGradients}, struct_size::Csize_t)::Int32
 @declare aet_simulation_pull_back(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, gradients::Ptr{ScanGradients}, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+
+# simulated tilt series
+@declare aet_series_options_init(options::Ptr{SeriesOptions}, struct_size::Csize_t)::Int32
+@declare aet_simulate_series(context::HandlePtr, atoms::HandlePtr, probe::HandlePtr, detector::HandlePtr, options::Ptr{SeriesOptions}, folder::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
+@declare aet_simulate_series_estimate_memory(context::HandlePtr, atoms::HandlePtr, probe::HandlePtr, detector::HandlePtr, options::Ptr{SeriesOptions}, bytes::Ptr{UInt64})::Int32

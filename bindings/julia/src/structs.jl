@@ -38,6 +38,12 @@ struct CProgress
     gradient_norm::Float64
     r_factor::Float64
     seconds::Float64
+    tilt::Int64
+    tilts::Int64
+    configuration::Int64
+    configurations::Int64
+    probe::Int64
+    probes::Int64
 end
 
 mutable struct DatasetOptions <: CStruct
@@ -346,6 +352,28 @@ mutable struct CErrorReport <: CStruct
     CErrorReport() = new(sizeof(CErrorReport), 0, 0, 0, 0)
 end
 
+mutable struct SeriesOptions <: CStruct
+    struct_size::Csize_t
+    rotations::Ptr{View}
+    foci::Ptr{View}
+    simulation::Ptr{SimulationOptions}
+    instrument::Ptr{InstrumentOptions}
+    pixel_size::Float64
+    vacuum::Float64
+    defocus_spread::Float64
+    semiangle_spread_mrad::Float64
+    rows::Int64
+    columns::Int64
+    phonon_configurations::Int64
+    phonon_seed::Int64
+    memory_cap::Int64
+    defocus_nodes::Int32
+    semiangle_nodes::Int32
+    whole_window::Int32
+    reserved::Int32
+    SeriesOptions() = new(0, C_NULL, C_NULL, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
 mutable struct DetectorOptions <: CStruct
     struct_size::Csize_t
     inner_mrad::Float64
@@ -388,6 +416,7 @@ const CSTRUCTS = (
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_instrument_options" => InstrumentOptions,
     "aet_simulation_options" => SimulationOptions, "aet_scan_gradients" => ScanGradients,
+    "aet_series_options" => SeriesOptions,
     "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 

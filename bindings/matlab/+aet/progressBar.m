@@ -19,6 +19,13 @@ if isnan(fraction)
 end
 filled = round(width * fraction);
 bar = [repmat('#', 1, filled), repmat('.', 1, width - filled)];
+if progress.tilts > 0
+    fprintf('\r%-10s [%s] tilt %d/%d  configuration %d/%d  probes %d/%d  %.1f s', progress.phase, bar, ...
+        progress.tilt, progress.tilts, progress.configuration, progress.configurations, progress.probe, ...
+        progress.probes, progress.seconds);
+    lineIsOpen = true;
+    return
+end
 fprintf('\r%-10s [%s] %4d/%d  loss %.6e  R %.4f  %.1f s', progress.phase, bar, ...
     progress.iteration, progress.maxIterations, progress.loss, progress.rFactor, progress.seconds);
 lineIsOpen = true;

@@ -34,6 +34,7 @@ void require_layout() {
                   {"aet_find_options", sizeof(aet_find_options)},
                   {"aet_instrument_options", sizeof(aet_instrument_options)},
                   {"aet_simulation_options", sizeof(aet_simulation_options)},
+                  {"aet_series_options", sizeof(aet_series_options)},
                   {"aet_scan_gradients", sizeof(aet_scan_gradients)},
                   {"aet_error_options", sizeof(aet_error_options)},
                   {"aet_error_report", sizeof(aet_error_report)}};
@@ -70,6 +71,7 @@ const CommandTable &commands() {
     add_volume_commands(all);
     add_instrument_commands(all);
     add_simulation_commands(all);
+    add_series_commands(all);
     add_recon_commands(all);
     add_evaluation_commands(all);
     add_second_order_commands(all);

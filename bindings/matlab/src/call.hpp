@@ -81,6 +81,7 @@ void add_orbital_commands(CommandTable &table);
 void add_volume_commands(CommandTable &table);
 void add_instrument_commands(CommandTable &table);
 void add_simulation_commands(CommandTable &table);
+void add_series_commands(CommandTable &table);
 void add_recon_commands(CommandTable &table);
 void add_evaluation_commands(CommandTable &table);
 void add_second_order_commands(CommandTable &table);

@@ -49,8 +49,10 @@ std::string field_text(const mxArray *exception, const char *name) {
 }
 
 mxArray *progress_struct(const aet_progress &progress) {
-  const char *names[] = {"phase", "iteration",    "maxIterations", "evaluations", "fraction",
-                         "loss",  "gradientNorm", "rFactor",       "seconds"};
+  const char *names[] = {"phase", "iteration",     "maxIterations",  "evaluations", "fraction",
+                         "loss",  "gradientNorm",  "rFactor",        "seconds",     "tilt",
+                         "tilts", "configuration", "configurations", "probe",       "probes"};
+  const int64_t first = progress.tilts > 0 ? 1 : 0;  // the host counts from 1; 0 where there are none
   mxArray *values[] = {make_text(word_of(phases, progress.phase)),
                        make_number(progress.iteration),
                        make_number(progress.max_iterations),
@@ -59,7 +61,13 @@ mxArray *progress_struct(const aet_progress &progress) {
                        make_number(progress.loss),
                        make_number(progress.gradient_norm),
                        make_number(progress.r_factor),
-                       make_number(progress.seconds)};
+                       make_number(progress.seconds),
+                       make_number(static_cast<double>(progress.tilt + first)),
+                       make_number(static_cast<double>(progress.tilts)),
+                       make_number(static_cast<double>(progress.configuration + first)),
+                       make_number(static_cast<double>(progress.configurations)),
+                       make_number(static_cast<double>(progress.probe)),
+                       make_number(static_cast<double>(progress.probes))};
   constexpr int count = sizeof values / sizeof values[0];
   mxArray *structure = mxCreateStructMatrix(1, 1, count, names);
   for (int i = 0; i < count; ++i) {

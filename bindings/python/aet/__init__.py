@@ -25,6 +25,7 @@ from .orbital import Orbital
 from .probe import Probe
 from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
 from .series import Metadata, TiltSeries
+from .simulated_series import estimate_series_memory, simulate_series
 from .simulation import Simulation
 from .volume import Volume, find_atoms
 
@@ -50,11 +51,13 @@ __all__ = [
     "Volume",
     "adf_transfer",
     "default_context",
+    "estimate_series_memory",
     "find_atoms",
     "instrument_truth",
     "record_patterns",
     "integrate_center_of_mass",
     "set_log",
+    "simulate_series",
     "version_info",
 ]
 

@@ -19,9 +19,10 @@ from ._structs import CALLBACK_TYPES, STRUCTURES, name_of, number_of
 Progress = collections.namedtuple("Progress", result_members("aet_progress"))
 Progress.__doc__ = """What a progress function is shown; what is not known yet is NaN.
 
-`phase` is "reading", "planning", "evaluating", "optimizing" or "saving"; `iteration` of `max_iterations`; `evaluations`
-so far; `fraction` of the phase that is done; present `loss`, `gradient_norm` and `r_factor`; `seconds` since the call
-began.
+`phase` is "reading", "planning", "evaluating", "optimizing", "saving" or "simulating"; `iteration` of `max_iterations`;
+`evaluations` so far; `fraction` of the phase that is done; present `loss`, `gradient_norm` and `r_factor`; `seconds` since
+the call began. Of a simulated series `tilt` of `tilts` and `configuration` of `configurations`, counted from 0, and
+finished ones of all `probes` as `probe`; 0 in other calls.
 """
 
 

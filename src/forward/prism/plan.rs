@@ -33,6 +33,23 @@ impl PrismOptions {
         Plane::new(plane.rows / fy, plane.columns / fx, plane.pixel_y, plane.pixel_x)
     }
 
+    /// Sampling of exit waves of `object`: the window, of the pixels of the coarser grid with downsampling.
+    ///
+    /// # Errors
+    /// As [`Self::window`].
+    pub fn exit_window(&self, limit: BandLimit, object: &Plane) -> Result<Plane> {
+        self.window(&self.sampling(limit, object)?)
+    }
+
+    /// Sampling of the scattering matrix.
+    fn sampling(&self, limit: BandLimit, object: &Plane) -> Result<Plane> {
+        self.window(object)?;
+        if self.downsampling {
+            return coarser(limit, object, self.interpolation);
+        }
+        Ok(*object)
+    }
+
     /// Bytes of the scattering matrix of numbers `T` that these options make, and of a worker that reduces it to `count`
     /// patterns, before there is a plan; see [`PrismPlan::new`].
     ///
@@ -193,9 +210,8 @@ fn layout(
     options: &PrismOptions,
     pupil: impl Fn(f64, f64) -> Complex64,
 ) -> Result<(Vec<PlaneWave>, Plane)> {
-    options.window(object)?;
+    let plane = options.sampling(limit, object)?;
     let open = open_waves(object, options.interpolation, pupil)?;
-    let plane = if options.downsampling { coarser(limit, object, options.interpolation)? } else { *object };
     Ok((open.into_iter().map(|(wave, _)| wave).collect(), plane))
 }
 

@@ -9,7 +9,7 @@ use serde_json::{json, Map, Value};
 use super::HEADER_FILE;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
-use crate::io::{atomic, file_error, npy, xyz};
+use crate::io::{atomic, file_error, npy, xyz, Monitor};
 use crate::optics::{Aperture, ProbeOptions};
 use crate::specimen::{elements, Atoms};
 
@@ -41,14 +41,20 @@ pub struct DiffractionHeader {
 /// its name when it is complete.
 ///
 /// # Errors
-/// `Shape` for a tilt of another shape, `File` where the system refuses.
-pub fn write_diffraction(header: DiffractionHeader, tilts: &[PathBuf], atoms: &Atoms, folder: &Path) -> Result<()> {
+/// `Shape` for a tilt of another shape, `File` where the system refuses, `Cancelled` where `monitor` ends it.
+pub fn write_diffraction(
+    header: DiffractionHeader,
+    tilts: &[PathBuf],
+    atoms: &Atoms,
+    folder: &Path,
+    monitor: &mut Monitor,
+) -> Result<()> {
     let parent = atomic::folder_of(folder);
     let staging = tempfile::Builder::new().prefix(".aet-dataset-").tempdir_in(parent);
     let staging = staging.map_err(file_error("writing into", parent))?;
     let fresh = staging.path().join("series");
     std::fs::create_dir(&fresh).map_err(file_error("creating", &fresh))?;
-    write_patterns(&header, tilts, &fresh.join("patterns.npy"))?;
+    write_patterns(&header, tilts, &fresh.join("patterns.npy"), monitor)?;
     let keep = &mut |_: f64| true;
     let rotations = header.rotations.iter().flatten().flatten().copied();
     npy::write(&fresh.join("rotations.npy"), &[tilts.len(), 3, 3], rotations, keep)?;
@@ -65,7 +71,7 @@ pub fn write_diffraction(header: DiffractionHeader, tilts: &[PathBuf], atoms: &A
 }
 
 /// Values pass one by one: patterns of a tilt need not fit into memory.
-fn write_patterns(header: &DiffractionHeader, tilts: &[PathBuf], path: &Path) -> Result<()> {
+fn write_patterns(header: &DiffractionHeader, tilts: &[PathBuf], path: &Path, monitor: &mut Monitor) -> Result<()> {
     let (rows, columns) = header.pattern;
     let scan = header.positions.shape();
     let of_tilt = [header.foci.len(), scan[0], scan[1], rows, columns];
@@ -81,7 +87,7 @@ fn write_patterns(header: &DiffractionHeader, tilts: &[PathBuf], path: &Path) ->
     });
     let mut failure = None;
     let values = values.map_while(|value| value.map_err(|e| failure = Some(e)).ok());
-    let written = npy::write(path, &shape, values, &mut |_| true);
+    let written = npy::write(path, &shape, values, monitor);
     match failure {
         Some(error) => Err(error),
         None => written,

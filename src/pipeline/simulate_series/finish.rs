@@ -89,15 +89,14 @@ impl Driver<'_, '_> {
         let shape = (patterns.len() / plane.pixels(), plane.rows, plane.columns);
         let patterns = Array3::from_shape_vec(shape, patterns);
         let patterns = patterns.map_err(|e| Error::Internal(format!("patterns of a tilt: {e}")))?;
-        let (context, place) = (self.context, (tilt, self.series.configurations() - 1));
-        let cancel = context.cancel_token();
+        let (context, cancel, place) = (self.context, self.cancel, (tilt, self.series.configurations() - 1));
         let mut tell = |_: f64| self.tell(place, 0.0);
-        let mut waiting = Waiting { cancel: &cancel, tell: &mut tell };
+        let mut waiting = Waiting { cancel, tell: &mut tell };
         Ok(record_images(context, recorder, patterns.view(), first, &mut waiting)?.into_raw_vec_and_offset().0)
     }
 
     /// Puts the tilts together and the folder into its place.
-    pub fn finish(mut self, folder: &Path) -> Result<SeriesReport> {
+    pub fn finish(&mut self, folder: &Path) -> Result<SeriesReport> {
         let kind = match self.series.signal {
             SeriesSignal::Annular { .. } => {
                 self.write_images(folder)?;
@@ -108,14 +107,12 @@ impl Driver<'_, '_> {
                 SeriesKind::Patterns
             }
         };
-        let report = SeriesReport {
+        Ok(SeriesReport {
             kind,
             probes_computed: self.computed,
             probes: self.series.rotations.len() * self.probes_per_tilt(),
             seconds: self.started.elapsed().as_secs_f64(),
-        };
-        self.partial.remove()?;
-        Ok(report)
+        })
     }
 
     fn write_images(&mut self, folder: &Path) -> Result<()> {
@@ -139,13 +136,12 @@ impl Driver<'_, '_> {
         for (key, value) in self.metadata()? {
             ideal.set_metadata(key, &value, "")?;
         }
-        let cancel = self.context.cancel_token();
-        let (context, last) = (self.context, (tilts - 1, series.configurations() - 1));
+        let (context, cancel, last) = (self.context, self.cancel, self.last());
         let recorded = match series.instrument == Default::default() {
             true => ideal,
             false => {
                 let mut tell = |_: f64| self.tell(last, 0.0);
-                let mut waiting = Waiting { cancel: &cancel, tell: &mut tell };
+                let mut waiting = Waiting { cancel, tell: &mut tell };
                 record_series(context, &series.instrument, &ideal, &mut waiting)?
             }
         };
@@ -170,12 +166,14 @@ impl Driver<'_, '_> {
     }
 
     fn write_patterns(&mut self, folder: &Path) -> Result<()> {
-        dataset_folder::write_diffraction(
-            self.series_header()?,
-            &(0..self.series.rotations.len()).map(|tilt| self.partial.tilt(tilt)).collect::<Vec<_>>(),
-            self.atoms,
-            folder,
-        )
+        let (header, atoms, last) = (self.series_header()?, self.atoms, self.last());
+        let tilts: Vec<_> = (0..self.series.rotations.len()).map(|tilt| self.partial.tilt(tilt)).collect();
+        dataset_folder::write_diffraction(header, &tilts, atoms, folder, &mut |_| self.tell(last, 0.0))
+    }
+
+    /// Where the run stands when all is computed: last tilt, last configuration.
+    fn last(&self) -> (usize, usize) {
+        (self.series.rotations.len() - 1, self.series.configurations() - 1)
     }
 
     fn series_header(&self) -> Result<dataset_folder::DiffractionHeader> {

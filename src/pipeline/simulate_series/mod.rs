@@ -10,7 +10,7 @@ mod partial;
 mod parts;
 
 use super::journal::Journal;
-use crate::context::Context;
+use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
 use crate::io::file_error;
 use crate::optics::DetectorPlan;
@@ -82,7 +82,8 @@ pub struct SeriesReport {
 ///
 /// # Errors
 /// `Inconsistent` where `folder` exists already, or the part of an earlier run beside it belongs to another series;
-/// `Memory` where the cap is too low, with what is needed; `Cancelled`; `File`; and the errors of the simulation.
+/// `Memory` where the cap is too low, with what is needed; `Cancelled`; `File`; and the errors of the simulation. A run that
+/// fails before its first part leaves nothing behind.
 pub fn simulate_series(
     context: &Context,
     atoms: &Atoms,
@@ -103,15 +104,17 @@ pub fn simulate_series(
     }
     let partial = Partial::open(folder, atoms, series, run)?;
     let started = Instant::now();
+    let (cancel, told) = (&context.cancel_token(), (0, started));
     let mut driver =
-        Driver { context, atoms, series, frame, partial, observe, started, computed: 0, done: 0, told: (0, started) };
-    for tilt in 0..series.rotations.len() {
-        match run.double {
-            true => driver.tilt::<f64>(tilt)?,
-            false => driver.tilt::<f32>(tilt)?,
-        }
+        Driver { context, cancel, atoms, series, frame, partial, observe, started, computed: 0, done: 0, told };
+    let outcome = driver.run(folder, run.double);
+    // what failed before the first part is finished leaves nothing that would stand in the way of a better call
+    match &outcome {
+        Ok(_) => driver.partial.remove()?,
+        Err(_) if driver.done == 0 && driver.partial.fresh => drop(driver.partial.remove()),
+        Err(_) => {}
     }
-    driver.finish(folder)
+    outcome
 }
 
 /// Bytes that [`simulate_series`] needs: the object of the thickest tilt, what each worker holds, and the signals of the
@@ -151,6 +154,8 @@ fn memory(series: &MultisliceSeries, atoms: &Atoms, frame: &SeriesFrame, threads
 
 struct Driver<'a, 'o> {
     context: &'a Context,
+    /// Of the whole call: a request that comes between two parts counts, too.
+    cancel: &'a CancelToken<'a>,
     atoms: &'a Atoms,
     series: &'a MultisliceSeries,
     frame: &'a SeriesFrame,
@@ -166,6 +171,16 @@ struct Driver<'a, 'o> {
 }
 
 impl Driver<'_, '_> {
+    fn run(&mut self, folder: &Path, double: bool) -> Result<SeriesReport> {
+        for tilt in 0..self.series.rotations.len() {
+            match double {
+                true => self.tilt::<f64>(tilt)?,
+                false => self.tilt::<f32>(tilt)?,
+            }
+        }
+        self.finish(folder)
+    }
+
     fn probes_per_tilt(&self) -> usize {
         self.series.configurations() * self.series.foci.len() * self.series.positions()
     }
@@ -207,12 +222,11 @@ impl Driver<'_, '_> {
         if finished == all.len() {
             return Ok(());
         }
-        let context = self.context;
-        let cancel = context.cancel_token();
+        let (context, cancel) = (self.context, self.cancel);
         let place = (tilt, configuration);
         let object = {
             let mut tell = |_: f64| self.tell(place, 0.0);
-            let mut waiting = Waiting { cancel: &cancel, tell: &mut tell };
+            let mut waiting = Waiting { cancel, tell: &mut tell };
             plan.object::<T>(context, configuration, &mut waiting)?
         };
         for (focus, group) in &all[finished..] {
@@ -220,7 +234,7 @@ impl Driver<'_, '_> {
             let count = range.len();
             let signals = {
                 let mut tell = |fraction: f64| self.tell(place, fraction * count as f64);
-                let mut waiting = Waiting { cancel: &cancel, tell: &mut tell };
+                let mut waiting = Waiting { cancel, tell: &mut tell };
                 object.signals(context, *focus, range, detectors, &mut waiting)?
             };
             journal.append(&signals)?;
@@ -234,10 +248,10 @@ impl Driver<'_, '_> {
     }
 
     /// Tells the observer where the run stands, `probes` probes into the present part: after every part, and within one not
-    /// too often.
+    /// too often. Answers whether to go on.
     fn tell(&mut self, (tilt, configuration): (usize, usize), probes: f64) -> bool {
-        if self.told.0 == self.done && self.told.1.elapsed() < INTERVAL {
-            return true;
+        if self.cancel.is_cancelled() || self.told.0 == self.done && self.told.1.elapsed() < INTERVAL {
+            return !self.cancel.is_cancelled();
         }
         self.told = (self.done, Instant::now());
         let tilts = self.series.rotations.len();

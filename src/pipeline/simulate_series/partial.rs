@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 /// The folder of what is finished.
 pub(super) struct Partial {
     pub folder: PathBuf,
+    /// Made by this call.
+    pub fresh: bool,
     /// Held as long as this process works on the folder.
     lock: File,
 }
@@ -29,21 +31,22 @@ impl Partial {
         let lock = locked(&folder)?;
         let plan = folder.join("plan.json");
         let text = description(atoms, series, run)?;
-        match std::fs::read_to_string(&plan) {
-            Ok(older) if older == text => {}
+        let fresh = match std::fs::read_to_string(&plan) {
+            Ok(older) if older == text => false,
             Ok(_) => {
                 let why = "it holds the parts of another series; remove it or name another folder".into();
                 return Err(Error::Inconsistent { what: format!("{}", folder.display()), why });
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                atomic::write(&plan, |file| file.write_all(text.as_bytes()).map_err(file_error("writing", &plan)))?
+                atomic::write(&plan, |file| file.write_all(text.as_bytes()).map_err(file_error("writing", &plan)))?;
+                true
             }
             Err(e) => return Err(file_error("reading", &plan)(e)),
-        }
-        Ok(Self { folder, lock })
+        };
+        Ok(Self { folder, fresh, lock })
     }
 
-    /// Removes the folder, when its parts have become the result.
+    /// Removes the folder, when its parts have become the result, or there are none.
     pub fn remove(self) -> Result<()> {
         drop(self.lock); // some systems remove no file that is open
         std::fs::remove_dir_all(&self.folder).map_err(file_error("removing", &self.folder))

@@ -43,6 +43,9 @@ impl<T: Real> Simulation<T> {
         waiting: &mut Waiting<'_>,
     ) -> Result<Vec<f64>> {
         let ensemble = spread.ensemble(probe)?;
+        for (member, _) in &ensemble {
+            self.check_probe(&member.clone().build()?)?; // before the first one is scanned
+        }
         let (members, mut sum) = (ensemble.len() as f64, vec![0.0; positions.as_slice().len() * detectors.len()]);
         for (number, (probe, weight)) in ensemble.into_iter().enumerate() {
             let plan = StemPlan::new(self, &probe.build()?)?;

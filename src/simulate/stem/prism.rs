@@ -16,7 +16,7 @@ use num_complex::Complex64;
 pub(super) struct PlaneWaves<T: Real> {
     pub(super) plan: PrismPlan<T>,
     pub(super) matrix: ScatteringMatrix<T>,
-    semiangle_mrad: f64,
+    prism: Prism,
 }
 
 /// The aperture for which plane waves are computed.
@@ -25,6 +25,15 @@ fn aperture(prism: &Prism, energy_ev: f64) -> Result<Probe> {
 }
 
 impl Prism {
+    /// Refuses a probe that is wider than the aperture whose plane waves are computed.
+    pub(in crate::simulate) fn check_semiangle(&self, semiangle_mrad: f64) -> Result<()> {
+        if semiangle_mrad <= self.semiangle_mrad {
+            return Ok(());
+        }
+        let wanted = format!("at most {} mrad, the semi-angle of the plane waves of PRISM", self.semiangle_mrad);
+        Err(Error::range("semiangle_mrad", semiangle_mrad, wanted))
+    }
+
     /// Bytes of the scattering matrix, and of a worker that reduces it; see [`crate::forward::prism::PrismOptions::bytes`].
     pub(super) fn bytes<T: Real>(
         &self,
@@ -42,7 +51,7 @@ impl Prism {
 
 impl SimulationOptions {
     /// Refuses what PRISM cannot do, before anything long is done.
-    pub(super) fn check_prism(&self) -> Result<()> {
+    pub(in crate::simulate) fn check_prism(&self) -> Result<()> {
         let Some(prism) = &self.prism else { return Ok(()) };
         let unsupported = |what: &str, why: &str| Err(Error::Unsupported { what: what.into(), why: why.into() });
         if self.window != WindowSize::Whole {
@@ -73,15 +82,16 @@ impl<T: Real> PlaneWaves<T> {
         let plan = PrismPlan::new(engine, &prism.options, pupil)?;
         let mut matrix = plan.matrix()?;
         plan.scatter(context, engine, object, &mut matrix, waiting)?;
-        Ok(Self { plan, matrix, semiangle_mrad: prism.semiangle_mrad })
+        Ok(Self { plan, matrix, prism: *prism })
+    }
+
+    /// Refuses probes that need more plane waves.
+    pub(super) fn check(&self, probe: &Probe) -> Result<()> {
+        self.prism.check_semiangle(probe.semiangle_mrad())
     }
 
     /// A probe on the plane waves.
     pub(super) fn probe(&self, probe: &Probe) -> Result<PrismProbe> {
-        if probe.semiangle_mrad() > self.semiangle_mrad {
-            let wanted = format!("at most {} mrad, for which plane waves were computed", self.semiangle_mrad);
-            return Err(Error::range("semiangle_mrad", probe.semiangle_mrad(), wanted));
-        }
         let pupil = probe.pupil_on(self.plan.window());
         self.plan.probe(|kx, ky| -> Complex64 { pupil(kx, ky) })
     }

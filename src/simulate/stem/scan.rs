@@ -110,6 +110,25 @@ pub(super) struct Worker<T: Real> {
     pub(super) workspace: MultisliceWorkspace<T>,
 }
 
+impl<T: Real> Simulation<T> {
+    /// Checks that a probe fits, without any work; the errors of [`StemPlan::new`].
+    pub(super) fn check_probe(&self, probe: &Probe) -> Result<()> {
+        if (probe.energy_ev() / self.energy_ev() - 1.0).abs() > 1e-12 {
+            let why = format!("{} eV, but the simulation is for {} eV", probe.energy_ev(), self.energy_ev());
+            return Err(Error::Inconsistent { what: "energy of the probe".into(), why });
+        }
+        let (window, limit) = (self.engine.window(), self.options().band_limit);
+        let largest = limit.largest_angle_mrad(window, self.wavelength());
+        if probe.semiangle_mrad() > largest {
+            let pixel = limit.pixel_for(probe.semiangle_mrad(), self.wavelength());
+            let wanted =
+                format!("at most {largest:.4} mrad (the band limit), or pixels of at most {pixel:.5} angstrom");
+            return Err(Error::range("semiangle_mrad", probe.semiangle_mrad(), wanted));
+        }
+        self.prism.as_ref().map_or(Ok(()), |waves| waves.check(probe))
+    }
+}
+
 impl<'a, T: Real> StemPlan<'a, T> {
     /// Samples `probe` for `simulation`.
     ///
@@ -117,19 +136,8 @@ impl<'a, T: Real> StemPlan<'a, T> {
     /// `Inconsistent` for a probe of another energy; `Range` where the aperture reaches beyond the band limit, with the
     /// largest semi-angle and the pixel that would be needed.
     pub fn new(simulation: &'a Simulation<T>, probe: &Probe) -> Result<Self> {
-        if (probe.energy_ev() / simulation.energy_ev() - 1.0).abs() > 1e-12 {
-            let why = format!("{} eV, but the simulation is for {} eV", probe.energy_ev(), simulation.energy_ev());
-            return Err(Error::Inconsistent { what: "energy of the probe".into(), why });
-        }
-        let (window, limit) = (simulation.engine.window(), simulation.options().band_limit);
-        let largest = limit.largest_angle_mrad(window, simulation.wavelength());
-        if probe.semiangle_mrad() > largest {
-            let pixel = limit.pixel_for(probe.semiangle_mrad(), simulation.wavelength());
-            let wanted =
-                format!("at most {largest:.4} mrad (the band limit), or pixels of at most {pixel:.5} angstrom");
-            return Err(Error::range("semiangle_mrad", probe.semiangle_mrad(), wanted));
-        }
-        let pupil = simulation.engine.pupil(probe.pupil_on(window));
+        simulation.check_probe(probe)?;
+        let pupil = simulation.engine.pupil(probe.pupil_on(simulation.engine.window()));
         let of_pattern = |diffraction: &Diffraction<T>| diffraction.pupil(probe.pupil_on(diffraction.plane()));
         let free = simulation.diffraction.as_ref().map(of_pattern);
         let pass = Pass { slices: 0..simulation.slices(), start: Form::Coefficients, finish: Form::Coefficients };

@@ -336,7 +336,7 @@ fn prism_of_all_plane_waves_is_multislice() {
     let series = |w: &mut Waiting<'_>| plan.thickness_series(&context, &positions, &detectors(&some), &[2, 4], w);
     refused(waiting(&context, series).unwrap_err(), 9, "without PRISM");
     let wide = ProbeOptions::new(ENERGY, 25.0).build().unwrap();
-    refused(StemPlan::new(&some, &wide).err().unwrap(), 103, "at most 21 mrad");
+    refused(StemPlan::new(&some, &wide).err().unwrap(), 103, "at most 21 mrad, the semi-angle");
     let make = |options: SimulationOptions| {
         waiting(&context, |w| Simulation::<f32>::new(&context, &atoms(), ENERGY, &options, w)).err().unwrap()
     };

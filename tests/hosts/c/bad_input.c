@@ -26,6 +26,7 @@
 #include "generated.h"
 #include "orbitals.h"
 #include "problem.h"
+#include "simulated_series.h"
 #include "simulations.h"
 #include "specimens.h"
 #include "volumes.h"
@@ -1362,6 +1363,7 @@ int main(int argc, char **argv)
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_instrument(f.context, f.dataset);
+    check_simulated_series(f.context, scratch.text);
     const path specimen_file = join(&scratch, "specimen");
     check_specimens(specimen_file.text);
     check_float_state(&f);

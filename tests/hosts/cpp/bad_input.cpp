@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -559,6 +560,63 @@ void check_simulations(const aet::Context &context) {
     check("what the progress function of a scan throws", rethrown);
 }
 
+void check_series(const aet::Context &context, const std::string &scratch) {
+    const std::vector<double> positions{0, 0, 0, 1.2, 0.3, 2}, factors{0.5, 0.6}, foci{-5, 5};
+    const std::vector<double> rotations{0.8, 0, 0.6, 0, 1, 0, -0.6, 0, 0.8, 1, 0, 0, 0, 1, 0, 0, 0, 1};
+    const std::vector<std::int32_t> species{79, 29};
+    const auto atoms =
+        aet::Atoms(aet::ConstView(positions, {2, 3}), aet::Atoms::Options{}.species(aet::ConstView(species)))
+            .with_column("debye_waller_b", aet::ConstView(factors));
+    const aet::Probe probe(300e3, 15);
+    const aet::Detector annular(aet::Detector::Options(aet::DetectorKind::annular).inner_mrad(10));
+    auto options = aet::SeriesOptions(aet::ConstView(rotations, {2, 3, 3}), aet::ConstView(foci))
+                       .simulation(aet::Simulation::Options(300e3).pixel_size(0.2))
+                       .instrument(aet::Instrument{}.dose_per_a2(1e4))
+                       .shape(8, 8)
+                       .pixel_size(0.7)
+                       .vacuum(2);
+    const std::string folder = scratch + "/series";
+    const auto bytes = aet::estimate_series_memory(context, atoms, probe, annular, options);
+    check("memory of a series", bytes > 1 << 16);
+    expect("a cap that is too low", AET_ERROR_MEMORY, "series", [&] {
+        auto capped = options;
+        aet::simulate_series(context, atoms, probe, annular, capped.memory_cap(1000), folder);
+    });
+    const auto run = [&](const aet::ProgressFunction &progress) {
+        aet::simulate_series(context, atoms, probe, annular, options, folder, progress);
+    };
+    bool rethrown = false;
+    try {
+        run([](const aet::Progress &p) -> bool {
+            if (p.tilt == 1) throw std::logic_error("mine");
+            return true;
+        });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of a series throws", rethrown);
+    expect("a series cancelled", AET_CANCELLED, "", [&] { run([](const aet::Progress &) { return false; }); });
+    std::int64_t first = -1, last = 0;
+    run([&](const aet::Progress &p) {
+        if (first < 0) first = p.probe;
+        last = p.probe;
+        return p.phase == aet::Phase::simulating && p.tilts == 2 && p.configurations == 1 && p.probes == 256;
+    });
+    check("goes on where it was", first >= 128 && last == 256);
+    const auto series = aet::TiltSeries::read(context, folder);
+    check("images of a series", series.image_count() == 4 && series.tilt_count() == 2 && series.rows() == 8);
+    expect("a folder that exists", AET_ERROR_INCONSISTENT, "exists", [&] { run({}); });
+    expect("a detector that makes no series", AET_ERROR_UNSUPPORTED, "annular", [&] {
+        const aet::Detector center{aet::Detector::Options(aet::DetectorKind::center_of_mass)};
+        aet::simulate_series(context, atoms, probe, center, options, scratch + "/other");
+    });
+    aet::simulate_series(context, atoms, probe,
+                         aet::Detector(aet::Detector::Options(aet::DetectorKind::pixelated).outer_mrad(20)),
+                         options.phonons(1, 2).defocus_spread(3, 2).semiangle_spread_mrad(0.1, 2).whole_window(),
+                         scratch + "/patterns");
+    check("patterns of a series", std::ifstream(scratch + "/patterns/patterns.npy").good());
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -582,6 +640,7 @@ int main(int argc, char **argv) {
         check_volumes(context, host, argv[2]);
         check_instrument(context, host);
         check_specimens(argv[2]);
+        check_series(context, argv[2]);
     } catch (const std::exception &e) {
         check(std::string("unexpected exception: ") + e.what(), false);
     }

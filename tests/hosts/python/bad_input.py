@@ -18,6 +18,7 @@ from aet._library import lib
 from aet._structs import STRUCTURES
 from checks import check, check_fault, check_raises, finish, raised, run
 from detectors import detectors_refuse
+from series import series_refuse
 from simulations import simulations_refuse
 from problem import (
     ATOMS,
@@ -509,6 +510,10 @@ def bad_states():
     check("the whole file still loads", runs(load()))
 
 
+def simulated_series():
+    series_refuse(SCRATCH)
+
+
 run(
     closed_objects,
     raw_pointers,
@@ -516,6 +521,7 @@ run(
     orbitals,
     detectors_refuse,
     simulations_refuse,
+    simulated_series,
     shapes_and_types,
     values,
     refused_changes_change_nothing,

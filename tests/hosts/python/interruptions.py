@@ -19,6 +19,7 @@ import numpy as np
 
 import aet
 from checks import check, check_fault, check_raises, finish, raised, run
+from series import series_go_on
 from problem import ENDLESS, IMAGES, long_reconstruction, runs, small_reconstruction, small_series
 
 DATA, SCRATCH = map(pathlib.Path, sys.argv[1:])
@@ -334,12 +335,17 @@ def the_end_of_the_process():
     check("another library", another.returncode == 1 and "lacks aet_" in another.stderr, another.stderr)
 
 
+def interrupted_series():
+    series_go_on(SCRATCH)
+
+
 run(
     cancelled_runs,
     cancelled_from_a_second_thread,
     exceptions_of_callbacks,
     calls_within_calls,
     interrupted_by_signals,
+    interrupted_series,
     a_fork,
     a_fork_during_a_run,
     the_end_of_the_process,

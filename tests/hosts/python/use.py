@@ -19,6 +19,7 @@ import aet
 from aet._arrays import input_view
 from checks import check, finish, run
 from detectors import detectors_measure_patterns
+from series import series_are_simulated, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from problem import (
     ATOMS,
@@ -636,6 +637,11 @@ def the_garbage_collector_frees():
     check("nothing is left but the survivor and the last", leftover <= 2, leftover)
 
 
+def simulated_series():
+    series_are_simulated(SCRATCH)
+    series_of_patterns(SCRATCH)
+
+
 run(
     every_type_and_memory_order_is_taken_as_it_is,
     results_go_into_any_array,
@@ -649,6 +655,7 @@ run(
     simulations_scan,
     simulations_have_gradients,
     simulations_do_not_depend_on_threads,
+    simulated_series,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,
     errors_are_estimated,
