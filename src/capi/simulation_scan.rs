@@ -217,8 +217,7 @@ pub(super) fn detectors_of(host: &Host, detectors: *const *const aet_detector, n
 
 /// Detectors on the patterns of a simulation.
 pub(super) fn plan_of<T: Real>(simulation: &Simulation<T>, detectors: &[Detector]) -> Result<DetectorPlan> {
-    let limit = simulation.options().band_limit;
-    DetectorPlan::new(detectors, simulation.pattern_plane(), simulation.wavelength(), limit)
+    simulation.detectors(detectors)
 }
 
 /// Scans as aet_simulation_scan does, behind the first `exit_slices` `[exits]` slices, rising numbers: specimens that end

@@ -11,7 +11,7 @@
 use super::coherence::Spread;
 use super::instrument::Instrument;
 use super::phonons::{displaced_atoms, FrozenPhonons};
-use super::stem::{PatternSampling, Sampling, ScanPositions, Simulation, SimulationOptions, WindowSize};
+use super::stem::{detectors_on, PatternSampling, Sampling, ScanPositions, Simulation, SimulationOptions, WindowSize};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{apply, check_rotation, Mat3};
@@ -224,12 +224,12 @@ impl MultisliceSeries {
         let limit = self.simulation.band_limit;
         let kind = match self.signal {
             SeriesSignal::Annular { inner_mrad, outer_mrad } => {
-                let outer = outer_mrad.unwrap_or_else(|| valid(limit, &frame.patterns, wavelength));
+                let outer = outer_mrad.unwrap_or_else(|| valid(limit, &frame.plane, wavelength));
                 DetectorKind::Annular { inner_mrad, outer_mrad: Some(outer) }
             }
             SeriesSignal::Patterns { crop, binning } => DetectorKind::Pixelated { crop, binning },
         };
-        DetectorPlan::new(&[Detector::new(kind)?], &frame.patterns, wavelength, limit)
+        detectors_on(&[Detector::new(kind)?], &frame.plane, &frame.patterns, wavelength, limit)
     }
 
     /// The specimen in tilt `tilt`.

@@ -35,7 +35,7 @@ use crate::forward::multislice::{
 use crate::forward::potential::{PlacedAtoms, Potential, Scatterers};
 use crate::geometry::Vec3;
 use crate::grid::Plane;
-use crate::optics::Probe;
+use crate::optics::{BandLimit, Detector, DetectorPlan, Probe};
 use crate::problem::Waiting;
 use crate::simd::wave::ComplexPlane;
 use crate::simd::Real;
@@ -70,6 +70,22 @@ struct Specimen<T: Real> {
     atoms: Atoms,
     placed: PlacedAtoms,
     potential: Potential<T>,
+}
+
+/// Detectors on `patterns` of waves that kept to the band limit of `object`.
+pub(in crate::simulate) fn detectors_on(
+    detectors: &[Detector],
+    object: &Plane,
+    patterns: &Plane,
+    wavelength: f64,
+    limit: BandLimit,
+) -> Result<DetectorPlan> {
+    if (patterns.pixel_y, patterns.pixel_x) == (object.pixel_y, object.pixel_x) {
+        return DetectorPlan::new(detectors, patterns, wavelength, limit);
+    }
+    // a coarser grid that holds all within the limit, to which it has nothing to add; errors are those of the object
+    DetectorPlan::new(detectors, object, wavelength, limit)?;
+    DetectorPlan::new(detectors, patterns, wavelength, BandLimit::None)
 }
 
 /// The scatterers of a list of atoms.
@@ -278,6 +294,15 @@ impl<T: Real> Simulation<T> {
     /// Sampling of diffraction patterns: that of the window, or a finer one.
     pub fn pattern_plane(&self) -> &Plane {
         self.diffraction.as_ref().map_or(self.window(), Diffraction::plane)
+    }
+
+    /// Detectors on the patterns of this simulation.
+    ///
+    /// # Errors
+    /// As [`DetectorPlan::new`]: `Range` for angles beyond the band limit, with the largest one and the pixel that would be
+    /// needed.
+    pub fn detectors(&self, detectors: &[Detector]) -> Result<DetectorPlan> {
+        detectors_on(detectors, self.plane(), self.pattern_plane(), self.wavelength, self.options.band_limit)
     }
 
     /// Number of slices.

@@ -3,7 +3,7 @@
 use super::{PatternSampling, ScanPositions, Simulation, SimulationOptions, StemPlan, WindowSize};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::optics::{Detector, DetectorPlan, Probe};
+use crate::optics::{Detector, Probe};
 use crate::problem::Waiting;
 use crate::simd::Real;
 
@@ -46,8 +46,7 @@ impl<T: Real> Simulation<T> {
             let middle = 0.5 * (from + to);
             let simulation =
                 waiting.part(from, middle, |waiting| Self::new(context, atoms, energy, &options, waiting))?;
-            let plane = simulation.pattern_plane();
-            let plan = DetectorPlan::new(detectors, plane, simulation.wavelength(), options.band_limit)?;
+            let plan = simulation.detectors(detectors)?;
             let scan = StemPlan::new(&simulation, probe)?;
             waiting.part(middle, to, |waiting| scan.scan(context, positions, &plan, waiting))
         };
