@@ -107,6 +107,10 @@ impl Intensities {
         let (mut slope, mut curvature) = (0.0, 0.0);
         let mut of_images = Vec::with_capacity(images.len());
         for (classes, b) in images.iter().zip(&self.backgrounds) {
+            if classes.is_empty() {
+                of_images.push((0.0, 0.0, 1.0)); // all pixels are masked: its background stays
+                continue;
+            }
             // gradient and matrix: of the background, of both, of the factor
             let (mut g_b, mut g_a, mut m_bb, mut m_ab, mut m_aa) = (0.0, 0.0, 0.0, 0.0, 0.0);
             for class in classes {
@@ -148,10 +152,13 @@ mod tests {
         }
     }
 
+    /// Measured and calculated values of an image.
+    type Pair = (Vec<f64>, Vec<f64>);
+
     /// Two measured images of a few bright pixels in vacuum, and the calculated ones, whose spots are too wide.
-    fn scene() -> (Vec<Vec<Class>>, Vec<(Vec<f64>, Vec<f64>)>) {
+    fn scene() -> (Vec<Vec<Class>>, Vec<Pair>) {
         let spot = |i: usize, width: f64| 40.0 * (-((i as f64 - 30.0) / width).powi(2)).exp();
-        let pairs: Vec<(Vec<f64>, Vec<f64>)> = [0.4, 1.1]
+        let pairs: Vec<Pair> = [0.4, 1.1]
             .map(|b: f64| {
                 let observed = (0..60).map(|i| (spot(i, 2.0) + b + (i % 3) as f64 - 1.0).max(0.0).round());
                 (observed.collect(), (0..60).map(|i| spot(i, 9.0)).collect())
@@ -201,7 +208,7 @@ mod tests {
         let flat = classes(&image(&[1.0, 2.0, 3.0], None), &[7.0; 3]);
         assert_eq!(flat.len(), 1);
         for loss in [Loss::Mse, Loss::Poisson { floor: 0.1 }] {
-            assert_eq!(Intensities::of_least_loss(loss, &[flat.clone()]), None);
+            assert_eq!(Intensities::of_least_loss(loss, std::slice::from_ref(&flat)), None);
             assert_eq!(Intensities::of_least_loss(loss, &[]), None);
         }
     }
@@ -211,5 +218,9 @@ mod tests {
         let classes = classes(&image(&[1.0, 2.0, 30.0], Some(&[true, true, false])), &[1.0, 2.0, 1e9]);
         let pixels: f64 = classes.iter().map(|c| c.pixels).sum();
         assert!(pixels == 2.0 && classes.iter().all(|c| c.observed == c.calculated));
+        for loss in [Loss::Mse, Loss::Poisson { floor: 0.1 }] {
+            let found = Intensities::of_least_loss(loss, &[classes.clone(), vec![]]).unwrap();
+            assert!((found.factor - 1.0).abs() < 1e-6 && found.backgrounds[1] == 0.0, "{found:?}");
+        }
     }
 }
