@@ -1676,7 +1676,11 @@ enum {
   AET_LOSS_AUTOMATIC = 0,
   /** (measured - calculated)^2 / 2, formula (5) of the LOT paper. */
   AET_LOSS_MSE = 1,
-  /** calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. */
+  /**
+   * calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. Where the
+   * calculated intensity is below a floor, 1e-3 of the mean of all images: (measured - calculated)^2 / (2 floor), joined
+   * with the same value and slope.
+   */
   AET_LOSS_POISSON = 2,
 };
 typedef int32_t aet_loss;

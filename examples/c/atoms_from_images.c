@@ -126,8 +126,8 @@ static double typical_height(const aet_recon *recon, int64_t atoms)
     return typical;
 }
 
-/* First with the term, then without it: the result is that of the images alone. Without the term three of the 60 atoms
- * would fade to nothing before they have found their places. */
+/* First with the term, then without it: the result is that of the images alone. The term keeps weak peaks
+ * from fading before they have found their places; these images would do without. */
 static void fit(aet_recon *recon, int64_t atoms)
 {
     double typical = typical_height(recon, atoms); /* must live until the term is taken away */

@@ -37,8 +37,8 @@ aet::TermFunction alike(double typical) {
 // First with the term, then without it: the result is that of the images alone.
 void fit(aet::LocalOrbital &recon) {
     const std::vector<double> heights = recon.block("heights");
-    // Peaks are sorted, so the middle one has the median height. Without this term three of the 60 atoms would fade to
-    // nothing before they have found their places.
+    // Peaks are sorted, so the middle one has the median height. The term keeps weak peaks from fading before they
+    // have found their places; these images would do without.
     recon.add_term("heights", 3, alike(heights.at(heights.size() / 2)));
     recon.run(30, show);
     recon.clear_terms();

@@ -27,8 +27,8 @@ end
 "First with the term, then without it: the result is that of the images alone."
 function fit!(recon)
     heights = block(recon, :heights)
-    # Peaks are sorted, so the middle one has the median height. Without this term three of the 60
-    # atoms would fade to nothing before they have found their places.
+    # Peaks are sorted, so the middle one has the median height. The term keeps weak
+    # peaks from fading before they have found their places; these images would do without.
     add_term!(alike(heights[end ÷ 2 + 1]), recon, :heights, 3)
     run!(show_progress, recon; iterations = 30)
     clear_terms!(recon)

@@ -49,8 +49,8 @@ end
 function fit(recon)
 % First with the term, then without it: the result is that of the images alone.
 heights = recon.block('heights');
-% Peaks are sorted, so the middle one has the median height. Without this term
-% three of the 60 atoms would fade to nothing before they have found their places.
+% Peaks are sorted, so the middle one has the median height. The term keeps
+% weak peaks from fading before they have found their places; these images would do without.
 typical = heights(floor(end / 2) + 1);
 recon.addTerm('heights', 3, @(heights) alike(heights, typical));
 recon.run('MaxIterations', 30, 'Progress', @showProgress);

@@ -33,8 +33,8 @@ def alike(typical):
 def fit(recon):
     """First with the term, then without it: the result is that of the images alone."""
     heights = recon.block("heights")
-    # Peaks are sorted, so the middle one has the median height. Without this term three of the 60 atoms would fade to
-    # nothing before they have found their places.
+    # Peaks are sorted, so the middle one has the median height. The term keeps weak peaks from fading before they
+    # have found their places; these images would do without.
     recon.add_term("heights", alike(heights[len(heights) // 2]), weight=3)
     recon.run(max_iterations=30, progress=show)
     recon.clear_terms()

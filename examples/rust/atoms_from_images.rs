@@ -61,8 +61,8 @@ fn alike(typical: f64) -> Arc<TermFunction> {
 /// First with the term, then without it: the result is that of the images alone.
 fn fit(recon: &Reconstruction) -> Result<()> {
     let heights = recon.block("heights")?;
-    // Peaks are sorted, so the middle one has the median height. Without this term three of the 60 atoms would fade to
-    // nothing before they have found their places.
+    // Peaks are sorted, so the middle one has the median height. The term keeps weak peaks from fading before they
+    // have found their places; these images would do without.
     recon.add_term("heights", 3.0, alike(heights[heights.len() / 2]))?;
     recon.run(&Stopping { max_iterations: 30, ..Default::default() }, &mut show)?;
     recon.clear_terms()?;

@@ -37,7 +37,9 @@ pub enum aet_loss {
     Automatic = 0,
     /// (measured - calculated)^2 / 2, formula (5) of the LOT paper.
     Mse = 1,
-    /// calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative.
+    /// calculated - measured ln(calculated), the negative log-likelihood of counts. Pixels must not be negative. Where the
+    /// calculated intensity is below a floor, 1e-3 of the mean of all images: (measured - calculated)^2 / (2 floor), joined
+    /// with the same value and slope.
     Poisson = 2,
 }
 

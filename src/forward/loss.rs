@@ -7,10 +7,13 @@ use crate::simd::Real;
 pub enum Loss {
     /// 1/2 (I_obs - I_cal)^2, formula (5) of the LOT paper.
     Mse,
-    /// I_cal - I_obs ln I_cal, the negative log-likelihood of counts up to a constant. Below `floor` the
-    /// calculated intensity, which could be negative, is continued by a parabola of the same value and slope.
+    /// I_cal - I_obs ln I_cal, the negative log-likelihood of counts up to a constant. Calculated intensities may be
+    /// small or negative, where it is not defined: below `floor` it goes on with the same value and slope as
+    /// (I_obs - I_cal)^2 / (2 floor), that of Gaussian noise whose variance is `floor`. The whole is convex, and its
+    /// curvature below the floor is the [`weight`](Self::weight) that second-order methods reckon with; the Taylor
+    /// polynomial of the logarithm, with I_obs / floor^2, would be steeper by far.
     Poisson {
-        /// Smallest intensity at which the logarithm is used, in the unit of the images.
+        /// Smallest intensity at which the logarithm is used, and smallest variance, in the unit of the images.
         floor: f64,
     },
 }
@@ -44,7 +47,7 @@ impl Loss {
     }
 
     /// Loss and derivative at one pixel.
-    fn at(self, calculated: f64, observed: f64) -> (f64, f64) {
+    pub(crate) fn at(self, calculated: f64, observed: f64) -> (f64, f64) {
         match self {
             Loss::Mse => {
                 let difference = calculated - observed;
@@ -54,11 +57,11 @@ impl Loss {
                 (calculated - observed * calculated.ln(), 1.0 - observed / calculated)
             }
             Loss::Poisson { floor } => {
-                let below = calculated - floor;
-                let slope = 1.0 - observed / floor;
-                // Curvature of the logarithm plus that of one floor, so that empty pixels pull back too.
-                let curvature = (observed.max(0.0) + floor) / (floor * floor);
-                (floor - observed * floor.ln() + below * (slope + 0.5 * curvature * below), slope + curvature * below)
+                let (difference, at_floor) = (calculated - observed, floor - observed);
+                let joined = floor - observed * floor.ln();
+                // (I - n)^2 - (f - n)^2 as a product, exact at the floor
+                let rise = 0.5 * (calculated - floor) * (difference + at_floor) / floor;
+                (joined + rise, difference / floor)
             }
         }
     }
@@ -124,6 +127,23 @@ mod tests {
             assert!((second(loss, calculated, calculated) * loss.weight(calculated).recip() - 1.0).abs() < 1e-6);
         }
         assert_eq!(loss.weight(-1.0), 2.0);
+    }
+
+    #[test]
+    fn below_the_floor_counts_have_gaussian_noise_of_that_variance() {
+        let loss = Loss::Poisson { floor: 0.5 };
+        for observed in [0.0, 0.7, 5.0] {
+            let (value, slope) = loss.at(0.5, observed);
+            let (above, slope_above) = loss.at(0.5 + 1e-12, observed);
+            assert!((above - value).abs() < 1e-10 && (slope_above - slope).abs() < 1e-10);
+            for calculated in [0.3, -4.0] {
+                let gaussian = |i: f64| (i - observed).powi(2) / (2.0 * 0.5);
+                let (found, slope) = loss.at(calculated, observed);
+                assert!((found - value - gaussian(calculated) + gaussian(0.5)).abs() < 1e-12);
+                // Convex: the slope only rises, and its slope is the weight.
+                assert!((slope - (calculated - observed) * loss.weight(calculated)).abs() < 1e-12);
+            }
+        }
     }
 
     #[test]

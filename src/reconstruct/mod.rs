@@ -8,6 +8,7 @@
 mod driver;
 mod evaluator;
 mod find;
+mod intensities;
 mod lineage;
 mod options;
 mod param;

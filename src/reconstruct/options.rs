@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{DepthMode, Orbital, Sharing, Slicing};
+use crate::forward::Loss;
 use serde::{Deserialize, Serialize};
 
 /// How probe and atoms interact.
@@ -24,6 +25,16 @@ pub enum LossChoice {
     Mse,
     /// Poisson log-likelihood, for counts.
     Poisson,
+}
+
+impl LossChoice {
+    /// The loss itself; `floor` is that of counts.
+    pub(super) fn with_floor(self, floor: f64) -> Loss {
+        match self {
+            LossChoice::Mse => Loss::Mse,
+            LossChoice::Poisson => Loss::Poisson { floor },
+        }
+    }
 }
 
 /// Type of numbers in the kernels; sums and parameters are double in both.

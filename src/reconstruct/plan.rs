@@ -178,7 +178,7 @@ impl Recipe {
         let mut layout = model.layout();
         (layout.blocks[Blocks::WIDTHS].lower, layout.blocks[Blocks::WIDTHS].upper) = (width_min, width_max);
         let (choice, floor) = self.loss(&version, poisson_floor)?;
-        let loss = if choice == LossChoice::Mse { Loss::Mse } else { Loss::Poisson { floor } };
+        let loss = choice.with_floor(floor);
         let (slices, mode, template_error) = (model.slice_count(), model.depth_mode(), model.template_error());
         let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), loss));
         self.check_memory(problem.memory_estimate())?;
@@ -285,6 +285,11 @@ impl Recipe {
 }
 
 impl Plan {
+    /// What images are compared by.
+    pub fn compared_by(&self) -> Loss {
+        self.loss.with_floor(self.poisson_floor)
+    }
+
     /// The atoms of `parameters`, with height and width of each.
     pub fn atoms(&self, parameters: &[f64]) -> Result<Atoms> {
         let n = self.species.len();

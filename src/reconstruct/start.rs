@@ -1,6 +1,8 @@
-//! Start values and scales: intensities by linear least squares, scales from the diagonal of the Gauss-Newton matrix.
+//! Start values and scales: intensities of the least loss, scales from the diagonal of the Gauss-Newton matrix.
 
+use super::intensities::{classes, Intensities};
 use super::plan::Plan;
+use super::LossChoice;
 use crate::context::log;
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::Blocks;
@@ -35,22 +37,28 @@ impl Plan {
         Ok(tilts.chunks(TILTS_AT_ONCE).map(|tilts| tilts.concat()).collect())
     }
 
-    /// One factor for all heights and one background per image, by least squares over all images:
-    /// a = sum_j cov(M_j, I_j) / sum_j var(M_j), b_j = mean(I_j) - a mean(M_j).
+    /// One factor for all heights and one background per image. For mse by least squares over all images:
+    /// a = sum_j cov(M_j, I_j) / sum_j var(M_j), b_j = mean(I_j) - a mean(M_j). For counts, whose loss would be far from
+    /// its minimum there, see [`super::intensities`].
     pub fn fit_intensities(&self, parameters: &mut [f64], waiting: &mut Waiting<'_>) -> Result<()> {
         let pixels = self.problem.pixels();
-        let mut moments = Vec::new();
+        let counts = self.loss == LossChoice::Poisson;
+        let (mut moments, mut pooled) = (Vec::new(), Vec::new());
         for images in self.batches() {
             let mut calculated = vec![0.0; images.len() * pixels];
             self.problem.predict(parameters, &images, &mut calculated, waiting)?;
             for (image, calculated) in images.iter().zip(calculated.chunks_exact(pixels)) {
                 moments.push((*image, self.moments(*image, calculated)));
+                if counts {
+                    pooled.push(classes(&self.version.images()[*image], calculated));
+                }
             }
         }
         let covariance: f64 = moments.iter().map(|(_, m)| m.covariance).sum();
         let variance: f64 = moments.iter().map(|(_, m)| m.variance).sum();
         let mut factor = covariance / variance;
-        if !(factor.is_finite() && factor > 0.0) {
+        let correlated = factor.is_finite() && factor > 0.0;
+        if !correlated {
             let (of_images, of_model) =
                 moments.iter().fold((0.0, 0.0), |s, (_, m)| (s.0 + m.observed.abs(), s.1 + m.calculated.abs()));
             factor = if of_model > 0.0 && of_images > 0.0 { of_images / of_model } else { 1.0 };
@@ -58,9 +66,16 @@ impl Plan {
                 "the images do not correlate with the start atoms (covariance {covariance:.3e}): check tilt axis, sign of the angles, pixel size and origin; heights start at {factor:.3e}"
             ));
         }
-        parameters[self.blocks.heights.clone()].iter_mut().for_each(|h| *h *= factor);
-        for (image, m) in &moments {
-            parameters[self.blocks.background.start + image] = m.observed - factor * m.calculated;
+        let squares = || Intensities {
+            factor,
+            backgrounds: moments.iter().map(|(_, m)| m.observed - factor * m.calculated).collect(),
+        };
+        let of_counts =
+            (counts && correlated).then(|| Intensities::of_least_loss(self.compared_by(), &pooled)).flatten();
+        let start = of_counts.filter(|found| found.factor > 0.0).unwrap_or_else(squares);
+        parameters[self.blocks.heights.clone()].iter_mut().for_each(|h| *h *= start.factor);
+        for ((image, _), background) in moments.iter().zip(&start.backgrounds) {
+            parameters[self.blocks.background.start + image] = *background;
         }
         Ok(())
     }
@@ -94,9 +109,9 @@ impl Plan {
             count = 0;
             for images in self.batches() {
                 let mut signs = vec![1.0; images.len() * pixels];
-                if self.loss == super::LossChoice::Poisson {
+                if self.loss == LossChoice::Poisson {
                     self.problem.predict(parameters, &images, &mut signs, waiting)?;
-                    signs.iter_mut().for_each(|v| *v = 1.0 / v.max(self.poisson_floor).sqrt());
+                    signs.iter_mut().for_each(|v| *v = self.compared_by().weight(*v).sqrt());
                 }
                 for (at, sign) in signs.iter_mut().enumerate() {
                     let image = &self.version.images()[images[at / pixels]];

@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::forward::Loss;
 use crate::problem::Waiting;
 use crate::reconstruct::plan::Plan;
-use crate::reconstruct::LossChoice;
 
 /// W and W S W of the pixels of one image.
 pub(super) enum PixelWeights {
@@ -54,10 +53,7 @@ pub(super) fn weights(
         return Err(Error::NotReady { what: "the reconstruction".into(), why });
     }
     let model = noise_model(wanted, plan, &images)?;
-    let loss = match plan.loss {
-        LossChoice::Mse => Loss::Mse,
-        LossChoice::Poisson => Loss::Poisson { floor: plan.poisson_floor },
-    };
+    let loss = plan.compared_by();
     // Residuals lose a degree of freedom to every parameter that was fitted.
     let used = plan.used_pixels;
     let freedom = used.saturating_sub(plan.layout.free_len());
