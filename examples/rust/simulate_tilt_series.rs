@@ -4,13 +4,14 @@
 //! cargo run --release --example simulate_tilt_series -- --model m0|m1|..|m8|cuau|bao|FILE.xyz --out FOLDER
 //!   [--kind images|4dstem|linear] [--atoms N] [--tilts 24] [--tilt-range 72] [--foci 1] [--focus-step A]
 //!   [--dose E_PER_A2] [--rows N --columns N | --probes N] [--pixel 0.34] [--sampling 0.1] [--slice 2]
-//!   [--inner 40] [--outer MRAD] [--max-angle MRAD] [--binning 1] [--window PX|whole]
-//!   [--energy-ev 300e3] [--semiangle-mrad 25] [--phonons N --b A2] [--seed 1] [--threads N] [--memory-cap BYTES]
+//!   [--inner 40] [--outer MRAD] [--max-angle MRAD] [--binning 1] [--window PX|whole|prism]
+//!   [--interpolation 1] [--energy-ev 300e3] [--semiangle-mrad 25] [--phonons N --b A2] [--seed 1] [--threads N] [--memory-cap BYTES]
 //!   [--double]
 //! ```
 //! Tilts are equally spaced rotations about y from -RANGE to RANGE degrees, the dose is that of every image. With `--atoms`
 //! the particle of a preset becomes a smaller or larger one of its kind. `--rows` and `--columns` are scan positions; without,
-//! images hold the whole particle in every tilt. `linear` takes one Gaussian orbital per atom on a grid twice as fine,
+//! images hold the whole particle in every tilt. `--window prism` puts probes together of plane waves (with every
+//! `--interpolation`-th of them). `linear` takes one Gaussian orbital per atom on a grid twice as fine,
 //! for particles of a million atoms.
 //!
 //! A run that was stopped goes on where it was when it is started again with the same arguments. The last line holds
@@ -18,12 +19,13 @@
 
 use aet::context::{log, Context, ContextOptions};
 use aet::forward::local_orbital::Orbital;
+use aet::forward::prism::PrismOptions;
 use aet::geometry::{rotation_about, Mat3};
 use aet::io::{dataset_folder, xyz};
 use aet::optics::{Crop, ProbeOptions};
 use aet::pipeline::{memory_estimate, simulate_series, SeriesProgress, SeriesRun};
 use aet::simulate::instrument::Exposure;
-use aet::simulate::stem::{Sampling, SliceEdges, WindowSize};
+use aet::simulate::stem::{Prism, Sampling, SliceEdges, WindowSize};
 use aet::simulate::tilt_series::{MultisliceSeries, SeriesSignal};
 use aet::simulate::FrozenPhonons;
 use aet::simulate::{local_orbital_series, SeriesPlan};
@@ -120,6 +122,12 @@ fn specimen_options(cli: &mut pico_args::Arguments, series: &mut MultisliceSerie
         series.automatic_window = false;
         series.simulation.window = match window.as_str() {
             "whole" => WindowSize::Whole,
+            "prism" => {
+                let f = cli.opt_value_from_str("--interpolation")?.unwrap_or(1);
+                let options = PrismOptions { interpolation: (f, f), ..Default::default() };
+                series.simulation.prism = Some(Prism { semiangle_mrad: series.probe.semiangle_mrad, options });
+                WindowSize::Whole
+            }
             pixels => WindowSize::Pixels { rows: pixels.parse()?, columns: pixels.parse()? },
         };
     }
