@@ -10,7 +10,7 @@ use aet::io::{dataset_folder, xyz};
 use aet::optics::{BandLimit, ProbeOptions};
 use aet::pipeline::{simulate_series, SeriesProgress, SeriesRun};
 use aet::simulate::instrument::Exposure;
-use aet::simulate::stem::WindowSize;
+use aet::simulate::stem::{PatternSampling, Sampling, WindowSize};
 use aet::simulate::tilt_series::{MultisliceSeries, SeriesSignal};
 use aet::simulate::{local_orbital_series, SeriesPlan};
 use aet::specimen::{random_packing, Atoms};
@@ -44,7 +44,9 @@ fn demo(context: &Context, folder: &Path) -> Result<()> {
     (series.rows, series.columns) = (112, 112);
     series.signal = SeriesSignal::Annular { inner_mrad: 40.0, outer_mrad: None };
     series.simulation.band_limit = BandLimit::Square;
+    series.simulation.sampling = Sampling::Pixel(0.125);
     series.simulation.window = WindowSize::Pixels { rows: 128, columns: 128 };
+    series.simulation.patterns = PatternSampling::Padded;
     series.automatic_window = false;
     series.instrument.exposure = Exposure::Dose(3e4);
     series.instrument.seed = 11;

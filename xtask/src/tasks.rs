@@ -7,8 +7,10 @@ pub fn header() -> Result<()> {
     shell::run(shell::cargo(&["test", "--test", "header"]).env("AET_UPDATE_HEADER", "1"))
 }
 
-/// Kernels of the library, then the same work by PyTorch.
+/// Kernels of the library, then the same work by PyTorch; multislice beside abTEM and FFTW where AET_PEER_PYTHON names a
+/// Python that has them.
 pub fn bench() -> Result<()> {
+    shell::run(&mut shell::cargo(&["bench", "--bench", "multislice"]))?;
     shell::run(&mut shell::cargo(&["bench", "--bench", "local_orbital"]))?;
     let script = shell::root().join("benches").join("peers").join("lot_torch_bench.py");
     let chosen = std::env::var("AET_PEER_PYTHON").ok().filter(|v| !v.is_empty());

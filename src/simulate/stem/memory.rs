@@ -41,6 +41,8 @@ struct Sizes<'a> {
     options: &'a SimulationOptions,
     plane: Plane,
     window: Plane,
+    /// Of patterns.
+    patterns: Plane,
     slices: usize,
     /// Different thicknesses of slices.
     thicknesses: usize,
@@ -60,8 +62,12 @@ impl Sizes<'_> {
         let values = slices * plane.pixels() * number;
         // a potential, its half spectrum, the wave behind it
         let slice = 2 * plane.pixels() * number + self.placing_values() * number + wave(plane);
-        let scan = wave(window) + window.pixels() * number + SweepScratch::<T>::bytes(window.rows.max(window.columns));
-        let back = scan + slices * wave(window) + window.pixels() * number;
+        let spectrum = if self.patterns == *window { 0 } else { wave(&self.patterns) };
+        let scan = wave(window)
+            + spectrum
+            + self.patterns.pixels() * number
+            + SweepScratch::<T>::bytes(self.patterns.rows.max(self.patterns.columns));
+        let back = scan + slices * wave(window) + self.patterns.pixels() * number;
         MemoryEstimate {
             held: (object + self.thicknesses * Propagators::<T>::bytes(window, limit) + self.given * number)
                 .saturating_add(self.prism.map_or(0, |(matrix, _)| matrix)),
@@ -100,7 +106,8 @@ impl SimulationOptions {
         different.dedup();
         let (slices, thicknesses) = (edges.len() - 1, different.len());
         let prism = self.prism.map(|prism| prism.bytes::<T>(self, &plane, energy_ev)).transpose()?;
-        let sizes = Sizes { options: self, plane, window, slices, thicknesses, given: 0, prism };
+        let patterns = self.patterns.plane(&plane, &window);
+        let sizes = Sizes { options: self, plane, window, patterns, slices, thicknesses, given: 0, prism };
         Ok(sizes.estimate::<T>(threads))
     }
 }
@@ -112,6 +119,7 @@ impl<T: Real> Simulation<T> {
             options: self.options(),
             plane: *self.plane(),
             window: *self.engine.window(),
+            patterns: self.options.patterns.plane(self.plane(), self.engine.window()),
             slices: self.slices(),
             thicknesses: self.engine.distances(),
             given: self.given.iter().map(Vec::len).sum(),
