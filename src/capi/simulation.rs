@@ -15,7 +15,7 @@ use super::progress::aet_progress_fn;
 use super::simulation_options::aet_simulation_options;
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view, InView};
-use crate::context::Context;
+use crate::context::{CancelToken, Context};
 use crate::grid::Plane;
 use crate::problem::{Phase, Waiting};
 use crate::simd::Real;
@@ -69,11 +69,11 @@ impl Host {
     }
 }
 
-/// Runs `work` on a worker: the calling thread waits.
-pub(super) fn on_worker<R: Send>(context: &Context, work: impl Fn() -> Result<R> + Sync) -> Result<R> {
+/// Runs `work` on a worker: the calling thread waits, and lets requests to cancel through.
+pub(super) fn on_worker<R: Send>(context: &Context, work: impl Fn(&CancelToken<'_>) -> Result<R> + Sync) -> Result<R> {
     let (token, place) = (context.cancel_token(), Mutex::new(None));
     context.for_each(1, &mut |_| token.check("simulating"), &|_| {
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work()?);
+        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work(&token)?);
         Ok(())
     })?;
     let result = place.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -282,7 +282,7 @@ pub unsafe extern "C" fn aet_simulation_potential(
         with_engine!(held, simulation => {
             let (plane, slice) = (simulation.plane(), host.index(slice, simulation.slices(), "slice")?);
             out.expect_shape(&[plane.rows, plane.columns])?;
-            out.write(&on_worker(&held.context, || simulation.potential(slice))?)
+            out.write(&on_worker(&held.context, |_| simulation.potential(slice))?)
         })
     })
 }
@@ -290,7 +290,8 @@ pub unsafe extern "C" fn aet_simulation_potential(
 /// The wave behind the first `slices` slices (0: all) of an `incident` one `[rows,columns]`, real or complex; NULL: the
 /// plane wave 1. `out` `[rows,columns]` is complex. psi <- IFFT[P FFT[T psi]] for each slice, with the propagator
 /// P = A exp(-i pi wavelength dz k^2) over its thickness. AET_ERROR_UNSUPPORTED where waves travel through windows,
-/// AET_ERROR_NON_FINITE for the incident wave, AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_DTYPE. Any thread.
+/// AET_ERROR_NON_FINITE for the incident wave, AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_DTYPE; AET_CANCELLED on
+/// request. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_exit_wave(
     simulation: *const aet_simulation,
@@ -310,7 +311,7 @@ pub unsafe extern "C" fn aet_simulation_exit_wave(
                 Some(view) => view.read::<Complex64, 2>([Some(plane.rows), Some(plane.columns)])?,
                 None => Array2::from_elem((plane.rows, plane.columns), Complex64::new(1.0, 0.0)),
             };
-            out.write(&on_worker(&held.context, || simulation.exit_wave(incident.view(), slices))?)
+            out.write(&on_worker(&held.context, |cancel| simulation.exit_wave(incident.view(), slices, cancel))?)
         })
     })
 }

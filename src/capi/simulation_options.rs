@@ -149,18 +149,14 @@ pub struct aet_simulation_options {
     /// PRISM: 1 keeps plane waves on the coarsest grid that holds the band limit: about half the memory and work, and an
     /// approximation for interpolations above 1.
     pub prism_downsampling: i32,
-    /// Zero.
-    pub reserved: i32,
+    /// 1: scan positions outside of [0, Lx) x [0, Ly) are AET_ERROR_RANGE; 0: the cell is periodic.
+    pub within_cell: i32,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, numbers and a raw pointer; eight i32 stand after the
 // 8-byte members.
 unsafe impl CStruct for aet_simulation_options {
     const NAME: &'static str = "aet_simulation_options";
-
-    fn reserved(&self) -> i32 {
-        self.reserved
-    }
 
     fn defaults() -> Self {
         aet_simulation_options {
@@ -188,7 +184,7 @@ unsafe impl CStruct for aet_simulation_options {
             precision: aet_precision::Single as i32,
             pattern_sampling: aet_pattern_sampling::Window as i32,
             prism_downsampling: 0,
-            reserved: 0,
+            within_cell: 0,
         }
     }
 }
@@ -218,6 +214,7 @@ impl aet_simulation_options {
                 aet_pattern_sampling::Window => PatternSampling::Window,
                 aet_pattern_sampling::Padded => PatternSampling::Padded,
             },
+            within_cell: host.flag(self.within_cell, "within_cell")?,
             prism: self.prism(host)?,
         })
     }

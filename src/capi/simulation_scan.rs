@@ -29,7 +29,7 @@ use std::slice;
 ///
 /// AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
 /// largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
-/// AET_ERROR_DTYPE. Any thread.
+/// AET_ERROR_DTYPE; AET_ERROR_UNSUPPORTED by PRISM; AET_CANCELLED on request. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_probe_exit_wave(
     simulation: *const aet_simulation,
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn aet_simulation_probe_exit_wave(
         let (row, column) = with_engine!(held, simulation => {
             let (window, slices) = (simulation.window(), slices_of(host, slices, simulation.slices())?);
             out.expect_shape(&[window.rows, window.columns])?;
-            let (wave, first) = on_worker(&held.context, || simulation.probe_exit_wave(probe, (x, y), slices))?;
+            let (wave, first) = on_worker(&held.context, |cancel| simulation.probe_exit_wave(probe, (x, y), slices, cancel))?;
             out.write(&wave)?;
             first
         });

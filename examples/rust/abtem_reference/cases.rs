@@ -171,7 +171,7 @@ fn exit_waves<T: Real>(context: &Context, case: &Case<'_>, report: &mut Report) 
         }
         if let Some(path) = plane_file {
             let incident = Array2::from_elem((simulation.plane().rows, simulation.plane().columns), Complex64::ONE);
-            let got = simulation.exit_wave(incident.view(), simulation.slices())?;
+            let got = simulation.exit_wave(incident.view(), simulation.slices(), &context.cancel_token())?;
             report.add(Group::ExitWave, path, got.t().into_dyn(), &reference.complex(path)?)?;
         }
         if probe_file.is_none() && pattern_file.is_none() {
@@ -180,7 +180,8 @@ fn exit_waves<T: Real>(context: &Context, case: &Case<'_>, report: &mut Report) 
         let probe = probe_of(specimen.energy_ev, &case.parameters)?;
         let position = case.parameters.get("probe_position_A")?.pair()?;
         if let Some(path) = probe_file {
-            let (got, _) = simulation.probe_exit_wave(&probe, position, simulation.slices())?;
+            let (got, _) =
+                simulation.probe_exit_wave(&probe, position, simulation.slices(), &context.cancel_token())?;
             report.add(Group::ExitWave, path, got.t().into_dyn(), &reference.complex(path)?)?;
         }
         if let Some(path) = pattern_file {

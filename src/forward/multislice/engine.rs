@@ -11,6 +11,21 @@ use crate::simd::{Real, SimdPath};
 use num_complex::Complex;
 use std::ops::Range;
 
+/// Pixels times slices of a pass: below half a second.
+const WORK_PER_PASS: usize = 1 << 26;
+
+pub(super) fn passes(slices: usize, pixels: usize, start: Form, finish: Form) -> impl Iterator<Item = Pass> {
+    let each = (WORK_PER_PASS / pixels).max(1);
+    (0..slices).step_by(each).map(move |first| {
+        let last = (first + each).min(slices);
+        Pass {
+            slices: first..last,
+            start: if first == 0 { start } else { Form::Coefficients },
+            finish: if last == slices { finish } else { Form::Coefficients },
+        }
+    })
+}
+
 /// How waves travel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MultisliceOptions {
@@ -167,6 +182,12 @@ impl<T: Real> Multislice<T> {
     pub fn flight(&self, slices: usize) -> Flight {
         let distance = slices.checked_sub(1).map_or(0.0, |last| self.depths[last]);
         Flight { wavelength: self.wavelength, tangents: self.tangents, distance }
+    }
+
+    /// A way through the first `slices` slices in passes that take a fraction of a second each, for looks at a cancel token
+    /// in between. A wave that goes on from its coefficients is as good as one that never stopped.
+    pub fn passes(&self, slices: usize, start: Form, finish: Form) -> impl Iterator<Item = Pass> {
+        passes(slices, self.window.pixels(), start, finish)
     }
 
     /// Number of different distances between slices: each has a propagator.

@@ -426,3 +426,17 @@ fn patterns_of_windows_on_the_sampling_of_the_whole() {
         assert!((got / wanted - 1.0).abs() < 1e-7, "{limit:?}: {got} for {wanted}");
     }
 }
+
+#[test]
+fn long_calculations_are_passed_in_parts() {
+    let passes: Vec<Pass> = super::engine::passes(7, 1 << 25, Form::Coefficients, Form::Wave).collect();
+    let ranges: Vec<_> = passes.iter().map(|p| p.slices.clone()).collect();
+    assert_eq!(ranges, [0..2, 2..4, 4..6, 6..7]);
+    assert!(passes[..3].iter().all(|p| p.finish == Form::Coefficients) && passes[3].finish == Form::Wave);
+    assert_eq!(
+        super::engine::passes(3, usize::MAX, Form::Coefficients, Form::Coefficients)
+            .filter(|p| p.finish == Form::Coefficients)
+            .count(),
+        3
+    );
+}

@@ -3,7 +3,7 @@
 use super::plan::PrismPlan;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::forward::multislice::{Form, Multislice, MultisliceWorkspace, Object, Pass};
+use crate::forward::multislice::{Form, Multislice, MultisliceWorkspace, Object};
 use crate::grid::Plane;
 use crate::problem::Waiting;
 use crate::simd::matrix::Matrix;
@@ -11,9 +11,6 @@ use crate::simd::wave::{ComplexPlane, SweepScratch};
 use crate::simd::Real;
 use num_complex::Complex;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Work between two looks at the cancel token, pixels times slices: below half a second.
-const WORK_PER_PASS: usize = 1 << 26;
 
 const PHASE: &str = "taking plane waves through the object";
 
@@ -131,7 +128,8 @@ impl<T: Real> PrismPlan<T> {
         context.for_each(slots.len(), &mut tell, &|item| {
             let mut worker = lock(&rests).pop().unwrap_or_else(|| self.worker(engine));
             self.incident(engine, item, &mut worker.wave)?;
-            for pass in passes(engine.slices(), self.object.pixels(), self.coarser.is_some()) {
+            let finish = if self.coarser.is_some() { Form::Coefficients } else { Form::Wave };
+            for pass in engine.passes(engine.slices(), Form::Coefficients, finish) {
                 cancel.check(PHASE)?;
                 engine.propagate(object, (0, 0), &pass, &mut worker.wave, None, &mut worker.engine);
             }
@@ -183,16 +181,6 @@ impl<T: Real> PrismPlan<T> {
         transform.backward(&mut worker.coarse, &mut worker.scratch);
         &worker.coarse
     }
-}
-
-/// Passes through all slices, from coefficients to the exit wave or its coefficients, none of them too long.
-pub(super) fn passes(slices: usize, pixels: usize, coefficients: bool) -> impl Iterator<Item = Pass> {
-    let each = (WORK_PER_PASS / pixels).max(1);
-    (0..slices).step_by(each).map(move |first| {
-        let last = (first + each).min(slices);
-        let finish = if last == slices && !coefficients { Form::Wave } else { Form::Coefficients };
-        Pass { slices: first..last, start: Form::Coefficients, finish }
-    })
 }
 
 /// The place among `coarser` (frequency indices of fewer points, FFT order) of each of the frequency indices `from` of `n`

@@ -280,15 +280,6 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
-fn long_calculations_are_passed_in_parts() {
-    let passes: Vec<Pass> = scatter::passes(7, 1 << 25, false).collect();
-    let ranges: Vec<_> = passes.iter().map(|p| p.slices.clone()).collect();
-    assert_eq!(ranges, [0..2, 2..4, 4..6, 6..7]);
-    assert!(passes[..3].iter().all(|p| p.finish == Form::Coefficients) && passes[3].finish == Form::Wave);
-    assert_eq!(scatter::passes(3, usize::MAX, true).filter(|p| p.finish == Form::Coefficients).count(), 3);
-}
-
-#[test]
 fn impossible_plans_are_refused() {
     let engine = engine::<f32>(BandLimit::Circular);
     let error = |fy, fx, radius: f64| {

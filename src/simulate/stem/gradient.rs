@@ -64,6 +64,7 @@ impl<T: Real> StemPlan<'_, T> {
         }
         simulation.without_prism("gradients")?;
         self.check_detectors(detectors)?;
+        self.check_positions(positions)?;
         let places = positions.as_slice();
         let object_wanted = wanted.potential || wanted.atoms;
         let parts = places.len().min(PARTS);

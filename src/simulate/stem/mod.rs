@@ -26,11 +26,11 @@ pub use truncation::Truncation;
 mod tests;
 
 use self::prism::PlaneWaves;
-use crate::context::{log, Context};
+use crate::context::{log, CancelToken, Context};
 use crate::electron;
 use crate::error::{Error, Result};
 use crate::forward::multislice::{
-    Diffraction, Form, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Pass, Transmission,
+    Diffraction, Form, Multislice, MultisliceOptions, MultisliceWorkspace, Object, Transmission,
 };
 use crate::forward::potential::{PlacedAtoms, Potential, Scatterers};
 use crate::geometry::Vec3;
@@ -97,6 +97,9 @@ pub fn scatterers(atoms: &Atoms) -> Scatterers {
         occupancy: atoms.occupancies().map(<[f64]>::to_vec),
     }
 }
+
+/// The same.
+const TRAVELLING: &str = "taking a wave through the slices";
 
 /// Part of the waiting for a simulation by PRISM that goes into its object.
 const FILLING: f64 = 0.1;
@@ -349,8 +352,13 @@ impl<T: Real> Simulation<T> {
     ///
     /// # Errors
     /// `Shape` for a wave of another shape, `NonFinite` for a value that is no number, `Range` for more slices than there
-    /// are, `Unsupported` where the object is seen through windows.
-    pub fn exit_wave(&self, incident: ArrayView2<'_, Complex64>, slices: usize) -> Result<Array2<Complex64>> {
+    /// are, `Unsupported` where the object is seen through windows; `Cancelled`.
+    pub fn exit_wave(
+        &self,
+        incident: ArrayView2<'_, Complex64>,
+        slices: usize,
+        cancel: &CancelToken<'_>,
+    ) -> Result<Array2<Complex64>> {
         let plane = self.whole("exit waves of given incident waves")?;
         if incident.dim() != (plane.rows, plane.columns) {
             let wanted = format!("[{}, {}]", plane.rows, plane.columns);
@@ -363,8 +371,7 @@ impl<T: Real> Simulation<T> {
         self.check_slices(slices)?;
         let mut wave = self.engine.wave();
         incident.indexed_iter().for_each(|((i, j), v)| wave.set(i, j, Complex::new(T::of(v.re), T::of(v.im))));
-        let pass = Pass { slices: 0..slices, start: Form::Wave, finish: Form::Wave };
-        self.engine.propagate(&self.object, (0, 0), &pass, &mut wave, None, &mut MultisliceWorkspace::default());
+        self.travel(slices, Form::Wave, (0, 0), &mut wave, cancel)?;
         Ok(to_array(&wave, plane))
     }
 
@@ -373,12 +380,13 @@ impl<T: Real> Simulation<T> {
     ///
     /// # Errors
     /// `Range` for more slices than there are or an aperture that reaches beyond the band limit; `Inconsistent` for a
-    /// probe of another energy; as [`ScanPositions::new`] for the position.
+    /// probe of another energy; as [`ScanPositions::new`] for the position; `Unsupported` by PRISM; `Cancelled`.
     pub fn probe_exit_wave(
         &self,
         probe: &Probe,
         position: (f64, f64),
         slices: usize,
+        cancel: &CancelToken<'_>,
     ) -> Result<(Array2<Complex64>, (i64, i64))> {
         self.check_slices(slices)?;
         self.without_prism("the exit wave of a probe")?;
@@ -387,9 +395,25 @@ impl<T: Real> Simulation<T> {
         let (corner, local) = self.place(position);
         let mut wave = self.engine.wave();
         plan.pupil.place(local, &mut wave);
-        let pass = Pass { slices: 0..slices, start: Form::Coefficients, finish: Form::Wave };
-        self.engine.propagate(&self.object, corner, &pass, &mut wave, None, &mut MultisliceWorkspace::default());
+        self.travel(slices, Form::Coefficients, corner, &mut wave, cancel)?;
         Ok((to_array(&wave, self.window()), corner))
+    }
+
+    /// Takes a wave through the first `slices` slices.
+    fn travel(
+        &self,
+        slices: usize,
+        start: Form,
+        corner: (i64, i64),
+        wave: &mut ComplexPlane<T>,
+        cancel: &CancelToken<'_>,
+    ) -> Result<()> {
+        let workspace = &mut MultisliceWorkspace::default();
+        for pass in self.engine.passes(slices, start, Form::Wave) {
+            cancel.check(TRAVELLING)?;
+            self.engine.propagate(&self.object, corner, &pass, wave, None, workspace);
+        }
+        Ok(())
     }
 
     fn check_slices(&self, slices: usize) -> Result<()> {

@@ -161,6 +161,8 @@ pub struct SimulationOptions {
     pub window: WindowSize,
     /// Sampling of the patterns of windows (that of the window).
     pub patterns: PatternSampling,
+    /// Refuse scan positions outside of the cell (no: the cell is periodic).
+    pub within_cell: bool,
     /// Scans by PRISM, which needs the whole window (no: each probe travels on its own).
     pub prism: Option<Prism>,
 }
@@ -176,6 +178,7 @@ impl Default for SimulationOptions {
             mistilt_mrad: (0.0, 0.0),
             window: WindowSize::Whole,
             patterns: PatternSampling::Window,
+            within_cell: false,
             prism: None,
         }
     }

@@ -249,6 +249,7 @@ impl<'a, T: Real> StemPlan<'a, T> {
         take: &Take<'_, T>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
+        self.check_positions(positions)?;
         if let (Some(waves), Some(probe)) = (&self.simulation.prism, &self.prism) {
             if exits != [self.simulation.slices()] {
                 self.simulation.without_prism("a thickness series")?;
@@ -318,6 +319,14 @@ impl<'a, T: Real> StemPlan<'a, T> {
         self.walk(context, positions, exit_slices, &take, waiting)?;
         drop(places);
         Ok(signals)
+    }
+
+    pub(super) fn check_positions(&self, positions: &ScanPositions) -> Result<()> {
+        if !self.simulation.options.within_cell {
+            return Ok(());
+        }
+        let (height, width) = self.simulation.plane().extent();
+        positions.expect_within((width, height))
     }
 
     pub(super) fn check_detectors(&self, detectors: &DetectorPlan) -> Result<()> {

@@ -242,7 +242,7 @@ fn exit_waves_make_the_patterns_of_scans() {
     for options in [options(), in_window(30, 32)] {
         let simulation = simulation::<f64>(&context, &atoms(), &options);
         let place = places()[3];
-        let (mut wave, corner) = simulation.probe_exit_wave(&probe(), place, 4).unwrap();
+        let (mut wave, corner) = simulation.probe_exit_wave(&probe(), place, 4, &context.cancel_token()).unwrap();
         plain_multislice::transform(&mut wave, false);
         let pattern: Vec<f64> = wave.iter().map(|v| v.norm_sqr()).collect();
         let mut signals = vec![0.0; detectors(&simulation).len()];
@@ -328,7 +328,7 @@ fn prism_of_all_plane_waves_is_multislice() {
     let refused = |error: Error, code: i32, text: &str| {
         assert!(error.code() == code && error.to_string().contains(text), "{error}");
     };
-    refused(some.probe_exit_wave(&probe(), (0.0, 0.0), 4).unwrap_err(), 107, "without PRISM");
+    refused(some.probe_exit_wave(&probe(), (0.0, 0.0), 4, &context.cancel_token()).unwrap_err(), 107, "without PRISM");
     refused(pull_back(&context, &some, places(), ATOMS).err().unwrap(), 107, "without PRISM");
     let (plan, positions) = (StemPlan::new(&some, &probe()).unwrap(), ScanPositions::new(places()).unwrap());
     let series = |w: &mut Waiting<'_>| plan.thickness_series(&context, &positions, &detectors(&some), &[2, 4], w);
@@ -586,10 +586,14 @@ fn probes_that_do_not_fit_are_refused_with_numbers() {
     // 2/3 of the Nyquist frequency of pixels of 1/6 A; lambda = 0.02508 A
     let wide = refused(ProbeOptions::new(ENERGY, 60.0));
     assert!(wide.contains("60") && wide.contains("at most 50.1587 mrad") && wide.contains("0.1393"), "{wide}");
-    assert!(simulation.probe_exit_wave(&probe(), (f64::NAN, 0.0), 1).is_err());
-    assert!(simulation.probe_exit_wave(&probe(), (1e9, 0.0), 1).unwrap_err().to_string().contains("1e7 angstrom"));
+    assert!(simulation.probe_exit_wave(&probe(), (f64::NAN, 0.0), 1, &context.cancel_token()).is_err());
+    assert!(simulation
+        .probe_exit_wave(&probe(), (1e9, 0.0), 1, &context.cancel_token())
+        .unwrap_err()
+        .to_string()
+        .contains("1e7 angstrom"));
     for slices in [0, 5] {
-        let error = simulation.probe_exit_wave(&probe(), (0.0, 0.0), slices).unwrap_err();
+        let error = simulation.probe_exit_wave(&probe(), (0.0, 0.0), slices, &context.cancel_token()).unwrap_err();
         assert!(error.code() == 103 && error.to_string().contains("1 to 4"), "{error}");
     }
 }
@@ -625,6 +629,16 @@ fn scans_that_make_no_sense_are_refused() {
     let pulled =
         waiting(&context, |w| plan.pull_back(&context, &raster, &detectors(&simulation), &failing, POSITIONS, w));
     assert!(pulled.unwrap_err().to_string().contains("no loss"));
+    let strict = SimulationOptions { within_cell: true, ..options() };
+    let strict = self::simulation::<f32>(&context, &atoms(), &strict);
+    let plan_within = StemPlan::new(&strict, &probe()).unwrap();
+    let at = |x: f64| {
+        let positions = ScanPositions::new(vec![(0.0, 0.0), (x, 1.0)]).unwrap();
+        waiting(&context, |w| plan_within.scan(&context, &positions, &detectors(&strict), w))
+    };
+    assert!(at(7.9).is_ok());
+    let error = at(8.0).unwrap_err();
+    assert!(error.code() == 103 && error.to_string().contains("scan position 1"), "{error}");
     let token = context.cancel_token();
     let mut stop = Waiting { cancel: &token, tell: &mut |_| false };
     assert_eq!(plan.scan(&context, &raster, &detectors(&simulation), &mut stop).unwrap_err().code(), 1);
@@ -648,12 +662,12 @@ fn given_potentials_and_waves_are_checked() {
     assert!(error.to_string().contains("given as a potential"), "{error}");
 
     let mut wave = Array2::from_elem((ROWS, COLUMNS), Complex64::ONE);
-    assert_eq!(simulation.exit_wave(wave.view(), 5).unwrap_err().code(), 103);
-    assert_eq!(simulation.exit_wave(wave.t(), 4).unwrap_err().code(), 101);
+    assert_eq!(simulation.exit_wave(wave.view(), 5, &context.cancel_token()).unwrap_err().code(), 103);
+    assert_eq!(simulation.exit_wave(wave.t(), 4, &context.cancel_token()).unwrap_err().code(), 101);
     wave[[3, 4]].im = f64::INFINITY;
-    let error = simulation.exit_wave(wave.view(), 4).unwrap_err();
+    let error = simulation.exit_wave(wave.view(), 4, &context.cancel_token()).unwrap_err();
     assert!(error.code() == 300 && error.to_string().contains("row 3, column 4"), "{error}");
     let windowed = waiting(&context, |w| Simulation::<f32>::new(&context, &atoms(), ENERGY, &in_window(20, 20), w));
-    let error = windowed.unwrap().exit_wave(wave.view(), 1).unwrap_err().to_string();
+    let error = windowed.unwrap().exit_wave(wave.view(), 1, &context.cancel_token()).unwrap_err().to_string();
     assert!(error.contains("20 x 20 pixels"), "{error}");
 }
