@@ -2820,14 +2820,21 @@ double aet_simulation_wavelength(const aet_simulation *simulation);
 aet_status aet_simulation_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
 
 /**
- * Pixels along y and x of the window through which waves travel, and so of diffraction patterns: those of the cell where
- * no window was chosen. AET_ERROR_NULL. Any thread.
+ * Pixels along y and x of the window through which waves travel: those of the cell where no window was chosen.
+ * AET_ERROR_NULL. Any thread.
  */
 aet_status aet_simulation_window_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
 
 /**
+ * Pixels along y and x of diffraction patterns: those of the window, or of the larger plane that
+ * AET_PATTERN_SAMPLING_PADDED samples them on. AET_ERROR_NULL. Any thread.
+ */
+aet_status aet_simulation_pattern_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
+
+/**
  * Size of a pixel along y and x, angstrom. Diffraction patterns have steps of wavelength / (pixel size x pixels of the
- * window) rad. AET_ERROR_NULL. Any thread.
+ * pattern) rad; with `prism_downsampling`, whose pixels are coarser, of wavelength x interpolation / length of the cell.
+ * AET_ERROR_NULL. Any thread.
  */
 aet_status aet_simulation_pixel_size(const aet_simulation *simulation, double *y, double *x);
 
@@ -2928,8 +2935,8 @@ aet_status aet_simulation_scan(const aet_simulation *simulation,
 
 /**
  * The diffraction patterns of `probe` at `positions` `[n,2]`, (x, y) in the cell, angstrom, into `out` `[n,rows,columns]` of
- * the window, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the zero angle at
- * n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
+ * aet_simulation_pattern_shape, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the
+ * zero angle at n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
  * aet_simulation_scan; after AET_CANCELLED some patterns are written, the others are as they were. Any thread; `progress`
  * is called on it.
  */
@@ -2945,8 +2952,8 @@ aet_status aet_simulation_patterns(const aet_simulation *simulation,
  * there, all in one run through the thickest. `out` `[exits,n,count]`, f32 or f64. `progress` may be NULL.
  *
  * AET_ERROR_RANGE for an exit that is not behind the one before, or not behind a slice there is; AET_ERROR_EMPTY without
- * exits; AET_ERROR_UNSUPPORTED for simulations by PRISM; else as aet_simulation_scan. Any thread; `progress` is called on
- * it.
+ * exits; AET_ERROR_UNSUPPORTED for simulations by PRISM and other exits than the one behind all slices; else as
+ * aet_simulation_scan. Any thread; `progress` is called on it.
  */
 aet_status aet_simulation_thickness_series(const aet_simulation *simulation,
                                            const aet_probe *probe,

@@ -785,6 +785,7 @@ FUNCTIONS = {
     "aet_simulation_wavelength": ("double", [("simulation", "const aet_simulation *")]),
     "aet_simulation_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
     "aet_simulation_window_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
+    "aet_simulation_pattern_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
     "aet_simulation_pixel_size": ("aet_status", [("simulation", "const aet_simulation *"), ("y", "double *"), ("x", "double *")]),
     "aet_simulation_potential": ("aet_status", [("simulation", "const aet_simulation *"), ("slice", "int64_t"), ("out", "const aet_view *")]),
     "aet_simulation_exit_wave": ("aet_status", [("simulation", "const aet_simulation *"), ("incident", "const aet_const_view *"), ("slices", "int64_t"), ("out", "const aet_view *")]),

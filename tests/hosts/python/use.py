@@ -19,6 +19,7 @@ import aet
 from aet._arrays import input_view
 from checks import check, finish, run
 from detectors import detectors_measure_patterns
+from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
 from series import series_are_simulated, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from problem import (
@@ -655,6 +656,10 @@ run(
     simulations_scan,
     simulations_have_gradients,
     simulations_do_not_depend_on_threads,
+    ensembles_are_means,
+    prism_is_multislice,
+    specimens_of_many_thicknesses,
+    windows_cost,
     simulated_series,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,
