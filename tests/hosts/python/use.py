@@ -20,7 +20,7 @@ from aet._arrays import input_view
 from checks import check, finish, run
 from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
-from series import series_are_simulated, series_of_patterns
+from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from problem import (
     ATOMS,
@@ -641,6 +641,7 @@ def the_garbage_collector_frees():
 def simulated_series():
     series_are_simulated(SCRATCH)
     series_of_patterns(SCRATCH)
+    series_by_prism(SCRATCH)
 
 
 run(
