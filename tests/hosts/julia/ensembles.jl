@@ -25,7 +25,8 @@ function check_ensembles()
     last_exit = [series[1][:, 2], series[2][:, :, 2], series[3][:, :, :, 2]]
     check("the last exit is the scan", apart(last_exit, whole) < 1e-12)
     thin = Simulation(reshape(potential(simulation, 1), 32, 40, 1), (8, 7), 300e3; precision = :double)
-    check("the first is a thin specimen", apart([series[3][:, :, :, 1]], [scan(thin, probe, places, detectors[3])]) < 1e-12)
+    thinnest = scan(thin, probe, places, detectors[3])
+    check("the first is a thin specimen", apart([series[3][:, :, :, 1]], [thinnest]) < 1e-12)
     check("one detector", thickness_series(simulation, probe, places, [1, 3], detectors[2]) == series[2])
     check_windows(probe, places, detectors)
     check_prism(probe, places, detectors)
@@ -43,14 +44,15 @@ function check_windows(probe, places, detectors)
     check("padded patterns sum to about 1", size(images) == (32, 40, 3) &&
         maximum(abs, sum(images; dims = (1, 2)) .- 1) < 0.05)
     check("no smaller window", choose_window(three_atoms(), probe; SIMULATED...) == (32, 40))
-    sizes = [choose_window(with_cell(three_atoms(), [100, 80, 6]), probe, focus; pixel_size = 0.25) for focus in (0, 300)]
+    large = with_cell(three_atoms(), [100, 80, 6])
+    sizes = [choose_window(large, probe, focus; pixel_size = 0.25) for focus in (0, 300)]
     check("a chosen window", all(sizes[1] .< sizes[2] .< (320, 400)), sizes)
 end
 
 function check_prism(probe, places, detectors)
     for (precision, wanted) in ((:single, 1e-4), (:double, 1e-9))
-        of(; options...) = scan(Simulation(three_atoms(), 300e3; SIMULATED..., precision = precision, options...), probe,
-                                places, detectors)
+        made(; options...) = Simulation(three_atoms(), 300e3; SIMULATED..., precision = precision, options...)
+        of(; options...) = scan(made(; options...), probe, places, detectors)
         check("PRISM in $precision precision", apart(of(prism_semiangle_mrad = 15), of()) < wanted)
     end
     halves = Simulation(three_atoms(), 300e3; SIMULATED..., prism_semiangle_mrad = 15, prism_interpolation_y = 2,
@@ -80,8 +82,8 @@ function check_ensemble_faults(simulation, probe, places, detector)
                 "an ensemble cancelled", :cancelled)
     still = with_cell(Atoms(atoms.positions; species = atoms.species), [8, 7, 6])
     resting = Simulation(still, 300e3; SIMULATED...)
-    check_fault(() -> scan_ensemble(resting, probe, places, detector; phonons = 2), "phonons of still atoms", :not_ready,
-                "debye_waller_b")
+    check_fault(() -> scan_ensemble(resting, probe, places, detector; phonons = 2), "phonons of still atoms",
+                :not_ready, "debye_waller_b")
     check_fault(() -> displaced(still, 1, 1), "displaced still atoms", :not_ready, "debye_waller_b")
     check_fault(() -> displaced(atoms, 1, 0), "configuration 0", :range, "counted from 1")
     given = Simulation(ones(32, 40, 2), (8, 7), 300e3)

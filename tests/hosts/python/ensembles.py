@@ -80,7 +80,8 @@ def windows_cost():
         simulation = aet.Simulation(three_atoms(), 300e3, window_rows=rows, window_columns=columns, **OPTIONS)
         errors.append(simulation.window_error(probe, PLACES, detectors()))
     check("a window costs", errors[0].largest > 0 and 0 < errors[0].relative < 1, errors)
-    check("a larger one less", errors[1].largest < errors[0].largest and errors[1].relative < errors[0].relative, errors)
+    narrow, wide = errors
+    check("a larger one less", wide.largest < narrow.largest and wide.relative < narrow.relative, errors)
     padded = aet.Simulation(three_atoms(), 300e3, pattern_sampling="padded", **WINDOW, **OPTIONS)
     check("shape of padded patterns", padded.pattern_shape == (32, 40) and padded.window_shape == (16, 20))
     patterns = padded.patterns(probe, PLACES)
