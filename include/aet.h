@@ -2737,8 +2737,8 @@ typedef struct aet_simulation_options {
    * approximation for interpolations above 1.
    */
   int32_t prism_downsampling;
-  /** Zero. */
-  int32_t reserved;
+  /** 1: scan positions outside of [0, Lx) x [0, Ly) are AET_ERROR_RANGE; 0: the cell is periodic. */
+  int32_t within_cell;
 } aet_simulation_options;
 
 /**
@@ -2824,14 +2824,21 @@ double aet_simulation_wavelength(const aet_simulation *simulation);
 aet_status aet_simulation_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
 
 /**
- * Pixels along y and x of the window through which waves travel, and so of diffraction patterns: those of the cell where
- * no window was chosen. AET_ERROR_NULL. Any thread.
+ * Pixels along y and x of the window through which waves travel: those of the cell where no window was chosen.
+ * AET_ERROR_NULL. Any thread.
  */
 aet_status aet_simulation_window_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
 
 /**
+ * Pixels along y and x of diffraction patterns: those of the window, or of the larger plane that
+ * AET_PATTERN_SAMPLING_PADDED samples them on. AET_ERROR_NULL. Any thread.
+ */
+aet_status aet_simulation_pattern_shape(const aet_simulation *simulation, int64_t *rows, int64_t *columns);
+
+/**
  * Size of a pixel along y and x, angstrom. Diffraction patterns have steps of wavelength / (pixel size x pixels of the
- * window) rad. AET_ERROR_NULL. Any thread.
+ * pattern) rad; with `prism_downsampling`, whose pixels are coarser, of wavelength x interpolation / length of the cell.
+ * AET_ERROR_NULL. Any thread.
  */
 aet_status aet_simulation_pixel_size(const aet_simulation *simulation, double *y, double *x);
 
@@ -2845,7 +2852,8 @@ aet_status aet_simulation_potential(const aet_simulation *simulation, int64_t sl
  * The wave behind the first `slices` slices (0: all) of an `incident` one `[rows,columns]`, real or complex; NULL: the
  * plane wave 1. `out` `[rows,columns]` is complex. psi <- IFFT[P FFT[T psi]] for each slice, with the propagator
  * P = A exp(-i pi wavelength dz k^2) over its thickness. AET_ERROR_UNSUPPORTED where waves travel through windows,
- * AET_ERROR_NON_FINITE for the incident wave, AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_DTYPE. Any thread.
+ * AET_ERROR_NON_FINITE for the incident wave, AET_ERROR_RANGE, AET_ERROR_SHAPE, AET_ERROR_DTYPE; AET_CANCELLED on
+ * request. Any thread.
  */
 aet_status aet_simulation_exit_wave(const aet_simulation *simulation,
                                     const aet_const_view *incident,
@@ -2880,7 +2888,7 @@ aet_status aet_simulation_estimate_memory(const aet_context *context,
  *
  * AET_ERROR_INCONSISTENT for a probe of another energy; AET_ERROR_RANGE for a semi-angle beyond the band limit, with the
  * largest one and the pixel that would be needed, and for `slices`; AET_ERROR_NON_FINITE, AET_ERROR_SHAPE,
- * AET_ERROR_DTYPE. Any thread.
+ * AET_ERROR_DTYPE; AET_ERROR_UNSUPPORTED by PRISM; AET_CANCELLED on request. Any thread.
  */
 aet_status aet_simulation_probe_exit_wave(const aet_simulation *simulation,
                                           const aet_probe *probe,
@@ -2932,8 +2940,8 @@ aet_status aet_simulation_scan(const aet_simulation *simulation,
 
 /**
  * The diffraction patterns of `probe` at `positions` `[n,2]`, (x, y) in the cell, angstrom, into `out` `[n,rows,columns]` of
- * the window, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the zero angle at
- * n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
+ * aet_simulation_pattern_shape, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the
+ * zero angle at n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
  * aet_simulation_scan; after AET_CANCELLED some patterns are written, the others are as they were. Any thread; `progress`
  * is called on it.
  */
@@ -2949,8 +2957,8 @@ aet_status aet_simulation_patterns(const aet_simulation *simulation,
  * there, all in one run through the thickest. `out` `[exits,n,count]`, f32 or f64. `progress` may be NULL.
  *
  * AET_ERROR_RANGE for an exit that is not behind the one before, or not behind a slice there is; AET_ERROR_EMPTY without
- * exits; AET_ERROR_UNSUPPORTED for simulations by PRISM; else as aet_simulation_scan. Any thread; `progress` is called on
- * it.
+ * exits; AET_ERROR_UNSUPPORTED for simulations by PRISM and other exits than the one behind all slices; else as
+ * aet_simulation_scan. Any thread; `progress` is called on it.
  */
 aet_status aet_simulation_thickness_series(const aet_simulation *simulation,
                                            const aet_probe *probe,

@@ -189,6 +189,11 @@ enum class BandLimit : std::int32_t {
     none = AET_BAND_LIMIT_NONE
 };
 /// What is taken off the images before a volume is reconstructed.
+enum class PatternSampling : std::int32_t {
+    window = AET_PATTERN_SAMPLING_WINDOW,
+    padded = AET_PATTERN_SAMPLING_PADDED
+};
+
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
 /// Which parameters the error of an atom takes into account.
 enum class ErrorMethod : std::int32_t {
@@ -795,6 +800,11 @@ public:
     /// Copies of the cell side by side, in one cell.
     Atoms repeat(std::int64_t nx, std::int64_t ny, std::int64_t nz) const {
         return changed(aet_atoms_repeat, nx, ny, nz);
+    }
+    /// The atoms in configuration `number`, from 0, of the frozen phonons of a seed: displaced as their Debye-Waller factors
+    /// tell, and without these.
+    Atoms displaced(std::int64_t seed, std::int64_t number) const {
+        return changed(aet_atoms_displace, seed, number);
     }
     /// These atoms and then those of `other`.
     Atoms merge(const Atoms &other) const { return changed(aet_atoms_merge, other.get()); }
@@ -2169,6 +2179,22 @@ public:
         Options &precision(Precision precision) noexcept {
             return raw_.precision = static_cast<std::int32_t>(precision), *this;
         }
+        /// How finely diffraction patterns of windows are sampled.
+        Options &pattern_sampling(PatternSampling sampling) noexcept {
+            return raw_.pattern_sampling = static_cast<std::int32_t>(sampling), *this;
+        }
+        /// Scans by PRISM: the largest semi-angle of the probes to come, mrad.
+        Options &prism(double semiangle_mrad) noexcept { return raw_.prism_semiangle_mrad = semiangle_mrad, *this; }
+        /// Every f-th plane wave of PRISM and windows of 1 / f of the pixels, along y and x; divides them.
+        Options &prism_interpolation(std::int64_t y, std::int64_t x) noexcept {
+            return raw_.prism_interpolation_y = y, raw_.prism_interpolation_x = x, *this;
+        }
+        /// Plane waves of PRISM on the coarsest grid that holds the band limit.
+        Options &prism_downsampling(bool coarser = true) noexcept {
+            return raw_.prism_downsampling = coarser ? 1 : 0, *this;
+        }
+        /// Refuses scan positions outside of the cell, which is periodic otherwise.
+        Options &within_cell(bool only = true) noexcept { return raw_.within_cell = only ? 1 : 0, *this; }
         /// The C structure; it points into this object.
         aet_simulation_options c_struct() const noexcept {
             aet_simulation_options raw = raw_;
@@ -2227,6 +2253,38 @@ public:
     private:
         std::optional<View> positions_, potential_, atom_positions_, debye_waller_b_, occupancy_;
     };
+    /// What signals are means over; at first nothing: atoms at rest, a coherent beam.
+    class Ensemble {
+    public:
+        Ensemble() { detail::check(aet_ensemble_options_init(&raw_, sizeof raw_)); }
+        /// Frozen phonons: configurations of displaced atoms, and the seed of the displacements.
+        Ensemble &phonons(std::int64_t configurations, std::int64_t seed = 0) noexcept {
+            return raw_.phonon_configurations = configurations, raw_.phonon_seed = seed, *this;
+        }
+        /// Standard deviation of the defocus, A, and number of probes that stand for it; 0: 7.
+        Ensemble &defocus_spread(double sigma, std::int32_t nodes = 0) noexcept {
+            return raw_.defocus_spread = sigma, raw_.defocus_nodes = nodes, *this;
+        }
+        /// Standard deviation of the semi-angle, mrad, and number of probes that stand for it; 0: 5.
+        Ensemble &semiangle_spread_mrad(double sigma, std::int32_t nodes = 0) noexcept {
+            return raw_.semiangle_spread_mrad = sigma, raw_.semiangle_nodes = nodes, *this;
+        }
+        const aet_ensemble_options *get() const noexcept { return &raw_; }
+
+    private:
+        aet_ensemble_options raw_{};
+    };
+    /// Means [positions, count] over an ensemble and their standard errors over the configurations of atoms, alike; NaN for
+    /// fewer than two of these.
+    struct MeanSignals {
+        std::vector<double> means;
+        std::vector<double> standard_errors;
+    };
+    /// Largest difference of any signal through a window, and the same over the largest signal.
+    struct WindowError {
+        double largest;
+        double relative;
+    };
     /// Detectors of a scan, by reference; their signals follow one another.
     using Detectors = std::vector<std::reference_wrapper<const Detector>>;
 
@@ -2241,11 +2299,13 @@ public:
     }
     /// Of a potential [slices, rows, columns], V A, over a cell of these lengths, A.
     Simulation(const Context &context, const ConstView &potential, double cell_x, double cell_y,
-               const Options &options) {
+               const Options &options, const ProgressFunction &progress = {}) {
         const aet_simulation_options raw = options.c_struct();
+        detail::Observer observer(progress);
         aet_simulation *created = nullptr;
-        detail::check(
-            aet_simulation_create_from_potential(context.get(), potential.get(), cell_x, cell_y, &raw, &created));
+        detail::check(observer.finish(aet_simulation_create_from_potential(context.get(), potential.get(), cell_x, cell_y,
+                                                                           &raw, observer.function(), observer.user(),
+                                                                           &created)));
         handle_.reset(created);
     }
     /// Takes over a handle of the C interface.
@@ -2258,6 +2318,15 @@ public:
         detail::check(aet_simulation_estimate_memory(context.get(), atoms.get(), &raw, &memory.bytes,
                                                      &memory.with_gradients));
         return memory;
+    }
+    /// Pixels of a window for a probe with its crossover up to `focus` (A) from the middle of the cell of the atoms; those
+    /// of the cell where nothing smaller will do.
+    static Size choose_window(const Atoms &atoms, const Probe &probe, double focus, const Options &options) {
+        const aet_simulation_options raw = options.c_struct();
+        Size size{};
+        detail::check(
+            aet_simulation_choose_window(atoms.get(), probe.get(), focus, &raw, &size.rows, &size.columns));
+        return size;
     }
     Memory memory_estimate() const {
         Memory memory{};
@@ -2275,10 +2344,16 @@ public:
         detail::check(aet_simulation_shape(get(), &size.rows, &size.columns));
         return size;
     }
-    /// Pixels of the window through which waves travel, and of diffraction patterns.
+    /// Pixels of the window through which waves travel.
     Size window_shape() const {
         Size size{};
         detail::check(aet_simulation_window_shape(get(), &size.rows, &size.columns));
+        return size;
+    }
+    /// Pixels of diffraction patterns: of the window, more where they are padded.
+    Size pattern_shape() const {
+        Size size{};
+        detail::check(aet_simulation_pattern_shape(get(), &size.rows, &size.columns));
         return size;
     }
     /// Along y and x, A.
@@ -2329,7 +2404,7 @@ public:
     /// Signals [positions, count] of a probe at positions [n, 2], (x, y) in A, row-major.
     std::vector<double> scan(const Probe &probe, const ConstView &positions, const Detectors &detectors,
                              const ProgressFunction &progress = {}) const {
-        const Shape shape{positions.get()->ndim > 0 ? positions.get()->shape[0] : 0, signal_count(detectors)};
+        const Shape shape{extent(positions), signal_count(detectors)};
         std::vector<double> signals(detail::element_count(shape));
         scan(probe, positions, detectors, View(signals.data(), shape), progress);
         return signals;
@@ -2343,7 +2418,45 @@ public:
                                                           size_of(handles), observer.function(), observer.user(),
                                                           out.get())));
     }
-    /// Diffraction patterns at positions [n, 2] into a real view [n, rows, columns] of the window, zero angle at n / 2.
+    /// Means of the signals of a scan over an ensemble.
+    MeanSignals scan_ensemble(const Probe &probe, const ConstView &positions, const Detectors &detectors,
+                              const Ensemble &ensemble, const ProgressFunction &progress = {}) const {
+        const Shape shape{extent(positions), signal_count(detectors)};
+        const std::size_t count = detail::element_count(shape);
+        MeanSignals signals{std::vector<double>(count), std::vector<double>(count)};
+        const View means(signals.means.data(), shape), errors(signals.standard_errors.data(), shape);
+        const auto handles = handles_of(detectors);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_scan_ensemble(
+            get(), probe.get(), positions.get(), handles.data(), size_of(handles), ensemble.get(), observer.function(),
+            observer.user(), means.get(), errors.get())));
+        return signals;
+    }
+    /// Signals [exits, positions, count] of a scan behind the first `exit_slices` slices, rising numbers.
+    std::vector<double> thickness_series(const Probe &probe, const ConstView &positions, const ConstView &exit_slices,
+                                         const Detectors &detectors, const ProgressFunction &progress = {}) const {
+        const Shape shape{extent(exit_slices), extent(positions), signal_count(detectors)};
+        std::vector<double> signals(detail::element_count(shape));
+        const View out(signals.data(), shape);
+        const auto handles = handles_of(detectors);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_thickness_series(
+            get(), probe.get(), positions.get(), exit_slices.get(), handles.data(), size_of(handles),
+            observer.function(), observer.user(), out.get())));
+        return signals;
+    }
+    /// What the window costs the signals at positions [n, 2], a few that matter: against one of twice the size.
+    WindowError window_error(const Probe &probe, const ConstView &positions, const Detectors &detectors,
+                             const ProgressFunction &progress = {}) const {
+        WindowError error{};
+        const auto handles = handles_of(detectors);
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_simulation_window_error(
+            get(), probe.get(), positions.get(), handles.data(), size_of(handles), observer.function(), observer.user(),
+            &error.largest, &error.relative)));
+        return error;
+    }
+    /// Diffraction patterns at positions [n, 2] into a real view [n, rows, columns] of pattern_shape, zero angle at n / 2.
     void patterns(const Probe &probe, const ConstView &positions, const View &out,
                   const ProgressFunction &progress = {}) const {
         detail::Observer observer(progress);
@@ -2373,6 +2486,8 @@ private:
         return handles;
     }
     static std::int64_t size_of(const Handles &handles) { return static_cast<std::int64_t>(handles.size()); }
+    /// Elements along the first axis.
+    static std::int64_t extent(const ConstView &view) { return view.get()->ndim > 0 ? view.get()->shape[0] : 0; }
 
     std::vector<std::complex<double>> exit_wave(const aet_const_view *incident, std::int64_t slices) const {
         const Size size = shape();

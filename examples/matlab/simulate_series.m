@@ -17,8 +17,8 @@ foci = [-4 4];
 % hosts agree to 12 digits.
 options = {'Rows', 8, 'Columns', 8, 'PixelSize', 1, 'Vacuum', 2, 'PhononConfigurations', 2, 'PhononSeed', 1, ...
     'Simulation', {'PixelSize', 0.12, 'Precision', 'double'}, 'Instrument', {'DosePerA2', 1e5, 'Seed', 2}};
-memory = aet.estimate_series_memory(atoms, probe, detector, rotations, foci, options{:});
-aet.simulate_series(atoms, probe, detector, rotations, foci, folder, options{:}, 'Progress', @showProgress);
+memory = aet.estimateSeriesMemory(atoms, probe, detector, rotations, foci, options{:});
+aet.simulateSeries(atoms, probe, detector, rotations, foci, folder, options{:}, 'Progress', @showProgress);
 fprintf(2, '\n');
 
 series = aet.TiltSeries.read(folder);

@@ -229,8 +229,8 @@ pub unsafe extern "C" fn aet_simulation_shape(
     })
 }
 
-/// Pixels along y and x of the window through which waves travel, and so of diffraction patterns: those of the cell where
-/// no window was chosen. AET_ERROR_NULL. Any thread.
+/// Pixels along y and x of the window through which waves travel: those of the cell where no window was chosen.
+/// AET_ERROR_NULL. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_window_shape(
     simulation: *const aet_simulation,
@@ -243,6 +243,20 @@ pub unsafe extern "C" fn aet_simulation_window_shape(
     })
 }
 
+/// Pixels along y and x of diffraction patterns: those of the window, or of the larger plane that
+/// AET_PATTERN_SAMPLING_PADDED samples them on. AET_ERROR_NULL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_simulation_pattern_shape(
+    simulation: *const aet_simulation,
+    rows: *mut i64,
+    columns: *mut i64,
+) -> aet_status {
+    guard("aet_simulation_pattern_shape", |host| {
+        let plane = with_engine!(host.object(simulation, "simulation")?, s => s.pattern_plane());
+        set_shape(host, plane, rows, columns)
+    })
+}
+
 fn set_shape(host: &Host, plane: &Plane, rows: *mut i64, columns: *mut i64) -> Result<()> {
     let (rows, columns) = (host.out(rows, "rows")?, host.out(columns, "columns")?);
     rows.set(plane.rows as i64);
@@ -251,7 +265,8 @@ fn set_shape(host: &Host, plane: &Plane, rows: *mut i64, columns: *mut i64) -> R
 }
 
 /// Size of a pixel along y and x, angstrom. Diffraction patterns have steps of wavelength / (pixel size x pixels of the
-/// window) rad. AET_ERROR_NULL. Any thread.
+/// pattern) rad; with `prism_downsampling`, whose pixels are coarser, of wavelength x interpolation / length of the cell.
+/// AET_ERROR_NULL. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_pixel_size(
     simulation: *const aet_simulation,

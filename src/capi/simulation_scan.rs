@@ -145,8 +145,8 @@ pub unsafe extern "C" fn aet_simulation_scan(
 }
 
 /// The diffraction patterns of `probe` at `positions` `[n,2]`, (x, y) in the cell, angstrom, into `out` `[n,rows,columns]` of
-/// the window, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the zero angle at
-/// n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
+/// aet_simulation_pattern_shape, f32 or f64: |FFT psi|^2, of sum 1 for the empty cell, row = ky and column = kx with the
+/// zero angle at n / 2. Patterns are written as they come, without a second copy. `progress` may be NULL. Errors are those of
 /// aet_simulation_scan; after AET_CANCELLED some patterns are written, the others are as they were. Any thread; `progress`
 /// is called on it.
 #[unsafe(no_mangle)]
@@ -224,8 +224,8 @@ pub(super) fn plan_of<T: Real>(simulation: &Simulation<T>, detectors: &[Detector
 /// there, all in one run through the thickest. `out` `[exits,n,count]`, f32 or f64. `progress` may be NULL.
 ///
 /// AET_ERROR_RANGE for an exit that is not behind the one before, or not behind a slice there is; AET_ERROR_EMPTY without
-/// exits; AET_ERROR_UNSUPPORTED for simulations by PRISM; else as aet_simulation_scan. Any thread; `progress` is called on
-/// it.
+/// exits; AET_ERROR_UNSUPPORTED for simulations by PRISM and other exits than the one behind all slices; else as
+/// aet_simulation_scan. Any thread; `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_thickness_series(
     simulation: *const aet_simulation,

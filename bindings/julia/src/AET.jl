@@ -30,11 +30,12 @@ export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, e
 export Probe, wave, intensity
 export Detector, signal_size, measure, integrate_center_of_mass, adf_transfer
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
-export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, close_pairs
+export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
 export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
 export record_series, record_patterns, instrument_truth
-export Simulation, estimate_memory, potential, exit_wave, scan, patterns, simulate_series
+export Simulation, estimate_memory, choose_window, potential, exit_wave, scan, patterns, simulate_series
+export scan_ensemble, thickness_series, window_error
 export LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!

@@ -74,6 +74,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_atoms_subset(atoms::HandlePtr, indices::Ptr{Int64}, n::Int64, changed::OutHandlePtr)::Int32
 @declare aet_atoms_repeat(atoms::HandlePtr, nx::Int64, ny::Int64, nz::Int64, changed::OutHandlePtr)::Int32
 @declare aet_atoms_merge(atoms::HandlePtr, other::HandlePtr, changed::OutHandlePtr)::Int32
+@declare aet_atoms_displace(atoms::HandlePtr, seed::Int64, number::Int64, changed::OutHandlePtr)::Int32
 @declare aet_atoms_close_pairs(atoms::HandlePtr, distance::Float64, periodic_z::Int32, pairs::Ptr{View}, distances::Ptr{View}, count::Ptr{Int64})::Int32
 @declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
@@ -193,13 +194,14 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 # simulations
 @declare aet_simulation_options_init(options::Ptr{SimulationOptions}, struct_size::Csize_t)::Int32
 @declare aet_simulation_create(context::HandlePtr, atoms::HandlePtr, options::Ptr{SimulationOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, simulation::OutHandlePtr)::Int32
-@declare aet_simulation_create_from_potential(context::HandlePtr, potential::Ptr{View}, cell_x::Float64, cell_y::Float64, options::Ptr{SimulationOptions}, simulation::OutHandlePtr)::Int32
+@declare aet_simulation_create_from_potential(context::HandlePtr, potential::Ptr{View}, cell_x::Float64, cell_y::Float64, options::Ptr{SimulationOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, simulation::OutHandlePtr)::Int32
 @declare aet_simulation_free(simulation::HandlePtr)::Cvoid
 @declare aet_simulation_slice_count(simulation::HandlePtr)::Int64
 @declare aet_simulation_atom_count(simulation::HandlePtr)::Int64
 @declare aet_simulation_wavelength(simulation::HandlePtr)::Float64
 @declare aet_simulation_shape(simulation::HandlePtr, rows::Ptr{Int64}, columns::Ptr{Int64})::Int32
 @declare aet_simulation_window_shape(simulation::HandlePtr, rows::Ptr{Int64}, columns::Ptr{Int64})::Int32
+@declare aet_simulation_pattern_shape(simulation::HandlePtr, rows::Ptr{Int64}, columns::Ptr{Int64})::Int32
 @declare aet_simulation_pixel_size(simulation::HandlePtr, y::Ptr{Float64}, x::Ptr{Float64})::Int32
 @declare aet_simulation_potential(simulation::HandlePtr, slice::Int64, out::Ptr{View})::Int32
 @declare aet_simulation_exit_wave(simulation::HandlePtr, incident::Ptr{View}, slices::Int64, out::Ptr{View})::Int32
@@ -210,6 +212,11 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_simulation_signal_shape(simulation::HandlePtr, detector::HandlePtr, ndim::Ptr{Int32}, shape::Ptr{Int64})::Int32
 @declare aet_simulation_scan(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
 @declare aet_simulation_patterns(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_simulation_choose_window(atoms::HandlePtr, probe::HandlePtr, focus::Float64, options::Ptr{SimulationOptions}, rows::Ptr{Int64}, columns::Ptr{Int64})::Int32
+@declare aet_simulation_thickness_series(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, exit_slices::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, progress::Ptr{Cvoid}, user::Ref{Any}, out::Ptr{View})::Int32
+@declare aet_ensemble_options_init(options::Ptr{EnsembleOptions}, struct_size::Csize_t)::Int32
+@declare aet_simulation_scan_ensemble(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, options::Ptr{EnsembleOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, mean::Ptr{View}, standard_error::Ptr{View})::Int32
+@declare aet_simulation_window_error(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, progress::Ptr{Cvoid}, user::Ref{Any}, largest::Ptr{Float64}, relative::Ptr{Float64})::Int32
 @declare aet_scan_gradients_init(gradients::Ptr{ScanGradients}, struct_size::Csize_t)::Int32
 @declare aet_simulation_pull_back(simulation::HandlePtr, probe::HandlePtr, positions::Ptr{View}, detectors::OutHandlePtr, n_detectors::Int64, gradients::Ptr{ScanGradients}, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 

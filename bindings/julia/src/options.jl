@@ -29,6 +29,7 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (SimulationOptions, :projection) => PROJECTIONS,
     (SimulationOptions, :band_limit) => BAND_LIMITS,
     (SimulationOptions, :precision) => PRECISIONS,
+    (SimulationOptions, :pattern_sampling) => PATTERN_SAMPLINGS,
     (ErrorOptions, :method) => ERROR_METHODS,
     (ErrorOptions, :noise) => NOISE_MODELS,
 )

@@ -8,7 +8,7 @@ end
 
 """
     Simulation([progress,] atoms, energy_ev; pixel_size = 0.1, slice_thickness = 2, ...)
-    Simulation(potential, (x, y), energy_ev; slice_thickness = 2, ...)
+    Simulation([progress,] potential, (x, y), energy_ev; slice_thickness = 2, ...)
 
 Atoms with a cell and known species, ready to be seen by electrons of `energy_ev`; immutable. The frame
 is the cell, periodic across the beam: pixel [row, column] lies at y = (row - 1) pixel_size[1],
@@ -18,16 +18,21 @@ atoms must be left out then. Lengths are in A.
 
 - `pixel_size` at most, or `rows` and `columns` of the cell;
 - `slice_thickness`, or `slice_edges` from 0 to the height of the cell;
-- `window_rows`, `window_columns`: pixels of the window around the probe through which a wave travels;
+- `window_rows`, `window_columns`: pixels of the window around the probe through which a wave travels
+  (see [`choose_window`](@ref)); `pattern_sampling` (`:window`, `:padded`) of diffraction patterns;
+- `prism_semiangle_mrad`: scans by PRISM, with the largest semi-angle of the probes to come;
+  `prism_interpolation_y`, `prism_interpolation_x` (divisors of the pixels), `prism_downsampling` (0, 1);
+- `within_cell` (0, 1): refuse scan positions outside of the cell, which is periodic;
 - `parametrization` (`:lobato`, `:kirkland`), `placement` (`:exact`, `:gridding`) with `placement_error`,
   `projection` (`:infinite`, `:finite`) with `projection_error`;
 - `band_limit` (`:circular`, `:square`, `:none`), `absorption`, `mistilt_x_mrad`, `mistilt_y_mrad`;
 - `precision` (`:single`, `:double`), `context`.
 
-Read as properties: `slice_count`, `atom_count`, `wavelength` (A), `size` and `window_size` (rows,
-columns), `pixel_size` (along y, x). `progress` is a function as in [`run!`](@ref). Throws
+Read as properties: `slice_count`, `atom_count`, `wavelength` (A), `size`, `window_size` and `pattern_size`
+(rows, columns), `pixel_size` (along y, x). `progress` is a function as in [`run!`](@ref). Throws
 `AET_ERROR_NOT_READY` without a cell, `AET_ERROR_RANGE` with the atom that lies outside of it along the
-beam, `AET_ERROR_SHAPE` for a window larger than the cell, `AET_CANCELLED`.
+beam, `AET_ERROR_SHAPE` for a window larger than the cell, `AET_ERROR_UNSUPPORTED` for PRISM in a window or
+with padded patterns, `AET_CANCELLED`.
 """
 mutable struct Simulation <: Handle
     pointer::Ptr{Cvoid}
@@ -47,13 +52,19 @@ function Simulation(progress, atoms::Atoms, energy_ev::Real; context::Context = 
     return Simulation(out[])
 end
 
-function Simulation(potential::AbstractArray{<:Real,3}, extent, energy_ev::Real;
+Simulation(potential::AbstractArray{<:Real,3}, extent, energy_ev::Real; keywords...) =
+    Simulation(nothing, potential, extent, energy_ev; keywords...)
+
+function Simulation(progress, potential::AbstractArray{<:Real,3}, extent, energy_ev::Real;
                     context::Context = default_context(), keywords...)
     live(context)
     options, view = simulation_options(energy_ev, keywords), input_view(potential, Images)
-    return Simulation(created() do out
-        aet_simulation_create_from_potential(context, view, extent[1], extent[2], options, out)
-    end)
+    out = Ref{Ptr{Cvoid}}(C_NULL)
+    status = with_progress(progress) do report, user
+        aet_simulation_create_from_potential(context, view, extent[1], extent[2], options, report, user, out)
+    end
+    check(status, "making a simulation")
+    return Simulation(out[])
 end
 
 free(::Simulation, pointer) = aet_simulation_free(pointer)
@@ -73,6 +84,7 @@ const SIMULATION_NUMBERS = (
     wavelength = simulation -> aet_simulation_wavelength(simulation),
     size = simulation -> size_of(aet_simulation_shape, simulation),
     window_size = simulation -> size_of(aet_simulation_window_shape, simulation),
+    pattern_size = simulation -> size_of(aet_simulation_pattern_shape, simulation),
     pixel_size = simulation -> pair_of(aet_simulation_pixel_size, Float64, simulation),
 )
 
@@ -108,6 +120,22 @@ end
 
 memory_estimate(simulation::Simulation) =
     memory_of(pair_of(aet_simulation_memory_estimate, UInt64, live(simulation)))
+
+"""
+    choose_window(atoms, probe, focus = 0.0; pixel_size = 0.1, ...)
+
+Pixels (rows, columns) of a window for `probe` through the cell of `atoms`, with its crossover up to `focus` (A)
+from the middle of the cell; those of the cell where nothing smaller will do. The sampling comes from the options
+of a [`Simulation`](@ref). [`window_error`](@ref) measures what a window costs. Throws `AET_ERROR_NOT_READY` for
+atoms without a cell, `AET_ERROR_RANGE` for `focus`.
+"""
+function choose_window(atoms::Atoms, probe::Probe, focus::Real = 0.0; keywords...)
+    foreach(live, (atoms, probe))
+    options = with_views(SimulationOptions, aet_simulation_options_init, keywords)
+    rows, columns = Ref{Int64}(0), Ref{Int64}(0)
+    check(aet_simulation_choose_window(atoms, probe, focus, options, rows, columns))
+    return Int(rows[]), Int(columns[])
+end
 
 """
     potential(simulation, slice)
@@ -188,20 +216,127 @@ scan(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<
 function scan(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<:Real}, detectors)
     chosen = listed(detectors)
     foreach(live, (simulation, probe))
-    count = Ref{Int64}(0)
+    out = zeros(size(positions, 1), signal_count(simulation, chosen))
+    places, signals = input_view(positions), output_view(out)
     GC.@preserve chosen begin
         pointers = pointers_of(chosen)
-        check(aet_simulation_signal_count(simulation, pointers, length(chosen), count))
-        out = zeros(size(positions, 1), count[])
-        places, signals = input_view(positions), output_view(out)
         status = with_progress(progress) do report, user
             aet_simulation_scan(simulation, probe, places, pointers, length(chosen), report, user, signals)
         end
         check(status, "scanning")
     end
-    sizes = [signal_size(simulation, detector) for detector in chosen]
+    return signals_of(simulation, chosen, out, (size(positions, 1),))
+end
+
+function signal_count(simulation, detectors)
+    count = Ref{Int64}(0)
+    GC.@preserve detectors begin
+        check(aet_simulation_signal_count(simulation, pointers_of(detectors), length(detectors), count))
+    end
+    return Int(count[])
+end
+
+"A table, one row per place of an array of these axes, as arrays with the axes of each signal and then these."
+function signals_of(simulation, detectors, table, axes)
+    sizes = [signal_size(simulation, detector) for detector in detectors]
     ends = cumsum(Int[prod(extent) for extent in sizes])
-    return [to_signal(out[:, last-prod(extent)+1:last], extent) for (extent, last) in zip(sizes, ends)]
+    return [reshape(to_signal(table[:, last-prod(extent)+1:last], extent), extent..., axes...)
+            for (extent, last) in zip(sizes, ends)]
+end
+
+"""
+    scan_ensemble([progress,] simulation, probe, positions, detectors; phonon_configurations = 0, phonon_seed = 0, ...)
+
+Means of the signals of a [`scan`](@ref) over an ensemble, and the standard errors of these means over the
+configurations of atoms, `NaN` for fewer than two: both in the form of what `scan` returns.
+
+- `phonon_configurations` of displaced atoms (frozen phonons, [`displaced`](@ref)) with a `phonon_seed`, of which
+  configuration i is the same however many there are; 0: atoms at rest, whose Debye-Waller factors blur the
+  potential;
+- `defocus_spread` (A) and `semiangle_spread_mrad`, standard deviations, with `defocus_nodes` (7) and
+  `semiangle_nodes` (5) probes that stand for them, all pairs for both.
+
+Throws `AET_ERROR_NOT_READY` for frozen phonons of atoms without Debye-Waller factors, `AET_ERROR_UNSUPPORTED`
+for those of a potential, `AET_ERROR_RANGE` for a spread or number of nodes, `AET_CANCELLED`; else as `scan`.
+"""
+scan_ensemble(simulation::Simulation, arguments...; keywords...) =
+    scan_ensemble(nothing, simulation, arguments...; keywords...)
+
+function scan_ensemble(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<:Real}, detectors;
+                       phonon_configurations::Integer = 0, phonon_seed::Integer = 0, defocus_spread::Real = 0, defocus_nodes::Integer = 0,
+                       semiangle_spread_mrad::Real = 0, semiangle_nodes::Integer = 0)
+    chosen = listed(detectors)
+    foreach(live, (simulation, probe))
+    of_ensemble = (phonon_configurations = phonon_configurations, phonon_seed = phonon_seed, defocus_spread = defocus_spread,
+                   defocus_nodes = defocus_nodes, semiangle_spread_mrad = semiangle_spread_mrad,
+                   semiangle_nodes = semiangle_nodes)
+    options = set_options!(defaults(EnsembleOptions, aet_ensemble_options_init), pairs(of_ensemble))
+    means, errors = (zeros(size(positions, 1), signal_count(simulation, chosen)) for _ in 1:2)
+    places, mean_view, error_view = input_view(positions), output_view(means), output_view(errors)
+    GC.@preserve chosen begin
+        pointers = pointers_of(chosen)
+        status = with_progress(progress) do report, user
+            aet_simulation_scan_ensemble(simulation, probe, places, pointers, length(chosen), options, report, user,
+                                         mean_view, error_view)
+        end
+        check(status, "scanning an ensemble")
+    end
+    signals = (signals_of(simulation, chosen, table, (size(positions, 1),)) for table in (means, errors))
+    return detectors isa Detector ? Tuple(first.(signals)) : Tuple(signals)
+end
+
+"""
+    thickness_series([progress,] simulation, probe, positions, exit_slices, detectors)
+
+Signals of a [`scan`](@ref) behind the first `exit_slices` slices, rising numbers: those of specimens that end
+there, in one run. In the form of what `scan` returns with the exits as last axis: [signal..., n, exit]. Throws
+`AET_ERROR_RANGE` for an exit that is not behind the one before, or not behind a slice there is,
+`AET_ERROR_UNSUPPORTED` by PRISM for other exits than all slices, `AET_CANCELLED`; else as `scan`.
+"""
+thickness_series(simulation::Simulation, arguments...) = thickness_series(nothing, simulation, arguments...)
+
+function thickness_series(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<:Real},
+                          exit_slices::AbstractVector{<:Real}, detectors)
+    chosen = listed(detectors)
+    foreach(live, (simulation, probe))
+    axes = (size(positions, 1), length(exit_slices))
+    out = zeros(axes..., signal_count(simulation, chosen))
+    places, exits, signals = input_view(positions), input_view(exit_slices), output_view(out, (2, 1, 3))
+    GC.@preserve chosen begin
+        pointers = pointers_of(chosen)
+        status = with_progress(progress) do report, user
+            aet_simulation_thickness_series(simulation, probe, places, exits, pointers, length(chosen), report, user,
+                                            signals)
+        end
+        check(status, "a thickness series")
+    end
+    series = signals_of(simulation, chosen, reshape(out, prod(axes), :), axes)
+    return detectors isa Detector ? first(series) : series
+end
+
+"""
+    window_error([progress,] simulation, probe, positions, detectors)
+
+What the window of a simulation costs the signals at `positions`, n x 2, a few that matter, against a window of
+twice the size, or the whole cell where that is smaller: `(largest = ..., relative = ...)`, the largest difference
+of any signal, and the same over the largest signal. Throws `AET_ERROR_UNSUPPORTED` for a simulation without
+window or of a potential, `AET_CANCELLED`; else as [`scan`](@ref).
+"""
+window_error(simulation::Simulation, arguments...) = window_error(nothing, simulation, arguments...)
+
+function window_error(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<:Real}, detectors)
+    chosen, places = listed(detectors), input_view(positions)
+    foreach(live, (simulation, probe))
+    largest, relative = Ref(0.0), Ref(0.0)
+    GC.@preserve chosen begin
+        pointers = pointers_of(chosen)
+        status = with_progress(progress) do report, user
+            aet_simulation_window_error(simulation, probe, places, pointers, length(chosen), report, user, largest,
+                                        relative)
+        end
+        check(status, "measuring the error of a window")
+    end
+    return (largest = largest[], relative = relative[])
 end
 
 """
@@ -214,7 +349,7 @@ patterns(simulation::Simulation, arguments...) = patterns(nothing, simulation, a
 
 function patterns(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<:Real})
     foreach(live, (simulation, probe))
-    rows, columns = simulation.window_size
+    rows, columns = simulation.pattern_size
     out = zeros(Float32, rows, columns, size(positions, 1))
     places, view = input_view(positions), output_view(out, Images)
     status = with_progress(progress) do report, user

@@ -115,6 +115,18 @@ function Base.merge(atoms::Atoms, other::Atoms)
 end
 
 """
+    displaced(atoms, seed, number)
+
+The atoms as they stand in configuration `number` (from 1) of the frozen phonons of a `seed`: displaced as
+their Debye-Waller factors tell, and without these. Throws `AET_ERROR_NOT_READY` without Debye-Waller
+factors.
+"""
+function displaced(atoms::Atoms, seed::Integer, number::Integer)
+    from_zero = from_one("number", [number], Int64)[1]
+    return changed(atoms, out -> aet_atoms_displace(atoms, seed, from_zero, out))
+end
+
+"""
     close_pairs(atoms, distance; periodic_z = false)
 
 Pairs of atoms nearer than `distance` (A): their indices, n x 2, and distances. In a cell they count

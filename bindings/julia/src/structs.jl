@@ -310,18 +310,34 @@ mutable struct SimulationOptions <: CStruct
     mistilt_y_mrad::Float64
     placement_error::Float64
     projection_error::Float64
+    prism_semiangle_mrad::Float64
     slice_edges::Ptr{View}
     rows::Int64
     columns::Int64
     window_rows::Int64
     window_columns::Int64
+    prism_interpolation_y::Int64
+    prism_interpolation_x::Int64
     parametrization::Int32
     placement::Int32
     projection::Int32
     band_limit::Int32
     precision::Int32
-    reserved::Int32
-    SimulationOptions() = new(zeros(Int, 9)..., C_NULL, zeros(Int, 10)...)
+    pattern_sampling::Int32
+    prism_downsampling::Int32
+    within_cell::Int32
+    SimulationOptions() = new(zeros(Int, 10)..., C_NULL, zeros(Int, 14)...)
+end
+
+mutable struct EnsembleOptions <: CStruct
+    struct_size::Csize_t
+    defocus_spread::Float64
+    semiangle_spread_mrad::Float64
+    phonon_configurations::Int64
+    phonon_seed::Int64
+    defocus_nodes::Int32
+    semiangle_nodes::Int32
+    EnsembleOptions() = new(0, 0, 0, 0, 0, 0, 0)
 end
 
 mutable struct ScanGradients <: CStruct
@@ -416,7 +432,7 @@ const CSTRUCTS = (
     "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_instrument_options" => InstrumentOptions,
     "aet_simulation_options" => SimulationOptions, "aet_scan_gradients" => ScanGradients,
-    "aet_series_options" => SeriesOptions,
+    "aet_ensemble_options" => EnsembleOptions, "aet_series_options" => SeriesOptions,
     "aet_error_options" => ErrorOptions, "aet_error_report" => CErrorReport,
 )
 
@@ -492,10 +508,11 @@ const PARAMETRIZATIONS = Enumeration("AET_PARAMETRIZATION", :lobato => 0, :kirkl
 const PLACEMENTS = Enumeration("AET_PLACEMENT", :exact => 0, :gridding => 1)
 const PROJECTIONS = Enumeration("AET_PROJECTION", :infinite => 0, :finite => 1)
 const BAND_LIMITS = Enumeration("AET_BAND_LIMIT", :circular => 0, :square => 1, :none => 2)
+const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :padded => 1)
 
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
-    PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS,
+    PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,
     STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

@@ -15,7 +15,7 @@ classdef Atoms < aet.internal.Object
     %     count; cell [1 x 3], or [] without cell
     %   Methods: write, compare, closePairs; new lists of atoms from old ones:
     %     withColumn, withElementValues, withCell, rotate, shift, placeInCell,
-    %     wrap, cutSlab, subset, repeat, merge
+    %     wrap, cutSlab, subset, repeat, merge, displaced
     %
     %   Example
     %     report = found.compare(truth);
@@ -154,6 +154,13 @@ classdef Atoms < aet.internal.Object
             %MERGE  These atoms and then those of OTHER.
             aet.internal.require(other, 'aet.Atoms', 'other');
             atoms = this.changed('atoms_merge', other.key);
+        end
+
+        function atoms = displaced(this, seed, number)
+            %DISPLACED  The atoms in one configuration of frozen phonons.
+            %   ATOMS = atoms.displaced(SEED, NUMBER), NUMBER from 1: displaced as
+            %   their Debye-Waller factors tell, and without these.
+            atoms = this.changed('atoms_displace', seed, number);
         end
 
         function [pairs, distances] = closePairs(this, distance, varargin)

@@ -105,7 +105,7 @@ classdef LocalOrbital < aet.internal.Object
             %   'converged', 'maxIterations', 'timeLimit' or 'cancelled'. FN gets
             %   a struct with the fields phase, iteration, maxIterations,
             %   evaluations, fraction, loss, gradientNorm, rFactor, seconds (and
-            %   those of simulated series, help aet.simulate_series) and
+            %   those of simulated series, help aet.simulateSeries) and
             %   returns true to go on. Its errors end the run and are thrown
             %   here. However a run ends, Ctrl-C in Octave included, the best
             %   state is kept.

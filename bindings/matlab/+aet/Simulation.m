@@ -17,6 +17,15 @@ classdef Simulation < aet.internal.Object
     %     WindowRows, WindowColumns
     %                      pixels of the window around the probe through which
     %                      a wave travels (default: the whole cell)
+    %     PatternSampling  'window' (default) | 'padded': patterns of windows are
+    %                      sampled twice as finely
+    %     PrismSemiAngleMrad
+    %                      scans by PRISM: the largest semi-angle of the probes
+    %                      to come; with PrismInterpolationY and
+    %                      PrismInterpolationX (default 1, divisors of the
+    %                      pixels) and PrismDownsampling (default false)
+    %     WithinCell       true: scan positions outside of the cell are refused
+    %                      (default false: the cell is periodic)
     %     Parametrization  'lobato' (default) | 'kirkland'
     %     Placement        'exact' (default) | 'gridding' with PlacementError
     %     Projection       'infinite' (default) | 'finite' with ProjectionError
@@ -28,9 +37,10 @@ classdef Simulation < aet.internal.Object
     %     Context          aet.Context, default: the shared one
     %
     %   Properties: sliceCount, atomCount, wavelength, gridSize, windowSize,
-    %     pixelSize, memory
+    %     patternSize, pixelSize, memory
     %   Methods: potential, exitWave, probeExitWave, signalSize, scan,
-    %     patterns, pullBack; static fromPotential, estimateMemory
+    %     scanEnsemble, thicknessSeries, windowError, patterns, pullBack; static
+    %     fromPotential, estimateMemory, chooseWindow
     %
     %   Example
     %     sim = aet.Simulation(atoms, 300e3, 'PixelSize', 0.1);
@@ -45,7 +55,8 @@ classdef Simulation < aet.internal.Object
         atomCount       % 0 where it was made of a potential
         wavelength      % angstrom
         gridSize        % pixels of the cell, [rows columns]
-        windowSize      % pixels of waves and of diffraction patterns
+        windowSize      % pixels of waves
+        patternSize     % pixels of diffraction patterns
         pixelSize       % along y and x, angstrom
         memory          % bytes of it and of scans, and with gradients, too
     end
@@ -54,7 +65,8 @@ classdef Simulation < aet.internal.Object
         freeCommand = 'simulation_free';
         options = {'PixelSize', 'Rows', 'Columns', 'SliceThickness', 'SliceEdges', 'WindowRows', ...
             'WindowColumns', 'Parametrization', 'Placement', 'PlacementError', 'Projection', 'ProjectionError', ...
-            'BandLimit', 'Absorption', 'MistiltMrad', 'Precision', 'Context'};
+            'BandLimit', 'Absorption', 'MistiltMrad', 'Precision', 'PatternSampling', 'PrismSemiAngleMrad', ...
+            'PrismInterpolationY', 'PrismInterpolationX', 'PrismDownsampling', 'WithinCell', 'Context'};
         gradients = {'positions', 'potential', 'atomPositions', 'debyeWallerB', 'occupancy'};
     end
 
@@ -120,22 +132,68 @@ classdef Simulation < aet.internal.Object
             [keys, sizes] = this.listed(detectors);
             values = aet.internal.withProgress(aet.internal.take(options, 'Progress', []), 'simulation_scan', ...
                 this.key, probe.key, positions, keys);
-            signals = cell(1, numel(sizes));
-            last = 0;
-            for i = 1:numel(sizes)
-                count = prod(sizes{i});
-                signals{i} = toSignal(values(:, last + (1:count)), sizes{i});
-                last = last + count;
-            end
-            if ~iscell(detectors)
-                signals = signals{1};
-            end
+            signals = signalsOf(values, sizes, detectors);
+        end
+
+        function [means, errors] = scanEnsemble(this, probe, positions, detectors, varargin)
+            %SCANENSEMBLE  Means of the signals of a scan over an ensemble.
+            %   [MEANS, ERRORS] = sim.scanEnsemble(PROBE, POSITIONS, DETECTORS,
+            %   'Name', value, ...), both in the form of what scan returns; ERRORS
+            %   are the standard errors of the means over the configurations of
+            %   atoms, NaN for fewer than two.
+            %     PhononConfigurations
+            %                      configurations of displaced atoms (frozen
+            %                      phonons, see aet.Atoms.displaced); 0 (default):
+            %                      Debye-Waller factors blur the potential
+            %     PhononSeed       of the displacements
+            %     DefocusSpread, SemiAngleSpreadMrad
+            %                      standard deviations, angstrom and mrad, with
+            %     DefocusNodes, SemiAngleNodes
+            %                      probes that stand for them (default 7 and 5)
+            %     Progress         function as for aet.LocalOrbital.run
+            aet.internal.require(probe, 'aet.Probe', 'probe');
+            known = {'PhononConfigurations', 'PhononSeed', 'DefocusSpread', 'DefocusNodes', 'SemiAngleSpreadMrad', ...
+                'SemiAngleNodes', 'Progress'};
+            options = aet.internal.options('scanEnsemble', known, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            [keys, sizes] = this.listed(detectors);
+            [means, errors] = aet.internal.withProgress(progress, 'simulation_scan_ensemble', this.key, probe.key, ...
+                positions, keys, options);
+            means = signalsOf(means, sizes, detectors);
+            errors = signalsOf(errors, sizes, detectors);
+        end
+
+        function signals = thicknessSeries(this, probe, positions, exitSlices, detectors, varargin)
+            %THICKNESSSERIES  Signals of specimens of several thicknesses.
+            %   SIGNALS = sim.thicknessSeries(PROBE, POSITIONS, EXITSLICES,
+            %   DETECTORS, 'Progress', f): those of a scan behind the first
+            %   EXITSLICES slices, rising numbers, in one run. SIGNALS is in the
+            %   form of what scan returns with the exits as last axis.
+            aet.internal.require(probe, 'aet.Probe', 'probe');
+            options = aet.internal.options('thicknessSeries', {'Progress'}, varargin);
+            [keys, sizes] = this.listed(detectors);
+            values = aet.internal.withProgress(aet.internal.take(options, 'Progress', []), ...
+                'simulation_thickness_series', this.key, probe.key, positions, keys, exitSlices);
+            signals = signalsOf(values, sizes, detectors);
+        end
+
+        function [largest, relative] = windowError(this, probe, positions, detectors, varargin)
+            %WINDOWERROR  What the window of the simulation costs.
+            %   [LARGEST, RELATIVE] = sim.windowError(PROBE, POSITIONS, DETECTORS,
+            %   'Progress', f): the largest difference of any signal at POSITIONS,
+            %   a few that matter, from that through a window of twice the size,
+            %   or the whole cell where that is smaller; and the same over the
+            %   largest signal.
+            aet.internal.require(probe, 'aet.Probe', 'probe');
+            options = aet.internal.options('windowError', {'Progress'}, varargin);
+            [largest, relative] = aet.internal.withProgress(aet.internal.take(options, 'Progress', []), ...
+                'simulation_window_error', this.key, probe.key, positions, this.listed(detectors));
         end
 
         function values = patterns(this, probe, positions, varargin)
             %PATTERNS  Diffraction patterns of a probe at many positions.
             %   PATTERNS = sim.patterns(PROBE, POSITIONS, 'Progress', f): singles
-            %   [rows x columns x n], fractions of the beam, zero angle at pixel
+            %   [rows x columns x n] of patternSize, fractions of the beam, zero angle at pixel
             %   floor(n / 2) + 1.
             aet.internal.require(probe, 'aet.Probe', 'probe');
             options = aet.internal.options('patterns', {'Progress'}, varargin);
@@ -198,6 +256,10 @@ classdef Simulation < aet.internal.Object
             value = aet_mex('simulation_window_shape', this.key);
         end
 
+        function value = get.patternSize(this)
+            value = aet_mex('simulation_pattern_shape', this.key);
+        end
+
         function value = get.pixelSize(this)
             value = aet_mex('simulation_pixel_size', this.key);
         end
@@ -229,11 +291,29 @@ classdef Simulation < aet.internal.Object
             %   with POTENTIAL [rows x columns x slices], V A, over a cell of X by
             %   Y angstrom. Slices are SliceThickness (2) thick or lie between
             %   SliceEdges; options of the sampling and of atoms must be left out.
-            options = aet.internal.options('fromPotential', aet.Simulation.options, varargin);
+            options = aet.internal.options('fromPotential', [aet.Simulation.options, {'Progress'}], varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
             [context, options] = aet.Simulation.prepared(options, energyEv);
             simulation = aet.Simulation();
-            simulation.key = aet_mex('simulation_create_from_potential', context.key, potential, double(extent), ...
-                options);
+            simulation.key = aet.internal.withProgress(progress, 'simulation_create_from_potential', context.key, ...
+                potential, double(extent), options);
+        end
+
+        function value = chooseWindow(atoms, probe, focus, varargin)
+            %CHOOSEWINDOW  Pixels of a window for a probe.
+            %   SIZE = aet.Simulation.chooseWindow(ATOMS, PROBE, FOCUS,
+            %   'PixelSize', d, ...), [rows columns], with the crossover up to FOCUS
+            %   angstrom (default 0) from the middle of the cell; the pixels of the
+            %   cell where nothing smaller will do. The sampling comes from the
+            %   options. windowError measures what a window costs.
+            aet.internal.require(atoms, 'aet.Atoms', 'atoms');
+            aet.internal.require(probe, 'aet.Probe', 'probe');
+            if nargin < 3
+                focus = 0;
+            end
+            known = aet.Simulation.options;
+            options = aet.internal.options('chooseWindow', known(~strcmp(known, 'Context')), varargin);
+            value = aet_mex('simulation_choose_window', atoms.key, probe.key, focus, options);
         end
 
         function value = estimateMemory(atoms, energyEv, varargin)
@@ -255,6 +335,25 @@ classdef Simulation < aet.internal.Object
             options.EnergyEv = energyEv;
         end
     end
+end
+
+function signals = signalsOf(values, sizes, detectors)
+% A table n x count (x exits) as [signal..., n (exits)], for a cell of detectors as a cell.
+[n, ~, exits] = size(values);
+signals = cell(1, numel(sizes));
+last = 0;
+for i = 1:numel(sizes)
+    count = prod(sizes{i});
+    rows = reshape(permute(values(:, last + (1:count), :), [1 3 2]), n * exits, count);
+    signals{i} = toSignal(rows, sizes{i});
+    if exits > 1
+        signals{i} = reshape(signals{i}, [sizes{i}, n, exits]);
+    end
+    last = last + count;
+end
+if ~iscell(detectors)
+    signals = signals{1};
+end
 end
 
 function signal = toSignal(values, extent)

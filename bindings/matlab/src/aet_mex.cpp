@@ -34,6 +34,7 @@ void require_layout() {
                   {"aet_find_options", sizeof(aet_find_options)},
                   {"aet_instrument_options", sizeof(aet_instrument_options)},
                   {"aet_simulation_options", sizeof(aet_simulation_options)},
+                  {"aet_ensemble_options", sizeof(aet_ensemble_options)},
                   {"aet_series_options", sizeof(aet_series_options)},
                   {"aet_scan_gradients", sizeof(aet_scan_gradients)},
                   {"aet_error_options", sizeof(aet_error_options)},

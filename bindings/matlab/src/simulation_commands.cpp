@@ -26,10 +26,12 @@ void create_from_potential(Call &call) {
   const aet_const_view potential = stack_view(call.argument(1), "potential");
   const double *cell = pair(call.argument(2), "cell");
   const SimulationOptions options(call.options(3));
+  ProgressBridge progress(call.argument(4));
   aet_simulation *simulation = nullptr;
-  check(aet_simulation_create_from_potential(context.get(), &potential, cell[0], cell[1], options.get(),
-                                             &simulation));
-  call.give_handle(simulation);
+  const aet_status status =
+      aet_simulation_create_from_potential(context.get(), &potential, cell[0], cell[1], options.get(),
+                                           ProgressBridge::call, &progress, &simulation);
+  give_made(call, simulation, status, progress);
 }
 
 /// Bytes of scans, bytes with gradients.
@@ -65,13 +67,26 @@ Size size_of(const aet_simulation *simulation) {
 }
 
 /// [rows columns].
-template <aet_status (*getter)(const aet_simulation *, int64_t *, int64_t *)>
-void give_size(Call &call) {
-  const Size size = size_of<getter>(call.handle<aet_simulation>(0).get());
+mxArray *make_size(const Size &size) {
   const Output out = matrix_output(1, 2);
   mxGetDoubles(out.array)[0] = static_cast<double>(size.rows);
   mxGetDoubles(out.array)[1] = static_cast<double>(size.columns);
-  call.give(0, out.array);
+  return out.array;
+}
+
+template <aet_status (*getter)(const aet_simulation *, int64_t *, int64_t *)>
+void give_size(Call &call) {
+  call.give(0, make_size(size_of<getter>(call.handle<aet_simulation>(0).get())));
+}
+
+void choose_window(Call &call) {
+  const auto atoms = call.handle<aet_atoms>(0);
+  const auto probe = call.handle<aet_probe>(1);
+  const SimulationOptions options(call.options(3));
+  Size size;
+  check(aet_simulation_choose_window(atoms.get(), probe.get(), number(call.argument(2), "focus"), options.get(),
+                                     &size.rows, &size.columns));
+  call.give(0, make_size(size));
 }
 
 /// [y x].
@@ -154,22 +169,89 @@ void signal_shape(Call &call) {
   call.give(0, out.array);
 }
 
+/// What scans take first: simulation, probe, positions, detectors.
+struct Scan {
+  explicit Scan(const Call &call)
+      : simulation(call.handle<aet_simulation>(0)),
+        probe(call.handle<aet_probe>(1)),
+        positions(matrix_view(call.argument(2), "positions")),
+        detectors(call.argument(3)) {}
+  /// Values of all detectors per position.
+  int64_t signal_count() const {
+    int64_t count = 0;
+    check(aet_simulation_signal_count(simulation.get(), detectors.data(), detectors.size(), &count));
+    return count;
+  }
+
+  std::shared_ptr<aet_simulation> simulation;
+  std::shared_ptr<aet_probe> probe;
+  aet_const_view positions;
+  Detectors detectors;
+};
+
 /// n x count.
 void scan(Call &call) {
-  const auto simulation = call.handle<aet_simulation>(0);
-  const auto probe = call.handle<aet_probe>(1);
-  const aet_const_view positions = matrix_view(call.argument(2), "positions");
-  const Detectors detectors(call.argument(3));
+  const Scan scan(call);
   ProgressBridge progress(call.argument(4));
-  int64_t count = 0;
-  check(aet_simulation_signal_count(simulation.get(), detectors.data(), detectors.size(), &count));
-  const Output out = matrix_output(positions.shape[0], count);
+  const Output out = matrix_output(scan.positions.shape[0], scan.signal_count());
   const aet_status status =
-      aet_simulation_scan(simulation.get(), probe.get(), &positions, detectors.data(), detectors.size(),
-                          ProgressBridge::call, &progress, &out.view);
+      aet_simulation_scan(scan.simulation.get(), scan.probe.get(), &scan.positions, scan.detectors.data(),
+                          scan.detectors.size(), ProgressBridge::call, &progress, &out.view);
   progress.rethrow();
   check(status);
   call.give(0, out.array);
+}
+
+/// Means and standard errors, n x count.
+void scan_ensemble(Call &call) {
+  const Scan scan(call);
+  const Options given = call.options(4);
+  ProgressBridge progress(call.argument(5));
+  aet_ensemble_options options = defaults(aet_ensemble_options_init);
+  given.read("PhononConfigurations", options.phonon_configurations);
+  given.read("PhononSeed", options.phonon_seed);
+  given.read("DefocusSpread", options.defocus_spread);
+  given.read("DefocusNodes", options.defocus_nodes);
+  given.read("SemiAngleSpreadMrad", options.semiangle_spread_mrad);
+  given.read("SemiAngleNodes", options.semiangle_nodes);
+  const int64_t count = scan.signal_count();
+  const Output means = matrix_output(scan.positions.shape[0], count);
+  const Output errors = matrix_output(scan.positions.shape[0], count);
+  const aet_status status = aet_simulation_scan_ensemble(
+      scan.simulation.get(), scan.probe.get(), &scan.positions, scan.detectors.data(), scan.detectors.size(), &options,
+      ProgressBridge::call, &progress, &means.view, &errors.view);
+  progress.rethrow();
+  check(status);
+  call.give(0, means.array);
+  call.give(1, errors.array);
+}
+
+/// n x count x exits.
+void thickness_series(Call &call) {
+  const Scan scan(call);
+  const aet_const_view exits = vector_view(call.argument(4), "exitSlices");
+  ProgressBridge progress(call.argument(5));
+  const Output out = stack_output(exits.shape[0], scan.positions.shape[0], scan.signal_count());
+  const aet_status status = aet_simulation_thickness_series(
+      scan.simulation.get(), scan.probe.get(), &scan.positions, &exits, scan.detectors.data(), scan.detectors.size(),
+      ProgressBridge::call, &progress, &out.view);
+  progress.rethrow();
+  check(status);
+  call.give(0, out.array);
+}
+
+/// Largest difference of any signal, and the same over the largest signal.
+void window_error(Call &call) {
+  const Scan scan(call);
+  ProgressBridge progress(call.argument(4));
+  double largest = 0, relative = 0;
+  const aet_status status = aet_simulation_window_error(
+      scan.simulation.get(), scan.probe.get(), &scan.positions, scan.detectors.data(), scan.detectors.size(),
+      ProgressBridge::call, &progress, &largest, &relative);
+  progress.rethrow();
+  check(status);
+  call.give(0, largest);
+  call.give(1, relative);
 }
 
 /// rows x columns x n, as singles.
@@ -178,7 +260,7 @@ void patterns(Call &call) {
   const auto probe = call.handle<aet_probe>(1);
   const aet_const_view positions = matrix_view(call.argument(2), "positions");
   ProgressBridge progress(call.argument(3));
-  const Size size = size_of<aet_simulation_window_shape>(simulation.get());
+  const Size size = size_of<aet_simulation_pattern_shape>(simulation.get());
   const Output out = stack_output(positions.shape[0], size.rows, size.columns, mxSINGLE_CLASS);
   const aet_status status = aet_simulation_patterns(simulation.get(), probe.get(), &positions, ProgressBridge::call,
                                                     &progress, &out.view);
@@ -247,12 +329,17 @@ void add_simulation_commands(CommandTable &table) {
   table["simulation_wavelength"] = number_of<aet_simulation, double, aet_simulation_wavelength>;
   table["simulation_shape"] = give_size<aet_simulation_shape>;
   table["simulation_window_shape"] = give_size<aet_simulation_window_shape>;
+  table["simulation_pattern_shape"] = give_size<aet_simulation_pattern_shape>;
+  table["simulation_choose_window"] = choose_window;
   table["simulation_pixel_size"] = pixel_size;
   table["simulation_potential"] = potential;
   table["simulation_exit_wave"] = exit_wave;
   table["simulation_probe_exit_wave"] = probe_exit_wave;
   table["simulation_signal_shape"] = signal_shape;
   table["simulation_scan"] = scan;
+  table["simulation_scan_ensemble"] = scan_ensemble;
+  table["simulation_thickness_series"] = thickness_series;
+  table["simulation_window_error"] = window_error;
   table["simulation_patterns"] = patterns;
   table["simulation_pull_back"] = pull_back;
 }

@@ -30,6 +30,11 @@ class SimulationOptions {
     given.read("Absorption", options_.absorption);
     given.read("PlacementError", options_.placement_error);
     given.read("ProjectionError", options_.projection_error);
+    given.read("PrismSemiAngleMrad", options_.prism_semiangle_mrad);
+    given.read("PrismInterpolationY", options_.prism_interpolation_y);
+    given.read("PrismInterpolationX", options_.prism_interpolation_x);
+    given.read_flag("PrismDownsampling", options_.prism_downsampling);
+    given.read_flag("WithinCell", options_.within_cell);
     given.read("Rows", options_.rows);
     given.read("Columns", options_.columns);
     given.read("WindowRows", options_.window_rows);
@@ -39,6 +44,7 @@ class SimulationOptions {
     given.choose("Projection", projections, options_.projection);
     given.choose("BandLimit", limits, options_.band_limit);
     given.choose("Precision", precisions, options_.precision);
+    given.choose("PatternSampling", samplings, options_.pattern_sampling);
     if (const mxArray *mistilt = given.find("MistiltMrad")) {
       const double *angles = pair(mistilt, "MistiltMrad");
       options_.mistilt_x_mrad = angles[0];
@@ -62,6 +68,8 @@ class SimulationOptions {
   static constexpr Choice limits[] = {
       {"circular", AET_BAND_LIMIT_CIRCULAR}, {"square", AET_BAND_LIMIT_SQUARE}, {"none", AET_BAND_LIMIT_NONE}};
   static constexpr Choice precisions[] = {{"single", AET_PRECISION_SINGLE}, {"double", AET_PRECISION_DOUBLE}};
+  static constexpr Choice samplings[] = {{"window", AET_PATTERN_SAMPLING_WINDOW},
+                                         {"padded", AET_PATTERN_SAMPLING_PADDED}};
 
   aet_simulation_options options_;
   std::optional<aet_const_view> edges_;

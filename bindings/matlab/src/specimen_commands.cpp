@@ -92,6 +92,15 @@ void merge(Call &call) {
   give_changed(call, aet_atoms_merge, other.get());
 }
 
+/// Configuration argument 2, counted from 1, of the seed argument 1.
+void displace(Call &call) {
+  const int64_t number = integer(call.argument(2), "number");
+  if (number < 1) {
+    throw Failure("aet:range", "number: got " + std::to_string(number) + ", wanted a configuration counted from 1");
+  }
+  give_changed(call, aet_atoms_displace, integer(call.argument(1), "seed"), number - 1);
+}
+
 void close_pairs(Call &call) {
   const auto atoms = call.handle<aet_atoms>(0);
   const double distance = number(call.argument(1), "distance");
@@ -122,6 +131,7 @@ void add_specimen_commands(CommandTable &table) {
   table["atoms_subset"] = subset;
   table["atoms_repeat"] = repeat;
   table["atoms_merge"] = merge;
+  table["atoms_displace"] = displace;
   table["atoms_close_pairs"] = close_pairs;
 }
 

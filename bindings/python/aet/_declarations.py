@@ -552,7 +552,7 @@ STRUCTS = {
         ("precision", "int32_t", "An aet_precision of potentials and waves."),
         ("pattern_sampling", "int32_t", "An aet_pattern_sampling."),
         ("prism_downsampling", "int32_t", "PRISM: 1 keeps plane waves on the coarsest grid that holds the band limit: about half the memory and work, and an approximation for interpolations above 1."),
-        ("reserved", "int32_t", "Zero."),
+        ("within_cell", "int32_t", "1: scan positions outside of [0, Lx) x [0, Ly) are AET_ERROR_RANGE; 0: the cell is periodic."),
     ],
     "aet_scan_gradients": [
         ("struct_size", "size_t", "sizeof(aet_scan_gradients)."),
@@ -785,6 +785,7 @@ FUNCTIONS = {
     "aet_simulation_wavelength": ("double", [("simulation", "const aet_simulation *")]),
     "aet_simulation_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
     "aet_simulation_window_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
+    "aet_simulation_pattern_shape": ("aet_status", [("simulation", "const aet_simulation *"), ("rows", "int64_t *"), ("columns", "int64_t *")]),
     "aet_simulation_pixel_size": ("aet_status", [("simulation", "const aet_simulation *"), ("y", "double *"), ("x", "double *")]),
     "aet_simulation_potential": ("aet_status", [("simulation", "const aet_simulation *"), ("slice", "int64_t"), ("out", "const aet_view *")]),
     "aet_simulation_exit_wave": ("aet_status", [("simulation", "const aet_simulation *"), ("incident", "const aet_const_view *"), ("slices", "int64_t"), ("out", "const aet_view *")]),

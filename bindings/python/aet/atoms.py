@@ -141,6 +141,11 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         widths or Debye-Waller factors, and for two different cells."""
         return self._of(lib.aet_atoms_merge(self, other))
 
+    def displaced(self, seed, number):
+        """The atoms as they stand in configuration `number` (from 0) of the frozen phonons of a `seed`: displaced as their
+        Debye-Waller factors tell, and without these. AET_ERROR_NOT_READY without Debye-Waller factors."""
+        return self._of(lib.aet_atoms_displace(self, seed, number))
+
     def close_pairs(self, distance, periodic_z=False):
         """Pairs of atoms nearer than `distance` (A): their indices, n x 2, and distances. In a cell they count across
         its faces along x and y, with `periodic_z` also along z."""

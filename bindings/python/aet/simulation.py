@@ -17,6 +17,9 @@ from .detector import Detector
 Memory = collections.namedtuple("Memory", ("bytes", "with_gradients"))
 Memory.__doc__ = "Bytes of a simulation and a scan with all threads, and with gradients, too; results not included."
 
+WindowError = collections.namedtuple("WindowError", ("largest", "relative"))
+WindowError.__doc__ = "Largest difference of any signal through a window, and the same over the largest signal."
+
 #: What `Simulation.pull_back` can return.
 GRADIENTS = ("positions", "potential", "atom_positions", "debye_waller_b", "occupancy")
 
@@ -46,14 +49,16 @@ class Simulation(Handle, c_type="aet_simulation", free=lib.aet_simulation_free):
 
     @classmethod
     @takes_options(lib.aet_simulation_options_init)
-    def from_potential(cls, potential, cell, energy_ev, *, context=None, **options):
+    def from_potential(cls, potential, cell, energy_ev, *, progress=None, context=None, **options):
         """Of a `potential` [slices, rows, columns], V A, over a `cell` (x, y), A. The slices are `slice_thickness` (2 A)
         thick or lie between `slice_edges`; options of the sampling and of atoms must be left alone."""
         settings = Options(lib.aet_simulation_options_init, {**options, "energy_ev": energy_ev})
         x, y = cell
-        return cls._of(
-            lib.aet_simulation_create_from_potential(context or default_context(), potential, x, y, settings)
-        )
+        with LongCall(progress) as call:
+            made = lib.aet_simulation_create_from_potential(
+                context or default_context(), potential, x, y, settings, call.report, None
+            )
+        return cls._of(made)
 
     @staticmethod
     @takes_options(lib.aet_simulation_options_init)
@@ -63,6 +68,20 @@ class Simulation(Handle, c_type="aet_simulation", free=lib.aet_simulation_free):
         scan, gradients = ctypes.c_uint64(), ctypes.c_uint64()
         lib.aet_simulation_estimate_memory(context or default_context(), atoms, settings, scan, gradients)
         return Memory(scan.value, gradients.value)
+
+    @staticmethod
+    @takes_options(lib.aet_simulation_options_init)
+    def choose_window(atoms, probe, focus=0.0, **options):
+        """Pixels (rows, columns) of a window for `probe` through the cell of `atoms`, with its crossover up to `focus` (A)
+        from the middle of the cell; those of the cell where nothing smaller will do. The sampling comes from the
+        options. `window_error` measures what a window costs.
+
+        AET_ERROR_NOT_READY for atoms without a cell, AET_ERROR_RANGE for `focus`.
+        """
+        settings = Options(lib.aet_simulation_options_init, options)
+        rows, columns = ctypes.c_int64(), ctypes.c_int64()
+        lib.aet_simulation_choose_window(atoms, probe, focus, settings, rows, columns)
+        return rows.value, columns.value
 
     @property
     def memory(self):
@@ -88,8 +107,13 @@ class Simulation(Handle, c_type="aet_simulation", free=lib.aet_simulation_free):
 
     @property
     def window_shape(self):
-        """Pixels (rows, columns) of the window through which waves travel, and of diffraction patterns."""
+        """Pixels (rows, columns) of the window through which waves travel."""
         return self._pair(lib.aet_simulation_window_shape, ctypes.c_int64)
+
+    @property
+    def pattern_shape(self):
+        """Pixels (rows, columns) of diffraction patterns: of the window, more with `pattern_sampling="padded"`."""
+        return self._pair(lib.aet_simulation_pattern_shape, ctypes.c_int64)
 
     @property
     def pixel_size(self):
@@ -143,10 +167,89 @@ class Simulation(Handle, c_type="aet_simulation", free=lib.aet_simulation_free):
         out = np.zeros((len(places), self._signal_count(chosen)))
         with LongCall(progress) as call:
             lib.aet_simulation_scan(self, probe, places, chosen, len(chosen), call.report, None, out)
+        return self._signals(out, detectors, scan_axes)
+
+    def scan_ensemble(
+        self,
+        probe,
+        positions,
+        detectors,
+        *,
+        phonon_configurations=0,
+        phonon_seed=0,
+        defocus_spread=0.0,
+        defocus_nodes=0,
+        semiangle_spread_mrad=0.0,
+        semiangle_nodes=0,
+        progress=None,
+    ):
+        """Means of the signals of a scan over an ensemble, and the standard errors of these means over the
+        configurations of atoms, NaN for fewer than two: both in the form of what `scan` returns.
+
+        `phonon_configurations` of displaced atoms (frozen phonons, `Atoms.displaced`) are taken, 0 for atoms at rest
+        whose Debye-Waller factors blur the potential; configuration i of a `phonon_seed` is the same however many there
+        are. `defocus_spread` (A) and `semiangle_spread_mrad` are standard deviations; `defocus_nodes` (0: 7) and
+        `semiangle_nodes` (0: 5) probes stand for them, all pairs for both.
+
+        AET_ERROR_NOT_READY for frozen phonons of atoms without Debye-Waller factors, AET_ERROR_UNSUPPORTED for those of
+        a potential, AET_ERROR_RANGE for a spread or number of nodes, AET_CANCELLED; else as `scan`.
+        """
+        spreads = {
+            "phonon_configurations": phonon_configurations,
+            "phonon_seed": phonon_seed,
+            "defocus_spread": defocus_spread,
+            "defocus_nodes": defocus_nodes,
+            "semiangle_spread_mrad": semiangle_spread_mrad,
+            "semiangle_nodes": semiangle_nodes,
+        }
+        settings = Options(lib.aet_ensemble_options_init, spreads)
+        places, scan_axes = flat_positions(positions)
+        chosen = listed(detectors)
+        means, errors = (np.zeros((len(places), self._signal_count(chosen))) for _ in range(2))
+        with LongCall(progress) as call:
+            lib.aet_simulation_scan_ensemble(
+                self, probe, places, chosen, len(chosen), settings, call.report, None, means, errors
+            )
+        return self._signals(means, detectors, scan_axes), self._signals(errors, detectors, scan_axes)
+
+    def thickness_series(self, probe, positions, exit_slices, detectors, *, progress=None):
+        """Signals of a scan behind the first `exit_slices` [exits] slices, rising numbers: those of specimens that end
+        there, in one run. In the form of what `scan` returns with the exits as first axis: [exit, ..., signal].
+
+        AET_ERROR_RANGE for an exit that is not behind the one before, or not behind a slice there is,
+        AET_ERROR_UNSUPPORTED by PRISM for other exits than all slices, AET_CANCELLED; else as `scan`.
+        """
+        places, scan_axes = flat_positions(positions)
+        chosen, exits = listed(detectors), numeric(exit_slices, "exit_slices")
+        out = np.zeros((exits.size, len(places), self._signal_count(chosen)))
+        with LongCall(progress) as call:
+            lib.aet_simulation_thickness_series(
+                self, probe, places, exits, chosen, len(chosen), call.report, None, out
+            )
+        return self._signals(out, detectors, (exits.size, *scan_axes))
+
+    def window_error(self, probe, positions, detectors, *, progress=None):
+        """The `WindowError` of the signals at `positions` [..., 2], a few that matter: through the window of this
+        simulation against one of twice the size, or the whole cell where that is smaller.
+
+        AET_ERROR_UNSUPPORTED for a simulation without window or of a potential, AET_CANCELLED; else as `scan`.
+        """
+        places, _ = flat_positions(positions)
+        chosen = listed(detectors)
+        largest, relative = ctypes.c_double(), ctypes.c_double()
+        with LongCall(progress) as call:
+            lib.aet_simulation_window_error(
+                self, probe, places, chosen, len(chosen), call.report, None, largest, relative
+            )
+        return WindowError(largest.value, relative.value)
+
+    def _signals(self, table, detectors, axes):
+        """A table [..., values] as an array of these axes and those of the signal; for several detectors a list."""
+        chosen = listed(detectors)
         shapes = [self.signal_shape(detector) for detector in chosen]
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        parts = np.split(out, ends[:-1], axis=1) if chosen else []
-        signals = [part.reshape(scan_axes + shape) for part, shape in zip(parts, shapes)]
+        parts = np.split(table, ends[:-1], axis=-1) if chosen else []
+        signals = [part.reshape(axes + shape) for part, shape in zip(parts, shapes)]
         return signals[0] if isinstance(detectors, Detector) else signals
 
     def _signal_count(self, detectors):
@@ -158,10 +261,11 @@ class Simulation(Handle, c_type="aet_simulation", free=lib.aet_simulation_free):
         """Diffraction patterns [..., rows, columns] of `probe` at `positions` [..., 2]: fractions of the beam, zero angle
         at n // 2. `out` [n, rows, columns] of float32 or float64 is filled instead where it is given, without a copy."""
         places, scan_axes = flat_positions(positions)
-        made = np.zeros((len(places), *self.window_shape), np.float32) if out is None else out
+        shape = self.pattern_shape
+        made = np.zeros((len(places), *shape), np.float32) if out is None else out
         with LongCall(progress) as call:
             lib.aet_simulation_patterns(self, probe, places, call.report, None, made)
-        return made.reshape(scan_axes + self.window_shape) if out is None else out
+        return made.reshape(scan_axes + shape) if out is None else out
 
     def pull_back(self, probe, positions, detectors, by_signal, wanted=("atom_positions",), *, progress=None):
         """Gradients of a loss of the signals of a scan with these arguments: a dictionary of those `wanted`.

@@ -23,6 +23,7 @@
 #include "aet.h"
 #include "check.h"
 #include "detectors.h"
+#include "ensembles.h"
 #include "generated.h"
 #include "orbitals.h"
 #include "problem.h"
@@ -1346,6 +1347,7 @@ int main(int argc, char **argv)
     check_orbitals(&f);
     check_detectors(f.context);
     check_simulations(f.context);
+    check_ensembles(f.context);
     check_generated();
     check_other_options(&f);
     check_shapes(&f);

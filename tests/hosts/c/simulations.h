@@ -154,7 +154,7 @@ static void check_waves(const simulated *s)
     aet_simulation_options options = simulation_options();
     options.rows = options.columns = 0;
     expect("of a potential", aet_simulation_create_from_potential(s->context, &slices, SIM_CELL[0], SIM_CELL[1],
-                                                                  &options, &given),
+                                                                  &options, NULL, NULL, &given),
            AET_OK, "");
     expect("scanned", scan_signals(s, given, mine), AET_OK, "");
     error = 0;
@@ -311,12 +311,15 @@ static void check_simulation_options(const simulated *s)
     const double one[1] = {NAN};
     const int64_t cube[3] = {1, 1, 1};
     const aet_const_view nan = aet_const_view_c(one, AET_DTYPE_F64, 3, cube);
-    expect("options of atoms", aet_simulation_create_from_potential(s->context, &nan, 8, 8, &good, &simulation),
+    expect("options of atoms",
+           aet_simulation_create_from_potential(s->context, &nan, 8, 8, &good, NULL, NULL, &simulation),
            AET_ERROR_RANGE, "rows is 32");
     options = good, options.rows = options.columns = 0;
-    expect("NaN in a potential", aet_simulation_create_from_potential(s->context, &nan, 8, 8, &options, &simulation),
+    expect("NaN in a potential",
+           aet_simulation_create_from_potential(s->context, &nan, 8, 8, &options, NULL, NULL, &simulation),
            AET_ERROR_NON_FINITE, "slice 0, row 0");
-    expect("a flat cell", aet_simulation_create_from_potential(s->context, &nan, 8, 0, &options, &simulation),
+    expect("a flat cell",
+           aet_simulation_create_from_potential(s->context, &nan, 8, 0, &options, NULL, NULL, &simulation),
            AET_ERROR_RANGE, "cell_y");
 }
 

@@ -560,6 +560,89 @@ void check_simulations(const aet::Context &context) {
     check("what the progress function of a scan throws", rethrown);
 }
 
+void check_ensembles(const aet::Context &context) {
+    using Options = aet::Simulation::Options;
+    const std::vector<double> positions{3, 4, 1, 4.2, 4.1, 3, 6, 2, 4.5}, factors{0.5, 0.5, 0.5};
+    const std::vector<std::int32_t> species{79, 29, 14};
+    const auto still =
+        aet::Atoms(aet::ConstView(positions, {3, 3}), aet::Atoms::Options{}.species(aet::ConstView(species)))
+            .with_cell({8, 7, 6});
+    const auto atoms = still.with_column("debye_waller_b", aet::ConstView(factors));
+    const auto options = Options(300e3).shape(32, 40).precision(aet::Precision::f64);
+    const aet::Simulation simulation(context, atoms, options);
+    const aet::Probe probe(300e3, 15);
+    const aet::Detector all{aet::Detector::Options()};
+    const aet::Detector center{aet::Detector::Options(aet::DetectorKind::center_of_mass)};
+    const std::vector<double> places{3, 4, 4.3, 3.9}, exits{1, 3}, falling{2, 2};
+    const aet::ConstView two(places, {2, 2});
+    const auto signals = simulation.scan(probe, two, {all, center});
+    const auto difference = [](const std::vector<double> &a, const double *b) {
+        double largest = 0;
+        for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+        return largest;
+    };
+    std::vector<double> mine(signals.size());
+    for (int number = 0; number < 3; ++number) {
+        const aet::Simulation displaced(context, atoms.displaced(5, number), options);
+        const auto one = displaced.scan(probe, two, {all, center});
+        for (std::size_t i = 0; i < one.size(); ++i) mine[i] += one[i] / 3;
+    }
+    const auto mean = simulation.scan_ensemble(probe, two, {all, center}, aet::Simulation::Ensemble{}.phonons(3, 5));
+    check("frozen phonons", difference(mean.means, mine.data()) < 1e-12 && mean.standard_errors[1] > 0);
+    const auto spread = aet::Simulation::Ensemble{}.defocus_spread(20, 2).semiangle_spread_mrad(0.5, 2);
+    const auto blurred = simulation.scan_ensemble(probe, two, {all, center}, spread);
+    check("a spread", difference(blurred.means, signals.data()) > 1e-9 && std::isnan(blurred.standard_errors[0]));
+    const auto thick = simulation.thickness_series(probe, two, aet::ConstView(exits), {all, center});
+    check("the last exit is the scan", thick.size() == 12 && difference(signals, thick.data() + 6) < 1e-12);
+
+    const auto windowed = [&](std::int64_t rows, std::int64_t columns) {
+        return aet::Simulation(context, atoms, Options(options).window(rows, columns))
+            .window_error(probe, two, {all, center});
+    };
+    const auto wide = windowed(24, 30), narrow = windowed(16, 20);
+    check("a larger window costs less", 0 < wide.largest && wide.relative < narrow.relative);
+    const auto chosen = aet::Simulation::choose_window(atoms.with_cell({100, 80, 6}), probe, 50, Options(300e3));
+    check("a chosen window", chosen.rows > 100 && chosen.rows < 800 && chosen.columns < 1000);
+    const aet::Simulation padded(
+        context, atoms, Options(options).window(16, 20).pattern_sampling(aet::PatternSampling::padded));
+    const auto shape = padded.pattern_shape();
+    check("padded patterns are larger than the window", shape.rows == 32 && shape.columns == 40);
+    std::vector<double> patterns(2 * 32 * 40);
+    padded.patterns(probe, two, aet::View(patterns, {2, shape.rows, shape.columns}));
+    double sum = 0;
+    for (const double value : patterns) sum += value;
+    check("and sum to about 1", std::abs(sum / 2 - 1) < 0.05);
+
+    const aet::Simulation prism(context, atoms, Options(options).prism(15));
+    check("PRISM is multislice", difference(prism.scan(probe, two, {all, center}), signals.data()) < 1e-9);
+    const auto halves = Options(options).prism(15).prism_interpolation(2, 2).prism_downsampling();
+    check("PRISM with windows", aet::Simulation(context, atoms, halves).pattern_shape().rows <= 16);
+    expect("PRISM in a window", AET_ERROR_UNSUPPORTED, "window",
+           [&] { aet::Simulation(context, atoms, Options(options).prism(15).window(16, 20)); });
+    expect("interpolation 3", AET_ERROR_RANGE, "divisor",
+           [&] { aet::Simulation(context, atoms, Options(options).prism(15).prism_interpolation(3, 1)); });
+    expect("exits that do not rise", AET_ERROR_RANGE, "exit 1",
+           [&] { (void)simulation.thickness_series(probe, two, aet::ConstView(falling), {all}); });
+    expect("a spread of -1", AET_ERROR_RANGE, "-1", [&] {
+        (void)simulation.scan_ensemble(probe, two, {all}, aet::Simulation::Ensemble{}.defocus_spread(-1));
+    });
+    expect("phonons of still atoms", AET_ERROR_NOT_READY, "debye_waller_b", [&] { (void)still.displaced(0, 0); });
+    expect("no window", AET_ERROR_UNSUPPORTED, "whole", [&] { (void)simulation.window_error(probe, two, {all}); });
+    bool rethrown = false;
+    try {
+        (void)simulation.scan_ensemble(probe, two, {all}, spread,
+                                       [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of an ensemble throws", rethrown);
+    const std::vector<double> flat(2 * 32 * 40);
+    expect("a potential cancelled", AET_CANCELLED, "", [&] {
+        aet::Simulation(context, aet::ConstView(flat, {2, 32, 40}), 8, 7, Options(300e3),
+                        [](const aet::Progress &) { return false; });
+    });
+}
+
 void check_series(const aet::Context &context, const std::string &scratch) {
     const std::vector<double> positions{0, 0, 0, 1.2, 0.3, 2}, factors{0.5, 0.6}, foci{-5, 5};
     const std::vector<double> rotations{0.8, 0, 0.6, 0, 1, 0, -0.6, 0, 0.8, 1, 0, 0, 0, 1, 0, 0, 0, 1};
@@ -631,6 +714,7 @@ int main(int argc, char **argv) {
         check_orbitals(context, host);
         check_detectors(context);
         check_simulations(context);
+        check_ensembles(context);
         check_generated();
         check_owners(context, host);
         check_callbacks(context, host);

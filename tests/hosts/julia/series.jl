@@ -51,6 +51,8 @@ function check_series_faults(atoms, probe, annular, foci, whole, refused)
     check_fault(attempt(detector = Detector(:center_of_mass)), "a centre of mass", :unsupported, "annular")
     check_fault(attempt(detector = Detector(:annular; outer_mrad = 99)), "too wide a detector", :range, "pixels of")
     check_fault(attempt(simulation = (energy_ev = 200e3,)), "another energy", :inconsistent, "200000")
+    check_fault(attempt(simulation = (prism_interpolation_x = 2,)), "a series with interpolation but no PRISM", :range,
+                "prism_semiangle_mrad")
     check_fault(attempt(simulation = (pixels = 3,)), "unknown option of the simulation", :unknown_option, "pixels")
     check_fault(attempt(instrument = (dose = 3,)), "unknown option of the instrument", :unknown_option, "dose")
     check_fault(attempt(dose = 3), "unknown option of a series", :unknown_option, "dose")

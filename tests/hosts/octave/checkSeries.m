@@ -13,10 +13,10 @@ options = {'PixelSize', 0.7, 'Rows', 8, 'Columns', 8, 'Vacuum', 2, 'Simulation',
     'Instrument', {'DosePerA2', 1e4, 'Seed', 3}, 'PhononConfigurations', 2, 'PhononSeed', 4};
 whole = fullfile(scratch, 'whole', 'series');
 cut = fullfile(scratch, 'cut', 'series');
-bytes = aet.estimate_series_memory(atoms, probe, annular, rotations, foci, options{:});
+bytes = aet.estimateSeriesMemory(atoms, probe, annular, rotations, foci, options{:});
 check('bytes', bytes > 2 ^ 16 && bytes < 2 ^ 32);
 seen = counter([]);
-aet.simulate_series(atoms, probe, annular, rotations, foci, whole, options{:}, 'Progress', @counter);
+aet.simulateSeries(atoms, probe, annular, rotations, foci, whole, options{:}, 'Progress', @counter);
 seen = counter([]);
 check('counters', ~isempty(seen) && all([seen.tilts] == 3) && all([seen.configurations] == 2) && ...
     all([seen.probes] == 768) && isequal(unique([seen.tilt]), 1:3) && seen(end).probe == 768 && ...
@@ -24,26 +24,26 @@ check('counters', ~isempty(seen) && all([seen.tilts] == 3) && all([seen.configur
 series = aet.TiltSeries.read(whole);
 defocus = series.defocus();
 check('images', isequal(size(series.images()), [8 8 6]) && isequal(defocus(1:2), foci'));
-expect('cancelled', 'aet:cancelled', '', @() aet.simulate_series(atoms, probe, annular, rotations, foci, cut, ...
+expect('cancelled', 'aet:cancelled', '', @() aet.simulateSeries(atoms, probe, annular, rotations, foci, cut, ...
     options{:}, 'Progress', @(p) p.tilt < 2));
-expect('errors of the progress function', 'test:mine', 'mine', @() aet.simulate_series(atoms, probe, annular, ...
+expect('errors of the progress function', 'test:mine', 'mine', @() aet.simulateSeries(atoms, probe, annular, ...
     rotations, foci, cut, options{:}, 'Progress', @(p) error('test:mine', 'mine')));
 check('what is finished is kept', exist([cut '.partial'], 'dir') == 7);
-aet.simulate_series(atoms, probe, annular, rotations, foci, cut, options{:}, 'Progress', @aet.progressBar);
+aet.simulateSeries(atoms, probe, annular, rotations, foci, cut, options{:}, 'Progress', @aet.progressBar);
 again = aet.TiltSeries.read(cut);
 check('the same call goes on', isequal(again.images(), series.images()));
 pixelated = aet.Detector('pixelated', 'OuterMrad', 20, 'Binning', 2);
 patterns = fullfile(scratch, 'patterns');
-aet.simulate_series(atoms, probe, pixelated, eye(3), 0, patterns, options{:}, 'WholeWindow', true, ...
+aet.simulateSeries(atoms, probe, pixelated, eye(3), 0, patterns, options{:}, 'WholeWindow', true, ...
     'DefocusSpread', 3, 'DefocusNodes', 2, 'SemiAngleSpreadMrad', 0.1, 'SemiAngleNodes', 2);
 check('patterns', exist(fullfile(patterns, 'patterns.npy'), 'file') == 2);
 
 unknown = 'aet:unknownOption';
 refused = fullfile(scratch, 'refused');
-run = @(detector, rotations, foci, varargin) aet.simulate_series(atoms, probe, detector, rotations, foci, refused, ...
+run = @(detector, rotations, foci, varargin) aet.simulateSeries(atoms, probe, detector, rotations, foci, refused, ...
     options{:}, varargin{:});
 expect('a folder that exists', 'aet:inconsistent', 'exists', ...
-    @() aet.simulate_series(atoms, probe, annular, rotations, foci, whole, options{:}));
+    @() aet.simulateSeries(atoms, probe, annular, rotations, foci, whole, options{:}));
 expect('a mirror', 'aet:inconsistent', 'rotation of tilt 0', @() run(annular, diag([1 1 -1]), foci));
 expect('no foci', 'aet:empty', 'foci', @() run(annular, rotations, []));
 expect('a centre of mass', 'aet:unsupported', 'annular', @() run(aet.Detector('centerOfMass'), rotations, foci));
@@ -53,15 +53,17 @@ expect('a cap', 'aet:memory', 'series', @() run(annular, rotations, foci, 'Memor
 expect('unknown option', unknown, 'Dose', @() run(annular, rotations, foci, 'Dose', 3));
 expect('unknown option of the simulation', unknown, 'Pixel', ...
     @() run(annular, rotations, foci, 'Simulation', {'Pixel', 3}));
+expect('interpolation without PRISM', 'aet:range', 'prism_semiangle_mrad', ...
+    @() run(annular, rotations, foci, 'Simulation', {'PrismInterpolationX', 2}));
 expect('a struct of options', unknown, 'wanted a cell', @() run(annular, rotations, foci, 'Simulation', struct()));
 expect('unknown option of the instrument', unknown, 'Dose', ...
     @() run(annular, rotations, foci, 'Instrument', {'Dose', 3}));
 expect('edges of slices', 'aet:unsupported', 'slice_edges', ...
     @() run(annular, rotations, foci, 'Simulation', {'SliceEdges', [0 2 4]}));
 expect('phonons of still atoms', 'aet:notReady', 'debye_waller_b', ...
-    @() aet.simulate_series(still, probe, annular, rotations, foci, refused, options{:}));
+    @() aet.simulateSeries(still, probe, annular, rotations, foci, refused, options{:}));
 expect('a probe in place of atoms', 'aet:argumentType', 'atoms', ...
-    @() aet.simulate_series(probe, probe, annular, rotations, foci, refused));
+    @() aet.simulateSeries(probe, probe, annular, rotations, foci, refused));
 check('nothing is left behind', ~exist(refused, 'dir') && ~exist([refused '.partial'], 'dir'));
 end
 

@@ -18,6 +18,7 @@ from aet._library import lib
 from aet._structs import STRUCTURES
 from checks import check, check_fault, check_raises, finish, raised, run
 from detectors import detectors_refuse
+from ensembles import ensembles_refuse
 from series import series_refuse
 from simulations import simulations_refuse
 from problem import (
@@ -521,6 +522,7 @@ run(
     orbitals,
     detectors_refuse,
     simulations_refuse,
+    ensembles_refuse,
     simulated_series,
     shapes_and_types,
     values,

@@ -75,6 +75,19 @@ def series_of_patterns(scratch):
     check("source of the probe", np.allclose(np.load(folder / "scan_positions.npy")[4, 4], 0))
 
 
+def series_by_prism(scratch):
+    """By PRISM without interpolation the images are those of multislice through the whole cell."""
+    images = []
+    for name, more in [("multislice", {}), ("PRISM", {"prism_semiangle_mrad": 15})]:
+        settings = {"pixel_size": 0.2, "precision": "double", **more}
+        folder = scratch / f"by {name}" / "series"
+        grid = {"pixel_size": 0.7, "rows": 8, "columns": 8, "vacuum": 2, "whole_window": True}
+        aet.simulate_series(*parts(), TURNS[:1], FOCI, folder, simulation=settings, **grid)
+        with aet.TiltSeries.read(folder) as series:
+            images.append(series.images)
+    check("a series by PRISM", np.ptp(images[0]) > 0 and np.allclose(*images, rtol=1e-6, atol=0))
+
+
 def series_go_on(scratch):
     """Cancelled, ended by an exception or a signal after the first tilt, the same call makes the same folder."""
 
@@ -120,6 +133,8 @@ def series_refuse(scratch):
     check_fault(attempt(parts("annular", outer_mrad=99)), "too wide a detector", "range", "pixels of")
     check_fault(attempt(simulation={"energy_ev": 200e3}), "another energy", "inconsistent", "200000")
     check_fault(attempt(simulation={"slice_edges": [0, 1]}), "edges of slices", "unsupported", "slice_edges")
+    stray = {"prism_interpolation_x": 2}
+    check_fault(attempt(simulation=stray), "interpolation without PRISM", "range", "prism_semiangle_mrad")
     check_fault(attempt(simulation={"pixels": 3}), "unknown option of the simulation", "unknown_option", "pixels")
     check_fault(attempt(instrument={"dose": 3}), "unknown option of the instrument", "unknown_option", "dose")
     check_fault(attempt(dose=3), "unknown option", "unknown_option", "dose")

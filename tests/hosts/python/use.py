@@ -19,7 +19,8 @@ import aet
 from aet._arrays import input_view
 from checks import check, finish, run
 from detectors import detectors_measure_patterns
-from series import series_are_simulated, series_of_patterns
+from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
+from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from problem import (
     ATOMS,
@@ -640,6 +641,7 @@ def the_garbage_collector_frees():
 def simulated_series():
     series_are_simulated(SCRATCH)
     series_of_patterns(SCRATCH)
+    series_by_prism(SCRATCH)
 
 
 run(
@@ -655,6 +657,10 @@ run(
     simulations_scan,
     simulations_have_gradients,
     simulations_do_not_depend_on_threads,
+    ensembles_are_means,
+    prism_is_multislice,
+    specimens_of_many_thicknesses,
+    windows_cost,
     simulated_series,
     evaluations_agree_with_each_other,
     second_order_agrees_with_first,

@@ -1,4 +1,4 @@
-function simulate_series(atoms, probe, detector, rotations, foci, folder, varargin)
+function simulateSeries(atoms, probe, detector, rotations, foci, folder, varargin)
 %SIMULATE_SERIES  Simulate a tilt and focus series into a folder.
 %   AET.SIMULATE_SERIES(ATOMS, PROBE, DETECTOR, ROTATIONS, FOCI, FOLDER,
 %   'Name', value, ...): images with an annular DETECTOR, which
@@ -36,14 +36,14 @@ function simulate_series(atoms, probe, detector, rotations, foci, folder, vararg
 %
 %   Example
 %     haadf = aet.Detector('annular', 'InnerMrad', 40);
-%     aet.simulate_series(atoms, probe, haadf, rotations, 0, 'series', ...
+%     aet.simulateSeries(atoms, probe, haadf, rotations, 0, 'series', ...
 %         'Instrument', {'DosePerA2', 1e5, 'Seed', 1}, ...
 %         'Progress', @aet.progressBar);
 %     series = aet.TiltSeries.read('series');
 %
-%   See also aet.estimate_series_memory, aet.Simulation, aet.TiltSeries
+%   See also aet.estimateSeriesMemory, aet.Simulation, aet.TiltSeries
 
-options = aet.internal.options('aet.simulate_series', [aet.internal.seriesOptions(), {'Progress'}], varargin);
+options = aet.internal.options('aet.simulateSeries', [aet.internal.seriesOptions(), {'Progress'}], varargin);
 [progress, options] = aet.internal.take(options, 'Progress', []);
 arguments = aet.internal.seriesArguments(atoms, probe, detector, rotations, foci, options);
 aet.internal.withProgress(progress, 'simulate_series', arguments{:}, char(folder));
