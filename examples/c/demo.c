@@ -153,6 +153,7 @@ static void create_recon(job *j)
     aet_lot_options options;
     check(aet_lot_options_init(&options, sizeof options));
     options.model = AET_LOT_MODEL_RIGID;
+    options.width_start = 0.2; /* angstrom^2: atoms are sharp where the probe is part of the model */
     check(aet_recon_create_lot(j->context, j->dataset, j->probe, j->start, &options, &j->recon));
 }
 

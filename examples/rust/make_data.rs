@@ -35,7 +35,7 @@ fn silicon(atoms: usize, diameter: f64) -> Result<(Atoms, Atoms)> {
     Ok((of(positions)?, of(start)?))
 }
 
-/// The demo: ADF images of 1000 atoms by multislice, 30000 electrons per A^2 and image. Takes some minutes; goes on where
+/// The demo: ADF images of 1000 atoms by multislice, 100000 electrons per A^2 and image. Takes some minutes; goes on where
 /// it was after an interruption.
 fn demo(context: &Context, folder: &Path) -> Result<()> {
     let (truth, start) = silicon(1000, 31.0)?;
@@ -48,7 +48,7 @@ fn demo(context: &Context, folder: &Path) -> Result<()> {
     series.simulation.window = WindowSize::Pixels { rows: 128, columns: 128 };
     series.simulation.patterns = PatternSampling::Padded;
     series.automatic_window = false;
-    series.instrument.exposure = Exposure::Dose(3e4);
+    series.instrument.exposure = Exposure::Dose(1e5);
     series.instrument.seed = 11;
     let mut observe = |progress: &SeriesProgress| {
         eprint!("\rdemo: {:.1} %, {:.0} s ", 100.0 * progress.fraction, progress.seconds);

@@ -67,6 +67,19 @@ impl Host {
         held.context.check_process()?;
         Ok(held)
     }
+
+    /// Does `work` while the host watches, and may end it.
+    pub(super) fn watched<R>(
+        &self,
+        context: &Context,
+        phase: Phase,
+        (progress, user): (aet_progress_fn, *mut c_void),
+        work: impl FnOnce(&mut Waiting<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let token = context.cancel_token();
+        let tell = &mut monitor(phase, self.progress(progress, user), &token);
+        work(&mut Waiting { cancel: &token, tell })
+    }
 }
 
 /// Runs `work` on a worker: the calling thread waits, and lets requests to cancel through.
@@ -107,15 +120,12 @@ pub unsafe extern "C" fn aet_simulation_create(
         let atoms = host.input(atoms, "atoms")?;
         let options = host.required_options(options, "options")?;
         let (checked, energy, precision) = (options.checked(host)?, options.energy_ev, options.precision()?);
-        let engine = {
-            let token = context.cancel_token();
-            let tell = &mut monitor(Phase::Planning, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
-            match precision {
+        let engine = host.watched(context, Phase::Planning, (progress, user), |waiting| {
+            Ok(match precision {
                 aet_precision::Single => Engine::Single(Simulation::new(context, atoms, energy, &checked, waiting)?),
                 aet_precision::Double => Engine::Double(Simulation::new(context, atoms, energy, &checked, waiting)?),
-            }
-        };
+            })
+        })?;
         place.set(HeldSimulation { context: Context::clone(context), engine });
         Ok(())
     })
@@ -147,19 +157,16 @@ pub unsafe extern "C" fn aet_simulation_create_from_potential(
         let potential = host.view(potential, "potential")?;
         let options = host.required_options(options, "options")?;
         let (cell, precision) = ((cell_x, cell_y), options.precision()?);
-        let engine = {
-            let token = context.cancel_token();
-            let tell = &mut monitor(Phase::Planning, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
-            match precision {
+        let engine = host.watched(context, Phase::Planning, (progress, user), |waiting| {
+            Ok(match precision {
                 aet_precision::Single => {
                     Engine::Single(of_potential(host, context, &potential, cell, &options, waiting)?)
                 }
                 aet_precision::Double => {
                     Engine::Double(of_potential(host, context, &potential, cell, &options, waiting)?)
                 }
-            }
-        };
+            })
+        })?;
         place.set(HeldSimulation { context: Context::clone(context), engine });
         Ok(())
     })

@@ -3,22 +3,20 @@
 //! What differs from electron to electron: thermal displacements of the atoms, defocus and semi-angle of the beam.
 
 use super::atoms::aet_atoms;
-use super::dataset_folder::monitor;
 use super::detector::aet_detector;
 use super::guard::{guard, Host};
 use super::options::CStruct;
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
 use super::simulation::{aet_simulation, with_engine};
-use super::simulation_scan::{detectors_of, plan_of, positions_of};
+use super::simulation_scan::{array, Scan};
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view};
-use crate::problem::{Phase, Waiting};
+use crate::problem::Phase;
 use crate::simulate::coherence::Spread;
 use crate::simulate::stem::Ensemble;
 use crate::simulate::{phonons, FrozenPhonons};
-use crate::{Error, Result};
-use ndarray::Array2;
+use crate::Result;
 use std::ffi::c_void;
 
 /// What signals are means over. Fill with aet_ensemble_options_init; zeros: atoms at rest, a coherent beam.
@@ -115,10 +113,7 @@ pub unsafe extern "C" fn aet_simulation_scan_ensemble(
     standard_error: *const aet_view,
 ) -> aet_status {
     guard("aet_simulation_scan_ensemble", |host| {
-        let held = host.simulation(simulation)?;
-        let probe = host.input(probe, "probe")?;
-        let positions = positions_of(host, positions)?;
-        let detectors = detectors_of(host, detectors, n_detectors)?;
+        let scan = host.scan(simulation, probe, positions, (detectors, n_detectors))?;
         let options = host.options(options)?;
         let ensemble = Ensemble {
             phonons: phonons_of(host, options.phonon_configurations, options.phonon_seed)?,
@@ -130,25 +125,22 @@ pub unsafe extern "C" fn aet_simulation_scan_ensemble(
         };
         let mut mean = host.out_view(mean, "mean")?;
         let mut errors = host.optional_out_view(standard_error, "standard_error")?;
-        with_engine!(held, simulation => {
-            let detectors = plan_of(simulation, &detectors)?;
+        with_engine!(scan.held, simulation => {
+            let Scan { held, probe, positions, detectors } = &scan;
+            let detectors = simulation.detectors(detectors)?;
             let shape = (positions.as_slice().len(), detectors.len());
             for out in [Some(&mut mean), errors.as_mut()].into_iter().flatten() {
                 out.expect_fractions()?;
                 out.expect_shape(&[shape.0, shape.1])?;
             }
-            let token = held.context.cancel_token();
-            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
-            let (context, probe) = (&held.context, probe.options());
-            let signals = simulation.scan_ensemble(context, probe, &positions, &detectors, &ensemble, waiting)?;
-            let array = |values| {
-                Array2::from_shape_vec(shape, values).map_err(|error| Error::Internal(format!("signals: {error}")))
-            };
+            let signals = host.watched(&held.context, Phase::Simulating, (progress, user), |waiting| {
+                simulation.scan_ensemble(&held.context, probe.options(), positions, &detectors, &ensemble, waiting)
+            })?;
             if let Some(out) = &mut errors {
-                out.write(&array(signals.standard_error.unwrap_or_else(|| vec![f64::NAN; shape.0 * shape.1]))?)?;
+                let unknown = || vec![f64::NAN; shape.0 * shape.1];
+                out.write(&array(shape, signals.standard_error.unwrap_or_else(unknown))?)?;
             }
-            mean.write(&array(signals.mean)?)
+            mean.write(&array(shape, signals.mean)?)
         })
     })
 }
@@ -172,15 +164,12 @@ pub unsafe extern "C" fn aet_simulation_window_error(
     relative: *mut f64,
 ) -> aet_status {
     guard("aet_simulation_window_error", |host| {
-        let held = host.simulation(simulation)?;
-        let probe = host.input(probe, "probe")?;
-        let positions = positions_of(host, positions)?;
-        let detectors = detectors_of(host, detectors, n_detectors)?;
-        let token = held.context.cancel_token();
-        let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
-        let waiting = &mut Waiting { cancel: &token, tell };
+        let scan = host.scan(simulation, probe, positions, (detectors, n_detectors))?;
+        let Scan { held, probe, positions, detectors } = &scan;
         let truncation = with_engine!(held, simulation => {
-            simulation.window_error(&held.context, probe, &detectors, &positions, waiting)?
+            host.watched(&held.context, Phase::Simulating, (progress, user), |waiting| {
+                simulation.window_error(&held.context, probe, detectors, positions, waiting)
+            })?
         });
         for (place, value) in [(largest, truncation.largest), (relative, truncation.relative)] {
             if let Some(place) = host.optional_out(place) {

@@ -1,6 +1,5 @@
 //! Gradients of scans
 
-use super::dataset_folder::monitor;
 use super::detector::aet_detector;
 use super::elements::Number;
 use super::guard::{guard, Host};
@@ -8,11 +7,11 @@ use super::options::CStruct;
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
 use super::simulation::{aet_simulation, with_engine};
-use super::simulation_scan::{detectors_of, plan_of, positions_of};
+use super::simulation_scan::Scan;
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view, OutView};
 use crate::forward::potential::AtomGradient;
-use crate::problem::{Phase, Waiting};
+use crate::problem::Phase;
 use crate::simd::Real;
 use crate::simulate::stem::{Simulation, StemGradient, StemPlan, Wanted};
 use crate::{Error, Result};
@@ -83,14 +82,12 @@ pub unsafe extern "C" fn aet_simulation_pull_back(
     user: *mut c_void,
 ) -> aet_status {
     guard("aet_simulation_pull_back", |host| {
-        let held = host.simulation(simulation)?;
-        let probe = host.input(probe, "probe")?;
-        let positions = positions_of(host, positions)?;
-        let detectors = detectors_of(host, detectors, n_detectors)?;
+        let scan = host.scan(simulation, probe, positions, (detectors, n_detectors))?;
+        let Scan { held, probe, positions, detectors } = &scan;
         let raw = host.required_options(gradients, "gradients")?;
         let mut places = Places::of(host, &raw)?;
         with_engine!(held, simulation => {
-            let (plan, detectors) = (StemPlan::new(simulation, probe)?, plan_of(simulation, &detectors)?);
+            let (plan, detectors) = (StemPlan::new(simulation, probe)?, simulation.detectors(detectors)?);
             let (count, signals) = (positions.as_slice().len(), detectors.len());
             let by_signal = host.view(raw.by_signal, "by_signal")?.read::<f64, 2>([Some(count), Some(signals)])?;
             if let Some(((i, k), value)) = by_signal.indexed_iter().find(|(_, v)| !v.is_finite()) {
@@ -102,11 +99,10 @@ pub unsafe extern "C" fn aet_simulation_pull_back(
                 by.iter_mut().zip(by_signal.row(i)).for_each(|(to, from)| *to = *from);
                 Ok(())
             };
-            let token = held.context.cancel_token();
-            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
             let wanted = places.wanted();
-            places.write(plan.pull_back(&held.context, &positions, &detectors, &given, wanted, waiting)?)
+            places.write(host.watched(&held.context, Phase::Simulating, (progress, user), |waiting| {
+                plan.pull_back(&held.context, positions, &detectors, &given, wanted, waiting)
+            })?)
         })
     })
 }

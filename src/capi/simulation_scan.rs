@@ -2,23 +2,22 @@
 //!
 //! A probe at any positions of a simulation: waves, diffraction patterns, signals of detectors.
 
-use super::dataset_folder::monitor;
 use super::detector::aet_detector;
 use super::elements::Number;
 use super::guard::{guard, Host};
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
-use super::simulation::{aet_simulation, on_worker, slices_of, with_engine};
+use super::simulation::{aet_simulation, on_worker, slices_of, with_engine, HeldSimulation};
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view, OutView};
 use crate::context::Context;
 use crate::grid::{self, Plane};
-use crate::optics::{Detector, DetectorPlan};
+use crate::optics::{Detector, Probe};
 use crate::problem::{Phase, Waiting};
 use crate::simd::Real;
-use crate::simulate::stem::{ScanPositions, Simulation, StemPlan};
+use crate::simulate::stem::{ScanPositions, StemPlan};
 use crate::{Error, Result};
-use ndarray::{Array2, Array3, ArrayView2};
+use ndarray::{Array, ArrayView2, ShapeBuilder};
 use num_complex::Complex64;
 use std::ffi::c_void;
 use std::slice;
@@ -75,7 +74,7 @@ pub unsafe extern "C" fn aet_simulation_signal_count(
         let held = host.object(simulation, "simulation")?;
         let count = host.out(count, "count")?;
         let detectors = detectors_of(host, detectors, n)?;
-        count.set(with_engine!(held, simulation => plan_of(simulation, &detectors))?.len() as i64);
+        count.set(with_engine!(held, simulation => simulation.detectors(&detectors))?.len() as i64);
         Ok(())
     })
 }
@@ -94,7 +93,7 @@ pub unsafe extern "C" fn aet_simulation_signal_shape(
         let held = host.object(simulation, "simulation")?;
         let detector = host.input(detector, "detector")?;
         let (ndim, place) = (host.out(ndim, "ndim")?, host.out_slice(shape, 2, "shape")?);
-        let plan = with_engine!(held, simulation => plan_of(simulation, slice::from_ref(&**detector)))?;
+        let plan = with_engine!(held, simulation => simulation.detectors(slice::from_ref(&**detector)))?;
         let of_pattern = plan.layout().first().map_or(&[][..], |signal| signal.shape.as_slice());
         let mut extents = [1; 2];
         extents.iter_mut().zip(of_pattern).for_each(|(to, from)| *to = *from as i64);
@@ -124,22 +123,18 @@ pub unsafe extern "C" fn aet_simulation_scan(
     out: *const aet_view,
 ) -> aet_status {
     guard("aet_simulation_scan", |host| {
-        let held = host.simulation(simulation)?;
-        let probe = host.input(probe, "probe")?;
-        let positions = positions_of(host, positions)?;
-        let detectors = detectors_of(host, detectors, n_detectors)?;
+        let scan = host.scan(simulation, probe, positions, (detectors, n_detectors))?;
         let mut out = host.out_view(out, "out")?;
         out.expect_fractions()?;
-        with_engine!(held, simulation => {
-            let (plan, detectors) = (StemPlan::new(simulation, probe)?, plan_of(simulation, &detectors)?);
+        with_engine!(scan.held, simulation => {
+            let Scan { held, probe, positions, detectors } = &scan;
+            let (plan, detectors) = (StemPlan::new(simulation, probe)?, simulation.detectors(detectors)?);
             let shape = (positions.as_slice().len(), detectors.len());
             out.expect_shape(&[shape.0, shape.1])?;
-            let token = held.context.cancel_token();
-            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
-            let signals = plan.scan(&held.context, &positions, &detectors, waiting)?;
-            let signals = Array2::from_shape_vec(shape, signals);
-            out.write(&signals.map_err(|error| Error::Internal(format!("signals: {error}")))?)
+            let signals = host.watched(&held.context, Phase::Simulating, (progress, user), |waiting| {
+                plan.scan(&held.context, positions, &detectors, waiting)
+            })?;
+            out.write(&array(shape, signals)?)
         })
     })
 }
@@ -167,10 +162,9 @@ pub unsafe extern "C" fn aet_simulation_patterns(
         with_engine!(held, simulation => {
             let (plan, window) = (StemPlan::new(simulation, probe)?, simulation.pattern_plane());
             out.expect_shape(&[positions.as_slice().len(), window.rows, window.columns])?;
-            let token = held.context.cancel_token();
-            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
-            write_patterns(&held.context, &plan, &positions, &mut out, window, waiting)
+            host.watched(&held.context, Phase::Simulating, (progress, user), |waiting| {
+                write_patterns(&held.context, &plan, &positions, &mut out, window, waiting)
+            })
         })
     })
 }
@@ -203,6 +197,38 @@ fn write_patterns<T: Real + Number>(
     })?
 }
 
+/// What every scan is told.
+pub(super) struct Scan<'h> {
+    pub(super) held: &'h HeldSimulation,
+    pub(super) probe: &'h Probe,
+    pub(super) positions: ScanPositions,
+    pub(super) detectors: Vec<Detector>,
+}
+
+impl Host {
+    /// The arguments of a scan.
+    pub(super) fn scan(
+        &self,
+        simulation: *const aet_simulation,
+        probe: *const aet_probe,
+        positions: *const aet_const_view,
+        (detectors, n): (*const *const aet_detector, i64),
+    ) -> Result<Scan<'_>> {
+        Ok(Scan {
+            held: self.simulation(simulation)?,
+            probe: self.input(probe, "probe")?,
+            positions: positions_of(self, positions)?,
+            detectors: detectors_of(self, detectors, n)?,
+        })
+    }
+}
+
+/// Signals as an array.
+pub(super) fn array<S: ShapeBuilder>(shape: S, signals: Vec<f64>) -> Result<Array<f64, S::Dim>> {
+    Array::from_shape_vec(shape.into_shape_with_order(), signals)
+        .map_err(|error| Error::Internal(format!("signals: {error}")))
+}
+
 /// Scan positions, `[n,2]`.
 pub(super) fn positions_of(host: &Host, positions: *const aet_const_view) -> Result<ScanPositions> {
     let positions = host.view(positions, "positions")?.read::<f64, 2>([None, Some(2)])?;
@@ -213,11 +239,6 @@ pub(super) fn positions_of(host: &Host, positions: *const aet_const_view) -> Res
 /// Descriptions of detectors.
 pub(super) fn detectors_of(host: &Host, detectors: *const *const aet_detector, n: i64) -> Result<Vec<Detector>> {
     Ok(host.inputs(detectors, n, "detectors")?.iter().map(|detector| Detector::clone(detector)).collect())
-}
-
-/// Detectors on the patterns of a simulation.
-pub(super) fn plan_of<T: Real>(simulation: &Simulation<T>, detectors: &[Detector]) -> Result<DetectorPlan> {
-    simulation.detectors(detectors)
 }
 
 /// Scans as aet_simulation_scan does, behind the first `exit_slices` `[exits]` slices, rising numbers: specimens that end
@@ -239,24 +260,20 @@ pub unsafe extern "C" fn aet_simulation_thickness_series(
     out: *const aet_view,
 ) -> aet_status {
     guard("aet_simulation_thickness_series", |host| {
-        let held = host.simulation(simulation)?;
-        let probe = host.input(probe, "probe")?;
-        let positions = positions_of(host, positions)?;
+        let scan = host.scan(simulation, probe, positions, (detectors, n_detectors))?;
         let exits = host.view(exit_slices, "exit_slices")?.read::<f64, 1>([None])?;
         let exits = exits.iter().enumerate().map(|(i, exit)| whole_number(i, *exit)).collect::<Result<Vec<_>>>()?;
-        let detectors = detectors_of(host, detectors, n_detectors)?;
         let mut out = host.out_view(out, "out")?;
         out.expect_fractions()?;
-        with_engine!(held, simulation => {
-            let (plan, detectors) = (StemPlan::new(simulation, probe)?, plan_of(simulation, &detectors)?);
+        with_engine!(scan.held, simulation => {
+            let Scan { held, probe, positions, detectors } = &scan;
+            let (plan, detectors) = (StemPlan::new(simulation, probe)?, simulation.detectors(detectors)?);
             let shape = (exits.len(), positions.as_slice().len(), detectors.len());
             out.expect_shape(&[shape.0, shape.1, shape.2])?;
-            let token = held.context.cancel_token();
-            let tell = &mut monitor(Phase::Simulating, host.progress(progress, user), &token);
-            let waiting = &mut Waiting { cancel: &token, tell };
-            let signals = plan.thickness_series(&held.context, &positions, &detectors, &exits, waiting)?;
-            let signals = Array3::from_shape_vec(shape, signals);
-            out.write(&signals.map_err(|error| Error::Internal(format!("signals: {error}")))?)
+            let signals = host.watched(&held.context, Phase::Simulating, (progress, user), |waiting| {
+                plan.thickness_series(&held.context, positions, &detectors, &exits, waiting)
+            })?;
+            out.write(&array(shape, signals)?)
         })
     })
 }
