@@ -2,49 +2,26 @@
 //! scan over a gold cube give the values of its images there. Arrays are indexed [ix, iy] and [kx, ky], patterns have the
 //! zero angle at n / 2. Reads the folder `abtem_reference/au_cube_stem` below AET_DATA_DIR; skips where it is absent.
 
-use std::path::{Path, PathBuf};
-
 use aet::grid::Plane;
 use aet::optics::{BandLimit, Crop, Detector, DetectorKind, DetectorPlan};
 use serde_json::Value;
+
+#[path = "common/stored.rs"]
+mod stored;
+use stored::{dataset, Stored};
 
 const POSITIONS: [(usize, usize); 2] = [(0, 0), (7, 9)];
 /// Relative to the largest value of an array.
 const LARGEST_ERROR: f64 = 2e-6;
 
-fn reference() -> PathBuf {
-    let data = std::env::var_os("AET_DATA_DIR").map(PathBuf::from);
-    data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data")).join("abtem_reference")
-}
-
-/// An array as the simulator stored it.
-struct Stored {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Stored {
-    fn read(name: &str) -> Self {
-        let path = reference().join("au_cube_stem").join(format!("multislice_{name}.npy"));
-        let file = npyz::NpyFile::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap();
-        assert_eq!(file.order(), npyz::Order::C);
-        let shape = file.shape().iter().map(|n| *n as usize).collect();
-        Stored { shape, values: file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect() }
-    }
-
-    fn at(&self, index: &[usize]) -> f64 {
-        assert_eq!(index.len(), self.shape.len());
-        self.values[index.iter().zip(&self.shape).fold(0, |place, (i, n)| place * n + i)]
-    }
-
-    fn largest(&self) -> f64 {
-        self.values.iter().fold(0.0, |largest, v| v.abs().max(largest))
-    }
+/// An array of the scan.
+fn of_scan(name: &str) -> Stored {
+    Stored::read(&format!("au_cube_stem/multislice_{name}.npy"))
 }
 
 /// The pattern of a position as calculations give it: [row = ky, column = kx] in FFT order.
 fn pattern(ix: usize, iy: usize) -> Vec<f64> {
-    let stored = Stored::read(&format!("pattern_full_{ix}_{iy}"));
+    let stored = of_scan(&format!("pattern_full_{ix}_{iy}"));
     let n = stored.shape[0];
     let shifted = |i: usize| (i + n / 2) % n;
     (0..n * n).map(|pixel| stored.at(&[shifted(pixel % n), shifted(pixel / n)])).collect()
@@ -84,11 +61,7 @@ fn detectors(scan: &Value) -> Vec<Detector> {
 
 #[test]
 fn signals_agree_with_abtem() {
-    let Ok(text) = std::fs::read_to_string(reference().join("dataset.json")) else {
-        println!("skipped: no {} (set AET_DATA_DIR)", reference().display());
-        return;
-    };
-    let dataset: Value = serde_json::from_str(&text).unwrap();
+    let Some(dataset) = dataset() else { return };
     let (cube, scan) = (&dataset["au_cube"], &dataset["au_cube_stem_scan"]);
     let (n, extent) = (cube["gpts"][0].as_u64().unwrap() as usize, cube["extent_A"][0].as_f64().unwrap());
     let plane = Plane::new(n, n, extent / n as f64, extent / n as f64).unwrap();
@@ -99,7 +72,7 @@ fn signals_agree_with_abtem() {
 
     let patterns = POSITIONS.map(|(ix, iy)| pattern(ix, iy));
     for signal in plan.layout() {
-        let stored = Stored::read(&signal.name);
+        let stored = of_scan(&signal.name);
         let (mut worst, largest) = (0.0f64, stored.largest());
         for ((ix, iy), pattern) in POSITIONS.into_iter().zip(&patterns) {
             let mut all = vec![f64::NAN; plan.len()];

