@@ -295,8 +295,8 @@ static void check_simulation_options(const simulated *s)
     refuse_options(s, "precision 2", &options, AET_ERROR_UNKNOWN_OPTION, "precision");
     options = good, options.absorption = 2;
     refuse_options(s, "absorption 2", &options, AET_ERROR_RANGE, "absorption");
-    options = good, options.reserved = 1;
-    refuse_options(s, "reserved", &options, AET_ERROR_RANGE, "reserved");
+    options = good, options.within_cell = 2;
+    refuse_options(s, "within_cell 2", &options, AET_ERROR_RANGE, "within_cell");
     int32_t phase = -1;
     expect("cancelled", aet_simulation_create(s->context, s->atoms, &good, end_simulating, &phase, &simulation),
            AET_CANCELLED, "");

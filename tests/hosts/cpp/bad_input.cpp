@@ -621,6 +621,10 @@ void check_ensembles(const aet::Context &context) {
            [&] { aet::Simulation(context, atoms, Options(options).prism(15).window(16, 20)); });
     expect("interpolation 3", AET_ERROR_RANGE, "divisor",
            [&] { aet::Simulation(context, atoms, Options(options).prism(15).prism_interpolation(3, 1)); });
+    const std::vector<double> far{1, 1, -1, 1};
+    const aet::Simulation strict(context, atoms, Options(options).within_cell());
+    expect("outside of the cell", AET_ERROR_RANGE, "scan position 1",
+           [&] { (void)strict.scan(probe, aet::ConstView(far, {2, 2}), {all}); });
     expect("exits that do not rise", AET_ERROR_RANGE, "exit 1",
            [&] { (void)simulation.thickness_series(probe, two, aet::ConstView(falling), {all}); });
     expect("a spread of -1", AET_ERROR_RANGE, "-1", [&] {

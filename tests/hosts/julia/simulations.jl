@@ -41,6 +41,9 @@ end
 
 function check_simulation_faults(simulation, probe, places, detector)
     atoms = three_atoms()
+    strict = Simulation(atoms, 300e3; SIMULATED..., within_cell = 1)
+    check_fault(() -> scan(strict, Probe(energy_ev = 300e3, semiangle_mrad = 15), [-1.0 1.0], Detector(:annular)),
+                "outside of the cell", :range, "scan position 0")
     check_fault(() -> Simulation(with_cell(atoms, nothing), 300e3), "no cell", :not_ready, "cell")
     check_fault(() -> Simulation(atoms, 0), "no energy", :range, "energy")
     check_fault(() -> Simulation(atoms, 300e3; pixels = 3), "unknown option of a simulation", :unknown_option, "pixels")

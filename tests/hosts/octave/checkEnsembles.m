@@ -65,6 +65,8 @@ check('downsampled patterns', all(size(coarser.patterns(probe, [3 4])) < [32 40]
 unknown = 'aet:unknownOption';
 everything = detectors{1};
 prism = @(varargin) simulate(atoms, 'PrismSemiAngleMrad', 15, varargin{:});
+strict = simulate(atoms, 'WithinCell', true);
+expect('outside of the cell', 'aet:range', 'scan position 0', @() strict.scan(probe, [-1 1], detectors));
 expect('PRISM in a window', 'aet:unsupported', 'window', @() prism('WindowRows', 16, 'WindowColumns', 20));
 expect('padded patterns of PRISM', 'aet:unsupported', 'padded', @() prism('PatternSampling', 'padded'));
 expect('interpolation 3 of 40 pixels', 'aet:range', 'divisor', @() prism('PrismInterpolationX', 3));

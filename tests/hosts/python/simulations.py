@@ -116,6 +116,8 @@ def simulations_refuse():
     check_fault(lambda: simulation.scan(probe, PLACES, []), "no detectors", "empty", "detectors")
     check_raises(lambda: simulation.scan(probe, PLACES, [probe]), "a probe as detector", TypeError, "aet_detector")
     check_fault(lambda: simulation.scan(probe, [1.0, 2, 3], everything), "three coordinates", "shape", "positions")
+    held = aet.Simulation(three_atoms(), 300e3, **OPTIONS, within_cell=1)
+    check_fault(lambda: held.scan(probe, PLACES + CELL[:2], everything), "outside", "range", "scan position 0")
     check_fault(lambda: simulation.scan(probe, [[np.nan, 0]], everything), "NaN", "non_finite", "position 0")
     wide = aet.Detector("annular", outer_mrad=99)
     check_fault(lambda: simulation.signal_shape(wide), "beyond the band limit", "range", "at most", "pixels of")
