@@ -2667,7 +2667,10 @@ typedef int32_t aet_band_limit;
 enum {
   /** As the window through which waves travel: patterns are as large as it. */
   AET_PATTERN_SAMPLING_WINDOW = 0,
-  /** Twice as finely, at most as the whole cell. The borders of detectors follow their circles better. */
+  /**
+   * Twice as finely, at most as the whole cell. The borders of detectors follow their circles better, and that part of
+   * the wave which no atom changed is not cut off by the window.
+   */
   AET_PATTERN_SAMPLING_PADDED = 1,
 };
 typedef int32_t aet_pattern_sampling;
@@ -2744,9 +2747,9 @@ typedef struct aet_simulation_options {
 /**
  * Pixels of a window for `probe` through the `atoms`, into `rows` and `columns`: room for the geometric spread of the probe
  * at the faces of the cell, with its crossover up to `focus` angstrom from the middle of it, for its rings, and for what
- * scatters to the largest angle. Those of the cell where nothing smaller will do, 0 of options without window then being
- * the same. aet_simulation_window_error measures what a window costs. Sampling comes from `options`, which must not be
- * NULL.
+ * scatters to the largest angle. They are those of the cell where nothing smaller will do, and go into `window_rows` and
+ * `window_columns` as they are. aet_simulation_window_error measures what a window costs. Sampling comes from `options`,
+ * which must not be NULL.
  *
  * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE for `focus`; those of aet_simulation_create for the
  * options. Any thread.
@@ -2779,8 +2782,8 @@ typedef struct aet_simulation aet_simulation;
  * AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
  * beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
  * than the cell; AET_ERROR_UNSUPPORTED for PRISM in a window or with padded patterns; AET_ERROR_MEMORY for a scattering
- * matrix that the system does not grant; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
- * cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
+ * matrix that the system does not grant; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not
+ * end at the height of the cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
  */
 aet_status aet_simulation_create(const aet_context *context,
                                  const aet_atoms *atoms,

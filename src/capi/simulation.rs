@@ -102,8 +102,8 @@ pub(super) fn on_worker<R: Send>(context: &Context, work: impl Fn(&CancelToken<'
 /// AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE with the atom that lies outside of [0, Lz) (across the
 /// beam they may lie anywhere) or has no species, and for options outside their range; AET_ERROR_SHAPE for a window larger
 /// than the cell; AET_ERROR_UNSUPPORTED for PRISM in a window or with padded patterns; AET_ERROR_MEMORY for a scattering
-/// matrix that the system does not grant; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not end at the height of the
-/// cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
+/// matrix that the system does not grant; AET_ERROR_UNKNOWN_OPTION, AET_ERROR_INCONSISTENT for edges of slices that do not
+/// end at the height of the cell; AET_CANCELLED, then without a simulation. Any thread; `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_simulation_create(
     context: *const aet_context,

@@ -85,7 +85,8 @@ host_enum!(aet_band_limit:
 pub enum aet_pattern_sampling {
     /// As the window through which waves travel: patterns are as large as it.
     Window = 0,
-    /// Twice as finely, at most as the whole cell. The borders of detectors follow their circles better.
+    /// Twice as finely, at most as the whole cell. The borders of detectors follow their circles better, and that part of
+    /// the wave which no atom changed is not cut off by the window.
     Padded = 1,
 }
 
@@ -321,9 +322,9 @@ impl aet_simulation_options {
 
 /// Pixels of a window for `probe` through the `atoms`, into `rows` and `columns`: room for the geometric spread of the probe
 /// at the faces of the cell, with its crossover up to `focus` angstrom from the middle of it, for its rings, and for what
-/// scatters to the largest angle. Those of the cell where nothing smaller will do, 0 of options without window then being
-/// the same. aet_simulation_window_error measures what a window costs. Sampling comes from `options`, which must not be
-/// NULL.
+/// scatters to the largest angle. They are those of the cell where nothing smaller will do, and go into `window_rows` and
+/// `window_columns` as they are. aet_simulation_window_error measures what a window costs. Sampling comes from `options`,
+/// which must not be NULL.
 ///
 /// AET_ERROR_NOT_READY for atoms without a cell; AET_ERROR_RANGE for `focus`; those of aet_simulation_create for the
 /// options. Any thread.

@@ -263,12 +263,12 @@ scan_ensemble(simulation::Simulation, arguments...; keywords...) =
     scan_ensemble(nothing, simulation, arguments...; keywords...)
 
 function scan_ensemble(progress, simulation::Simulation, probe::Probe, positions::AbstractMatrix{<:Real}, detectors;
-                       phonon_configurations::Integer = 0, phonon_seed::Integer = 0, defocus_spread::Real = 0, defocus_nodes::Integer = 0,
-                       semiangle_spread_mrad::Real = 0, semiangle_nodes::Integer = 0)
+                       phonon_configurations::Integer = 0, phonon_seed::Integer = 0, defocus_spread::Real = 0,
+                       defocus_nodes::Integer = 0, semiangle_spread_mrad::Real = 0, semiangle_nodes::Integer = 0)
     chosen = listed(detectors)
     foreach(live, (simulation, probe))
-    of_ensemble = (phonon_configurations = phonon_configurations, phonon_seed = phonon_seed, defocus_spread = defocus_spread,
-                   defocus_nodes = defocus_nodes, semiangle_spread_mrad = semiangle_spread_mrad,
+    of_ensemble = (phonon_configurations = phonon_configurations, phonon_seed = phonon_seed,
+                   defocus_spread = defocus_spread, defocus_nodes = defocus_nodes, semiangle_spread_mrad = semiangle_spread_mrad,
                    semiangle_nodes = semiangle_nodes)
     options = set_options!(defaults(EnsembleOptions, aet_ensemble_options_init), pairs(of_ensemble))
     means, errors = (zeros(size(positions, 1), signal_count(simulation, chosen)) for _ in 1:2)
