@@ -7,7 +7,7 @@ use super::guard::Host;
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
 use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
-    simulation_options,
+    simulation_options, tomography,
 };
 use crate::{Error, Result};
 use std::marker::PhantomData;
@@ -163,7 +163,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<lot::aet_lot_options>(),
     grown::<recon::aet_block>(),
     grown::<recon_options::aet_run_options>(),
-    grown::<volume::aet_sirt_options>(),
+    grown::<tomography::aet_tomography_options>(),
     grown::<volume::aet_trace_options>(),
     grown::<find::aet_find_options>(),
     grown::<instrument::aet_instrument_options>(),

@@ -15,6 +15,7 @@
 //! and go many times faster ([`slices`](self)): every view takes the course its rotation allows. Sums have a fixed
 //! order: results do not depend on the number of threads.
 
+mod norms;
 mod slices;
 mod slopes;
 

@@ -44,7 +44,13 @@ impl Imaging {
         }
     }
 
-    fn rotation(&self, tilt: usize) -> Mat3 {
+    /// Of images that are A V themselves.
+    pub fn plain(images: usize) -> Self {
+        Self { angles: vec![], drift: vec![], scale: vec![1.0; images], background: vec![0.0; images] }
+    }
+
+    /// Rotation of a tilt.
+    pub fn rotation(&self, tilt: usize) -> Mat3 {
         ANGLE_ORDER.rotation(&self.angles[tilt])
     }
 
@@ -70,7 +76,7 @@ impl Imaging {
 pub(super) struct Measured {
     pub context: Context,
     pub version: Arc<SeriesVersion>,
-    pub projector: Projector,
+    pub projector: Arc<Projector>,
     /// Images of each view.
     pub images: Vec<Vec<usize>>,
     /// Frames of all views: the best estimate of A V, pixel by pixel, from the images of the view.
@@ -118,7 +124,7 @@ impl Measured {
             return Err(Error::NotReady { what: "the dataset".into(), why });
         }
         let (views, images) = imaging.views(&version, &used);
-        let projector = Projector::new(geometry_of(&version, options), views)?;
+        let projector = Arc::new(Projector::new(geometry_of(&version, options), views)?);
         let mut measured = Self {
             context: context.clone(),
             version,
@@ -171,6 +177,23 @@ impl Measured {
         Ok((data, weights))
     }
 
+    /// The same pixels of other images, which are A V themselves.
+    pub fn of_pixels(&self, pixels: &[Vec<f32>], options: &TomographyOptions) -> Result<Self> {
+        let (data, weights) = self.combined(&Imaging::plain(pixels.len()), None, &|image| &pixels[image])?;
+        Ok(Self {
+            context: self.context.clone(),
+            version: self.version.clone(),
+            projector: self.projector.clone(),
+            images: self.images.clone(),
+            data,
+            weights,
+            driving: self.driving.clone(),
+            held_out: self.held_out.clone(),
+            bounds: options.bounds(),
+            support: self.support.clone(),
+        })
+    }
+
     /// Splits the views into those that drive and those that are held out, by their tilts.
     fn choose_held_out(&mut self, options: &TomographyOptions) -> Result<()> {
         let views = self.images.len();
@@ -209,6 +232,17 @@ impl Measured {
         let [z, y, x] = geometry.shape;
         let values = Array3::from_shape_vec((z, y, x), values).map_err(|e| Error::Internal(e.to_string()))?;
         Volume::new(values, geometry.voxel_size)
+    }
+
+    /// How far a view is off, from its frame of b - A V.
+    pub fn misfit(&self, view: usize, residual: &[f32]) -> Misfit {
+        let mut misfit = Misfit::default();
+        for (difference, at) in residual.iter().zip(view * residual.len()..) {
+            if self.weights[at] > 0.0 {
+                misfit.add(f64::from(self.data[at]), f64::from(*difference), f64::from(self.weights[at]));
+            }
+        }
+        misfit
     }
 
     /// Number of voxels of a plane.
