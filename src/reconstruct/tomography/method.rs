@@ -80,11 +80,12 @@ pub(super) fn method_of(
 /// Volumes and frames of floats that a method holds at most beside the volume itself, its data and weights.
 pub(super) fn buffers_of(method: TomographyMethod) -> (u64, u64) {
     match method {
-        TomographyMethod::Resire => (2, 1),
-        TomographyMethod::Sirt => (3, 2),
+        // The memory of a method is kept beside it, so that it can be saved at any time.
+        TomographyMethod::Resire => (4, 1),
+        TomographyMethod::Sirt => (5, 2),
         TomographyMethod::Sart => (1, 2),
         TomographyMethod::Art => (1, 2),
-        TomographyMethod::Cgls => (2, 2),
+        TomographyMethod::Cgls => (3, 3),
         TomographyMethod::Fbp | TomographyMethod::Wbp => (1, 1),
     }
 }

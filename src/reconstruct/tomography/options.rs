@@ -178,6 +178,11 @@ impl TomographyOptions {
             if !(relaxation > 0.0 && relaxation < 2.0) {
                 return Err(Error::range("relaxation", relaxation, "above 0 and below 2: beyond, iterations diverge"));
             }
+            let simultaneous = matches!(self.method, TomographyMethod::Resire | TomographyMethod::Sirt);
+            if simultaneous && self.accelerated && relaxation > 1.0 {
+                let wanted = "above 0, at most 1 where accelerated: beyond, iterations diverge";
+                return Err(Error::range("relaxation", relaxation, wanted));
+            }
         }
         if self.positivity == Some(true) && !self.method.takes_bounds() {
             return cannot(format!("positivity with the method {method}"), "its steps cannot keep to bounds");

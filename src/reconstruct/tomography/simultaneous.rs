@@ -4,8 +4,13 @@
 //!
 //!   V <- P(W + lambda C A* R (b - A W)),
 //!
-//! P holding to bounds and support. W is V itself, or, accelerated, V extrapolated along its last step by (t - 1) / t' with
-//! t' = (1 + sqrt(1 + 4 t^2)) / 2 (Nesterov); t starts again at 1 whenever the residual grows.
+//! P holding to bounds and support. W is V itself, or, accelerated, V extrapolated along its last step and along what the
+//! last step changed of its own start (Kim & Fessler 2016, the optimised gradient method),
+//!
+//!   W <- V + (t - 1) / t' (V - V_before) + t / t' (V - W_before),    t' = (1 + sqrt(1 + 4 t^2)) / 2,
+//!
+//! whose bound on the loss falls twice as fast as Nesterov's, which lacks the last term; t starts again at 1 whenever the
+//! residual grows. Steps are then at most 1.
 //!
 //! SIRT: R = 1 / (sums of the rows of A), C = 1 / (sums of its columns): C A* R A has no eigenvalue above 1.
 //!
@@ -85,16 +90,18 @@ impl Simultaneous {
         })
     }
 
-    /// point = volume + momentum (volume - before)
+    /// point = volume + momentum (volume - before) + lead (volume - point)
     fn extrapolate(&mut self, measured: &Measured, volume: &[f32], waiting: &mut Waiting<'_>) -> Result<f64> {
         let t = 0.5 * (1.0 + (1.0 + 4.0 * self.t * self.t).sqrt());
         // t = 1: the first step, from which there is no former one.
         let momentum = ((self.t - 1.0) / t) as f32;
+        let lead = if self.t > 1.0 { (self.t / t) as f32 } else { 0.0 };
         let (before, len) = (&self.before, measured.plane());
         measured.over_planes(&mut self.point, waiting, &|z, plane| {
             let range = z * len..(z + 1) * len;
             for ((point, volume), before) in plane.iter_mut().zip(&volume[range.clone()]).zip(&before[range]) {
-                *point = if momentum == 0.0 { *volume } else { volume + momentum * (volume - before) };
+                let along = momentum * (volume - before) + lead * (volume - *point);
+                *point = if lead == 0.0 { *volume } else { volume + along };
             }
             0.0
         })?;
@@ -138,15 +145,16 @@ impl Method for Simultaneous {
     }
 
     fn memory(&self) -> MethodMemory {
-        let before = if self.accelerated { self.before.clone() } else { vec![] };
-        MethodMemory { numbers: vec![self.t, self.former_residual], arrays: vec![before] }
+        let kept = |of: &Vec<f32>| if self.accelerated { of.clone() } else { vec![] };
+        let arrays = vec![kept(&self.before), kept(&self.point)];
+        MethodMemory { numbers: vec![self.t, self.former_residual], arrays }
     }
 
     fn recall(&mut self, memory: &MethodMemory) -> Result<()> {
-        let length = if self.accelerated { self.before.len() } else { 0 };
-        let ([t, residual], [before]) = memory.taken([length])?;
+        let length = self.point.len();
+        let ([t, residual], [before, point]) = memory.taken([length, length])?;
         if self.accelerated {
-            self.before = before;
+            (self.before, self.point) = (before, point);
         }
         (self.t, self.former_residual) = (t, residual);
         Ok(())
