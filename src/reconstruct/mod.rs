@@ -14,6 +14,8 @@ mod options;
 mod param;
 mod plan;
 mod reconstruction;
+#[path = "tomography/regularize/mod.rs"]
+mod regularize;
 mod second_order;
 mod start;
 mod state;
@@ -26,6 +28,7 @@ pub use find::{find_atoms, FindOptions, Found};
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
+pub use regularize::{Bounds, Regularization, Regularizer};
 pub use state::{Record, SavedState, Snapshot, State};
 pub use terms::{Projection, TermFunction};
 pub use tomography::{sirt, Background, SirtOptions, Tomogram};
