@@ -266,7 +266,8 @@ impl Regularizer {
             }
         })?;
         if blurred {
-            waiting.part(0.8, 1.0, |waiting| smooth_in_place(context, volume, self.shape, self.options.blur, waiting))?;
+            waiting
+                .part(0.8, 1.0, |waiting| smooth_in_place(context, volume, self.shape, self.options.blur, waiting))?;
         }
         Ok(())
     }
