@@ -261,7 +261,7 @@ impl Regularizer {
             } else {
                 let voxels = Voxels::new(self, step, bounds);
                 for_planes(context, self.shape, volume, waiting, &|first, planes| {
-                    planes.iter_mut().enumerate().for_each(|(i, v)| *v = voxels.prox(first + i, *v));
+                    voxels.prox(first, planes);
                 })
             }
         })?;
@@ -311,19 +311,23 @@ impl<'a> Voxels<'a> {
         }
     }
 
-    /// The soft threshold of voxel `i` with value `v`, clipped to its bounds: exact for their sum, since both are
-    /// functions of one variable that fall towards their minimum.
-    #[inline]
-    fn prox(&self, i: usize, v: f32) -> f32 {
-        if self.bounds.support.is_some_and(|support| !support[i]) {
-            return 0.0;
+    /// The soft threshold of the `values` of voxels `first` and following, clipped to their bounds: exact for their sum,
+    /// since both are functions of one variable that fall towards their minimum.
+    fn prox(&self, first: usize, values: &mut [f32]) {
+        let Bounds { lower, upper, support } = self.bounds;
+        let shrunk = |v: f32, threshold: f32| (v.abs() - threshold).max(0.0).copysign(v).clamp(lower, upper);
+        match self.edge_weights {
+            [] => values.iter_mut().for_each(|v| *v = shrunk(*v, self.threshold)),
+            weights => {
+                let weights = &weights[first..];
+                let each = values.iter_mut().zip(weights);
+                each.for_each(|(v, weight)| *v = shrunk(*v, self.threshold + self.edge * weight));
+            }
         }
-        let threshold = match self.edge_weights {
-            [] => self.threshold,
-            weights => self.threshold + self.edge * weights[i],
-        };
-        let shrunk = (v.abs() - threshold).max(0.0).copysign(v);
-        shrunk.clamp(self.bounds.lower, self.bounds.upper)
+        if let Some(support) = support {
+            let outside = values.iter_mut().zip(&support[first..]).filter(|(_, inside)| !**inside);
+            outside.for_each(|(v, _)| *v = 0.0);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 /// Forward differences of `volume` at voxel `i` = (z, y, x) towards the next x, y and z; 0 where there is none.
 #[inline]
-pub(super) fn differences(volume: &[f32], [nz, ny, nx]: [usize; 3], [z, y, x]: [usize; 3], i: usize) -> [f32; 3] {
+fn differences(volume: &[f32], [nz, ny, nx]: [usize; 3], [z, y, x]: [usize; 3], i: usize) -> [f32; 3] {
     let here = volume[i];
     [
         if x + 1 < nx { volume[i + 1] - here } else { 0.0 },

@@ -16,37 +16,40 @@
 //!
 //! P does not scale with mu and changes little between the steps of a reconstruction: each goes on from the last.
 
-use super::smooth::differences;
 use super::{for_planes, planes_per_piece, Voxels};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::problem::Waiting;
 use std::sync::Mutex;
 
-/// P of the last iteration and its extrapolation Q, components along x, y and z of every voxel; and the volume that
-/// belongs to Q.
+/// A vector per voxel: components along x, y and z. Those that point out of the volume stand for no difference; they
+/// begin as 0 and stay 0.
+type Field = [Vec<f32>; 3];
+
+/// P of the last iteration, its extrapolation Q, and the volume that belongs to Q.
 pub(super) struct Dual {
-    latest: Vec<[f32; 3]>,
-    extrapolated: Vec<[f32; 3]>,
+    latest: Field,
+    extrapolated: Field,
     primal: Vec<f32>,
 }
 
 impl Dual {
     /// Zeros for `voxels`.
     pub fn new(voxels: usize) -> Result<Self> {
-        Ok(Self { latest: filled(voxels)?, extrapolated: filled(voxels)?, primal: filled(voxels)? })
+        let field = || -> Result<Field> { Ok([zeros(voxels)?, zeros(voxels)?, zeros(voxels)?]) };
+        Ok(Self { latest: field()?, extrapolated: field()?, primal: zeros(voxels)? })
     }
 }
 
-/// `len` default values, or an error where there is no memory for them.
-fn filled<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
+/// Zeros, or an error where there is no memory for them.
+fn zeros(len: usize) -> Result<Vec<f32>> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|_| Error::Memory {
         what: "the dual of total variation".into(),
-        needed: (len * size_of::<T>()) as u64,
+        needed: 28 * len as u64,
         available: 0,
     })?;
-    values.resize(len, T::default());
+    values.resize(len, 0.0);
     Ok(values)
 }
 
@@ -59,7 +62,8 @@ pub(super) fn denoise(
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
     let iterations = voxels.options.inner_iterations;
-    dual.extrapolated.copy_from_slice(&dual.latest);
+    let Dual { latest, extrapolated, .. } = dual;
+    extrapolated.iter_mut().zip(latest).for_each(|(q, p)| q.copy_from_slice(p));
     let mut t = 1.0f64;
     for iteration in 0..iterations {
         let (from, to) = (iteration as f64 / iterations as f64, (iteration + 1) as f64 / iterations as f64);
@@ -76,36 +80,51 @@ pub(super) fn denoise(
     Ok(())
 }
 
-/// out = prox_h(B - mu D* P), (D* P)_i = sum over the axes of P_(i-1) - P_i. The component of P that points out of the
-/// volume is never read: it stands for no difference.
+/// out = prox_h(B - mu D* P), (D* P)_i = sum over the axes of P_(i-1) - P_i.
 fn primal(
     voxels: &Voxels<'_>,
     context: &Context,
     volume: &[f32],
-    dual: &[[f32; 3]],
+    [px, py, pz]: &Field,
     out: &mut [f32],
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
-    let shape @ [nz, ny, nx] = voxels.shape;
+    let shape @ [_, ny, nx] = voxels.shape;
     let mu = voxels.variation;
     for_planes(context, shape, out, waiting, &|first, planes| {
-        for (k, row) in planes.chunks_exact_mut(nx).enumerate() {
-            let (z, y) = ((first / nx + k) / ny, (first / nx + k) % ny);
-            for (x, out) in row.iter_mut().enumerate() {
-                let i = first + k * nx + x;
-                let mut sum = 0.0;
-                for (axis, (at, n, stride)) in [(x, nx, 1), (y, ny, nx), (z, nz, nx * ny)].into_iter().enumerate() {
-                    if at > 0 {
-                        sum += dual[i - stride][axis];
-                    }
-                    if at + 1 < n {
-                        sum -= dual[i][axis];
-                    }
-                }
-                *out = voxels.prox(i, volume[i] - mu * sum);
+        for (k, out) in planes.chunks_exact_mut(nx).enumerate() {
+            let i = first + k * nx;
+            let (z, y) = (i / (nx * ny), i / nx % ny);
+            let here = px[i..][..nx].iter().zip(&py[i..][..nx]).zip(&pz[i..][..nx]);
+            out.iter_mut().zip(here).for_each(|(out, ((px, py), pz))| *out = px + py + pz);
+            out[1..].iter_mut().zip(&px[i..]).for_each(|(out, before)| *out -= before);
+            if y > 0 {
+                out.iter_mut().zip(&py[i - nx..]).for_each(|(out, before)| *out -= before);
             }
+            if z > 0 {
+                out.iter_mut().zip(&pz[i - nx * ny..]).for_each(|(out, before)| *out -= before);
+            }
+            out.iter_mut().zip(&volume[i..]).for_each(|(out, from)| *out = from + mu * *out);
+            voxels.prox(i, out);
         }
     })
+}
+
+/// The part of P and Q that one piece of work changes.
+struct Piece<'a> {
+    latest: [&'a mut [f32]; 3],
+    extrapolated: [&'a mut [f32]; 3],
+}
+
+/// `len` voxels a piece.
+fn pieces<'a>(latest: &'a mut Field, extrapolated: &'a mut Field, len: usize) -> Vec<Mutex<Piece<'a>>> {
+    let [mut px, mut py, mut pz] = latest.each_mut().map(|values| values.chunks_mut(len));
+    let [mut qx, mut qy, mut qz] = extrapolated.each_mut().map(|values| values.chunks_mut(len));
+    let mut next = || {
+        let latest = [px.next()?, py.next()?, pz.next()?];
+        Some(Mutex::new(Piece { latest, extrapolated: [qx.next()?, qy.next()?, qz.next()?] }))
+    };
+    std::iter::from_fn(&mut next).collect()
 }
 
 /// P and Q of the next iteration from the volume of Q.
@@ -116,25 +135,49 @@ fn ascend(
     momentum: f32,
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
-    let shape @ [_, ny, nx] = voxels.shape;
+    let shape @ [nz, ny, nx] = voxels.shape;
     let len = planes_per_piece(shape) * ny * nx;
     let step = 1.0 / (12.0 * voxels.variation);
     let Dual { latest, extrapolated, primal } = dual;
-    let pieces: Vec<_> = latest.chunks_mut(len).zip(extrapolated.chunks_mut(len)).map(Mutex::new).collect();
+    let pieces = pieces(latest, extrapolated, len);
     let (count, cancel) = (pieces.len(), waiting.cancel);
-    context.for_each(count, &mut |done| waiting.at(done as f64 / count as f64, "regularisation"), &|piece| {
+    context.for_each(count, &mut |done| waiting.at(done as f64 / count as f64, "regularisation"), &|number| {
         cancel.check("regularisation")?;
-        let mut guard = pieces[piece].lock().unwrap_or_else(|p| p.into_inner());
-        let (latest, extrapolated) = &mut *guard;
-        for (k, (p, q)) in latest.iter_mut().zip(extrapolated.iter_mut()).enumerate() {
-            let i = piece * len + k;
-            let d = differences(primal, shape, [i / (nx * ny), i / nx % ny, i % nx], i);
-            let moved: [f32; 3] = std::array::from_fn(|axis| q[axis] + step * d[axis]);
-            let length = (moved[0] * moved[0] + moved[1] * moved[1] + moved[2] * moved[2]).sqrt().max(1.0);
-            let next = moved.map(|v| v / length);
-            *q = std::array::from_fn(|axis| next[axis] + momentum * (next[axis] - p[axis]));
-            *p = next;
+        let mut piece = pieces[number].lock().unwrap_or_else(|p| p.into_inner());
+        let mut differences: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; nx]);
+        for start in (0..piece.latest[0].len()).step_by(nx) {
+            let i = number * len + start;
+            let (z, y) = (i / (nx * ny), i / nx % ny);
+            let here = &primal[i..][..nx];
+            // 0 where there is no next voxel.
+            for (d, next) in differences.iter_mut().zip([
+                Some(&here[1..]),
+                (y + 1 < ny).then(|| &primal[i + nx..][..nx]),
+                (z + 1 < nz).then(|| &primal[i + nx * ny..][..nx]),
+            ]) {
+                d.fill(0.0);
+                let pairs = next.unwrap_or_default().iter().zip(here);
+                d.iter_mut().zip(pairs).for_each(|(d, (next, here))| *d = next - here);
+            }
+            advance(&mut piece, start, &differences, step, momentum);
         }
         Ok(())
     })
+}
+
+/// One row of P and Q, from `start` on.
+fn advance(piece: &mut Piece<'_>, start: usize, [dx, dy, dz]: &[Vec<f32>; 3], step: f32, momentum: f32) {
+    let nx = dx.len();
+    let [px, py, pz] = piece.latest.each_mut().map(|values| &mut values[start..][..nx]);
+    let [qx, qy, qz] = piece.extrapolated.each_mut().map(|values| &mut values[start..][..nx]);
+    let (dy, dz) = (&dy[..nx], &dz[..nx]);
+    for x in 0..nx {
+        let moved = [qx[x] + step * dx[x], qy[x] + step * dy[x], qz[x] + step * dz[x]];
+        let length = (moved[0] * moved[0] + moved[1] * moved[1] + moved[2] * moved[2]).sqrt().max(1.0);
+        let next = moved.map(|v| v / length);
+        qx[x] = next[0] + momentum * (next[0] - px[x]);
+        qy[x] = next[1] + momentum * (next[1] - py[x]);
+        qz[x] = next[2] + momentum * (next[2] - pz[x]);
+        (px[x], py[x], pz[x]) = (next[0], next[1], next[2]);
+    }
 }
