@@ -6,11 +6,6 @@
 //! locked by one call at a time.
 
 mod driver;
-#[allow(dead_code)] // taken up by the tomography object
-#[path = "tomography/est.rs"]
-mod est;
-#[path = "tomography/est_views.rs"]
-mod est_views;
 mod evaluator;
 mod find;
 mod interface;
@@ -19,27 +14,19 @@ mod lineage;
 mod options;
 mod param;
 mod plan;
-#[path = "tomography/pseudo_polar.rs"]
-mod pseudo_polar;
 mod reconstruction;
-#[path = "tomography/regularize/mod.rs"]
-mod regularize;
 mod second_order;
 mod start;
 mod state;
 mod terms;
 mod tomography;
 mod uncertainty;
-#[path = "tomography/views.rs"]
-mod views;
 
-pub use est::{equal_slope_angles, EstOptions, EstState};
 pub use evaluator::Evaluator;
 pub use find::{find_atoms, FindOptions, Found};
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
-pub use regularize::{Bounds, Regularization, Regularizer};
 pub use state::{Record, SavedState, Snapshot, State};
 pub use terms::{Projection, TermFunction};
 pub use interface::{resume, Reconstruct, Saved, StateView, Values};

@@ -6,18 +6,27 @@
 
 mod art;
 mod cgls;
+mod engines;
+mod est;
+mod est_views;
 mod evaluate;
 mod measured;
 mod method;
 mod object;
 mod options;
+mod pseudo_polar;
 mod quick;
+mod regularize;
 mod saved;
 mod simultaneous;
+mod views;
 mod weighted;
 
+pub use est::equal_slope_angles;
 pub use object::{tomography_memory_estimate, Tomography};
-pub use options::{Background, RampWindow, TomographyMethod, TomographyOptions, ViewSubset};
+pub use options::{Background, FourierOptions, Gridding, Iterate, RampWindow, Resolution};
+pub use options::{TomographyMethod, TomographyOptions, ViewSubset};
 pub(super) use quick::QuickVolume;
 pub use quick::{reconstruct_volume, Tomogram};
+pub use regularize::Regularization;
 pub use saved::SavedTomography;
