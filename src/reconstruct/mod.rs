@@ -19,6 +19,15 @@ mod start;
 mod state;
 mod terms;
 mod tomography;
+// engines of volumes, one folder with the object that will drive them
+#[cfg(test)]
+#[path = "tomography/gaussians.rs"]
+mod gaussians;
+#[allow(dead_code)]
+#[path = "tomography/genfire/mod.rs"]
+mod genfire;
+#[path = "tomography/views.rs"]
+mod views;
 mod uncertainty;
 
 pub use evaluator::Evaluator;
