@@ -24,6 +24,9 @@ mod tomography;
 #[path = "tomography/gaussians.rs"]
 mod gaussians;
 #[allow(dead_code)]
+#[path = "tomography/fourier_resire/mod.rs"]
+mod fourier_resire;
+#[allow(dead_code)]
 #[path = "tomography/genfire/mod.rs"]
 mod genfire;
 #[path = "tomography/views.rs"]
