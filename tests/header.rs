@@ -37,6 +37,7 @@ const FIRST: &[&str] = &[
     "recon_store",
     "snapshot",
     "volume",
+    "tomography",
     "find",
     "instrument",
     "simulation_options",

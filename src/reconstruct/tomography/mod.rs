@@ -10,6 +10,10 @@ mod engines;
 mod est;
 mod est_views;
 mod evaluate;
+mod fourier_resire;
+#[cfg(test)]
+mod gaussians;
+mod genfire;
 mod measured;
 mod method;
 mod object;
@@ -24,7 +28,8 @@ mod weighted;
 
 pub use est::equal_slope_angles;
 pub use object::{tomography_memory_estimate, Tomography};
-pub use options::{Background, FourierOptions, Gridding, Iterate, RampWindow, Resolution};
+pub use genfire::{Gridding, Iterate, Resolution};
+pub use options::{Background, FourierOptions, RampWindow};
 pub use options::{TomographyMethod, TomographyOptions, ViewSubset};
 pub(super) use quick::QuickVolume;
 pub use quick::{reconstruct_volume, Tomogram};
