@@ -305,8 +305,8 @@ fn the_resire_sample_is_reconstructed_better_than_published() {
         eprintln!("skipped: no data set mg_resire_sample (set AET_DATA_DIR)");
         return;
     }
-    let read = |name: &str| crate::io::npy::read::<f32>(&folder.join(name)).unwrap().into_raw_vec_and_offset().0;
-    let rotations = crate::io::npy::read::<f64>(&folder.join("rotations.npy")).unwrap().into_raw_vec_and_offset().0;
+    let read = |name: &str| aet::io::npy::read::<f32>(&folder.join(name)).unwrap().into_raw_vec_and_offset().0;
+    let rotations = aet::io::npy::read::<f64>(&folder.join("rotations.npy")).unwrap().into_raw_vec_and_offset().0;
     let rotation = |r: &[f64]| std::array::from_fn(|i| std::array::from_fn(|j| r[3 * i + j]));
     let rotations: Vec<Mat3> = rotations.chunks_exact(9).map(rotation).collect();
     let (shifts, weights) = (unshifted(rotations.len()), vec![1.0; rotations.len()]);
