@@ -21,6 +21,7 @@ use crate::geometry::{self, Vec3};
 use crate::grid;
 use crate::optics::Probe;
 use crate::optimize::{Stopping, Termination};
+use crate::prepare;
 use crate::problem::{Observer, Progress};
 use crate::specimen::{elements, Atoms, Volume};
 use crate::trace::{self, Neighbours, Peak, PeakOptions};
@@ -408,7 +409,7 @@ impl Search<'_> {
         self.cancel.check("reconstructing the residual volume")?;
         let volume = self.solver.volume(solved.values)?;
         let sigma = self.smoothing_voxels();
-        let smoothed = watch.wait(|waiting| trace::gaussian_smooth(self.context, &volume, sigma, waiting))?;
+        let smoothed = watch.wait(|waiting| prepare::gaussian_smooth(self.context, &volume, sigma, waiting))?;
         Ok((volume, smoothed))
     }
 

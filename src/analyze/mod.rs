@@ -1,0 +1,1 @@
+//! What volumes and models say: resolution.
