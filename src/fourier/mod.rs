@@ -1,8 +1,11 @@
-//! Batched 2-D transforms of real images on rustfft. A plan is immutable and shared; scratch belongs to the caller.
-//! The half spectrum stays transposed (kx major) between forward and inverse, so that the columns are contiguous.
+//! Transforms of real images (batched, on rustfft) and of real volumes (on all threads). A plan is immutable and shared; scratch belongs to the caller.
+//! The half spectrum of an image stays transposed (kx major) between forward and inverse, so that the columns are
+//! contiguous; that of a volume stands slab by slab, one for every ky.
 
 mod filter;
 mod real2;
+mod real3;
 
 pub use filter::{Edge, RealFilter, RealFilterScratch};
 pub use real2::{RealTransform2, RealTransformScratch};
+pub use real3::{RealScratch3, RealTransform3, Slab};
