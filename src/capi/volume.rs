@@ -33,9 +33,16 @@ pub struct aet_volume {
 
 /// A volume with the threads that work on it and the record of its making.
 pub(super) struct HeldVolume {
-    context: Context,
-    volume: Volume,
+    pub(super) context: Context,
+    pub(super) volume: Volume,
     residuals: Vec<f64>,
+}
+
+impl HeldVolume {
+    /// A volume that no iterations made.
+    pub(super) fn new(context: &Context, volume: Volume) -> Self {
+        HeldVolume { context: Context::clone(context), volume, residuals: vec![] }
+    }
 }
 
 impl Handle for aet_volume {
