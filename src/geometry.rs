@@ -40,6 +40,11 @@ pub fn apply(a: &Mat3, p: &Vec3) -> Vec3 {
     std::array::from_fn(|i| a[i][0] * p[0] + a[i][1] * p[1] + a[i][2] * p[2])
 }
 
+/// a x b
+pub fn cross(a: &Vec3, b: &Vec3) -> Vec3 {
+    std::array::from_fn(|i| a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3])
+}
+
 /// Determinant.
 pub fn determinant(a: &Mat3) -> f64 {
     a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) - a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0])

@@ -8,7 +8,7 @@ use super::options::{chosen, CStruct};
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
-use super::volume::aet_sirt_options;
+use super::tomography::aet_tomography_options;
 use crate::optimize::Termination;
 use crate::reconstruct::{find_atoms, FindOptions};
 use crate::specimen::elements;
@@ -26,8 +26,8 @@ pub struct aet_find_options {
     /// The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct
     /// model without a probe.
     pub fit: *const aet_lot_options,
-    /// The volume of the first guess, whose shape residual volumes have, too. NULL: the defaults.
-    pub sirt: *const aet_sirt_options,
+    /// The volume of the first guess, whose shape residual volumes have, too. NULL: SIRT with its defaults.
+    pub tomography: *const aet_tomography_options,
     /// Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels.
     pub minimum_distance: f64,
     /// Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance.
@@ -60,7 +60,7 @@ unsafe impl CStruct for aet_find_options {
         aet_find_options {
             struct_size: size_of::<Self>(),
             fit: ptr::null(),
-            sirt: ptr::null(),
+            tomography: ptr::null(),
             minimum_distance: 0.0,
             smoothing: 0.0,
             threshold: 0.0,
@@ -90,7 +90,10 @@ impl Host {
         };
         Ok(FindOptions {
             fit: self.lot_options(options.fit)?,
-            sirt: self.options(options.sirt)?.checked(self)?,
+            tomography: match options.tomography.is_null() {
+                true => default.tomography,
+                false => self.tomography_options(options.tomography)?.options,
+            },
             minimum_distance: chosen(options.minimum_distance),
             smoothing: chosen(options.smoothing),
             threshold: chosen(options.threshold),
@@ -118,7 +121,7 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
 /// AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
 /// where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
 /// was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
-/// dataset in pixels, without minimum_distance, and the errors of aet_volume_create_sirt and aet_recon_create_lot. Any
+/// dataset in pixels, without minimum_distance, and the errors of aet_volume_reconstruct and aet_recon_create_lot. Any
 /// thread; `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_dataset_find_atoms(

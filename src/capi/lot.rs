@@ -7,7 +7,7 @@ use super::recon::aet_recon;
 use super::status::aet_status;
 use super::{aet_atoms, aet_context, aet_dataset, aet_orbital, aet_probe};
 use crate::forward::local_orbital::{DepthMode, Sharing, Slicing};
-use crate::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use crate::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruct, Reconstruction};
 use crate::{Error, Result};
 use std::ptr;
 
@@ -285,7 +285,8 @@ pub unsafe extern "C" fn aet_recon_create_lot(
         let probe = host.optional_input(probe, "probe")?;
         let start = host.input(start, "start")?;
         let options = host.lot_options(options)?;
-        place.set(Reconstruction::local_orbital(context, series, probe.map(AsRef::as_ref), start, &options)?);
+        let recon = Reconstruction::local_orbital(context, series, probe.map(AsRef::as_ref), start, &options)?;
+        place.set(Box::new(recon) as Box<dyn Reconstruct>);
         Ok(())
     })
 }

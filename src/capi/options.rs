@@ -7,7 +7,7 @@ use super::guard::Host;
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
 use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
-    simulation_options,
+    simulation_options, tomography,
 };
 use super::{resolution, volume_filter, volume_mask};
 use crate::{Error, Result};
@@ -164,7 +164,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<lot::aet_lot_options>(),
     grown::<recon::aet_block>(),
     grown::<recon_options::aet_run_options>(),
-    grown::<volume::aet_sirt_options>(),
+    grown::<tomography::aet_tomography_options>(),
     grown::<volume::aet_trace_options>(),
     grown::<volume_filter::aet_filter_options>(),
     grown::<volume_mask::aet_mask_options>(),

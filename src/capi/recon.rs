@@ -10,7 +10,7 @@ use super::status::aet_status;
 use super::text::fixed_text;
 use super::view::{aet_const_view, aet_dtype, aet_view, InView};
 use crate::problem::{Block, Layout, Want};
-use crate::reconstruct::Reconstruction;
+use crate::reconstruct::{Reconstruct, Values};
 use crate::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewD, IxDyn};
 use std::ffi::c_char;
@@ -24,7 +24,7 @@ pub struct aet_recon {
 
 impl Handle for aet_recon {
     const NAME: &'static str = "aet_recon";
-    type Object = Reconstruction;
+    type Object = Box<dyn Reconstruct>;
 }
 
 /// One block of the parameters.
@@ -104,7 +104,7 @@ impl aet_block {
 
 impl Host {
     /// Numbers of images; NULL with 0 means those that are not excluded.
-    pub(super) fn image_numbers(&self, recon: &Reconstruction, images: *const i64, n: i64) -> Result<Vec<usize>> {
+    pub(super) fn image_numbers(&self, recon: &dyn Reconstruct, images: *const i64, n: i64) -> Result<Vec<usize>> {
         if images.is_null() && n == 0 {
             return Ok(recon.used_images());
         }
@@ -127,6 +127,11 @@ pub(super) fn read_all(view: &InView<'_>, shape: &[usize]) -> Result<Vec<f64>> {
         _ => return Err(Error::Internal(format!("{} with {} axes", view.name(), shape.len()))),
     };
     Ok(values)
+}
+
+/// Values as an array of that shape.
+fn shaped<'a, T>(shape: &[usize], values: &'a [T]) -> Result<ArrayViewD<'a, T>> {
+    ArrayViewD::from_shape(IxDyn(shape), values).map_err(|e| Error::Internal(e.to_string()))
 }
 
 /// Frees the handle. Calls at work on other threads finish first; atoms and snapshots taken from it live on.
@@ -205,12 +210,12 @@ pub unsafe extern "C" fn aet_recon_get_parameters(recon: *const aet_recon, n: i6
         let recon = host.object(recon, "recon")?;
         let place = host.out_slice(x, n, "x")?;
         let parameters = recon.parameters();
-        expect_length(recon, host.count(n, "n")?, parameters.len())?;
+        expect_length(recon.as_ref(), host.count(n, "n")?, parameters.len())?;
         place.set(&parameters)
     })
 }
 
-pub(super) fn expect_length(recon: &Reconstruction, got: usize, wanted: usize) -> Result<()> {
+pub(super) fn expect_length(recon: &dyn Reconstruct, got: usize, wanted: usize) -> Result<()> {
     match got == wanted {
         true => Ok(()),
         false => Err(Error::StaleParameters { got, wanted, generation: recon.generation() }),
@@ -238,9 +243,10 @@ pub unsafe extern "C" fn aet_recon_get_block(
         let snapshot = host.object(recon, "recon")?.snapshot();
         let mut out = host.out_view(out, "out")?;
         let (block, values) = snapshot.block(&host.text(name, "name")?)?;
-        let shape = IxDyn(&block.shape);
-        let values = ArrayViewD::from_shape(shape, values).map_err(|e| Error::Internal(e.to_string()))?;
-        out.write(&values)
+        match values {
+            Values::F64(values) => out.write(&shaped(&block.shape, values)?),
+            Values::F32(values) => out.write(&shaped(&block.shape, values)?),
+        }
     })
 }
 
@@ -299,7 +305,7 @@ pub unsafe extern "C" fn aet_recon_loss_and_gradient(
         let loss = host.out(loss, "loss")?;
         let x = host.slice(x, n, "x")?;
         let gradient = host.optional_out_slice(gradient, n, "gradient")?;
-        let images = host.image_numbers(recon, images, n_images)?;
+        let images = host.image_numbers(recon.as_ref(), images, n_images)?;
         let image_losses = host.optional_out_slice(image_losses, images.len() as i64, "image_losses")?;
         let want = Want { gradient: gradient.is_some(), r_factors: false };
         let evaluation = recon.evaluate(x, Some(&images), want)?;
@@ -327,7 +333,7 @@ pub unsafe extern "C" fn aet_recon_predict(
     guard("aet_recon_predict", |host| {
         let recon = host.object(recon, "recon")?;
         let x = host.slice(x, n, "x")?;
-        let images = host.image_numbers(recon, images, n_images)?;
+        let images = host.image_numbers(recon.as_ref(), images, n_images)?;
         let mut out = host.out_view(out, "out")?;
         let (rows, columns) = recon.image_shape();
         out.expect_shape(&[images.len(), rows, columns])?;
@@ -356,7 +362,7 @@ pub unsafe extern "C" fn aet_recon_pull_back(
     guard("aet_recon_pull_back", |host| {
         let recon = host.object(recon, "recon")?;
         let x = host.slice(x, n, "x")?;
-        let images = host.image_numbers(recon, images, n_images)?;
+        let images = host.image_numbers(recon.as_ref(), images, n_images)?;
         let gradient = host.out_slice(gradient, n, "gradient")?;
         let (rows, columns) = recon.image_shape();
         let residuals = read_all(&host.view(residuals, "residuals")?, &[images.len(), rows, columns])?;

@@ -76,7 +76,7 @@ pub unsafe extern "C" fn aet_recon_run(
 type HistoryColumn = (&'static str, fn(&Record) -> f64);
 
 /// Columns of the history.
-const HISTORY: [HistoryColumn; 10] = [
+const HISTORY: [HistoryColumn; 11] = [
     ("iteration", |r| r.iteration as f64),
     ("loss", |r| r.loss),
     ("r_factor", |r| r.r_factor),
@@ -86,7 +86,8 @@ const HISTORY: [HistoryColumn; 10] = [
     ("evaluations", |r| r.evaluations),
     ("generation", |r| r.generation as f64),
     ("dataset_version", |r| r.dataset_version as f64),
-    ("optimizer", |r| f64::from(aet_optimizer::from(r.optimizer) as i32)),
+    ("optimizer", |r| r.optimizer.map_or(f64::NAN, |method| f64::from(aet_optimizer::from(method) as i32))),
+    ("r_free", |r| r.r_free),
 ];
 
 /// Number of iterations in the history, those before a save included; 0 for NULL or a stale handle. Any thread; while a
@@ -107,7 +108,8 @@ pub unsafe extern "C" fn aet_recon_history_count(recon: *const aet_recon) -> i64
 /// - evaluations: of all images so far; a batch counts as its part of the images, a Gauss-Newton product as one
 /// - generation: of the parameters
 /// - dataset_version: of the dataset
-/// - optimizer: the aet_optimizer of the iteration
+/// - optimizer: the aet_optimizer of the iteration, NaN for methods with steps of their own
+/// - r_free: mean R factor over the images that are held out, NaN where none is
 ///
 /// AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
 #[unsafe(no_mangle)]

@@ -30,13 +30,13 @@ pub unsafe extern "C" fn aet_recon_push_forward(
     guard("aet_recon_push_forward", |host| {
         let recon = host.object(recon, "recon")?;
         let (x, direction) = (host.slice(x, n, "x")?, host.slice(direction, n, "direction")?);
-        let images = host.image_numbers(recon, images, n_images)?;
+        let images = host.image_numbers(recon.as_ref(), images, n_images)?;
         let mut out = host.out_view(out, "out")?;
         let (rows, columns) = recon.image_shape();
         let shape = (images.len(), rows, columns);
         out.expect_shape(&[shape.0, shape.1, shape.2])?;
         out.expect_holds::<f64>()?;
-        expect_length(recon, x.len(), recon.layout().free_len())?;
+        expect_length(recon.as_ref(), x.len(), recon.layout().free_len())?;
         let change = recon.push_forward(x, direction, Some(&images))?;
         out.write(&ArrayView3::from_shape(shape, &change).map_err(|e| Error::Internal(e.to_string()))?)
     })
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn aet_recon_gauss_newton_product(
         let recon = host.object(recon, "recon")?;
         let (x, direction) = (host.slice(x, n, "x")?, host.slice(direction, n, "direction")?);
         let product = host.out_slice(product, n, "product")?;
-        let images = host.image_numbers(recon, images, n_images)?;
-        expect_length(recon, x.len(), recon.layout().free_len())?;
+        let images = host.image_numbers(recon.as_ref(), images, n_images)?;
+        expect_length(recon.as_ref(), x.len(), recon.layout().free_len())?;
         product.set(&recon.gauss_newton_product(x, direction, Some(&images))?)
     })
 }
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn aet_recon_gauss_newton_diagonal(
         let recon = host.object(recon, "recon")?;
         let x = host.slice(x, n, "x")?;
         let diagonal = host.out_slice(diagonal, n, "diagonal")?;
-        let images = host.image_numbers(recon, images, n_images)?;
+        let images = host.image_numbers(recon.as_ref(), images, n_images)?;
         let probes = if probes == 0 { PROBES } else { probes };
         let probes =
             usize::try_from(probes).map_err(|_| Error::range("probes", probes, "1 to 10000, or 0 for automatic"))?;
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn aet_recon_index_map(
         let recon = host.object(recon, "recon")?;
         let place = host.out_slice(map, n, "map")?;
         let map = recon.index_map(generation)?;
-        expect_length(recon, host.count(n, "n")?, map.len())?;
+        expect_length(recon.as_ref(), host.count(n, "n")?, map.len())?;
         let number = |old: &Option<usize>| old.map_or(-1, |old| old as i64);
         place.set(&map.iter().map(number).collect::<Vec<i64>>())
     })

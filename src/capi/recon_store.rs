@@ -6,7 +6,7 @@ use super::status::aet_status;
 use super::{aet_context, aet_dataset, aet_probe};
 use crate::context::Context;
 use crate::io::{state_file, Monitor};
-use crate::reconstruct::{Param, Reconstruction};
+use crate::reconstruct::{resume, Param};
 use crate::Result;
 use std::ffi::{c_char, CString};
 use std::ptr;
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn aet_recon_load(
         let probe = host.optional_input(probe, "probe")?;
         let path = host.path(path, "path")?;
         let saved = cancellable(context, |monitor| state_file::read(&path, monitor))?;
-        place.set(Reconstruction::resume(context, series, probe.map(AsRef::as_ref), saved)?);
+        place.set(resume(context, series, probe.map(AsRef::as_ref), saved)?);
         Ok(())
     })
 }

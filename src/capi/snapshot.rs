@@ -5,7 +5,7 @@ use super::guard::{guard, guard_value};
 use super::handle::Handle;
 use super::recon::aet_recon;
 use super::status::aet_status;
-use crate::reconstruct::Snapshot;
+use crate::reconstruct::StateView;
 
 /// The state of a reconstruction after some iteration. Immutable: any number of threads may use it, and it lives on when
 /// the reconstruction is freed.
@@ -16,7 +16,7 @@ pub struct aet_snapshot {
 impl Handle for aet_snapshot {
     const NAME: &'static str = "aet_snapshot";
     const IMMUTABLE: bool = true;
-    type Object = Snapshot;
+    type Object = Box<dyn StateView>;
 }
 
 /// Takes the state after the latest iteration, without waiting and without copying. Any thread at any time, also while

@@ -8,26 +8,31 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 /// Vectors kept for reuse.
-#[derive(Default)]
-pub struct BufferPool {
-    free: Mutex<Vec<Vec<f64>>>,
+pub struct BufferPool<T = f64> {
+    free: Mutex<Vec<Vec<T>>>,
 }
 
-impl BufferPool {
+impl<T> Default for BufferPool<T> {
+    fn default() -> Self {
+        Self { free: Mutex::default() }
+    }
+}
+
+impl<T: Copy + Default> BufferPool<T> {
     /// A vector of `len` zeros, in the smallest memory at hand that holds it.
-    pub fn take(&self, len: usize) -> Vec<f64> {
+    pub fn take(&self, len: usize) -> Vec<T> {
         let mut free = self.free.lock().unwrap_or_else(|p| p.into_inner());
         let fitting = free.iter().enumerate().filter(|(_, buffer)| buffer.capacity() >= len);
         let best = fitting.min_by_key(|(_, buffer)| buffer.capacity()).map(|(i, _)| i);
         let mut buffer = best.map(|i| free.swap_remove(i)).unwrap_or_default();
         drop(free);
         buffer.clear();
-        buffer.resize(len, 0.0);
+        buffer.resize(len, T::default());
         buffer
     }
 
     /// Keeps `buffer` for a later [`Self::take`].
-    pub fn give(&self, buffer: Vec<f64>) {
+    pub fn give(&self, buffer: Vec<T>) {
         if buffer.capacity() > 0 {
             self.free.lock().unwrap_or_else(|p| p.into_inner()).push(buffer);
         }

@@ -11,7 +11,7 @@ mod reader;
 mod writer;
 
 pub use diffraction::{write_diffraction, DiffractionHeader, DIFFRACTION_SCHEMA};
-pub use reader::{read, read_atoms, Which};
+pub use reader::{read, read_atoms, read_volume, Which};
 pub use writer::write;
 
 /// The schema that is read and written.

@@ -6,7 +6,7 @@
 //! | 4     | version of the format, little-endian as all numbers |
 //! | 8     | length n of the payload in bytes |
 //! | 4     | CRC-32 of the payload |
-//! | n     | [`SavedState`] in postcard's encoding |
+//! | n     | [`Saved`] in postcard's encoding |
 
 use std::fs::File;
 use std::io::Read;
@@ -14,11 +14,11 @@ use std::path::Path;
 
 use super::{atomic, file_error, report, Monitor};
 use crate::error::{Error, Result};
-use crate::reconstruct::SavedState;
+use crate::reconstruct::Saved;
 
 const FORMAT: &str = "state file";
 const MAGIC: [u8; 8] = *b"AETSTATE";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Bytes before the payload.
 const HEADER: usize = 24;
 /// Bytes between two looks at the monitor.
@@ -28,7 +28,7 @@ const CHUNK: usize = 1 << 24;
 ///
 /// # Errors
 /// `Cancelled`, `File`.
-pub fn write(path: &Path, state: &SavedState, monitor: &mut Monitor) -> Result<()> {
+pub fn write(path: &Path, state: &Saved, monitor: &mut Monitor) -> Result<()> {
     report(monitor, "saving", 0.0)?;
     let payload = postcard::to_allocvec(state).map_err(|e| Error::Internal(format!("encoding a state: {e}")))?;
     atomic::write(path, |file| {
@@ -46,7 +46,7 @@ pub fn write(path: &Path, state: &SavedState, monitor: &mut Monitor) -> Result<(
 /// # Errors
 /// `Cancelled`, `File`; `Truncated` where the file ends too early; `FileVersion` for another version of the format;
 /// `Format` for a file of another kind or a damaged one.
-pub fn read(path: &Path, monitor: &mut Monitor) -> Result<SavedState> {
+pub fn read(path: &Path, monitor: &mut Monitor) -> Result<Saved> {
     report(monitor, "reading", 0.0)?;
     let mut file = File::open(path).map_err(file_error("opening", path))?;
     let length = file.metadata().map_err(file_error("reading", path))?.len();

@@ -1,6 +1,7 @@
 //! The projections of a mask, applied to the images of a tilt series: what lies beside the specimen is taken out of the
 //! images, so that a support film does not have to be explained by the volume.
 
+use super::planes::reserved;
 use crate::context::Context;
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
@@ -8,6 +9,9 @@ use crate::forward::projection::{ProjectionGeometry, Projector, View};
 use crate::problem::Waiting;
 use crate::specimen::Volume;
 use std::sync::Mutex;
+
+/// Views that are projected at the same time.
+const VIEWS_AT_ONCE: usize = 16;
 
 /// How a mask is applied to images.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,19 +82,23 @@ fn projected(
     let projector = Projector::new(geometry, views)?;
     // A pixel collects (pixel / voxel)^2 voxels per voxel of depth.
     let scale = (geometry.voxel_size / geometry.pixel_size).powi(2);
-    let (frame, cancel) = (projector.frame(), waiting.cancel);
+    let frame = projector.frame();
     let keep: Vec<Mutex<Vec<bool>>> = images.iter().map(|_| Mutex::default()).collect();
-    let mut tell = |done: usize| waiting.at(done as f64 / images.len() as f64, "projecting a mask");
-    // One view at a time and worker: the frames of all views need not exist at once.
-    context.for_each(images.len(), &mut tell, &|view| {
-        let mut path = vec![0.0; frame.len()];
-        projector.project(context.simd(), view, mask.as_slice(), &mut path, cancel)?;
-        let rows = path.chunks_exact(frame.columns).skip(1).take(geometry.rows);
-        let inside = rows.flat_map(|row| &row[1..=geometry.columns]);
-        let kept = inside.map(|v| f64::from(*v) * scale > minimum_path).collect();
-        *keep[view].lock().unwrap_or_else(|p| p.into_inner()) = kept;
-        Ok(())
-    })?;
+    // The frames of all views need not exist at once.
+    let mut frames = reserved(VIEWS_AT_ONCE.min(images.len()) * frame.len(), "projections of a mask")?;
+    let all: Vec<usize> = (0..images.len()).collect();
+    for part in all.chunks(VIEWS_AT_ONCE) {
+        let done = |view: usize| view as f64 / images.len() as f64;
+        frames.resize(part.len() * frame.len(), 0.0);
+        waiting.part(done(part[0]), done(part[0] + part.len()), |waiting| {
+            projector.project(context, part, mask.as_slice(), &mut frames, waiting, &|place, path| {
+                let rows = path.chunks_exact(frame.columns).skip(1).take(geometry.rows);
+                let inside = rows.flat_map(|row| &row[1..=geometry.columns]);
+                let kept = inside.map(|v| f64::from(*v) * scale > minimum_path).collect();
+                *keep[part[place]].lock().unwrap_or_else(|p| p.into_inner()) = kept;
+            })
+        })?;
+    }
     Ok(keep.into_iter().map(|k| k.into_inner().unwrap_or_else(|p| p.into_inner())).collect())
 }
 

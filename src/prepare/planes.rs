@@ -54,7 +54,7 @@ pub(crate) fn collected<R: Send>(
 }
 
 /// An empty vector with room for `len` values.
-fn reserved<T>(len: usize, what: &str) -> Result<Vec<T>> {
+pub(crate) fn reserved<T>(len: usize, what: &str) -> Result<Vec<T>> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|_| Error::Memory {
         what: what.into(),

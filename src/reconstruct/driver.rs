@@ -63,6 +63,23 @@ impl<'a, 'o> Watch<'a, 'o> {
         }
     }
 
+    /// Tells what an iteration has come to.
+    pub fn tell_record(&mut self, record: &Record) {
+        let done = record.iteration.saturating_sub(self.first_iteration);
+        let of_max = done as f64 / self.max_iterations.max(1) as f64;
+        self.progress = Progress {
+            phase: Phase::Optimizing,
+            iteration: record.iteration,
+            evaluations: record.evaluations,
+            fraction: if self.max_iterations > 0 { of_max.min(1.0) } else { 1.0 },
+            loss: record.loss,
+            gradient_norm: record.gradient_norm,
+            r_factor: record.r_factor,
+            ..self.progress
+        };
+        self.tell();
+    }
+
     fn tell_sometimes(&mut self) -> bool {
         if self.told.unwrap_or(self.began).elapsed() >= TELL_EVERY {
             self.tell();
@@ -301,9 +318,10 @@ impl Memory {
         self.seconds += clock.elapsed().as_secs_f64();
         let record = Record {
             iteration: self.iteration,
-            optimizer: method,
+            optimizer: Some(method),
             loss: step.loss,
             r_factor: mean_of_finite(&self.r_factors),
+            r_free: f64::NAN,
             gradient_norm: step.gradient_norm,
             step: step.length,
             seconds: self.seconds,
@@ -314,7 +332,7 @@ impl Memory {
         self.history.push(record);
         let judged = self.stopping.judge(stopping, &step);
         self.publish(scene, plan.clone(), parameters, best);
-        self.tell_record(&record, watch);
+        watch.tell_record(&record);
         if watch.cancel.is_cancelled() {
             return Ok(Some(Termination::Cancelled)); // asked for while this iteration was told: it is kept
         }
@@ -323,22 +341,6 @@ impl Memory {
             Outlook::Finished => Some(Termination::MaxIterations),
             Outlook::Open | Outlook::Annealing => judged,
         })
-    }
-
-    fn tell_record(&self, record: &Record, watch: &mut Watch<'_, '_>) {
-        let done = record.iteration.saturating_sub(watch.first_iteration);
-        let of_max = done as f64 / watch.max_iterations.max(1) as f64;
-        watch.progress = Progress {
-            phase: Phase::Optimizing,
-            iteration: record.iteration,
-            evaluations: record.evaluations,
-            fraction: if watch.max_iterations > 0 { of_max.min(1.0) } else { 1.0 },
-            loss: record.loss,
-            gradient_norm: record.gradient_norm,
-            r_factor: record.r_factor,
-            ..watch.progress
-        };
-        watch.tell();
     }
 
     pub fn publish(&self, scene: &Scene<'_>, plan: Arc<Plan>, parameters: Vec<f64>, loss: f64) {

@@ -12,7 +12,7 @@
 use super::driver::Watch;
 use super::options::{LotModel, LotOptions};
 use super::reconstruction::Reconstruction;
-use super::tomography::{Sirt, SirtOptions, Steps};
+use super::tomography::{QuickVolume, TomographyMethod, TomographyOptions};
 use crate::context::{log, CancelToken, Context};
 use crate::dataset::{LengthUnit, SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
@@ -32,8 +32,8 @@ pub struct FindOptions {
     /// The model that is fitted. Each atom has its own height whatever is said here, and without a probe the model is
     /// direct.
     pub fit: LotOptions,
-    /// The volume of the first guess; residual volumes have its shape.
-    pub sirt: SirtOptions,
+    /// The volume of the first guess, by SIRT if nothing is said; residual volumes have its shape.
+    pub tomography: TomographyOptions,
     /// Atoms nearer than this are one: below the shortest bond. `None`: 1.6 A.
     pub minimum_distance: Option<f64>,
     /// Standard deviation by which volumes are smoothed. `None`: a quarter of the minimum distance.
@@ -56,7 +56,7 @@ impl Default for FindOptions {
     fn default() -> Self {
         Self {
             fit: LotOptions::default(),
-            sirt: SirtOptions::default(),
+            tomography: TomographyOptions { method: TomographyMethod::Sirt, ..Default::default() },
             minimum_distance: None,
             smoothing: None,
             threshold: None,
@@ -88,7 +88,7 @@ pub struct Found {
 const MINIMUM_DISTANCE: f64 = 1.6;
 
 /// SIRT iterations of a residual volume.
-const RESIDUAL_STEPS: Steps = Steps { iterations: 10, accelerated: true, positivity: false };
+const RESIDUAL_ITERATIONS: usize = 10;
 
 /// Atoms that measure what one atom is in a residual volume.
 const SAMPLES: usize = 24;
@@ -135,7 +135,7 @@ impl FindOptions {
 /// volume's residual or the fit's loss, and may end the search: the atoms of the last fit are kept.
 ///
 /// # Errors
-/// As for [`super::sirt`] and [`Reconstruction::local_orbital`]; `Empty` where the volume has no peak or no atom is left;
+/// As for [`super::reconstruct_volume`] and [`Reconstruction::local_orbital`]; `Empty` where the volume has no peak or no atom is left;
 /// `Cancelled` before the first fit was done.
 pub fn find_atoms(
     context: &Context,
@@ -154,7 +154,7 @@ pub fn find_atoms(
     fit.check()?;
     let cancel = context.cancel_token();
     let mut watch = Watch::new(&cancel, observer, 0, options.max_cycles);
-    let (solver, data) = Sirt::new(context, &version, &options.sirt, &mut watch)?;
+    let solver = QuickVolume::new(context, version.clone(), &options.tomography, None)?;
     let distance = options.minimum_distance(&version)?;
     let search = Search {
         context,
@@ -168,7 +168,7 @@ pub fn find_atoms(
         species: options.species.unwrap_or_else(|| single_element(&version)),
         cancel: &cancel,
     };
-    search.run(data, &mut watch)
+    search.run(&mut watch)
 }
 
 struct Search<'a> {
@@ -178,7 +178,7 @@ struct Search<'a> {
     probe: Option<&'a Probe>,
     fit: LotOptions,
     options: &'a FindOptions,
-    solver: Sirt<'a>,
+    solver: QuickVolume,
     distance: f64,
     species: u8,
     cancel: &'a CancelToken<'a>,
@@ -200,8 +200,8 @@ struct Course {
 }
 
 impl Search<'_> {
-    fn run(&self, data: Vec<f32>, watch: &mut Watch<'_, '_>) -> Result<Found> {
-        let mut guess = self.first_guess(data, watch)?;
+    fn run(&self, watch: &mut Watch<'_, '_>) -> Result<Found> {
+        let mut guess = self.first_guess(watch)?;
         let first_guess = guess.positions.len();
         let mut course = Course { refused: vec![], atom_height: None };
         let mut kept: Option<Found> = None;
@@ -237,14 +237,12 @@ impl Search<'_> {
 
     fn smoothing_voxels(&self) -> f64 {
         let smoothing = self.options.smoothing.unwrap_or(0.25 * self.distance);
-        smoothing / self.options.sirt.voxel_size.unwrap_or(self.version.pixel_size())
+        smoothing / self.options.tomography.voxel_size.unwrap_or(self.version.pixel_size())
     }
 
-    fn first_guess(&self, data: Vec<f32>, watch: &mut Watch<'_, '_>) -> Result<Guess> {
-        let SirtOptions { iterations, accelerated, positivity, .. } = self.options.sirt;
-        let solved = self.solver.solve(data, &Steps { iterations, accelerated, positivity }, watch)?;
+    fn first_guess(&self, watch: &mut Watch<'_, '_>) -> Result<Guess> {
+        let volume = self.solver.solve(None, watch)?.volume;
         self.cancel.check("reconstructing the start volume")?;
-        let volume = self.solver.volume(solved.values)?;
         let options = PeakOptions {
             smoothing: self.smoothing_voxels(),
             minimum_distance: Some(self.distance),
@@ -402,12 +400,17 @@ impl Search<'_> {
     }
 
     fn residual_volume(&self, images: &[Vec<f32>], watch: &mut Watch<'_, '_>) -> Result<(Volume, Volume)> {
-        let data = self.solver.frames(|image| &images[image])?;
+        let options = TomographyOptions {
+            method: TomographyMethod::Sirt,
+            iterations: Some(RESIDUAL_ITERATIONS),
+            positivity: Some(false),
+            accelerated: true,
+            ..self.options.tomography.clone()
+        };
         let before = watch.progress;
-        let solved = self.solver.solve(data, &RESIDUAL_STEPS, watch)?;
+        let volume = self.solver.of_pixels(images, options)?.solve(None, watch)?.volume;
         watch.progress = before;
         self.cancel.check("reconstructing the residual volume")?;
-        let volume = self.solver.volume(solved.values)?;
         let sigma = self.smoothing_voxels();
         let smoothed = watch.wait(|waiting| prepare::gaussian_smooth(self.context, &volume, sigma, waiting))?;
         Ok((volume, smoothed))

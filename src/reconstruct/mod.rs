@@ -8,6 +8,7 @@
 mod driver;
 mod evaluator;
 mod find;
+mod interface;
 mod intensities;
 mod lineage;
 mod options;
@@ -28,5 +29,7 @@ pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
 pub use terms::{Projection, TermFunction};
-pub use tomography::{sirt, Background, SirtOptions, Tomogram};
+pub use interface::{resume, Reconstruct, Saved, StateView, Values};
+pub use tomography::{reconstruct_volume, tomography_memory_estimate, Background, RampWindow, SavedTomography, Tomogram};
+pub use tomography::{Tomography, TomographyMethod, TomographyOptions, ViewSubset};
 pub use uncertainty::{ErrorEstimate, ErrorMethod, ErrorOptions, NoiseModel};

@@ -66,12 +66,14 @@ impl Snapshot {
 pub struct Record {
     /// Iterations so far.
     pub iteration: usize,
-    /// Method of the iteration.
-    pub optimizer: Optimizer,
+    /// Optimiser of the iteration; `None` for methods with steps of their own.
+    pub optimizer: Option<Optimizer>,
     /// Loss after the iteration; of Adam, the mean over the pass, each batch at the parameters of its moment.
     pub loss: f64,
     /// Mean R factor over the images; of Adam, each image's as it was met in the pass.
     pub r_factor: f64,
+    /// Mean R factor over the images that are held out; NaN where none is.
+    pub r_free: f64,
     /// Root mean square of the scaled gradient that belongs to the loss.
     pub gradient_norm: f64,
     /// Root mean square of the step in scaled parameters.

@@ -15,7 +15,7 @@ pub mod wave;
 pub use lanes::Real;
 pub use orbital::{gather, splat, splat_weighted, OrbitalStamp, OrbitalSums, MAX_HALF_WIDTH};
 pub use orbital::{gather_templates, splat_templates, splat_templates_weighted, DepthTable, MAX_TEMPLATES};
-pub use projection::{gather_row, splat_row, FrameShape, VoxelRow};
+pub use projection::{gather_line, gather_row, row_slopes, splat_line, splat_row, FrameShape, Line, VoxelRow, SLICES};
 
 pub use spectrum::{add_adjoint_product, add_product, Transfer};
 

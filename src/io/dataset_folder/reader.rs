@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::geometry::AngleOrder;
 use crate::io::npy::{self, Element, NpyReader};
 use crate::io::{xyz, Monitor};
-use crate::specimen::Atoms;
+use crate::specimen::{Atoms, Volume};
 
 /// Share of the images in the time that reading takes, for the monitor; the rest is the mask's.
 const IMAGE_SHARE: f64 = 0.8;
 
-/// Which atoms of a folder.
+/// Which atoms, or which volume, of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// The true ones of a simulation.
@@ -77,6 +77,26 @@ pub fn read_atoms(folder: &Path, which: Which, variant: Option<&str>) -> Result<
             Err(Error::Empty { what: format!("files.{key}"), why })
         }
     }
+}
+
+/// Reads the true or the published volume of a folder, `[z, y, x]` as npy, with voxels of one pixel.
+///
+/// # Errors
+/// As for [`read`], `Empty` where the folder names no such volume, and the errors of npy files.
+pub fn read_volume(folder: &Path, which: Which, variant: Option<&str>) -> Result<Volume> {
+    let selection = Selection::open(folder, variant)?;
+    let (key, name) = match which {
+        Which::Truth => ("volume_truth", &selection.files.volume_truth),
+        Which::Published => ("volume_published", &selection.files.volume_published),
+    };
+    let Some(path) = selection.path(key, name)? else {
+        let why = format!("{} names no such file", folder.display());
+        return Err(Error::Empty { what: format!("files.{key}"), why });
+    };
+    let values = npy::read::<f32>(&path)?;
+    let shape = values.shape().to_vec();
+    let values = values.into_dimensionality().map_err(|_| Error::shape(path.display().to_string(), &shape, "[z, y, x]"))?;
+    Volume::new(values, scale(&selection)?.1)
 }
 
 fn scale(selection: &Selection) -> Result<(LengthUnit, f64)> {

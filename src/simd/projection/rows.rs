@@ -1,10 +1,10 @@
-//! Rows of voxels splatted into an image and gathered from it, with bilinear weights.
+//! Rows of voxels splatted into an image and gathered from it, for any rotation.
 //!
 //! Voxel i of a row falls on column c0 + i dc and row r0 + i dr of a frame: an image with a margin of one pixel on all
 //! sides, in which every footprint lies whose point is less than a pixel off the image. Both directions compute the same
 //! coordinates and weights by the same code, so one is the exact adjoint of the other.
 
-use super::SimdPath;
+use crate::simd::SimdPath;
 
 /// Voxels whose coordinates are computed together.
 const LANES: usize = 16;
@@ -89,7 +89,7 @@ compile_for!("avx2,fma", splat_avx2, gather_avx2);
 
 /// Coordinate of voxel `i`; monotonic in i, since every rounding is.
 #[inline(always)]
-fn coordinate<const FUSED: bool>(start: f32, step: f32, i: usize) -> f32 {
+pub(super) fn coordinate<const FUSED: bool>(start: f32, step: f32, i: usize) -> f32 {
     let i = i as f32;
     if FUSED {
         i.mul_add(step, start)
@@ -101,7 +101,7 @@ fn coordinate<const FUSED: bool>(start: f32, step: f32, i: usize) -> f32 {
 /// The voxels whose four pixels lie in the frame: coordinates in [0, columns - 1) and [0, rows - 1). An estimate by
 /// division, corrected by the very coordinates that the loops compute, which are monotonic: both ends inside, all inside.
 #[inline(always)]
-fn inside<const FUSED: bool>(row: &VoxelRow, shape: FrameShape, n: usize) -> std::ops::Range<usize> {
+pub(super) fn inside<const FUSED: bool>(row: &VoxelRow, shape: FrameShape, n: usize) -> std::ops::Range<usize> {
     let limits = [(shape.columns - 1) as f32, (shape.rows - 1) as f32];
     let (mut first, mut end) = (0, n);
     for ((start, step), limit) in row.start.into_iter().zip(row.step).zip(limits) {

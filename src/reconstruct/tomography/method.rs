@@ -1,0 +1,90 @@
+//! What all methods of tomography have in common: one iteration at a time on a volume.
+
+use super::art::Sequential;
+use super::cgls::Cgls;
+use super::measured::{Measured, Misfit};
+use super::options::{TomographyMethod, TomographyOptions};
+use super::simultaneous::Simultaneous;
+use super::weighted::BackProjection;
+use crate::error::{Error, Result};
+use crate::problem::Waiting;
+use serde::{Deserialize, Serialize};
+
+/// What one iteration did.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stepped {
+    /// Of the views that drive it, in the state from which the step was made.
+    pub driving: Vec<Misfit>,
+    /// Root mean square of the change of the voxels.
+    pub length: f64,
+    /// Nothing is left to do.
+    pub finished: bool,
+}
+
+/// A method with what it remembers between iterations.
+pub(super) trait Method: Send {
+    /// One iteration: `volume` becomes the next one. After an error it is the former one still.
+    fn step(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<Stepped>;
+
+    /// All that another object of the same making needs to go on.
+    fn memory(&self) -> MethodMemory {
+        MethodMemory::default()
+    }
+
+    /// Goes on from there.
+    fn recall(&mut self, _memory: &MethodMemory) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a method remembers, as plain numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct MethodMemory {
+    pub numbers: Vec<f64>,
+    pub arrays: Vec<Vec<f32>>,
+}
+
+impl MethodMemory {
+    /// Its numbers and arrays, if they are as many and as long as wanted.
+    pub fn taken<const N: usize, const M: usize>(&self, lengths: [usize; M]) -> Result<([f64; N], [Vec<f32>; M])> {
+        let damaged = || {
+            let why = format!("{} numbers and {} arrays, wanted {N} and {lengths:?}", self.numbers.len(), self.arrays.len());
+            Error::Inconsistent { what: "state file: the memory of the method".into(), why }
+        };
+        let numbers: [f64; N] = self.numbers.clone().try_into().map_err(|_| damaged())?;
+        let arrays: [Vec<f32>; M] = self.arrays.clone().try_into().map_err(|_| damaged())?;
+        if arrays.iter().zip(lengths).any(|(array, length)| array.len() != length) {
+            return Err(damaged());
+        }
+        Ok((numbers, arrays))
+    }
+}
+
+/// The method of `options`, ready for its first iteration.
+pub(super) fn method_of(
+    measured: &Measured,
+    options: &TomographyOptions,
+    waiting: &mut Waiting<'_>,
+) -> Result<Box<dyn Method>> {
+    Ok(match options.method {
+        TomographyMethod::Resire => Box::new(Simultaneous::resire(measured, options, waiting)?),
+        TomographyMethod::Sirt => Box::new(Simultaneous::sirt(measured, options, waiting)?),
+        TomographyMethod::Sart => Box::new(Sequential::sart(measured, options, waiting)?),
+        TomographyMethod::Art => Box::new(Sequential::art(measured, options, waiting)?),
+        TomographyMethod::Cgls => Box::new(Cgls::new(measured)?),
+        TomographyMethod::Fbp => Box::new(BackProjection::filtered(options)),
+        TomographyMethod::Wbp => Box::new(BackProjection::weighted(options)),
+    })
+}
+
+/// Volumes and frames of floats that a method holds at most beside the volume itself, its data and weights.
+pub(super) fn buffers_of(method: TomographyMethod) -> (u64, u64) {
+    match method {
+        TomographyMethod::Resire => (2, 1),
+        TomographyMethod::Sirt => (3, 2),
+        TomographyMethod::Sart => (1, 2),
+        TomographyMethod::Art => (1, 2),
+        TomographyMethod::Cgls => (2, 2),
+        TomographyMethod::Fbp | TomographyMethod::Wbp => (1, 1),
+    }
+}
