@@ -92,10 +92,12 @@ impl ShellCorrelation {
         self.crossing(|shell| self.half_bit[shell])
     }
 
-    /// The mean and shells without coefficients do not count.
+    /// The mean does not count, nor do shells without coefficients and those of a single independent one, whose threshold is
+    /// 1: they can tell nothing.
     fn crossing(&self, threshold: impl Fn(usize) -> f64) -> Crossing {
         let mut last: Option<(f64, f64)> = None;
-        for shell in (1..self.correlations.len()).filter(|shell| self.coefficients[*shell] > 0) {
+        let counts = |shell: &usize| self.coefficients[*shell] > 0 && threshold(*shell) < 1.0;
+        for shell in (1..self.correlations.len()).filter(counts) {
             let (frequency, above) = (self.frequencies[shell], self.correlations[shell] - threshold(shell));
             match last {
                 _ if above >= 0.0 => last = Some((frequency, above)),

@@ -124,7 +124,7 @@ pub unsafe extern "C" fn aet_volume_shell_count(volume: *const aet_volume) -> i6
 /// half-bit threshold (0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)) with n = f n(s) / (2 m) (van Heel and Schatz
 /// 2005), and the number n(s) of Fourier coefficients of the whole shell, or of its part in the cone. `resolution`, where
 /// not NULL, takes where the curve first falls below the thresholds, on the straight line between two shells; shells
-/// without coefficients are passed over. `options` and `progress` may be NULL.
+/// without coefficients, and for the half-bit threshold those of one independent coefficient, are passed over. `options` and `progress` may be NULL.
 ///
 /// AET_ERROR_SHAPE and AET_ERROR_INCONSISTENT where shapes or voxel sizes differ, AET_ERROR_EMPTY for a volume of zeros,
 /// also under the mask, AET_ERROR_RANGE, AET_ERROR_NON_FINITE for the direction, AET_ERROR_MEMORY; AET_CANCELLED. Any

@@ -116,6 +116,10 @@ fn crossings_are_interpolated_and_told_plainly() {
     let mut gap = curve(&[1.0, 0.0, 0.8, 0.4, 0.9]);
     gap.coefficients[1] = 0;
     assert_eq!(gap.below(0.5), falling.below(0.5));
+    // So are those of one independent coefficient in the half-bit curve.
+    let mut single = falling.clone();
+    (single.correlations[1], single.half_bit[1]) = (0.99, 1.0);
+    assert_eq!(single.below_half_bit(), falling.below_half_bit());
     assert_eq!(curve(&[1.0]).below(0.5), Crossing::Nowhere);
     assert!((half_bit(1e12) - 0.2071 / 1.2071).abs() < 1e-5 && half_bit(0.0) == 1.0);
 }
