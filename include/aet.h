@@ -1902,7 +1902,8 @@ int64_t aet_recon_history_count(const aet_recon *recon);
  * - evaluations: of all images so far; a batch counts as its part of the images, a Gauss-Newton product as one
  * - generation: of the parameters
  * - dataset_version: of the dataset
- * - optimizer: the aet_optimizer of the iteration
+ * - optimizer: the aet_optimizer of the iteration, NaN for methods with steps of their own
+ * - r_free: mean R factor over the images that are held out, NaN where none is
  *
  * AET_ERROR_UNKNOWN_OPTION for another name, AET_ERROR_SHAPE. Any thread.
  */
@@ -2223,47 +2224,11 @@ aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atom
 
 /* ---- Volumes ---- */
 
-/** What is taken off the images before a volume is reconstructed. */
-enum {
-  /**
-   * From every view its own: the 5 % quantile of the means over squares of 8 x 8 pixels. A positive volume cannot
-   * explain an offset beside the specimen.
-   */
-  AET_BACKGROUND_AUTOMATIC = 0,
-  /** Nothing. */
-  AET_BACKGROUND_NONE = 1,
-};
-typedef int32_t aet_background;
-
 /**
  * An immutable volume of cubic voxels, logically `[z,y,x]`; the specimen origin is the centre of voxel n / 2 (0-based,
  * rounded down) of each axis.
  */
 typedef struct aet_volume aet_volume;
-
-/** Options of aet_volume_create_sirt. Fill with aet_sirt_options_init; 0 means automatic where it is said. */
-typedef struct aet_sirt_options {
-  /** sizeof(aet_sirt_options). */
-  size_t struct_size;
-  /** Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none. */
-  int64_t nz;
-  /** Voxels along y. */
-  int64_t ny;
-  /** Voxels along x. */
-  int64_t nx;
-  /** Edge of a voxel in the length unit, at most a pixel; 0: a pixel. */
-  double voxel_size;
-  /** Bytes that the reconstruction may need beside the dataset; 0: no limit. */
-  double memory_limit;
-  /** Iterations; 0: 25. */
-  int32_t iterations;
-  /** 1: extrapolate (Nesterov), the default; 0: plain SIRT. */
-  int32_t accelerated;
-  /** 1: voxels stay at 0 or above, the default; 0: not. */
-  int32_t positivity;
-  /** An aet_background. */
-  int32_t background;
-} aet_sirt_options;
 
 /** Options of aet_volume_trace. Fill with aet_trace_options_init. */
 typedef struct aet_trace_options {
@@ -2282,12 +2247,6 @@ typedef struct aet_trace_options {
   /** Zero. */
   int32_t reserved;
 } aet_trace_options;
-
-/**
- * Sets all members to their defaults; `struct_size` is sizeof(aet_sirt_options). AET_ERROR_NULL,
- * AET_ERROR_STRUCT_SIZE. Any thread.
- */
-aet_status aet_sirt_options_init(aet_sirt_options *options, size_t struct_size);
 
 /**
  * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
@@ -2326,24 +2285,6 @@ aet_status aet_volume_read(const aet_context *context,
  */
 aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
 
-/**
- * Reconstructs a volume from the present version of `dataset` by SIRT: V <- max(0, W + C A* R (b - A W)), where A is
- * the projection, R and C are 1 / (sums of its rows, columns), b the images (the mean over those of a tilt that have
- * one drift) and W is V extrapolated along its last step where `accelerated`. Excluded images and masked pixels take no
- * part. The unit of the volume is the images', per voxel: its sum is that of an image. `options` and `progress` may be
- * NULL; progress tells the norm of b - A W relative to b as loss.
- *
- * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*volume` is then the volume of the iterations
- * done, or NULL where not one was. AET_ERROR_NOT_READY without an image in use, AET_ERROR_RANGE,
- * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_MEMORY. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_create_sirt(const aet_context *context,
-                                  const aet_dataset *dataset,
-                                  const aet_sirt_options *options,
-                                  aet_progress_fn progress,
-                                  void *user,
-                                  aet_volume **volume);
-
 /** Frees a volume. NULL is left alone. Any thread. */
 void aet_volume_free(aet_volume *volume);
 
@@ -2359,11 +2300,13 @@ double aet_volume_voxel_size(const aet_volume *volume);
  */
 aet_status aet_volume_copy_to(const aet_volume *volume, const aet_view *out);
 
-/** Number of iterations that made the volume; 0 for a volume from an array or a file, and for NULL. Any thread. */
+/**
+ * Number of iterations that made the volume; 0 for one that aet_volume_reconstruct did not make, and for NULL. Any thread.
+ */
 int64_t aet_volume_residual_count(const aet_volume *volume);
 
 /**
- * Copies the norm of b - A W relative to b at the beginning of every iteration into `out` `[n]`, n as of
+ * Copies the norm of b - A V relative to b, in the state from which every iteration was made, into `out` `[n]`, n as of
  * aet_volume_residual_count. AET_ERROR_SHAPE. Any thread.
  */
 aet_status aet_volume_copy_residuals(const aet_volume *volume, const aet_view *out);
@@ -2733,7 +2676,7 @@ int64_t aet_volume_shell_count(const aet_volume *volume);
  * half-bit threshold (0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)) with n = f n(s) / (2 m) (van Heel and Schatz
  * 2005), and the number n(s) of Fourier coefficients of the whole shell, or of its part in the cone. `resolution`, where
  * not NULL, takes where the curve first falls below the thresholds, on the straight line between two shells; shells
- * without coefficients are passed over. `options` and `progress` may be NULL.
+ * without coefficients, and for the half-bit threshold those of one independent coefficient, are passed over. `options` and `progress` may be NULL.
  *
  * AET_ERROR_SHAPE and AET_ERROR_INCONSISTENT where shapes or voxel sizes differ, AET_ERROR_EMPTY for a volume of zeros,
  * also under the mask, AET_ERROR_RANGE, AET_ERROR_NON_FINITE for the direction, AET_ERROR_MEMORY; AET_CANCELLED. Any
@@ -2770,8 +2713,8 @@ typedef struct aet_find_options {
    * model without a probe.
    */
   const aet_lot_options *fit;
-  /** The volume of the first guess, whose shape residual volumes have, too. NULL: the defaults. */
-  const aet_sirt_options *sirt;
+  /** The volume of the first guess, whose shape residual volumes have, too. NULL: SIRT with its defaults. */
+  const aet_tomography_options *tomography;
   /** Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels. */
   double minimum_distance;
   /** Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance. */
@@ -2811,7 +2754,7 @@ aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
  * AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
  * where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
  * was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
- * dataset in pixels, without minimum_distance, and the errors of aet_volume_create_sirt and aet_recon_create_lot. Any
+ * dataset in pixels, without minimum_distance, and the errors of aet_volume_reconstruct and aet_recon_create_lot. Any
  * thread; `progress` is called on it.
  */
 aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
@@ -3584,6 +3527,202 @@ aet_status aet_simulation_window_error(const aet_simulation *simulation,
  * else is drawn. AET_ERROR_NOT_READY without Debye-Waller factors, AET_ERROR_RANGE. Any thread.
  */
 aet_status aet_atoms_displace(const aet_atoms *atoms, int64_t seed, int64_t number, aet_atoms **changed);
+
+/* ---- Tomography ---- */
+
+/** How a volume is reconstructed. */
+enum {
+  /** Gradient descent on the squared residual, with a safe step that is found, not given (RESIRE). */
+  AET_TOMOGRAPHY_METHOD_RESIRE = 0,
+  /** Simultaneous iterative reconstruction technique: steps weighted by the sums of rows and columns. */
+  AET_TOMOGRAPHY_METHOD_SIRT = 1,
+  /** Simultaneous algebraic reconstruction technique: an update per view, or per `subset_size` views. */
+  AET_TOMOGRAPHY_METHOD_SART = 2,
+  /** Algebraic reconstruction technique: an update per ray (Kaczmarz). */
+  AET_TOMOGRAPHY_METHOD_ART = 3,
+  /** Conjugate gradients on the normal equations; cannot keep values to bounds. */
+  AET_TOMOGRAPHY_METHOD_CGLS = 4,
+  /** Filtered back-projection for one tilt axis, weighted for uneven angles. */
+  AET_TOMOGRAPHY_METHOD_FBP = 5,
+  /** Back-projection with exact weights for any views. */
+  AET_TOMOGRAPHY_METHOD_WBP = 6,
+};
+typedef int32_t aet_tomography_method;
+
+/** What is taken off the images before a volume is reconstructed. */
+enum {
+  /**
+   * From every image its own: the 5 % quantile of the means over squares of 8 x 8 pixels. A positive volume cannot
+   * explain an offset beside the specimen.
+   */
+  AET_BACKGROUND_AUTOMATIC = 0,
+  /** Nothing. */
+  AET_BACKGROUND_NONE = 1,
+};
+typedef int32_t aet_background;
+
+/** Window on the ramp of filtered back-projection; q is the frequency relative to Nyquist's. */
+enum {
+  /** 1 */
+  AET_RAMP_WINDOW_RAM_LAK = 0,
+  /** sin(pi q / 2) / (pi q / 2) */
+  AET_RAMP_WINDOW_SHEPP_LOGAN = 1,
+  /** cos(pi q / 2) */
+  AET_RAMP_WINDOW_COSINE = 2,
+  /** 0.54 + 0.46 cos(pi q) */
+  AET_RAMP_WINDOW_HAMMING = 3,
+  /** 0.5 + 0.5 cos(pi q) */
+  AET_RAMP_WINDOW_HANN = 4,
+};
+typedef int32_t aet_ramp_window;
+
+/** Which tilts take part. */
+enum {
+  /** All. */
+  AET_VIEW_SUBSET_ALL = 0,
+  /** The first, third, ... tilt in use: one half set for Fourier shell correlation. */
+  AET_VIEW_SUBSET_EVEN = 1,
+  /** The second, fourth, ...: the other half set. */
+  AET_VIEW_SUBSET_ODD = 2,
+};
+typedef int32_t aet_view_subset;
+
+/**
+ * Options of aet_recon_create_tomography and aet_volume_reconstruct. Fill with aet_tomography_options_init; 0 and NULL
+ * mean automatic where it is said.
+ */
+typedef struct aet_tomography_options {
+  /** sizeof(aet_tomography_options). */
+  size_t struct_size;
+  /** Volume to start from, in the unit of the images per voxel; NULL: zeros. */
+  const aet_volume *initial;
+  /** Where this volume is 0 the result is 0; NULL: everywhere is allowed. */
+  const aet_volume *support;
+  /** Weight of each image in the sum over images, `[n_image_weights]`, 0 or above; NULL: 1 each. */
+  const double *image_weights;
+  /** 0, or the number of images of the dataset. */
+  int64_t n_image_weights;
+  /**
+   * Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none. The volume
+   * may be larger than the images (films) or smaller.
+   */
+  int64_t nz;
+  /** Voxels along y. */
+  int64_t ny;
+  /** Voxels along x. */
+  int64_t nx;
+  /** Views per update of SART; 0: 1. */
+  int64_t subset_size;
+  /** Which views are held out: another number draws others. */
+  int64_t seed;
+  /** Edge of a voxel in the length unit of the dataset, at most a pixel; 0: a pixel. */
+  double voxel_size;
+  /**
+   * Length of steps, below 2. 0: of RESIRE 1.9 relative to 1 / (largest eigenvalue of A* A), of SIRT 1, of both 1 where
+   * accelerated; of SART and ART 0.3.
+   */
+  double relaxation;
+  /** Largest value of a voxel; 0: none. */
+  double upper_bound;
+  /**
+   * Part of the views, up to 0.5, that is held out: their R factor is told beside that of the others (column r_free of
+   * the history), and a run ends with the best volume when it has not fallen for 5 iterations. 0: none.
+   */
+  double held_out;
+  /** Bytes that the reconstruction may need beside the dataset; 0: no limit. */
+  double memory_limit;
+  /** An aet_tomography_method. */
+  int32_t method;
+  /**
+   * Iterations of aet_volume_reconstruct; 0: 50 of RESIRE, 25 of SIRT (100 where not accelerated), 20 of CGLS, 10 of SART,
+   * 5 of ART. Runs of an aet_recon are told theirs by aet_run_options.
+   */
+  int32_t iterations;
+  /** 1: extrapolate (Nesterov), the default; 0: plain steps. RESIRE and SIRT. */
+  int32_t accelerated;
+  /** 1: voxels stay at 0 or above in methods that can, the default; 0: not. */
+  int32_t positivity;
+  /** An aet_ramp_window: FBP and WBP. */
+  int32_t window;
+  /** An aet_background. */
+  int32_t background;
+  /** An aet_view_subset. */
+  int32_t subset;
+  /** Zero. */
+  int32_t reserved;
+} aet_tomography_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_tomography_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_tomography_options_init(aet_tomography_options *options, size_t struct_size);
+
+/**
+ * Bytes that a reconstruction of the present version of `dataset` with `options` (NULL: defaults) needs at most beside the
+ * dataset. The errors of the options. Any thread.
+ */
+aet_status aet_tomography_estimate_memory(const aet_dataset *dataset,
+                                          const aet_tomography_options *options,
+                                          uint64_t *bytes);
+
+/**
+ * Creates a reconstruction of a volume from `dataset`. Image i is s_i A_i V + c_i: every voxel of V is shared among the four
+ * pixels around its projection, so that the sum of the volume is the sum of every complete image, whatever the voxel
+ * size; s_i is 1 and c_i the background at the start. Excluded images and masked pixels take no part; images of a tilt
+ * that share their drift are one view. `options` may be NULL. The dataset may be empty: evaluations and runs answer
+ * AET_ERROR_NOT_READY until tilts are appended.
+ *
+ * Blocks of the parameters:
+ *
+ * - volume [nz,ny,nx]: V, unit of the images per voxel; kept in single precision, free at the start
+ * - drift [images,2]: u, v, A
+ * - angles [tilts,3]: phi, theta, psi of the order zyx, deg
+ * - scale [images]: s
+ * - background [images]: c
+ *
+ * The loss of aet_recon_loss_and_gradient is the sum over images of w_i ||s_i A_i V + c_i - b_i||^2 / (2 n), n used pixels in
+ * all, whatever the method; hosts may free the other blocks and drive all of them. aet_recon_step and aet_recon_run
+ * iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
+ * options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
+ * ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.
+ *
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options), AET_ERROR_UNSUPPORTED (bounds or views held out with methods that
+ * cannot), AET_ERROR_SHAPE (volumes, weights), AET_ERROR_EMPTY (a support of zeros, an image whose used pixels are all the
+ * same), AET_ERROR_MEMORY, AET_ERROR_FORKED. Any thread.
+ */
+aet_status aet_recon_create_tomography(const aet_context *context,
+                                       const aet_dataset *dataset,
+                                       const aet_tomography_options *options,
+                                       aet_recon **recon);
+
+/**
+ * The volume of the latest state as a new handle. AET_ERROR_UNSUPPORTED for a reconstruction of atoms,
+ * AET_ERROR_NON_FINITE where iterations diverged. Any thread, also while a run works.
+ */
+aet_status aet_recon_get_volume(const aet_recon *recon, aet_volume **volume);
+
+/**
+ * The volume when the snapshot was taken, as a new handle; `context` is whose threads work on it. AET_ERROR_UNSUPPORTED for
+ * a reconstruction of atoms. Any thread.
+ */
+aet_status aet_snapshot_get_volume(const aet_context *context, const aet_snapshot *snapshot, aet_volume **volume);
+
+/**
+ * Reconstructs a volume from the present version of `dataset` in one call: aet_recon_create_tomography, `iterations` and
+ * aet_recon_get_volume, without the object. `options` and `progress` may be NULL; progress tells the norm of b - A V
+ * relative to b as loss. Members `initial` and `support` of the options are heeded.
+ *
+ * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*volume` is then the volume of the iterations
+ * done, or NULL where not one was. Errors as for aet_recon_create_tomography, and AET_ERROR_NOT_READY without an image in
+ * use. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_reconstruct(const aet_context *context,
+                                  const aet_dataset *dataset,
+                                  const aet_tomography_options *options,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_volume **volume);
 
 /* ---- Views of dense arrays ---- */
 

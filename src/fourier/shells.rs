@@ -17,6 +17,9 @@ pub struct Shells {
     edge: usize,
 }
 
+/// Adds what the frequency (kz, ky, kx) has at an index of the half spectrum to the sums of its shell.
+pub(crate) type AddToShell<'a> = dyn Fn([usize; 3], usize, &mut [f64]) + Sync + 'a;
+
 impl Shells {
     /// The shells of volumes of `shape` (z, y, x).
     pub fn new(shape: [usize; 3]) -> Self {
@@ -64,7 +67,7 @@ impl Shells {
         context: &Context,
         width: usize,
         waiting: &mut Waiting<'_>,
-        add: &(dyn Fn([usize; 3], usize, &mut [f64]) + Sync),
+        add: &AddToShell<'_>,
     ) -> Result<Vec<f64>> {
         let [nz, ny, nx] = [0, 1, 2].map(|axis: usize| self.frequencies[axis].len());
         let (half, cancel) = (nx / 2 + 1, waiting.cancel);

@@ -15,12 +15,13 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 /// Largest radius, voxels.
 const MAX_RADIUS: f64 = 1e4;
 
-/// Squared distances of the voxels `[z][y][x]` to the nearest voxel in `from`, voxels^2; [`NOWHERE`] where `from` is
-/// empty.
+/// Squared distances of the voxels `[z][y][x]` to the nearest one that is `value` in `voxels`, voxels^2; [`NOWHERE`] where
+/// none is.
 pub(super) fn squared_distances(
     context: &Context,
     shape: [usize; 3],
-    from: &[bool],
+    voxels: &[bool],
+    value: bool,
     waiting: &mut Waiting<'_>,
 ) -> Result<Vec<u32>> {
     let [nz, ny, nx] = shape;
@@ -28,7 +29,7 @@ pub(super) fn squared_distances(
     let in_planes = waiting.part(0.0, 0.5, |waiting| {
         planes(context, shape, PHASE, waiting, &|z, plane: &mut [u32]| {
             for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
-                along_row(&from[(z * ny + y) * nx..][..nx], row);
+                along_row(&voxels[(z * ny + y) * nx..][..nx], value, row);
             }
             let mut line = Line::new(ny);
             for x in 0..nx {
@@ -47,6 +48,7 @@ pub(super) fn squared_distances(
             }
         })
     })?;
+    drop(in_planes);
     waiting.part(0.8, 1.0, |waiting| {
         planes(context, shape, PHASE, waiting, &|z, plane: &mut [u32]| {
             for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
@@ -67,8 +69,8 @@ pub(super) fn dilated(
     if radius < 1.0 {
         return Ok(inside);
     }
-    let distances = squared_distances(context, shape, &inside, waiting)?;
-    Ok(distances.iter().map(|d| *d != NOWHERE && f64::from(*d) <= square(radius)).collect())
+    let limit = square(radius);
+    compared(context, shape, (&inside, true), &|d| d != NOWHERE && f64::from(d) <= limit, waiting)
 }
 
 /// Voxels farther than `radius` voxels from all that are not `inside`: erosion by a ball. What lies beyond the faces of
@@ -76,17 +78,32 @@ pub(super) fn dilated(
 pub(super) fn eroded(
     context: &Context,
     shape: [usize; 3],
-    mut inside: Vec<bool>,
+    inside: Vec<bool>,
     radius: f64,
     waiting: &mut Waiting<'_>,
 ) -> Result<Vec<bool>> {
     if radius < 1.0 {
         return Ok(inside);
     }
-    inside.iter_mut().for_each(|v| *v = !*v);
-    let mut outside = dilated(context, shape, inside, radius, waiting)?;
-    outside.iter_mut().for_each(|v| *v = !*v);
-    Ok(outside)
+    let limit = square(radius);
+    compared(context, shape, (&inside, false), &|d| d == NOWHERE || f64::from(d) > limit, waiting)
+}
+
+/// Which voxels have a squared distance to those of one value that passes the test.
+fn compared(
+    context: &Context,
+    shape: [usize; 3],
+    (voxels, value): (&[bool], bool),
+    passes: &(dyn Fn(u32) -> bool + Sync),
+    waiting: &mut Waiting<'_>,
+) -> Result<Vec<bool>> {
+    let distances = waiting.part(0.0, 0.9, |waiting| squared_distances(context, shape, voxels, value, waiting))?;
+    let size = shape[1] * shape[2];
+    waiting.part(0.9, 1.0, |waiting| {
+        planes(context, shape, "comparing distances", waiting, &|z, plane: &mut [bool]| {
+            plane.iter_mut().zip(&distances[z * size..]).for_each(|(v, d)| *v = passes(*d));
+        })
+    })
 }
 
 /// Refuses radii without meaning.
@@ -103,16 +120,16 @@ fn square(radius: f64) -> f64 {
 }
 
 /// Squared distances along a row.
-fn along_row(from: &[bool], out: &mut [u32]) {
+fn along_row(voxels: &[bool], value: bool, out: &mut [u32]) {
     let mut steps = u32::MAX;
     let count = |steps: &mut u32, at: bool| {
         *steps = if at { 0 } else { steps.saturating_add(1) };
         *steps
     };
-    out.iter_mut().zip(from).for_each(|(d, at)| *d = count(&mut steps, *at));
+    out.iter_mut().zip(voxels).for_each(|(d, v)| *d = count(&mut steps, *v == value));
     steps = u32::MAX;
-    for (d, at) in out.iter_mut().zip(from).rev() {
-        let nearest = (*d).min(count(&mut steps, *at));
+    for (d, v) in out.iter_mut().zip(voxels).rev() {
+        let nearest = (*d).min(count(&mut steps, *v == value));
         *d = if nearest == u32::MAX { NOWHERE } else { nearest.saturating_mul(nearest).min(NOWHERE - 1) };
     }
 }
@@ -179,7 +196,8 @@ mod tests {
 
     /// Every 17th to 40th voxel, in no order.
     fn points(shape: [usize; 3], sparsity: u64) -> Vec<bool> {
-        let hash = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 7)).rotate_left(23) % sparsity == 0;
+        let mixed = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 7)).rotate_left(23);
+        let hash = |i: u64| mixed(i).is_multiple_of(sparsity);
         (0..shape.iter().product::<usize>() as u64).map(hash).collect()
     }
 
@@ -191,7 +209,8 @@ mod tests {
     fn distances_are_those_of_the_direct_search() {
         for (shape, sparsity) in [([9, 11, 13], 17), ([6, 1, 40], 31), ([1, 7, 1], 3), ([12, 5, 8], 200)] {
             let from = points(shape, sparsity);
-            let distances = with(2, |context, waiting| squared_distances(context, shape, &from, waiting)).unwrap();
+            let distances =
+                with(2, |context, waiting| squared_distances(context, shape, &from, true, waiting)).unwrap();
             for (i, distance) in distances.iter().enumerate() {
                 let to = |j: usize| -> u32 {
                     let (a, b) = (place(i, shape), place(j, shape));
@@ -225,7 +244,8 @@ mod tests {
     fn threads_do_not_matter_and_bad_radii_are_refused() {
         let shape = [13, 12, 11];
         let run = |threads| {
-            with(threads, |context, waiting| squared_distances(context, shape, &points(shape, 97), waiting)).unwrap()
+            with(threads, |context, waiting| squared_distances(context, shape, &points(shape, 97), true, waiting))
+                .unwrap()
         };
         assert!(run(1) == run(2) && run(1) == run(3));
         for radius in [-1.0, f64::NAN, f64::INFINITY] {

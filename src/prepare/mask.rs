@@ -236,7 +236,7 @@ fn edged(
             plane.iter_mut().zip(&inside[z * size..]).for_each(|(v, inside)| *v = f32::from(u8::from(*inside)));
         });
     }
-    let distances = waiting.part(0.0, 0.8, |waiting| squared_distances(context, shape, inside, waiting))?;
+    let distances = waiting.part(0.0, 0.8, |waiting| squared_distances(context, shape, inside, true, waiting))?;
     waiting.part(0.8, 1.0, |waiting| {
         planes(context, shape, "writing the mask", waiting, &|z, plane: &mut [f32]| {
             for (v, squared) in plane.iter_mut().zip(&distances[z * size..]) {
