@@ -40,6 +40,7 @@ const FIRST: &[&str] = &[
     "volume_filter",
     "volume_mask",
     "resolution",
+    "tomography",
     "find",
     "instrument",
     "simulation_options",
