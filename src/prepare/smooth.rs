@@ -1,11 +1,11 @@
 //! Smoothing of volumes by separable kernels, axis by axis.
 
-use super::planes::planes;
+use super::planes::{fill_planes, planes};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::problem::Waiting;
 use crate::specimen::Volume;
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array3, ArrayView3};
 
 /// A Gaussian kernel reaches this many standard deviations.
 const REACH: f64 = 4.0;
@@ -78,19 +78,33 @@ pub(crate) fn smooth_values(
     waiting: &mut Waiting<'_>,
 ) -> Result<Array3<f32>> {
     let (nz, ny, nx) = values.dim();
-    let Some(kernel) = by.kernel()? else { return Ok(values.to_owned()) };
-    let shape = [nz, ny, nx];
+    let mut out: Vec<f32> = values.iter().copied().collect();
+    smooth_in_place(context, &mut out, [nz, ny, nx], by, waiting)?;
+    Array3::from_shape_vec((nz, ny, nx), out).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// As [`smooth`], for the values `[z, y, x]` themselves. A cancelled call leaves them half smoothed.
+fn smooth_in_place(
+    context: &Context,
+    values: &mut [f32],
+    shape: [usize; 3],
+    by: Smoothing,
+    waiting: &mut Waiting<'_>,
+) -> Result<()> {
+    const PHASE: &str = "smoothing";
+    let Some(kernel) = by.kernel()? else { return Ok(()) };
+    let [nz, ny, nx] = shape;
     let along_z = waiting.part(0.0, 0.4, |waiting| {
-        planes(context, shape, "smoothing", waiting, &|z, plane: &mut [f32]| {
+        planes(context, shape, PHASE, waiting, &|z, plane: &mut [f32]| {
             let sum = weighted(nz, z, &kernel, |at, weight| {
-                let source = values.index_axis(Axis(0), at);
-                plane.iter_mut().zip(&source).for_each(|(p, s)| *p += weight * s);
+                let source = &values[at * ny * nx..][..ny * nx];
+                plane.iter_mut().zip(source).for_each(|(p, s)| *p += weight * s);
             });
             plane.iter_mut().for_each(|v| *v /= sum);
         })
     })?;
-    let smoothed = waiting.part(0.4, 1.0, |waiting| {
-        planes(context, shape, "smoothing", waiting, &|z, plane: &mut [f32]| {
+    waiting.part(0.4, 1.0, |waiting| {
+        fill_planes(context, values, ny * nx, PHASE, waiting, &|z, plane: &mut [f32]| {
             let mut rows = vec![0.0f32; ny * nx];
             for (y, row) in rows.chunks_exact_mut(nx).enumerate() {
                 let sum = weighted(ny, y, &kernel, |at, weight| {
@@ -107,8 +121,7 @@ pub(crate) fn smooth_values(
                 }
             }
         })
-    })?;
-    Array3::from_shape_vec((nz, ny, nx), smoothed).map_err(|e| Error::Internal(e.to_string()))
+    })
 }
 
 /// Calls `add` with every place that the kernel reaches from `centre`, and its weight; the sum of the weights.
