@@ -2699,6 +2699,279 @@ aet_status aet_volume_shell_correlation(const aet_volume *volume,
  */
 aet_status aet_dataset_half_sets(const aet_dataset *dataset, int32_t *half, int64_t n);
 
+/* ---- Tomography ---- */
+
+/** How a volume is reconstructed. */
+enum {
+  /** Gradient descent on the squared residual, with a safe step that is found, not given (RESIRE). */
+  AET_TOMOGRAPHY_METHOD_RESIRE = 0,
+  /** Simultaneous iterative reconstruction technique: steps weighted by the sums of rows and columns. */
+  AET_TOMOGRAPHY_METHOD_SIRT = 1,
+  /** Simultaneous algebraic reconstruction technique: an update per view, or per `subset_size` views. */
+  AET_TOMOGRAPHY_METHOD_SART = 2,
+  /** Algebraic reconstruction technique: an update per ray (Kaczmarz). */
+  AET_TOMOGRAPHY_METHOD_ART = 3,
+  /** Conjugate gradients on the normal equations; cannot keep values to bounds. */
+  AET_TOMOGRAPHY_METHOD_CGLS = 4,
+  /** Filtered back-projection for one tilt axis, weighted for uneven angles. */
+  AET_TOMOGRAPHY_METHOD_FBP = 5,
+  /** Back-projection with exact weights for any views. */
+  AET_TOMOGRAPHY_METHOD_WBP = 6,
+  /** Iterations between volume and Fourier space, where the views have measured it (GENFIRE). */
+  AET_TOMOGRAPHY_METHOD_GENFIRE = 7,
+  /** Equally sloped tomography: the same on the lines of the views, for one tilt axis along x or y. */
+  AET_TOMOGRAPHY_METHOD_EST = 8,
+  /** RESIRE through the transform of the volume, as published first; the exact adjoint all the same. */
+  AET_TOMOGRAPHY_METHOD_RESIRE_FOURIER = 9,
+};
+typedef int32_t aet_tomography_method;
+
+/** What is taken off the images before a volume is reconstructed. */
+enum {
+  /**
+   * From every image its own: the 5 % quantile of the means over squares of 8 x 8 pixels. A positive volume cannot
+   * explain an offset beside the specimen.
+   */
+  AET_BACKGROUND_AUTOMATIC = 0,
+  /** Nothing. */
+  AET_BACKGROUND_NONE = 1,
+};
+typedef int32_t aet_background;
+
+/** Window on the ramp of filtered back-projection; q is the frequency relative to Nyquist's. */
+enum {
+  /** 1 */
+  AET_RAMP_WINDOW_RAM_LAK = 0,
+  /** sin(pi q / 2) / (pi q / 2) */
+  AET_RAMP_WINDOW_SHEPP_LOGAN = 1,
+  /** cos(pi q / 2) */
+  AET_RAMP_WINDOW_COSINE = 2,
+  /** 0.54 + 0.46 cos(pi q) */
+  AET_RAMP_WINDOW_HAMMING = 3,
+  /** 0.5 + 0.5 cos(pi q) */
+  AET_RAMP_WINDOW_HANN = 4,
+};
+typedef int32_t aet_ramp_window;
+
+/** Which tilts take part. */
+enum {
+  /** All. */
+  AET_VIEW_SUBSET_ALL = 0,
+  /** The first, third, ... tilt in use: one half set for Fourier shell correlation. */
+  AET_VIEW_SUBSET_EVEN = 1,
+  /** The second, fourth, ...: the other half set. */
+  AET_VIEW_SUBSET_ODD = 2,
+};
+typedef int32_t aet_view_subset;
+
+/** How points of the Fourier space get their values in GENFIRE. */
+enum {
+  /** From slices nearer than the cutoff, the transform of the view at the foot of the point ("DFT"). */
+  AET_GRIDDING_EXACT = 0,
+  /** From the samples of the padded views' transforms that lie nearer than the cutoff ("FFT"). */
+  AET_GRIDDING_NEAREST = 1,
+};
+typedef int32_t aet_gridding;
+
+/** Which frequencies GENFIRE imposes in the course of its iterations. */
+enum {
+  /** From low ones to all. */
+  AET_RESOLUTION_SCHEDULE_EXTENSION = 0,
+  /** All measured ones, always. */
+  AET_RESOLUTION_SCHEDULE_OFF = 1,
+  /** From all to low ones. */
+  AET_RESOLUTION_SCHEDULE_SUPPRESSION = 2,
+  /** Extension, then suppression: the published default. */
+  AET_RESOLUTION_SCHEDULE_BOTH = 3,
+};
+typedef int32_t aet_resolution_schedule;
+
+/** Which iterate GENFIRE and EST return. */
+enum {
+  /** The one with the smallest error. */
+  AET_ITERATE_BEST = 0,
+  /** The last one. */
+  AET_ITERATE_LAST = 1,
+};
+typedef int32_t aet_iterate;
+
+/**
+ * Options of aet_recon_create_tomography and aet_volume_reconstruct. Fill with aet_tomography_options_init; 0 and NULL
+ * mean automatic where it is said.
+ */
+typedef struct aet_tomography_options {
+  /** sizeof(aet_tomography_options). */
+  size_t struct_size;
+  /** Volume to start from, in the unit of the images per voxel; NULL: zeros. */
+  const aet_volume *initial;
+  /** Where this volume is 0 the result is 0; NULL: everywhere is allowed. */
+  const aet_volume *support;
+  /** Weight of each image in the sum over images, `[n_image_weights]`, 0 or above; NULL: 1 each. */
+  const double *image_weights;
+  /** 0, or the number of images of the dataset. */
+  int64_t n_image_weights;
+  /**
+   * Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none. The volume
+   * may be larger than the images (films) or smaller.
+   */
+  int64_t nz;
+  /** Voxels along y. */
+  int64_t ny;
+  /** Voxels along x. */
+  int64_t nx;
+  /** Views per update of SART; 0: 1. */
+  int64_t subset_size;
+  /** Which views are held out: another number draws others. */
+  int64_t seed;
+  /** Edge of a voxel in the length unit of the dataset, at most a pixel; 0: a pixel. */
+  double voxel_size;
+  /**
+   * Length of steps, below 2. 0: of RESIRE 1.9 relative to 1 / (largest eigenvalue of A* A), of SIRT 1, of both 1 where
+   * accelerated; of SART and ART 0.3.
+   */
+  double relaxation;
+  /** Largest value of a voxel; 0: none. */
+  double upper_bound;
+  /**
+   * Part of the views, up to 0.5, that is held out: their R factor is told beside that of the others (column r_free of
+   * the history), and a run ends with the best volume when it has not fallen for 5 iterations. 0: none.
+   */
+  double held_out;
+  /** Bytes that the reconstruction may need beside the dataset; 0: no limit. */
+  double memory_limit;
+  /** Points of the padded transform over voxels along each axis: GENFIRE (0: 2), EST (0: 2), RESIRE_FOURIER (0: 2). */
+  double oversampling;
+  /** GENFIRE: points of the transform up to which samples or slices count; 0: 0.5. */
+  double gridding_cutoff;
+  /** GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free; 0: none. */
+  double held_back;
+  /**
+   * lambda of total variation, sum |(D V)_i|, isotropic: RESIRE, RESIRE_FOURIER, SIRT. This and the terms below add to
+   * the loss in its unit: to the sum of w_i ||A_i V - b_i||^2 / 2 over the views. 0: none, as for all terms.
+   */
+  double total_variation;
+  /** lambda of 1/2 sum V_i^2 (Tikhonov). */
+  double tikhonov;
+  /** lambda of 1/2 sum |(D V)_i|^2. */
+  double tikhonov_gradient;
+  /** lambda of sum |V_i|. */
+  double soft_threshold;
+  /** lambda of sum w_i |V_i| with w_i = (sqrt(y^2 + k z^2 + x^2) / (ny / 2))^p in voxels from the origin. */
+  double edge;
+  /** p of the edge penalty; 0: 5. */
+  double edge_power;
+  /** k of the edge penalty; 0: 1. */
+  double edge_squeeze;
+  /** Standard deviation of a Gaussian blur after every iteration, voxels; 0: none. */
+  double blur;
+  /** An aet_tomography_method. */
+  int32_t method;
+  /**
+   * Iterations of aet_volume_reconstruct; 0: 50 of RESIRE, 25 of SIRT (100 where not accelerated), 20 of CGLS, 10 of SART,
+   * 5 of ART, 100 of GENFIRE (whose schedule is spread over them, so that its runs need it, too), 50 of EST. Runs of an
+   * aet_recon are told theirs by aet_run_options.
+   */
+  int32_t iterations;
+  /** 1: extrapolate (Nesterov), the default; 0: plain steps. RESIRE and SIRT. */
+  int32_t accelerated;
+  /** 1: voxels stay at 0 or above in methods that can, the default; 0: not. */
+  int32_t positivity;
+  /** An aet_ramp_window: FBP and WBP. */
+  int32_t window;
+  /** An aet_background. */
+  int32_t background;
+  /** An aet_view_subset. */
+  int32_t subset;
+  /** An aet_gridding: GENFIRE. */
+  int32_t gridding;
+  /** An aet_resolution_schedule: GENFIRE. */
+  int32_t resolution;
+  /** GENFIRE: 1: a last stage with all frequencies, the default; 0: the schedule's last. */
+  int32_t end_with_all;
+  /**
+   * GENFIRE: 1: what positivity adds to the sum of the volume is taken off again, the default; 0: not, as published.
+   */
+  int32_t keep_total;
+  /** An aet_iterate: GENFIRE, EST. */
+  int32_t iterate;
+  /** Iterations of total variation within one step; 0: 20. */
+  int32_t inner_iterations;
+  /** Zero. */
+  int32_t reserved;
+} aet_tomography_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_tomography_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_tomography_options_init(aet_tomography_options *options, size_t struct_size);
+
+/**
+ * Bytes that a reconstruction of the present version of `dataset` with `options` (NULL: defaults) needs at most beside the
+ * dataset. The errors of the options. Any thread.
+ */
+aet_status aet_tomography_estimate_memory(const aet_dataset *dataset,
+                                          const aet_tomography_options *options,
+                                          uint64_t *bytes);
+
+/**
+ * Creates a reconstruction of a volume from `dataset`. Image i is s_i A_i V + c_i: every voxel of V is shared among the four
+ * pixels around its projection, so that the sum of the volume is the sum of every complete image, whatever the voxel
+ * size; s_i is 1 and c_i the background at the start. Excluded images and masked pixels take no part; images of a tilt
+ * that share their drift are one view. `options` may be NULL. The dataset may be empty: evaluations and runs answer
+ * AET_ERROR_NOT_READY until tilts are appended.
+ *
+ * Blocks of the parameters:
+ *
+ * - volume [nz,ny,nx]: V, unit of the images per voxel; kept in single precision, free at the start
+ * - drift [images,2]: u, v, A
+ * - angles [tilts,3]: phi, theta, psi of the order zyx, deg
+ * - scale [images]: s
+ * - background [images]: c
+ *
+ * The loss of aet_recon_loss_and_gradient is the sum over images of w_i ||s_i A_i V + c_i - b_i||^2 / (2 n), n used pixels in
+ * all, whatever the method; hosts may free the other blocks and drive all of them. aet_recon_step and aet_recon_run
+ * iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
+ * options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
+ * ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.
+ *
+ * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options), AET_ERROR_UNSUPPORTED (bounds or views held out with methods that
+ * cannot), AET_ERROR_SHAPE (volumes, weights), AET_ERROR_EMPTY (a support of zeros, an image whose used pixels are all the
+ * same), AET_ERROR_MEMORY, AET_ERROR_FORKED. Any thread.
+ */
+aet_status aet_recon_create_tomography(const aet_context *context,
+                                       const aet_dataset *dataset,
+                                       const aet_tomography_options *options,
+                                       aet_recon **recon);
+
+/**
+ * The volume of the latest state as a new handle. AET_ERROR_UNSUPPORTED for a reconstruction of atoms,
+ * AET_ERROR_NON_FINITE where iterations diverged. Any thread, also while a run works.
+ */
+aet_status aet_recon_get_volume(const aet_recon *recon, aet_volume **volume);
+
+/**
+ * The volume when the snapshot was taken, as a new handle; `context` is whose threads work on it. AET_ERROR_UNSUPPORTED for
+ * a reconstruction of atoms. Any thread.
+ */
+aet_status aet_snapshot_get_volume(const aet_context *context, const aet_snapshot *snapshot, aet_volume **volume);
+
+/**
+ * Reconstructs a volume from the present version of `dataset` in one call: aet_recon_create_tomography, `iterations` and
+ * aet_recon_get_volume, without the object. `options` and `progress` may be NULL; progress tells the norm of b - A V
+ * relative to b as loss. Members `initial` and `support` of the options are heeded.
+ *
+ * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*volume` is then the volume of the iterations
+ * done, or NULL where not one was. Errors as for aet_recon_create_tomography, and AET_ERROR_NOT_READY without an image in
+ * use. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_reconstruct(const aet_context *context,
+                                  const aet_dataset *dataset,
+                                  const aet_tomography_options *options,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_volume **volume);
+
 /* ---- Atoms from images alone ---- */
 
 /**
@@ -3527,202 +3800,6 @@ aet_status aet_simulation_window_error(const aet_simulation *simulation,
  * else is drawn. AET_ERROR_NOT_READY without Debye-Waller factors, AET_ERROR_RANGE. Any thread.
  */
 aet_status aet_atoms_displace(const aet_atoms *atoms, int64_t seed, int64_t number, aet_atoms **changed);
-
-/* ---- Tomography ---- */
-
-/** How a volume is reconstructed. */
-enum {
-  /** Gradient descent on the squared residual, with a safe step that is found, not given (RESIRE). */
-  AET_TOMOGRAPHY_METHOD_RESIRE = 0,
-  /** Simultaneous iterative reconstruction technique: steps weighted by the sums of rows and columns. */
-  AET_TOMOGRAPHY_METHOD_SIRT = 1,
-  /** Simultaneous algebraic reconstruction technique: an update per view, or per `subset_size` views. */
-  AET_TOMOGRAPHY_METHOD_SART = 2,
-  /** Algebraic reconstruction technique: an update per ray (Kaczmarz). */
-  AET_TOMOGRAPHY_METHOD_ART = 3,
-  /** Conjugate gradients on the normal equations; cannot keep values to bounds. */
-  AET_TOMOGRAPHY_METHOD_CGLS = 4,
-  /** Filtered back-projection for one tilt axis, weighted for uneven angles. */
-  AET_TOMOGRAPHY_METHOD_FBP = 5,
-  /** Back-projection with exact weights for any views. */
-  AET_TOMOGRAPHY_METHOD_WBP = 6,
-};
-typedef int32_t aet_tomography_method;
-
-/** What is taken off the images before a volume is reconstructed. */
-enum {
-  /**
-   * From every image its own: the 5 % quantile of the means over squares of 8 x 8 pixels. A positive volume cannot
-   * explain an offset beside the specimen.
-   */
-  AET_BACKGROUND_AUTOMATIC = 0,
-  /** Nothing. */
-  AET_BACKGROUND_NONE = 1,
-};
-typedef int32_t aet_background;
-
-/** Window on the ramp of filtered back-projection; q is the frequency relative to Nyquist's. */
-enum {
-  /** 1 */
-  AET_RAMP_WINDOW_RAM_LAK = 0,
-  /** sin(pi q / 2) / (pi q / 2) */
-  AET_RAMP_WINDOW_SHEPP_LOGAN = 1,
-  /** cos(pi q / 2) */
-  AET_RAMP_WINDOW_COSINE = 2,
-  /** 0.54 + 0.46 cos(pi q) */
-  AET_RAMP_WINDOW_HAMMING = 3,
-  /** 0.5 + 0.5 cos(pi q) */
-  AET_RAMP_WINDOW_HANN = 4,
-};
-typedef int32_t aet_ramp_window;
-
-/** Which tilts take part. */
-enum {
-  /** All. */
-  AET_VIEW_SUBSET_ALL = 0,
-  /** The first, third, ... tilt in use: one half set for Fourier shell correlation. */
-  AET_VIEW_SUBSET_EVEN = 1,
-  /** The second, fourth, ...: the other half set. */
-  AET_VIEW_SUBSET_ODD = 2,
-};
-typedef int32_t aet_view_subset;
-
-/**
- * Options of aet_recon_create_tomography and aet_volume_reconstruct. Fill with aet_tomography_options_init; 0 and NULL
- * mean automatic where it is said.
- */
-typedef struct aet_tomography_options {
-  /** sizeof(aet_tomography_options). */
-  size_t struct_size;
-  /** Volume to start from, in the unit of the images per voxel; NULL: zeros. */
-  const aet_volume *initial;
-  /** Where this volume is 0 the result is 0; NULL: everywhere is allowed. */
-  const aet_volume *support;
-  /** Weight of each image in the sum over images, `[n_image_weights]`, 0 or above; NULL: 1 each. */
-  const double *image_weights;
-  /** 0, or the number of images of the dataset. */
-  int64_t n_image_weights;
-  /**
-   * Voxels along z; 0: as many as the longer side of the images has pixels. Give all three numbers or none. The volume
-   * may be larger than the images (films) or smaller.
-   */
-  int64_t nz;
-  /** Voxels along y. */
-  int64_t ny;
-  /** Voxels along x. */
-  int64_t nx;
-  /** Views per update of SART; 0: 1. */
-  int64_t subset_size;
-  /** Which views are held out: another number draws others. */
-  int64_t seed;
-  /** Edge of a voxel in the length unit of the dataset, at most a pixel; 0: a pixel. */
-  double voxel_size;
-  /**
-   * Length of steps, below 2. 0: of RESIRE 1.9 relative to 1 / (largest eigenvalue of A* A), of SIRT 1, of both 1 where
-   * accelerated; of SART and ART 0.3.
-   */
-  double relaxation;
-  /** Largest value of a voxel; 0: none. */
-  double upper_bound;
-  /**
-   * Part of the views, up to 0.5, that is held out: their R factor is told beside that of the others (column r_free of
-   * the history), and a run ends with the best volume when it has not fallen for 5 iterations. 0: none.
-   */
-  double held_out;
-  /** Bytes that the reconstruction may need beside the dataset; 0: no limit. */
-  double memory_limit;
-  /** An aet_tomography_method. */
-  int32_t method;
-  /**
-   * Iterations of aet_volume_reconstruct; 0: 50 of RESIRE, 25 of SIRT (100 where not accelerated), 20 of CGLS, 10 of SART,
-   * 5 of ART. Runs of an aet_recon are told theirs by aet_run_options.
-   */
-  int32_t iterations;
-  /** 1: extrapolate (Nesterov), the default; 0: plain steps. RESIRE and SIRT. */
-  int32_t accelerated;
-  /** 1: voxels stay at 0 or above in methods that can, the default; 0: not. */
-  int32_t positivity;
-  /** An aet_ramp_window: FBP and WBP. */
-  int32_t window;
-  /** An aet_background. */
-  int32_t background;
-  /** An aet_view_subset. */
-  int32_t subset;
-  /** Zero. */
-  int32_t reserved;
-} aet_tomography_options;
-
-/**
- * Sets all members to their defaults; `struct_size` is sizeof(aet_tomography_options). AET_ERROR_NULL,
- * AET_ERROR_STRUCT_SIZE. Any thread.
- */
-aet_status aet_tomography_options_init(aet_tomography_options *options, size_t struct_size);
-
-/**
- * Bytes that a reconstruction of the present version of `dataset` with `options` (NULL: defaults) needs at most beside the
- * dataset. The errors of the options. Any thread.
- */
-aet_status aet_tomography_estimate_memory(const aet_dataset *dataset,
-                                          const aet_tomography_options *options,
-                                          uint64_t *bytes);
-
-/**
- * Creates a reconstruction of a volume from `dataset`. Image i is s_i A_i V + c_i: every voxel of V is shared among the four
- * pixels around its projection, so that the sum of the volume is the sum of every complete image, whatever the voxel
- * size; s_i is 1 and c_i the background at the start. Excluded images and masked pixels take no part; images of a tilt
- * that share their drift are one view. `options` may be NULL. The dataset may be empty: evaluations and runs answer
- * AET_ERROR_NOT_READY until tilts are appended.
- *
- * Blocks of the parameters:
- *
- * - volume [nz,ny,nx]: V, unit of the images per voxel; kept in single precision, free at the start
- * - drift [images,2]: u, v, A
- * - angles [tilts,3]: phi, theta, psi of the order zyx, deg
- * - scale [images]: s
- * - background [images]: c
- *
- * The loss of aet_recon_loss_and_gradient is the sum over images of w_i ||s_i A_i V + c_i - b_i||^2 / (2 n), n used pixels in
- * all, whatever the method; hosts may free the other blocks and drive all of them. aet_recon_step and aet_recon_run
- * iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
- * options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
- * ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.
- *
- * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options), AET_ERROR_UNSUPPORTED (bounds or views held out with methods that
- * cannot), AET_ERROR_SHAPE (volumes, weights), AET_ERROR_EMPTY (a support of zeros, an image whose used pixels are all the
- * same), AET_ERROR_MEMORY, AET_ERROR_FORKED. Any thread.
- */
-aet_status aet_recon_create_tomography(const aet_context *context,
-                                       const aet_dataset *dataset,
-                                       const aet_tomography_options *options,
-                                       aet_recon **recon);
-
-/**
- * The volume of the latest state as a new handle. AET_ERROR_UNSUPPORTED for a reconstruction of atoms,
- * AET_ERROR_NON_FINITE where iterations diverged. Any thread, also while a run works.
- */
-aet_status aet_recon_get_volume(const aet_recon *recon, aet_volume **volume);
-
-/**
- * The volume when the snapshot was taken, as a new handle; `context` is whose threads work on it. AET_ERROR_UNSUPPORTED for
- * a reconstruction of atoms. Any thread.
- */
-aet_status aet_snapshot_get_volume(const aet_context *context, const aet_snapshot *snapshot, aet_volume **volume);
-
-/**
- * Reconstructs a volume from the present version of `dataset` in one call: aet_recon_create_tomography, `iterations` and
- * aet_recon_get_volume, without the object. `options` and `progress` may be NULL; progress tells the norm of b - A V
- * relative to b as loss. Members `initial` and `support` of the options are heeded.
- *
- * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*volume` is then the volume of the iterations
- * done, or NULL where not one was. Errors as for aet_recon_create_tomography, and AET_ERROR_NOT_READY without an image in
- * use. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_reconstruct(const aet_context *context,
-                                  const aet_dataset *dataset,
-                                  const aet_tomography_options *options,
-                                  aet_progress_fn progress,
-                                  void *user,
-                                  aet_volume **volume);
 
 /* ---- Views of dense arrays ---- */
 

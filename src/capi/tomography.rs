@@ -13,8 +13,8 @@ use super::volume::{aet_volume, HeldVolume};
 use crate::context::Context;
 use crate::optimize::Termination;
 use crate::reconstruct::{
-    reconstruct_volume, tomography_memory_estimate, Background, RampWindow, Reconstruct, Tomography, TomographyMethod,
-    TomographyOptions, ViewSubset,
+    reconstruct_volume, tomography_memory_estimate, Background, FourierOptions, Gridding, Iterate, RampWindow,
+    Reconstruct, Regularization, Resolution, Tomography, TomographyMethod, TomographyOptions, ViewSubset,
 };
 use crate::specimen::Volume;
 use crate::{Error, Result};
@@ -40,6 +40,12 @@ pub enum aet_tomography_method {
     Fbp = 5,
     /// Back-projection with exact weights for any views.
     Wbp = 6,
+    /// Iterations between volume and Fourier space, where the views have measured it (GENFIRE).
+    Genfire = 7,
+    /// Equally sloped tomography: the same on the lines of the views, for one tilt axis along x or y.
+    Est = 8,
+    /// RESIRE through the transform of the volume, as published first; the exact adjoint all the same.
+    ResireFourier = 9,
 }
 
 host_enum!(aet_tomography_method:
@@ -50,6 +56,9 @@ host_enum!(aet_tomography_method:
     Cgls = "AET_TOMOGRAPHY_METHOD_CGLS",
     Fbp = "AET_TOMOGRAPHY_METHOD_FBP",
     Wbp = "AET_TOMOGRAPHY_METHOD_WBP",
+    Genfire = "AET_TOMOGRAPHY_METHOD_GENFIRE",
+    Est = "AET_TOMOGRAPHY_METHOD_EST",
+    ResireFourier = "AET_TOMOGRAPHY_METHOD_RESIRE_FOURIER",
 );
 
 impl From<aet_tomography_method> for TomographyMethod {
@@ -62,6 +71,9 @@ impl From<aet_tomography_method> for TomographyMethod {
             aet_tomography_method::Cgls => TomographyMethod::Cgls,
             aet_tomography_method::Fbp => TomographyMethod::Fbp,
             aet_tomography_method::Wbp => TomographyMethod::Wbp,
+            aet_tomography_method::Genfire => TomographyMethod::Genfire,
+            aet_tomography_method::Est => TomographyMethod::Est,
+            aet_tomography_method::ResireFourier => TomographyMethod::ResireFourier,
         }
     }
 }
@@ -124,6 +136,57 @@ host_enum!(aet_view_subset:
     Odd = "AET_VIEW_SUBSET_ODD",
 );
 
+/// How points of the Fourier space get their values in GENFIRE.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_gridding {
+    /// From slices nearer than the cutoff, the transform of the view at the foot of the point ("DFT").
+    Exact = 0,
+    /// From the samples of the padded views' transforms that lie nearer than the cutoff ("FFT").
+    Nearest = 1,
+}
+
+host_enum!(aet_gridding:
+    Exact = "AET_GRIDDING_EXACT",
+    Nearest = "AET_GRIDDING_NEAREST",
+);
+
+/// Which frequencies GENFIRE imposes in the course of its iterations.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_resolution_schedule {
+    /// From low ones to all.
+    Extension = 0,
+    /// All measured ones, always.
+    Off = 1,
+    /// From all to low ones.
+    Suppression = 2,
+    /// Extension, then suppression: the published default.
+    Both = 3,
+}
+
+host_enum!(aet_resolution_schedule:
+    Extension = "AET_RESOLUTION_SCHEDULE_EXTENSION",
+    Off = "AET_RESOLUTION_SCHEDULE_OFF",
+    Suppression = "AET_RESOLUTION_SCHEDULE_SUPPRESSION",
+    Both = "AET_RESOLUTION_SCHEDULE_BOTH",
+);
+
+/// Which iterate GENFIRE and EST return.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_iterate {
+    /// The one with the smallest error.
+    Best = 0,
+    /// The last one.
+    Last = 1,
+}
+
+host_enum!(aet_iterate:
+    Best = "AET_ITERATE_BEST",
+    Last = "AET_ITERATE_LAST",
+);
+
 /// Options of aet_recon_create_tomography and aet_volume_reconstruct. Fill with aet_tomography_options_init; 0 and NULL
 /// mean automatic where it is said.
 #[repr(C)]
@@ -162,10 +225,34 @@ pub struct aet_tomography_options {
     pub held_out: f64,
     /// Bytes that the reconstruction may need beside the dataset; 0: no limit.
     pub memory_limit: f64,
+    /// Points of the padded transform over voxels along each axis: GENFIRE (0: 2), EST (0: 2), RESIRE_FOURIER (0: 2).
+    pub oversampling: f64,
+    /// GENFIRE: points of the transform up to which samples or slices count; 0: 0.5.
+    pub gridding_cutoff: f64,
+    /// GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free; 0: none.
+    pub held_back: f64,
+    /// lambda of total variation, sum |(D V)_i|, isotropic: RESIRE, RESIRE_FOURIER, SIRT. This and the terms below add to
+    /// the loss in its unit: to the sum of w_i ||A_i V - b_i||^2 / 2 over the views. 0: none, as for all terms.
+    pub total_variation: f64,
+    /// lambda of 1/2 sum V_i^2 (Tikhonov).
+    pub tikhonov: f64,
+    /// lambda of 1/2 sum |(D V)_i|^2.
+    pub tikhonov_gradient: f64,
+    /// lambda of sum |V_i|.
+    pub soft_threshold: f64,
+    /// lambda of sum w_i |V_i| with w_i = (sqrt(y^2 + k z^2 + x^2) / (ny / 2))^p in voxels from the origin.
+    pub edge: f64,
+    /// p of the edge penalty; 0: 5.
+    pub edge_power: f64,
+    /// k of the edge penalty; 0: 1.
+    pub edge_squeeze: f64,
+    /// Standard deviation of a Gaussian blur after every iteration, voxels; 0: none.
+    pub blur: f64,
     /// An aet_tomography_method.
     pub method: i32,
     /// Iterations of aet_volume_reconstruct; 0: 50 of RESIRE, 25 of SIRT (100 where not accelerated), 20 of CGLS, 10 of SART,
-    /// 5 of ART. Runs of an aet_recon are told theirs by aet_run_options.
+    /// 5 of ART, 100 of GENFIRE (whose schedule is spread over them, so that its runs need it, too), 50 of EST. Runs of an
+    /// aet_recon are told theirs by aet_run_options.
     pub iterations: i32,
     /// 1: extrapolate (Nesterov), the default; 0: plain steps. RESIRE and SIRT.
     pub accelerated: i32,
@@ -177,11 +264,23 @@ pub struct aet_tomography_options {
     pub background: i32,
     /// An aet_view_subset.
     pub subset: i32,
+    /// An aet_gridding: GENFIRE.
+    pub gridding: i32,
+    /// An aet_resolution_schedule: GENFIRE.
+    pub resolution: i32,
+    /// GENFIRE: 1: a last stage with all frequencies, the default; 0: the schedule's last.
+    pub end_with_all: i32,
+    /// GENFIRE: 1: what positivity adds to the sum of the volume is taken off again, the default; 0: not, as published.
+    pub keep_total: i32,
+    /// An aet_iterate: GENFIRE, EST.
+    pub iterate: i32,
+    /// Iterations of total variation within one step; 0: 20.
+    pub inner_iterations: i32,
     /// Zero.
     pub reserved: i32,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; eight i32 stand after the 8-byte
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; fourteen i32 stand after the 8-byte
 // members.
 unsafe impl CStruct for aet_tomography_options {
     const NAME: &'static str = "aet_tomography_options";
@@ -207,6 +306,17 @@ unsafe impl CStruct for aet_tomography_options {
             upper_bound: 0.0,
             held_out: 0.0,
             memory_limit: 0.0,
+            oversampling: 0.0,
+            gridding_cutoff: 0.0,
+            held_back: 0.0,
+            total_variation: 0.0,
+            tikhonov: 0.0,
+            tikhonov_gradient: 0.0,
+            soft_threshold: 0.0,
+            edge: 0.0,
+            edge_power: 0.0,
+            edge_squeeze: 0.0,
+            blur: 0.0,
             method: aet_tomography_method::Resire as i32,
             iterations: 0,
             accelerated: 1,
@@ -214,6 +324,12 @@ unsafe impl CStruct for aet_tomography_options {
             window: aet_ramp_window::RamLak as i32,
             background: aet_background::Automatic as i32,
             subset: aet_view_subset::All as i32,
+            gridding: aet_gridding::Exact as i32,
+            resolution: aet_resolution_schedule::Extension as i32,
+            end_with_all: 1,
+            keep_total: 1,
+            iterate: aet_iterate::Best as i32,
+            inner_iterations: 0,
             reserved: 0,
         }
     }
@@ -275,10 +391,55 @@ impl Host {
             seed: given.seed as u64,
             image_weights: (!weights.is_empty()).then(|| weights.to_vec()),
             memory_limit: chosen(given.memory_limit).map(|bytes| bytes as u64),
+            oversampling: chosen(given.oversampling),
+            fourier: self.fourier_options(&given)?,
+            regularization: self.regularization(&given)?,
         };
         let initial = self.optional_input(given.initial, "initial")?;
         let support = self.optional_input(given.support, "support")?;
         Ok(TomographyInput { options, initial: initial.cloned(), support: support.cloned() })
+    }
+}
+
+impl Host {
+    fn fourier_options(&self, given: &aet_tomography_options) -> Result<FourierOptions> {
+        let default = FourierOptions::default();
+        Ok(FourierOptions {
+            cutoff: chosen(given.gridding_cutoff).unwrap_or(default.cutoff),
+            held_back: given.held_back,
+            gridding: match aet_gridding::from_number(given.gridding, "gridding")? {
+                aet_gridding::Exact => Gridding::Exact,
+                aet_gridding::Nearest => Gridding::Nearest,
+            },
+            resolution: match aet_resolution_schedule::from_number(given.resolution, "resolution")? {
+                aet_resolution_schedule::Extension => Resolution::Extension,
+                aet_resolution_schedule::Off => Resolution::Off,
+                aet_resolution_schedule::Suppression => Resolution::Suppression,
+                aet_resolution_schedule::Both => Resolution::Both,
+            },
+            end_with_all: self.flag(given.end_with_all, "end_with_all")?,
+            keep_total: self.flag(given.keep_total, "keep_total")?,
+            iterate: match aet_iterate::from_number(given.iterate, "iterate")? {
+                aet_iterate::Best => Iterate::Best,
+                aet_iterate::Last => Iterate::Last,
+            },
+        })
+    }
+
+    fn regularization(&self, given: &aet_tomography_options) -> Result<Regularization> {
+        let default = Regularization::default();
+        let inner = self.count(given.inner_iterations.into(), "inner_iterations")?;
+        Ok(Regularization {
+            total_variation: given.total_variation,
+            inner_iterations: if inner == 0 { default.inner_iterations } else { inner },
+            tikhonov: given.tikhonov,
+            tikhonov_gradient: given.tikhonov_gradient,
+            soft_threshold: given.soft_threshold,
+            edge: given.edge,
+            edge_power: chosen(given.edge_power).unwrap_or(default.edge_power),
+            edge_squeeze: chosen(given.edge_squeeze).unwrap_or(default.edge_squeeze),
+            blur: given.blur,
+        })
     }
 }
 

@@ -117,6 +117,11 @@ impl<T: Real> RealTransform3<T> {
         self.size[0] * self.size[1] * self.half()
     }
 
+    /// kz (FFT order) of every row of a [`Slab`].
+    pub fn kz_of_row(&self) -> &[usize] {
+        self.along_z.frequency_at()
+    }
+
     /// Where [`Self::forward`] puts the value of (kz, ky, kx), all in FFT order, kx in 0..=nx/2: `[ky][kz][kx]`.
     pub fn index(&self, [kz, ky, kx]: [usize; 3]) -> usize {
         (ky * self.size[0] + kz) * self.half() + kx
@@ -215,9 +220,38 @@ impl<T: Real> RealTransform3<T> {
         change: &(dyn Fn(Slab<'_, T>) -> Result<()> + Sync),
     ) -> Result<()> {
         self.check(volume.len(), None)?;
-        waiting.part(0.0, 0.3, |waiting| self.analyse(context, volume, scratch, waiting))?;
-        waiting.part(0.3, 0.8, |waiting| self.slabs(context, scratch, waiting, (true, true), change))?;
+        self.change(context, volume, scratch, waiting, change)?;
         self.synthesise(context, volume, scratch, waiting)
+    }
+
+    /// As [`Self::filter`], from one volume to another.
+    ///
+    /// # Errors
+    /// As [`Self::filter`].
+    pub fn filter_into(
+        &self,
+        context: &Context,
+        (from, to): (&[T], &mut [T]),
+        scratch: &mut RealScratch3<T>,
+        waiting: &mut Waiting<'_>,
+        change: &(dyn Fn(Slab<'_, T>) -> Result<()> + Sync),
+    ) -> Result<()> {
+        self.check(from.len(), None)?;
+        self.check(to.len(), None)?;
+        self.change(context, from, scratch, waiting, change)?;
+        self.synthesise(context, to, scratch, waiting)
+    }
+
+    fn change(
+        &self,
+        context: &Context,
+        volume: &[T],
+        scratch: &mut RealScratch3<T>,
+        waiting: &mut Waiting<'_>,
+        change: &(dyn Fn(Slab<'_, T>) -> Result<()> + Sync),
+    ) -> Result<()> {
+        waiting.part(0.0, 0.4, |waiting| self.analyse(context, volume, scratch, waiting))?;
+        waiting.part(0.4, 1.0, |waiting| self.slabs(context, scratch, waiting, (true, true), change))
     }
 
     fn check(&self, volume: usize, spectrum: Option<usize>) -> Result<()> {

@@ -11,7 +11,7 @@ use ndarray::{Array3, ArrayView3};
 const REACH: f64 = 4.0;
 
 /// Widest smoothing, voxels.
-const MAX_SIGMA: f64 = 100.0;
+pub(crate) const MAX_SIGMA: f64 = 100.0;
 
 /// Longest edge of a box, voxels.
 const MAX_BOX: usize = 801;
@@ -84,7 +84,7 @@ pub(crate) fn smooth_values(
 }
 
 /// As [`smooth`], for the values `[z, y, x]` themselves. A cancelled call leaves them half smoothed.
-fn smooth_in_place(
+pub(crate) fn smooth_in_place(
     context: &Context,
     values: &mut [f32],
     shape: [usize; 3],

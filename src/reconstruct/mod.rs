@@ -8,8 +8,8 @@
 mod driver;
 mod evaluator;
 mod find;
-mod interface;
 mod intensities;
+mod interface;
 mod lineage;
 mod options;
 mod param;
@@ -24,12 +24,13 @@ mod uncertainty;
 
 pub use evaluator::Evaluator;
 pub use find::{find_atoms, FindOptions, Found};
+pub use interface::{resume, Reconstruct, Saved, StateView, Values};
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
 pub use reconstruction::{Geometry, Reconstruction};
 pub use state::{Record, SavedState, Snapshot, State};
 pub use terms::{Projection, TermFunction};
-pub use interface::{resume, Reconstruct, Saved, StateView, Values};
-pub use tomography::{reconstruct_volume, tomography_memory_estimate, Background, RampWindow, SavedTomography, Tomogram};
-pub use tomography::{Tomography, TomographyMethod, TomographyOptions, ViewSubset};
+pub use tomography::{equal_slope_angles, reconstruct_volume, tomography_memory_estimate};
+pub use tomography::{Background, FourierOptions, Gridding, Iterate, RampWindow, Regularization, Resolution};
+pub use tomography::{SavedTomography, Tomogram, Tomography, TomographyMethod, TomographyOptions, ViewSubset};
 pub use uncertainty::{ErrorEstimate, ErrorMethod, ErrorOptions, NoiseModel};

@@ -9,6 +9,7 @@ mod statistics;
 pub mod stem;
 pub mod tilt_series;
 
+pub(crate) use random::scattered;
 pub use phonons::{FrozenPhonons, ThermalMotion};
 pub use statistics::MeanAccumulator;
 

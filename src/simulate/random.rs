@@ -43,7 +43,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, item: u64) -> Pcg64Mcg {
 }
 
 /// The output function of SplitMix64 (Steele, Lea, Flood 2014), a bijection of 64-bit numbers.
-fn scattered(number: u64) -> u64 {
+pub(crate) fn scattered(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -137,6 +137,6 @@ impl Method for Sequential {
             std::mem::swap(volume, &mut self.next);
         }
         let length = distance(measured, volume, &former, waiting)?;
-        Ok(Stepped { driving, length, finished: false })
+        Ok(Stepped { driving, length, ..Stepped::default() })
     }
 }

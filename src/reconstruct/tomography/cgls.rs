@@ -46,7 +46,7 @@ impl Cgls {
         projector.back_project(context, views, &self.image, &mut self.gradient, waiting, &|z, plane| {
             if let Some(support) = &measured.support {
                 let support = &support[z * plane.len()..][..plane.len()];
-                plane.iter_mut().zip(support).filter(|(_, s)| **s == 0).for_each(|(v, _)| *v = 0.0);
+                plane.iter_mut().zip(support).filter(|(_, inside)| !**inside).for_each(|(v, _)| *v = 0.0);
             }
             let sum = plane.iter().map(|v| f64::from(*v).powi(2)).sum();
             *squares[z].lock().unwrap_or_else(|p| p.into_inner()) = sum;
@@ -77,7 +77,7 @@ impl Method for Cgls {
         };
         let driving = self.misfits(measured);
         if square == 0.0 {
-            return Ok(Stepped { driving, length: 0.0, finished: true });
+            return Ok(Stepped { driving, finished: true, ..Stepped::default() });
         }
         let (len, plane_len, views) = (measured.frame_len(), measured.plane(), &measured.driving);
         let curvatures: Vec<Mutex<f64>> = views.iter().map(|_| Mutex::new(0.0)).collect();
@@ -109,7 +109,8 @@ impl Method for Cgls {
             0.0
         })?;
         self.square = Some(next);
-        Ok(Stepped { driving, length: (squares / volume.len() as f64).sqrt(), finished: false })
+        let length = (squares / volume.len() as f64).sqrt();
+        Ok(Stepped { driving, length, ..Stepped::default() })
     }
 
     fn memory(&self) -> MethodMemory {

@@ -1,6 +1,8 @@
 //! The images of a dataset as tomography sees them: views, their data and weights.
 
-use super::options::{Background, TomographyOptions, ViewSubset};
+use super::engines::{fourier_projector, to_frame, to_image};
+use super::fourier_resire::FourierProjector;
+use super::options::{Background, TomographyMethod, TomographyOptions, ViewSubset};
 use crate::context::Context;
 use crate::dataset::SeriesVersion;
 use crate::error::{Error, Result};
@@ -77,6 +79,8 @@ pub(super) struct Measured {
     pub context: Context,
     pub version: Arc<SeriesVersion>,
     pub projector: Arc<Projector>,
+    /// Takes its place for the driving views where the method projects through Fourier space.
+    pub fourier: Option<Arc<FourierProjector>>,
     /// Images of each view.
     pub images: Vec<Vec<usize>>,
     /// Frames of all views: the best estimate of A V, pixel by pixel, from the images of the view.
@@ -89,8 +93,8 @@ pub(super) struct Measured {
     pub held_out: Vec<usize>,
     /// Smallest and largest value of a voxel.
     pub bounds: (f32, f32),
-    /// 0 where a voxel must be 0.
-    pub support: Option<Arc<Vec<u8>>>,
+    /// False where a voxel must be 0.
+    pub support: Option<Arc<Vec<bool>>>,
 }
 
 /// Sizes of the volume and of the images of a series.
@@ -112,7 +116,7 @@ impl Measured {
         version: Arc<SeriesVersion>,
         options: &TomographyOptions,
         imaging: &Imaging,
-        support: Option<Arc<Vec<u8>>>,
+        support: Option<Arc<Vec<bool>>>,
     ) -> Result<Self> {
         if let Some(weights) = options.image_weights.as_ref().filter(|w| w.len() != version.images().len()) {
             let wanted = format!("one per image, {}", version.images().len());
@@ -129,6 +133,7 @@ impl Measured {
             context: context.clone(),
             version,
             projector,
+            fourier: None,
             images,
             data: vec![],
             weights: vec![],
@@ -142,6 +147,12 @@ impl Measured {
         let (data, weights) = measured.combined(imaging, options.image_weights.as_deref(), &recorded)?;
         (measured.data, measured.weights) = (data, weights);
         measured.check_content()?;
+        if options.method.is_fourier() {
+            super::engines::plain_views(&measured)?;
+        }
+        if options.method == TomographyMethod::ResireFourier {
+            measured.fourier = Some(Arc::new(fourier_projector(&measured, options)?));
+        }
         Ok(measured)
     }
 
@@ -184,6 +195,7 @@ impl Measured {
             context: self.context.clone(),
             version: self.version.clone(),
             projector: self.projector.clone(),
+            fourier: self.fourier.clone(),
             images: self.images.clone(),
             data,
             weights,
@@ -278,13 +290,67 @@ impl Measured {
         Ok(cells.iter().map(|cell| cell.lock().unwrap_or_else(|p| p.into_inner()).1).sum())
     }
 
+    /// Whether projections of `views` go through Fourier space.
+    fn through_fourier(&self, views: &[usize]) -> Option<&FourierProjector> {
+        self.fourier.as_deref().filter(|_| views == self.driving)
+    }
+
+    /// A for some `views`, as [`Projector::project`].
+    pub fn project(
+        &self,
+        views: &[usize],
+        volume: &[f32],
+        frames: &mut [f32],
+        waiting: &mut Waiting<'_>,
+        finish: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> Result<()> {
+        let Some(fourier) = self.through_fourier(views) else {
+            return self.projector.project(&self.context, views, volume, frames, waiting, finish);
+        };
+        let (pixels, columns) = (self.version.rows() * self.version.columns(), self.version.columns());
+        let mut images = zeros(views.len() * pixels)?;
+        fourier.project_all(&self.context, volume, &mut images, waiting)?;
+        let cells: Vec<Mutex<&mut [f32]>> = frames.chunks_exact_mut(self.frame_len()).map(Mutex::new).collect();
+        self.context.for_each(views.len(), &mut |_| waiting.at(1.0, "projecting"), &|place| {
+            let mut frame = cells[place].lock().unwrap_or_else(|p| p.into_inner());
+            to_frame(&images[place * pixels..][..pixels], columns, &mut frame);
+            finish(place, &mut frame);
+            Ok(())
+        })
+    }
+
+    /// A* for some `views`, as [`Projector::back_project`].
+    pub fn back_project(
+        &self,
+        views: &[usize],
+        frames: &[f32],
+        volume: &mut [f32],
+        waiting: &mut Waiting<'_>,
+        finish: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> Result<()> {
+        let Some(fourier) = self.through_fourier(views) else {
+            return self.projector.back_project(&self.context, views, frames, volume, waiting, finish);
+        };
+        let (pixels, columns) = (self.version.rows() * self.version.columns(), self.version.columns());
+        let mut images = zeros(views.len() * pixels)?;
+        for (image, frame) in images.chunks_exact_mut(pixels).zip(frames.chunks_exact(self.frame_len())) {
+            to_image(frame, columns, image);
+        }
+        fourier.back_project_all(&self.context, &images, volume, waiting)?;
+        self.over_planes(volume, waiting, &|z, plane| {
+            finish(z, plane);
+            0.0
+        })?;
+        Ok(())
+    }
+
     /// Holds a plane to bounds and support.
     pub fn constrain(&self, z: usize, plane: &mut [f32]) {
         let (lower, upper) = self.bounds;
         plane.iter_mut().for_each(|v| *v = v.clamp(lower, upper));
         if let Some(support) = &self.support {
             let of_plane = &support[z * plane.len()..][..plane.len()];
-            plane.iter_mut().zip(of_plane).filter(|(_, inside)| **inside == 0).for_each(|(v, _)| *v = 0.0);
+            plane.iter_mut().zip(of_plane).filter(|(_, inside)| !**inside).for_each(|(v, _)| *v = 0.0);
         }
     }
 
@@ -300,7 +366,7 @@ impl Measured {
     ) -> Result<Vec<Misfit>> {
         let len = self.projector.frame().len();
         let misfits: Vec<Mutex<Misfit>> = views.iter().map(|_| Mutex::default()).collect();
-        self.projector.project(&self.context, views, volume, residual, waiting, &|place, frame| {
+        self.project(views, volume, residual, waiting, &|place, frame| {
             let range = views[place] * len..(views[place] + 1) * len;
             let mut misfit = Misfit::default();
             for (value, at) in frame.iter_mut().zip(range) {

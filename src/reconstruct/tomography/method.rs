@@ -2,6 +2,7 @@
 
 use super::art::Sequential;
 use super::cgls::Cgls;
+use super::engines::{EstMethod, GenfireMethod};
 use super::measured::{Measured, Misfit};
 use super::options::{TomographyMethod, TomographyOptions};
 use super::simultaneous::Simultaneous;
@@ -13,8 +14,10 @@ use serde::{Deserialize, Serialize};
 /// What one iteration did.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stepped {
-    /// Of the views that drive it, in the state from which the step was made.
+    /// Of the views that drive it, in the state from which the step was made; empty where they were not projected.
     pub driving: Vec<Misfit>,
+    /// The method's own figure of that state, where views were not projected: errK of GENFIRE, the R factor of EST's lines.
+    pub error: Option<f64>,
     /// Root mean square of the change of the voxels.
     pub length: f64,
     /// Nothing is left to do.
@@ -25,6 +28,16 @@ pub(super) struct Stepped {
 pub(super) trait Method: Send {
     /// One iteration: `volume` becomes the next one. After an error it is the former one still.
     fn step(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<Stepped>;
+
+    /// Puts the volume that the method gives back in the place of the latest one; more iterations go on from there.
+    fn finish(&mut self, _measured: &Measured, _volume: &mut Vec<f32>, _waiting: &mut Waiting<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Shells of the transform: radius relative to Nyquist, error of the points imposed and of those held back.
+    fn shells(&self) -> Vec<[f64; 3]> {
+        vec![]
+    }
 
     /// All that another object of the same making needs to go on.
     fn memory(&self) -> MethodMemory {
@@ -67,24 +80,29 @@ pub(super) fn method_of(
     waiting: &mut Waiting<'_>,
 ) -> Result<Box<dyn Method>> {
     Ok(match options.method {
-        TomographyMethod::Resire => Box::new(Simultaneous::resire(measured, options, waiting)?),
+        TomographyMethod::Resire | TomographyMethod::ResireFourier => Box::new(Simultaneous::resire(measured, options, waiting)?),
         TomographyMethod::Sirt => Box::new(Simultaneous::sirt(measured, options, waiting)?),
         TomographyMethod::Sart => Box::new(Sequential::sart(measured, options, waiting)?),
         TomographyMethod::Art => Box::new(Sequential::art(measured, options, waiting)?),
         TomographyMethod::Cgls => Box::new(Cgls::new(measured)?),
         TomographyMethod::Fbp => Box::new(BackProjection::filtered(options)),
         TomographyMethod::Wbp => Box::new(BackProjection::weighted(options)),
+        TomographyMethod::Genfire => Box::new(GenfireMethod::new(measured, options, waiting)?),
+        TomographyMethod::Est => Box::new(EstMethod::new(measured, options, waiting)?),
     })
 }
 
 /// Volumes and frames of floats that a method holds at most beside the volume itself, its data and weights.
 pub(super) fn buffers_of(method: TomographyMethod) -> (u64, u64) {
     match method {
-        TomographyMethod::Resire => (2, 1),
-        TomographyMethod::Sirt => (3, 2),
+        // The memory of a method is kept beside it, so that it can be saved at any time.
+        TomographyMethod::Resire | TomographyMethod::ResireFourier => (4, 1),
+        TomographyMethod::Sirt => (5, 2),
         TomographyMethod::Sart => (1, 2),
         TomographyMethod::Art => (1, 2),
-        TomographyMethod::Cgls => (2, 2),
+        TomographyMethod::Cgls => (3, 3),
         TomographyMethod::Fbp | TomographyMethod::Wbp => (1, 1),
+        TomographyMethod::Genfire => (2, 0),
+        TomographyMethod::Est => (7, 0),
     }
 }

@@ -6,18 +6,32 @@
 
 mod art;
 mod cgls;
+mod engines;
+mod est;
+mod est_views;
 mod evaluate;
+mod fourier_resire;
+#[cfg(test)]
+mod gaussians;
+mod genfire;
 mod measured;
 mod method;
 mod object;
 mod options;
+mod pseudo_polar;
 mod quick;
+mod regularize;
 mod saved;
 mod simultaneous;
+mod views;
 mod weighted;
 
+pub use est::equal_slope_angles;
 pub use object::{tomography_memory_estimate, Tomography};
-pub use options::{Background, RampWindow, TomographyMethod, TomographyOptions, ViewSubset};
+pub use genfire::{Gridding, Iterate, Resolution};
+pub use options::{Background, FourierOptions, RampWindow};
+pub use options::{TomographyMethod, TomographyOptions, ViewSubset};
 pub(super) use quick::QuickVolume;
 pub use quick::{reconstruct_volume, Tomogram};
+pub use regularize::Regularization;
 pub use saved::SavedTomography;

@@ -28,7 +28,7 @@ pub struct Tomography {
     context: Context,
     series: TiltSeries,
     options: TomographyOptions,
-    support: Option<Arc<Vec<u8>>>,
+    support: Option<Arc<Vec<bool>>>,
     latest: ArcSwap<State>,
     driver: Mutex<Driver>,
 }
@@ -79,6 +79,8 @@ pub fn tomography_memory_estimate(series: &TiltSeries, options: &TomographyOptio
 }
 
 fn memory_of(version: &SeriesVersion, options: &TomographyOptions) -> Result<u64> {
+    /// Beyond so many threads their scratch no longer grows with them.
+    const THREADS: usize = 16;
     let geometry = geometry_of(version, options);
     // Sizes are checked before anything is multiplied.
     let sizes = Projector::new(geometry, vec![View { rotation: IDENTITY, drift: [0.0; 2] }])?;
@@ -87,7 +89,10 @@ fn memory_of(version: &SeriesVersion, options: &TomographyOptions) -> Result<u64
     let (volumes, frames) = buffers_of(options.method);
     // Published volume and the one that is worked on; data and weights; lines of slices, padded to whole blocks.
     let lines = views * (frame + 32 * (geometry.rows + geometry.columns) as u64);
-    Ok(4 * ((volumes + 2) * voxels + (frames + 2) * views * frame + lines))
+    let of_views = (views as usize, geometry.rows, geometry.columns);
+    let engine = super::engines::engine_bytes(geometry.shape, of_views, options, THREADS);
+    let terms = options.regularization.memory_bytes(geometry.shape);
+    Ok(4 * ((volumes + 2) * voxels + (frames + 2) * views * frame + lines) + engine + terms)
 }
 
 /// An error where the reconstruction would need more than its limit.
@@ -107,7 +112,7 @@ impl Plan {
         version: Arc<SeriesVersion>,
         options: &TomographyOptions,
         imaging: Imaging,
-        support: Option<Arc<Vec<u8>>>,
+        support: Option<Arc<Vec<bool>>>,
         former: Option<&Plan>,
     ) -> Result<Self> {
         let sizes = Projector::new(
@@ -180,13 +185,13 @@ pub(super) fn initial_of(initial: Option<&Volume>, shape: [usize; 3]) -> Result<
 }
 
 /// 1 inside, 0 outside of the volume `support` of the wanted shape.
-pub(super) fn support_of(support: Option<&Volume>, shape: [usize; 3]) -> Result<Option<Arc<Vec<u8>>>> {
+pub(super) fn support_of(support: Option<&Volume>, shape: [usize; 3]) -> Result<Option<Arc<Vec<bool>>>> {
     let Some(support) = support else { return Ok(None) };
     if support.shape() != shape {
         return Err(Error::shape("support", &support.shape(), format!("that of the volume, {shape:?} [z,y,x]")));
     }
-    let mask: Vec<u8> = support.as_slice().iter().map(|v| u8::from(*v != 0.0)).collect();
-    if mask.iter().all(|inside| *inside == 0) {
+    let mask: Vec<bool> = support.as_slice().iter().map(|v| *v != 0.0).collect();
+    if !mask.contains(&true) {
         let why = "all its voxels are 0: nothing may be reconstructed".into();
         return Err(Error::Empty { what: "support".into(), why });
     }
@@ -223,7 +228,7 @@ impl Tomography {
         context: &Context,
         series: &TiltSeries,
         options: &TomographyOptions,
-        support: Option<Arc<Vec<u8>>>,
+        support: Option<Arc<Vec<bool>>>,
         plan: Plan,
         volume: Vec<f32>,
         course: Course,
@@ -374,9 +379,16 @@ impl Tomography {
         }
         // Taken: after an error the method begins with what was remembered of the last full iteration.
         let mut method = driver.method.take().ok_or_else(|| Error::Internal("no method".into()))?;
-        let mut volume = state.volume.to_vec();
+        let working = driver.course.working.take().unwrap_or_else(|| state.volume.clone());
+        let mut volume = working.to_vec();
         let held_out = watch.wait(|waiting| self.held_out(measured, &volume, waiting))?;
-        let stepped = watch.wait(|waiting| method.step(measured, &mut volume, waiting))?;
+        let stepped = match watch.wait(|waiting| method.step(measured, &mut volume, waiting)) {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                driver.course.working = Some(working);
+                return Err(error);
+            }
+        };
         let course = &mut driver.course;
         course.memory = Some(Arc::new(method.memory()));
         driver.method = Some(method);
@@ -395,7 +407,7 @@ impl Tomography {
             iteration: course.iteration,
             optimizer: None,
             loss: step.loss,
-            r_factor: Misfit::mean_r1(&stepped.driving),
+            r_factor: stepped.error.unwrap_or_else(|| Misfit::mean_r1(&stepped.driving)),
             r_free,
             gradient_norm: f64::NAN,
             step: stepped.length,
@@ -414,7 +426,7 @@ impl Tomography {
         let rises = since.is_some_and(|since| since >= PATIENCE);
         if let (true, Some(best)) = (rises, &driver.best) {
             next = best.clone();
-            (driver.method, driver.course.memory) = (None, None);
+            (driver.method, driver.course.memory, driver.course.working) = (None, None, None);
         }
         self.publish(driver, state.plan.clone(), next);
         watch.tell_record(&record);
@@ -439,8 +451,21 @@ impl Tomography {
 
     /// Loss and R factors of the state in which a run has ended.
     fn finish(&self, driver: &mut Driver, watch: &mut Watch<'_, '_>) -> Result<()> {
-        let state = self.latest.load_full();
-        let Some(measured) = &state.plan.measured else { return Ok(()) };
+        let mut state = self.latest.load_full();
+        let plan = state.plan.clone();
+        let Some(measured) = &plan.measured else { return Ok(()) };
+        if let Some(method) = &mut driver.method {
+            let mut volume = state.volume.to_vec();
+            let patient = self.context.cancel_token();
+            let mut waiting = Waiting { cancel: &patient, tell: &mut |_| true };
+            method.finish(measured, &mut volume, &mut waiting)?;
+            driver.course.shells = method.shells();
+            if volume != **state.volume {
+                driver.course.working = Some(state.volume.clone());
+            }
+            self.publish(driver, plan.clone(), Arc::new(volume));
+            state = self.latest.load_full();
+        }
         let mut frames = super::measured::zeros(measured.driving.len() * measured.frame_len())?;
         let ended = watch.wait(|waiting| {
             // Short beside the run, and wanted after a cancelled one, too.
@@ -526,7 +551,7 @@ impl Driver {
     fn forget(&mut self) {
         (self.method, self.best) = (None, None);
         let course = &mut self.course;
-        (course.memory, course.held_out, course.termination) = (None, None, None);
+        (course.memory, course.working, course.held_out, course.termination) = (None, None, None, None);
         course.stopping.forget();
         course.r_factors.fill(f64::NAN);
         (course.loss, course.r2) = (f64::NAN, f64::NAN);
@@ -833,6 +858,7 @@ impl Reconstruct for Tomography {
             "r1": used.iter().sum::<f64>() / used.len() as f64,
             "r2": course.r2,
             "r_free": last.map(|r| r.r_free),
+            "shells": course.shells,
             "r_factors": course.r_factors,
             "seconds": last.map(|r| r.seconds),
             "termination": course.termination,

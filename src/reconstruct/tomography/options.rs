@@ -1,5 +1,7 @@
 //! Options of volume tomography; `None` means automatic.
 
+use super::genfire::{GenfireOptions, Gridding, Iterate, Resolution};
+use super::regularize::Regularization;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +24,17 @@ pub enum TomographyMethod {
     Fbp,
     /// Back-projection weighted exactly for arbitrary views (Radermacher 1992).
     Wbp,
+    /// Iterations between volume and Fourier space (Pryor et al. 2017).
+    Genfire,
+    /// Equally sloped tomography (Miao, Foerster & Levi 2005), for one tilt axis.
+    Est,
+    /// RESIRE through the transform of the volume.
+    ResireFourier,
 }
 
 impl TomographyMethod {
     /// All methods with their names.
-    pub const ALL: [(&'static str, TomographyMethod); 7] = [
+    pub const ALL: [(&'static str, TomographyMethod); 10] = [
         ("resire", TomographyMethod::Resire),
         ("sirt", TomographyMethod::Sirt),
         ("sart", TomographyMethod::Sart),
@@ -34,6 +42,9 @@ impl TomographyMethod {
         ("cgls", TomographyMethod::Cgls),
         ("fbp", TomographyMethod::Fbp),
         ("wbp", TomographyMethod::Wbp),
+        ("genfire", TomographyMethod::Genfire),
+        ("est", TomographyMethod::Est),
+        ("resire_fourier", TomographyMethod::ResireFourier),
     ];
 
     /// The method of that name.
@@ -55,6 +66,16 @@ impl TomographyMethod {
     /// Whether one step gives the result.
     pub fn is_direct(self) -> bool {
         matches!(self, Self::Fbp | Self::Wbp)
+    }
+
+    /// Whether it works in Fourier space, one pixel to a voxel.
+    pub fn is_fourier(self) -> bool {
+        matches!(self, Self::Genfire | Self::Est | Self::ResireFourier)
+    }
+
+    /// Whether it descends one loss by steps that a regularisation can join.
+    pub fn takes_regularization(self) -> bool {
+        matches!(self, Self::Resire | Self::ResireFourier)
     }
 
     /// Whether values can be held to bounds while it works.
@@ -93,6 +114,40 @@ pub enum RampWindow {
     Hann,
 }
 
+/// Options of GENFIRE and EST.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FourierOptions {
+    /// GENFIRE: how points of the transform get their values.
+    pub gridding: Gridding,
+    /// GENFIRE: points of the transform up to which samples or slices count.
+    pub cutoff: f64,
+    /// GENFIRE: which frequencies are imposed when.
+    pub resolution: Resolution,
+    /// GENFIRE: a last stage with all frequencies.
+    pub end_with_all: bool,
+    /// GENFIRE: what positivity adds to the sum of the volume is taken off again.
+    pub keep_total: bool,
+    /// GENFIRE: part of the points that is held back for R-free.
+    pub held_back: f64,
+    /// Which volume is returned.
+    pub iterate: Iterate,
+}
+
+impl Default for FourierOptions {
+    fn default() -> Self {
+        let genfire = GenfireOptions::default();
+        Self {
+            gridding: genfire.gridding,
+            cutoff: genfire.cutoff,
+            resolution: genfire.resolution,
+            end_with_all: genfire.end_with_all,
+            keep_total: genfire.keep_total,
+            held_back: genfire.held_back,
+            iterate: genfire.iterate,
+        }
+    }
+}
+
 /// What is taken off the images before a volume is reconstructed: a positive volume cannot explain an offset outside of
 /// the specimen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -116,12 +171,12 @@ pub struct TomographyOptions {
     /// Edge of a voxel, in the length unit of the series, at most a pixel. `None`: a pixel.
     pub voxel_size: Option<f64>,
     /// Iterations of a reconstruction in one call. `None`: 50 of RESIRE (100 where not accelerated), 25 of SIRT (100), 20
-    /// of CGLS, 10 of SART, 5 of ART. A run of an object is told its iterations itself.
+    /// of CGLS, 10 of SART, 5 of ART, 100 of GENFIRE, 50 of EST. A run of an object is told its iterations itself.
     pub iterations: Option<usize>,
     /// Length of steps. `None`: 1.9 for RESIRE, relative to 1 / (bound of the largest eigenvalue of A* A), 1 for SIRT,
     /// 0.3 for SART and ART; 1 for accelerated methods. Below 2.
     pub relaxation: Option<f64>,
-    /// Extrapolate (Nesterov): RESIRE and SIRT.
+    /// Extrapolate along former steps: RESIRE, SIRT and EST.
     pub accelerated: bool,
     /// Keep voxels at 0 or above. `None`: yes, for methods that can.
     pub positivity: Option<bool>,
@@ -144,6 +199,12 @@ pub struct TomographyOptions {
     pub image_weights: Option<Vec<f64>>,
     /// Bytes that the reconstruction may use; `None`: no limit.
     pub memory_limit: Option<u64>,
+    /// Points of the padded transform over voxels along each axis, for methods in Fourier space. `None`: 2.
+    pub oversampling: Option<f64>,
+    /// Of GENFIRE and EST.
+    pub fourier: FourierOptions,
+    /// Terms beside the data: RESIRE in real or Fourier space. They add to the sum of w_i ||A_i V - b_i||^2 / 2.
+    pub regularization: Regularization,
 }
 
 impl Default for TomographyOptions {
@@ -165,6 +226,9 @@ impl Default for TomographyOptions {
             seed: 1,
             image_weights: None,
             memory_limit: None,
+            oversampling: None,
+            fourier: FourierOptions::default(),
+            regularization: Regularization::default(),
         }
     }
 }
@@ -177,6 +241,12 @@ impl TomographyOptions {
         if let Some(relaxation) = self.relaxation {
             if !(relaxation > 0.0 && relaxation < 2.0) {
                 return Err(Error::range("relaxation", relaxation, "above 0 and below 2: beyond, iterations diverge"));
+            }
+            let extrapolates =
+                self.method.takes_regularization() || matches!(self.method, TomographyMethod::Sirt | TomographyMethod::Est);
+            if extrapolates && self.accelerated && relaxation > 1.0 {
+                let wanted = "above 0, at most 1 where accelerated: beyond, iterations diverge";
+                return Err(Error::range("relaxation", relaxation, wanted));
             }
         }
         if self.positivity == Some(true) && !self.method.takes_bounds() {
@@ -202,6 +272,12 @@ impl TomographyOptions {
         if self.held_out > 0.0 && self.method.is_direct() {
             return cannot(format!("held_out with the method {method}"), "it has no iterations to stop");
         }
+        self.regularization.check()?;
+        let regularized = self.regularization.has_gradient() || self.regularization.has_prox();
+        if regularized && !self.method.takes_regularization() {
+            let why = "regularisation joins the steps of resire and resire_fourier only";
+            return cannot(format!("regularisation with the method {method}"), why);
+        }
         let weights = self.image_weights.iter().flatten().enumerate();
         if let Some((image, weight)) = weights.into_iter().find(|(_, w)| !(w.is_finite() && **w >= 0.0)) {
             return Err(Error::range(format!("weight of image {image}"), weight, "a number of 0 or above"));
@@ -212,9 +288,11 @@ impl TomographyOptions {
     /// Iterations of a reconstruction in one call.
     pub fn iterations(&self) -> usize {
         let automatic = match (self.method, self.accelerated) {
-            (TomographyMethod::Resire, true) => 50,
+            (TomographyMethod::Resire | TomographyMethod::ResireFourier, true) => 50,
             (TomographyMethod::Sirt, true) => 25,
-            (TomographyMethod::Resire | TomographyMethod::Sirt, false) => 100,
+            (TomographyMethod::Resire | TomographyMethod::ResireFourier | TomographyMethod::Sirt, false) => 100,
+            (TomographyMethod::Genfire, _) => 100,
+            (TomographyMethod::Est, _) => 50,
             (TomographyMethod::Cgls, _) => 20,
             (TomographyMethod::Sart, _) => 10,
             (TomographyMethod::Art, _) => 5,

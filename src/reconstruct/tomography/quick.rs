@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
 use crate::optimize::Termination;
-use crate::problem::{Observer, Phase};
+use crate::problem::{Observer, Phase, Waiting};
 use crate::specimen::Volume;
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl QuickVolume {
                 }
                 Err(error) => return Err(error),
             };
-            let residual = Misfit::relative(&stepped.driving);
+            let residual = stepped.error.unwrap_or_else(|| Misfit::relative(&stepped.driving));
             residuals.push(residual);
             let done = iteration as f64;
             watch.progress.phase = Phase::Optimizing;
@@ -101,6 +101,9 @@ impl QuickVolume {
                 break;
             }
         }
+        let patient = self.measured.context.cancel_token();
+        let mut waiting = Waiting { cancel: &patient, tell: &mut |_| true };
+        method.finish(&self.measured, &mut volume, &mut waiting)?;
         Ok(Tomogram { volume: self.measured.volume(volume)?, residuals, termination })
     }
 }

@@ -15,7 +15,7 @@ pub struct SavedTomography {
     pub(super) options: TomographyOptions,
     pub(super) generation: u64,
     pub(super) fingerprint: Fingerprint,
-    pub(super) support: Option<Vec<u8>>,
+    pub(super) support: Option<Vec<bool>>,
     pub(super) volume: Vec<f32>,
     /// Values of the other blocks, one after the other.
     pub(super) imaging: Vec<f64>,
@@ -28,6 +28,8 @@ pub struct SavedTomography {
 pub(super) struct Course {
     /// Of the method; `None` before its first iteration.
     pub memory: Option<Arc<MethodMemory>>,
+    /// The volume that iterations go on from, where the one handed out is another (the best one).
+    pub working: Option<Arc<Vec<f32>>>,
     pub stopping: StoppingState,
     pub iteration: usize,
     pub evaluations: f64,
@@ -37,6 +39,8 @@ pub(super) struct Course {
     pub r_factors: Vec<f64>,
     pub loss: f64,
     pub r2: f64,
+    /// Shells of the transform, where the method knows them: radius, error of the points imposed, of those held back.
+    pub shells: Vec<[f64; 3]>,
     /// R factor of the views that are held out: the lowest so far, and iterations since.
     pub held_out: Option<(f64, usize)>,
     pub termination: Option<Termination>,
@@ -46,6 +50,7 @@ impl Default for Course {
     fn default() -> Self {
         Self {
             memory: None,
+            working: None,
             stopping: StoppingState::default(),
             iteration: 0,
             evaluations: 0.0,
@@ -54,6 +59,7 @@ impl Default for Course {
             r_factors: vec![],
             loss: f64::NAN,
             r2: f64::NAN,
+            shells: vec![],
             held_out: None,
             termination: None,
         }

@@ -4,8 +4,13 @@
 //!
 //!   V <- P(W + lambda C A* R (b - A W)),
 //!
-//! P holding to bounds and support. W is V itself, or, accelerated, V extrapolated along its last step by (t - 1) / t' with
-//! t' = (1 + sqrt(1 + 4 t^2)) / 2 (Nesterov); t starts again at 1 whenever the residual grows.
+//! P holding to bounds and support. W is V itself, or, accelerated, V extrapolated along its last step and along what the
+//! last step changed of its own start (Kim & Fessler 2016, the optimised gradient method),
+//!
+//!   W <- V + (t - 1) / t' (V - V_before) + t / t' (V - W_before),    t' = (1 + sqrt(1 + 4 t^2)) / 2,
+//!
+//! whose bound on the loss falls twice as fast as Nesterov's, which lacks the last term; t starts again at 1 whenever the
+//! residual grows. Steps are then at most 1.
 //!
 //! SIRT: R = 1 / (sums of the rows of A), C = 1 / (sums of its columns): C A* R A has no eigenvalue above 1.
 //!
@@ -16,7 +21,8 @@
 use super::measured::{zeros, Measured, Misfit};
 use super::method::{Method, MethodMemory, Stepped};
 use super::options::TomographyOptions;
-use crate::error::Result;
+use super::regularize::{Bounds, Regularizer};
+use crate::error::{Error, Result};
 use crate::problem::Waiting;
 
 /// Rows and columns that are seen by less than this part of the best seen one take no part.
@@ -49,6 +55,8 @@ pub(super) struct Simultaneous {
     /// W where accelerated.
     point: Vec<f32>,
     residual: Vec<f32>,
+    /// Terms beside the data.
+    regularizer: Option<Regularizer>,
 }
 
 impl Simultaneous {
@@ -58,9 +66,15 @@ impl Simultaneous {
     }
 
     pub fn resire(measured: &Measured, options: &TomographyOptions, waiting: &mut Waiting<'_>) -> Result<Self> {
-        let bound = largest_eigenvalue(measured, waiting)?;
+        let regularization = &options.regularization;
+        let regularizer = Regularizer::new(regularization, measured.projector.geometry().shape)?;
+        let bound = largest_eigenvalue(measured, waiting)? + regularizer.curvature();
         let columns = Columns::One((1.0 / bound) as f32);
-        Self::new(measured, options, None, columns, if options.accelerated { 1.0 } else { LONG_STEP })
+        let mut resire = Self::new(measured, options, None, columns, if options.accelerated { 1.0 } else { LONG_STEP })?;
+        if regularization.has_gradient() || regularization.has_prox() {
+            resire.regularizer = Some(regularizer);
+        }
+        Ok(resire)
     }
 
     fn new(
@@ -82,19 +96,62 @@ impl Simultaneous {
             before: zeros(voxels)?,
             point: zeros(if options.accelerated { voxels } else { 0 })?,
             residual: zeros(measured.driving.len() * measured.frame_len())?,
+            regularizer: None,
         })
     }
 
-    /// point = volume + momentum (volume - before)
+    /// Sets `before` to P(point + lambda C (A* residual - gradient of the smooth terms)), where P is the proximal step of
+    /// the others within the bounds.
+    fn regularized_step(&mut self, measured: &Measured, volume: &[f32], waiting: &mut Waiting<'_>) -> Result<()> {
+        let Self { regularizer: Some(regularizer), columns: Columns::One(c), before, .. } = self else {
+            return Err(Error::Internal("regularised without a regulariser".into()));
+        };
+        let point: &[f32] = if self.accelerated { &self.point } else { volume };
+        let (step, len, views) = (self.relaxation * *c, measured.plane(), &measured.driving);
+        let negate = |_: usize, plane: &mut [f32]| plane.iter_mut().for_each(|v| *v = -*v);
+        waiting.part(0.0, 0.6, |waiting| measured.back_project(views, &self.residual, before, waiting, &negate))?;
+        waiting.part(0.6, 0.7, |waiting| regularizer.add_gradient(&measured.context, point, before, waiting))?;
+        measured.over_planes(before, waiting, &|z, plane| {
+            let from = &point[z * len..][..len];
+            plane.iter_mut().zip(from).for_each(|(v, from)| *v = from - step * *v);
+            0.0
+        })?;
+        let (lower, upper) = measured.bounds;
+        let bounds = Bounds { lower, upper, support: measured.support.as_deref().map(Vec::as_slice) };
+        waiting.part(0.7, 1.0, |waiting| {
+            regularizer.apply_prox(&measured.context, before, f64::from(step), &bounds, waiting)
+        })
+    }
+
+    /// `before` has become the next volume.
+    fn stepped(
+        &mut self,
+        measured: &Measured,
+        volume: &mut Vec<f32>,
+        driving: Vec<Misfit>,
+        t: f64,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Stepped> {
+        std::mem::swap(volume, &mut self.before);
+        let length = distance(measured, volume, &self.before, waiting)?;
+        let residual = Misfit::relative(&driving);
+        self.t = if residual > self.former_residual && !self.never_restart { 1.0 } else { t };
+        self.former_residual = residual;
+        Ok(Stepped { driving, length, ..Stepped::default() })
+    }
+
+    /// point = volume + momentum (volume - before) + lead (volume - point)
     fn extrapolate(&mut self, measured: &Measured, volume: &[f32], waiting: &mut Waiting<'_>) -> Result<f64> {
         let t = 0.5 * (1.0 + (1.0 + 4.0 * self.t * self.t).sqrt());
         // t = 1: the first step, from which there is no former one.
         let momentum = ((self.t - 1.0) / t) as f32;
+        let lead = if self.t > 1.0 { (self.t / t) as f32 } else { 0.0 };
         let (before, len) = (&self.before, measured.plane());
         measured.over_planes(&mut self.point, waiting, &|z, plane| {
             let range = z * len..(z + 1) * len;
             for ((point, volume), before) in plane.iter_mut().zip(&volume[range.clone()]).zip(&before[range]) {
-                *point = if momentum == 0.0 { *volume } else { volume + momentum * (volume - before) };
+                let along = momentum * (volume - before) + lead * (volume - *point);
+                *point = if lead == 0.0 { *volume } else { volume + along };
             }
             0.0
         })?;
@@ -112,6 +169,10 @@ impl Method for Simultaneous {
         let driving = waiting.part(0.0, 0.5, |waiting| {
             measured.residual(&measured.driving, point, &|at| rows[at], &mut self.residual, waiting)
         })?;
+        if self.regularizer.is_some() {
+            waiting.part(0.5, 1.0, |waiting| self.regularized_step(measured, volume, waiting))?;
+            return self.stepped(measured, volume, driving, t, waiting);
+        }
         let (columns, relaxation, len) = (&self.columns, self.relaxation, measured.plane());
         waiting.part(0.5, 1.0, |waiting| {
             let finish = |z: usize, plane: &mut [f32]| {
@@ -125,28 +186,22 @@ impl Method for Simultaneous {
                 }
                 measured.constrain(z, plane);
             };
-            let views = &measured.driving;
-            let (context, projector) = (&measured.context, &measured.projector);
-            projector.back_project(context, views, &self.residual, &mut self.before, waiting, &finish)
+            measured.back_project(&measured.driving, &self.residual, &mut self.before, waiting, &finish)
         })?;
-        std::mem::swap(volume, &mut self.before);
-        let length = distance(measured, volume, &self.before, waiting)?;
-        let residual = Misfit::relative(&driving);
-        self.t = if residual > self.former_residual && !self.never_restart { 1.0 } else { t };
-        self.former_residual = residual;
-        Ok(Stepped { driving, length, finished: false })
+        self.stepped(measured, volume, driving, t, waiting)
     }
 
     fn memory(&self) -> MethodMemory {
-        let before = if self.accelerated { self.before.clone() } else { vec![] };
-        MethodMemory { numbers: vec![self.t, self.former_residual], arrays: vec![before] }
+        let kept = |of: &Vec<f32>| if self.accelerated { of.clone() } else { vec![] };
+        let arrays = vec![kept(&self.before), kept(&self.point)];
+        MethodMemory { numbers: vec![self.t, self.former_residual], arrays }
     }
 
     fn recall(&mut self, memory: &MethodMemory) -> Result<()> {
-        let length = if self.accelerated { self.before.len() } else { 0 };
-        let ([t, residual], [before]) = memory.taken([length])?;
+        let length = self.point.len();
+        let ([t, residual], [before, point]) = memory.taken([length, length])?;
         if self.accelerated {
-            self.before = before;
+            (self.before, self.point) = (before, point);
         }
         (self.t, self.former_residual) = (t, residual);
         Ok(())
@@ -201,6 +256,9 @@ pub(super) fn invert(values: &mut [f32]) {
 
 /// A number at least as large as the largest eigenvalue of A* W A, and near to it.
 fn largest_eigenvalue(measured: &Measured, waiting: &mut Waiting<'_>) -> Result<f64> {
+    if measured.fourier.is_some() {
+        return rayleigh(measured, waiting);
+    }
     let (len, plane_len) = (measured.frame_len(), measured.plane());
     let mut x = zeros(measured.projector.voxels())?;
     x.fill(1.0);
@@ -208,13 +266,13 @@ fn largest_eigenvalue(measured: &Measured, waiting: &mut Waiting<'_>) -> Result<
     let mut frames = zeros(measured.driving.len() * len)?;
     let mut bound = f64::INFINITY;
     for _ in 0..POWER_ITERATIONS {
-        let (context, projector, views) = (&measured.context, &measured.projector, &measured.driving);
-        projector.project(context, views, &x, &mut frames, waiting, &|place, frame| {
+        let views = &measured.driving;
+        measured.project(views, &x, &mut frames, waiting, &|place, frame| {
             let weights = &measured.weights[views[place] * len..][..len];
             frame.iter_mut().zip(weights).for_each(|(v, w)| *v *= w);
         })?;
         let ratios: Vec<std::sync::Mutex<f32>> = (0..x.len() / plane_len).map(|_| Default::default()).collect();
-        projector.back_project(context, views, &frames, &mut next, waiting, &|z, plane| {
+        measured.back_project(views, &frames, &mut next, waiting, &|z, plane| {
             let former = &x[z * plane_len..][..plane_len];
             let ratio = plane.iter().zip(former).filter(|(_, x)| **x > 0.0).map(|(y, x)| y / x).fold(0.0, f32::max);
             *ratios[z].lock().unwrap_or_else(|p| p.into_inner()) = ratio;
@@ -229,4 +287,28 @@ fn largest_eigenvalue(measured: &Measured, waiting: &mut Waiting<'_>) -> Result<
     }
     // Rounding: the bound is made of sums in single precision.
     Ok(if bound > 0.0 { bound * (1.0 + 1e-4) } else { 1.0 })
+}
+
+/// The same where A has negative elements and nothing but the power iteration itself is known: ||A* W A x|| for ||x|| = 1,
+/// which is at most that eigenvalue and within a percent of it, and a margin.
+fn rayleigh(measured: &Measured, waiting: &mut Waiting<'_>) -> Result<f64> {
+    const ITERATIONS: usize = 8;
+    const MARGIN: f64 = 1.05;
+    let len = measured.frame_len();
+    let mut x = zeros(measured.projector.voxels())?;
+    x.fill(1.0);
+    let mut frames = zeros(measured.driving.len() * len)?;
+    let mut largest = 0.0;
+    for _ in 0..ITERATIONS {
+        let norm = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        x.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+        let views = &measured.driving;
+        measured.project(views, &x, &mut frames, waiting, &|place, frame| {
+            let weights = &measured.weights[views[place] * len..][..len];
+            frame.iter_mut().zip(weights).for_each(|(v, w)| *v *= w);
+        })?;
+        measured.back_project(views, &frames, &mut x, waiting, &|_, _| {})?;
+        largest = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    }
+    Ok(if largest > 0.0 { MARGIN * largest } else { 1.0 })
 }

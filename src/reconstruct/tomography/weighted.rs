@@ -232,6 +232,6 @@ impl Method for BackProjection {
         })?;
         let length = super::simultaneous::distance(measured, &mut next, volume, waiting)?;
         *volume = next;
-        Ok(Stepped { driving: vec![], length, finished: true })
+        Ok(Stepped { length, finished: true, ..Stepped::default() })
     }
 }

@@ -1,0 +1,226 @@
+//! The methods in Fourier space as the object drives them.
+
+use super::est::{Est, EstOptions, EstState};
+use super::fourier_resire::{FourierProjector, Interpolation};
+use super::genfire::{Genfire, GenfireOptions, GenfireState, Iterate};
+use super::measured::{zeros, Measured};
+use super::method::{Method, MethodMemory, Stepped};
+use super::options::TomographyOptions;
+use super::views::PlainViews;
+use crate::error::{Error, Result};
+use crate::problem::Waiting;
+
+/// Points of the padded transform per voxel if nothing is said.
+pub(super) const OVERSAMPLING: f64 = 2.0;
+
+/// The driving views as plain images, one pixel to a voxel.
+pub(super) fn plain_views(measured: &Measured) -> Result<PlainViews> {
+    let geometry = measured.projector.geometry();
+    if (geometry.voxel_size - geometry.pixel_size).abs() > 1e-9 * geometry.pixel_size {
+        let wanted = format!("that of a pixel, {}, for methods in Fourier space", geometry.pixel_size);
+        return Err(Error::range("voxel_size", geometry.voxel_size, wanted));
+    }
+    let (rows, columns, len) = (geometry.rows, geometry.columns, measured.frame_len());
+    let mut images = zeros(measured.driving.len() * rows * columns)?;
+    let views = measured.driving.iter().map(|view| &measured.projector.views()[*view]);
+    for (image, view) in images.chunks_exact_mut(rows * columns).zip(&measured.driving) {
+        to_image(&measured.data[view * len..][..len], columns, image);
+    }
+    // The weight of a view is that of its pixels in use, which differ only where images of one view have other masks.
+    let weight = |view: &usize| {
+        let used = measured.weights[view * len..][..len].iter().filter(|w| **w > 0.0);
+        let (sum, count) = used.fold((0.0, 0usize), |(sum, n), w| (sum + f64::from(*w), n + 1));
+        sum / count.max(1) as f64
+    };
+    Ok(PlainViews {
+        shape: geometry.shape,
+        rows,
+        columns,
+        rotations: views.clone().map(|view| view.rotation).collect(),
+        shifts: views.map(|view| view.drift.map(|d| d / geometry.pixel_size)).collect(),
+        weights: measured.driving.iter().map(weight).collect(),
+        images,
+    })
+}
+
+/// The pixels of a frame without its margins.
+pub(super) fn to_image(frame: &[f32], columns: usize, image: &mut [f32]) {
+    for (row, pixels) in image.chunks_exact_mut(columns).enumerate() {
+        pixels.copy_from_slice(&frame[(row + 1) * (columns + 2) + 1..][..columns]);
+    }
+}
+
+/// A frame of an image: its margins are 0.
+pub(super) fn to_frame(image: &[f32], columns: usize, frame: &mut [f32]) {
+    frame.fill(0.0);
+    for (row, pixels) in image.chunks_exact(columns).enumerate() {
+        frame[(row + 1) * (columns + 2) + 1..][..columns].copy_from_slice(pixels);
+    }
+}
+
+/// The projector of RESIRE in Fourier space for the driving views.
+pub(super) fn fourier_projector(measured: &Measured, options: &TomographyOptions) -> Result<FourierProjector> {
+    let mut views = plain_views(measured)?;
+    views.images.clear();
+    let oversampling = options.oversampling.unwrap_or(OVERSAMPLING);
+    FourierProjector::new(&measured.context, &views, oversampling, Interpolation::FourPoint)
+}
+
+/// Bytes that the engine of a method in Fourier space needs for `views` views.
+pub(super) fn engine_bytes(
+    shape: [usize; 3],
+    (views, rows, columns): (usize, usize, usize),
+    options: &TomographyOptions,
+    threads: usize,
+) -> u64 {
+    use super::options::TomographyMethod;
+    let oversampling = options.oversampling.unwrap_or(OVERSAMPLING);
+    let images = 4 * (views * rows * columns) as u64;
+    let plain = || PlainViews {
+        shape,
+        rows,
+        columns,
+        rotations: vec![crate::geometry::IDENTITY; views],
+        shifts: vec![[0.0; 2]; views],
+        weights: vec![1.0; views],
+        images: vec![],
+    };
+    match options.method {
+        TomographyMethod::Genfire => {
+            images + Genfire::memory_bytes(shape, (views, rows, columns), &genfire_options(options, None), threads)
+        }
+        TomographyMethod::ResireFourier => images + FourierProjector::memory_bytes(&plain(), oversampling, threads),
+        // Lines of all views with their points, in complex numbers, twice as many as pixels across at this oversampling.
+        TomographyMethod::Est => images + 2 * (oversampling * images as f64) as u64,
+        _ => 0,
+    }
+}
+
+fn genfire_options(options: &TomographyOptions, support: Option<Vec<bool>>) -> GenfireOptions {
+    let fourier = &options.fourier;
+    GenfireOptions {
+        iterations: options.iterations(),
+        oversampling: options.oversampling.unwrap_or(OVERSAMPLING),
+        gridding: fourier.gridding,
+        cutoff: fourier.cutoff,
+        resolution: fourier.resolution,
+        end_with_all: fourier.end_with_all,
+        keep_total: fourier.keep_total,
+        held_back: fourier.held_back,
+        iterate: fourier.iterate,
+        positivity: options.positivity.unwrap_or(true),
+        seed: options.seed,
+        support,
+        ..GenfireOptions::default()
+    }
+}
+
+/// Leaves the method and goes to its volume: the mean square of the change.
+fn changed(former: &[f32], volume: &[f32]) -> f64 {
+    let squares: f64 = former.iter().zip(volume).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    (squares / volume.len() as f64).sqrt()
+}
+
+/// GENFIRE.
+pub(super) struct GenfireMethod {
+    engine: Genfire,
+    iterations: usize,
+}
+
+impl GenfireMethod {
+    pub fn new(measured: &Measured, options: &TomographyOptions, waiting: &mut Waiting<'_>) -> Result<Self> {
+        let support = measured.support.as_ref().map(|support| support.to_vec());
+        let views = plain_views(measured)?;
+        let engine = Genfire::new(&measured.context, &views, &genfire_options(options, support), waiting)?;
+        Ok(Self { engine, iterations: options.iterations() })
+    }
+}
+
+impl Method for GenfireMethod {
+    fn step(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<Stepped> {
+        let former = volume.clone();
+        let error = self.engine.step(&measured.context, volume, waiting)?;
+        let finished = self.engine.state().iteration >= self.iterations;
+        let length = changed(&former, volume);
+        Ok(Stepped { driving: vec![], error: Some(error), length, finished })
+    }
+
+    fn finish(&mut self, measured: &Measured, volume: &mut Vec<f32>, _waiting: &mut Waiting<'_>) -> Result<()> {
+        self.engine.finish(&measured.context, volume)
+    }
+
+    fn shells(&self) -> Vec<[f64; 3]> {
+        self.engine.rfree().iter().map(|shell| [shell.radius, shell.imposed, shell.held]).collect()
+    }
+
+    fn memory(&self) -> MethodMemory {
+        let GenfireState { iteration, best_error, best } = self.engine.state().clone();
+        MethodMemory { numbers: vec![iteration as f64, best_error], arrays: vec![best] }
+    }
+
+    fn recall(&mut self, memory: &MethodMemory) -> Result<()> {
+        let ([iteration, best_error], [best]) = memory.taken([self.engine.state().best.len()])?;
+        self.engine.set_state(GenfireState { iteration: iteration as usize, best_error, best })
+    }
+}
+
+/// EST.
+pub(super) struct EstMethod {
+    engine: Est,
+    best: bool,
+}
+
+impl EstMethod {
+    pub fn new(measured: &Measured, options: &TomographyOptions, waiting: &mut Waiting<'_>) -> Result<Self> {
+        let default = EstOptions::default();
+        let est = EstOptions {
+            oversampling: options.oversampling.unwrap_or(OVERSAMPLING),
+            relaxation: options.relaxation.unwrap_or(default.relaxation),
+            positivity: options.positivity.unwrap_or(true),
+            accelerated: options.accelerated,
+            memory_limit: options.memory_limit,
+        };
+        let mut engine = Est::new(&measured.context, &plain_views(measured)?, &est, waiting)?;
+        engine.set_support(measured.support.as_ref().map(|support| support.to_vec()))?;
+        Ok(Self { engine, best: options.fourier.iterate == Iterate::Best })
+    }
+}
+
+impl Method for EstMethod {
+    fn step(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<Stepped> {
+        let former = volume.clone();
+        let error = self.engine.step(&measured.context, volume, waiting)?;
+        Ok(Stepped { driving: vec![], error: Some(error), length: changed(&former, volume), finished: false })
+    }
+
+    fn finish(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<()> {
+        if self.best {
+            let r_factor = self.engine.r_factor(&measured.context, volume, waiting)?;
+            self.engine.restore_best(volume, r_factor);
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> MethodMemory {
+        let EstState { r_factors, best_r_factor, best, previous, t } = self.engine.state.clone();
+        let mut numbers = vec![t, best_r_factor.unwrap_or(f64::NAN)];
+        numbers.extend(r_factors);
+        MethodMemory { numbers, arrays: vec![best, previous] }
+    }
+
+    fn recall(&mut self, memory: &MethodMemory) -> Result<()> {
+        let ([t, best_r_factor, r_factors @ ..], [best, previous]) = (memory.numbers.as_slice(), memory.arrays.as_slice())
+        else {
+            let why = "the memory of EST has other parts than wanted".into();
+            return Err(Error::Inconsistent { what: "state file".into(), why });
+        };
+        self.engine.state = EstState {
+            r_factors: r_factors.to_vec(),
+            best_r_factor: (!best_r_factor.is_nan()).then_some(*best_r_factor),
+            best: best.clone(),
+            previous: previous.clone(),
+            t: *t,
+        };
+        Ok(())
+    }
+}
