@@ -34,6 +34,13 @@ pub(super) struct HeldVolume {
     pub residuals: Vec<f64>,
 }
 
+impl HeldVolume {
+    /// A volume that no iterations made.
+    pub(super) fn new(context: &Context, volume: Volume) -> Self {
+        HeldVolume { context: Context::clone(context), volume, residuals: vec![] }
+    }
+}
+
 impl Handle for aet_volume {
     const NAME: &'static str = "aet_volume";
     const IMMUTABLE: bool = true;

@@ -33,6 +33,8 @@ export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
 export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, sirt, read_volume, trace, residuals, find_atoms
+export filter_volume, smooth, mask_volume, otsu_threshold, multiply, volume_support, mask_images!
+export shell_correlation, ShellCorrelation, half_sets
 export record_series, record_patterns, instrument_truth
 export Simulation, estimate_memory, choose_window, potential, exit_wave, scan, patterns, simulate_series
 export scan_ensemble, thickness_series, window_error
@@ -64,6 +66,7 @@ include("detector.jl")
 include("orbital.jl")
 include("recon.jl")
 include("volume.jl")
+include("volume_filters.jl")
 include("instrument.jl")
 include("run.jl")
 include("second_order.jl")

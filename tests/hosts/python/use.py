@@ -22,6 +22,7 @@ from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
 from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
+from volume_filters import filters_and_resolution, masks_find_the_specimen
 from problem import (
     ATOMS,
     COLUMNS,
@@ -669,6 +670,8 @@ run(
     terms_are_part_of_the_loss,
     parameters_are_blocks,
     volumes_and_atoms_from_images_alone,
+    masks_find_the_specimen,
+    filters_and_resolution,
     an_instrument_records_ideal_images,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
