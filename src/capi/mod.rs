@@ -59,6 +59,7 @@ mod text;
 mod version;
 mod view;
 mod volume;
+mod volume_files;
 
 pub use adf_transfer::*;
 pub use atoms::*;
