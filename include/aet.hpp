@@ -1083,7 +1083,8 @@ public:
                                                        observer.function(), observer.user(), &created)));
         return TiltSeries(created);
     }
-    /// A series of the images of an MRC or TIFF file; the pixel size may be left out where the file has one.
+    /// A series of the images of an MRC, TIFF, npy, MAT or HDF5 file; the pixel size may be left out where the file
+    /// has one.
     static TiltSeries from_file(const Context &context, const std::string &path, const Frames &frames,
                                 const Options &options, const ProgressFunction &progress = {}) {
         const aet_frames c_frames = frames.c_struct();

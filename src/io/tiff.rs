@@ -262,4 +262,39 @@ mod tests {
         assert_eq!(read(&path, &mut keep).unwrap_err().code(), 401);
         assert_eq!(read(Path::new("no such file.tif"), &mut keep).unwrap_err().code(), 400);
     }
+
+    #[test]
+    fn voxel_sizes_are_kept_in_both_sizes_of_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_in(&folder);
+        let values = Array3::from_shape_fn((2, 3, 4), |(i, r, c)| (100 * i + 10 * r + c) as f32);
+        let check = || {
+            let back = read(&path, &mut keep).unwrap();
+            assert_eq!(back.values, values);
+            let [x, y, z] = back.voxel_size.map(|edge| edge.unwrap());
+            assert!(z == 0.37 && x == y && (x / z - 1.0).abs() < 1e-8, "{x} {y} {z}");
+        };
+        write(&path, values.view(), Some(0.37), &mut keep).unwrap();
+        check();
+        atomic::write(&path, |out| {
+            let encoder = TiffEncoder::new_generic(out).unwrap();
+            write_pages::<TiffKindBig>(&path, encoder, values.view(), Some(0.37), &mut keep)
+        })
+        .unwrap();
+        assert!(std::fs::read(&path).unwrap().starts_with(b"II+\0"));
+        check();
+    }
+
+    #[test]
+    fn stacks_in_one_page_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_in(&folder);
+        let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
+        let mut image = encoder.new_image::<Gray8>(3, 2).unwrap();
+        image.encoder().write_tag(Tag::ImageDescription, "ImageJ=1.54f\nimages=5\nslices=5\n").unwrap();
+        image.write_data(&[0; 6]).unwrap();
+        drop(encoder);
+        let error = read(&path, &mut keep).unwrap_err();
+        assert!(error.code() == 107 && error.to_string().contains("BigTIFF"), "{error}");
+    }
 }

@@ -435,3 +435,92 @@ fn variable(name: &str, class: u8, dimensions: &[i32], kind: u32, bytes: u32) ->
     all.extend(inside);
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{write::ZlibEncoder, Compression};
+    use std::io::Write;
+
+    fn keep(_: f64) -> bool {
+        true
+    }
+
+    /// A file of one variable of big-endian numbers; `short`: its name stands in the tag.
+    fn big_endian(short: bool) -> Vec<u8> {
+        let mut file = vec![b' '; 124];
+        file.extend([1, 0, b'M', b'I']);
+        let mut inside: Vec<u8> = vec![];
+        let mut put = |words: &[u32]| inside.extend(words.iter().flat_map(|w| w.to_be_bytes()));
+        put(&[MI_UINT32, 8, u32::from(MX_DOUBLE), 0, MI_INT32, 12, 2, 1, 3, 0]);
+        match short {
+            true => put(&[2 << 16 | MI_INT8, 0x6162_0000]),
+            false => put(&[MI_INT8, 2, 0x6162_0000, 0]),
+        }
+        put(&[3, 12, 0x0001_fffe, 0x0003_0004, 0x0005_0006, 0]); // 16-bit integers
+        file.extend([MI_MATRIX, inside.len() as u32].iter().flat_map(|w| w.to_be_bytes()));
+        file.extend(inside);
+        file
+    }
+
+    fn read_bytes(bytes: &[u8]) -> Result<Voxels> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mat");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path, Some("ab"), &mut keep)
+    }
+
+    #[test]
+    fn big_endian_files_and_short_elements() {
+        let wanted = Array3::from_shape_vec((3, 2, 1), vec![1.0, -2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        for short in [true, false] {
+            assert_eq!(read_bytes(&big_endian(short)).unwrap().values, wanted);
+        }
+    }
+
+    #[test]
+    fn packed_values_are_held_to_their_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mat");
+        let values = Array3::from_shape_fn((3, 4, 5), |(z, y, x)| (z * y * x) as f32);
+        write(&path, &Volume::new(values.clone(), 1.0).unwrap(), "ab", &mut keep).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let (head, variables) = whole.split_at(HEADER_BYTES as usize);
+        let mut packed = head.to_vec();
+        let size_of_first = 8 + u32::from_le_bytes([variables[4], variables[5], variables[6], variables[7]]) as usize;
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&variables[size_of_first..]).unwrap();
+        let stream = encoder.finish().unwrap();
+        packed.extend(MI_COMPRESSED.to_le_bytes());
+        packed.extend((stream.len() as u32).to_le_bytes());
+        packed.extend(&stream);
+        assert_eq!(read_bytes(&packed).unwrap().values, values);
+        *packed.last_mut().unwrap() ^= 1;
+        let error = read_bytes(&packed).unwrap_err();
+        assert!(error.code() == 401 && error.to_string().contains("byte 128"), "{error}");
+    }
+
+    #[test]
+    fn malformed_elements_are_named_with_their_place() {
+        let good = big_endian(false);
+        let with = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            let error = read_bytes(&bytes).unwrap_err();
+            (error.code(), error.to_string())
+        };
+        for (at, byte, wanted, part) in [
+            (131, 99, 401, "unknown type 99"),
+            (134, 255, 403, "cut short"),
+            (139, 5, 401, "flags are an element of type 5"),
+            (160, 255, 401, "one of its dimensions is"),
+            (163, 9, 401, "12 bytes of values follow, 54 were announced"),
+            (191, 77, 401, "unknown type 77"),
+        ] {
+            let (code, text) = with(at, byte);
+            assert!(code == wanted && text.contains(part), "byte {at}: {code} {text}");
+        }
+        assert_eq!(read_bytes(&good[..good.len() - 1]).unwrap_err().code(), 403);
+        assert_eq!(read_bytes(&good[..100]).unwrap_err().code(), 403);
+    }
+}
