@@ -13,8 +13,8 @@ use std::io::BufReader;
 use std::path::Path;
 use tiff::decoder::ifd::Value;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
-use tiff::encoder::{colortype::Gray32Float, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard};
-use tiff::tags::{ResolutionUnit, Tag};
+use tiff::encoder::{DirectoryEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard};
+use tiff::tags::{CompressionMethod, PhotometricInterpretation, ResolutionUnit, SampleFormat, Tag};
 use tiff::{ColorType, TiffError};
 
 const FORMAT: &str = "TIFF file";
@@ -155,6 +155,8 @@ pub fn write(path: &Path, values: ArrayView3<'_, f32>, voxel_size: Option<f64>, 
     })
 }
 
+/// All values first, then the lists of what the pages are: ImageJ, and programs that read its description, take the pages
+/// of a stack from where they would follow the first one.
 fn write_pages<K: TiffKind>(
     path: &Path,
     mut encoder: TiffEncoder<&mut dyn atomic::Sink, K>,
@@ -164,22 +166,51 @@ fn write_pages<K: TiffKind>(
 ) -> Result<()> {
     let failed = |error: TiffError| tiff_error(path, error);
     let (pages, rows, columns) = values.dim();
-    let text = voxel_size.map(|size| {
-        format!("ImageJ=1.54f\nimages={pages}\nslices={pages}\nunit=angstrom\nspacing={size}\nloop=false\n")
-    });
+    let mut first = encoder.image_directory().map_err(failed)?;
+    let mut offsets = Vec::with_capacity(pages);
     for (i, page) in values.outer_iter().enumerate() {
         report(monitor, "writing", i as f64 / pages as f64)?;
         let pixels: Vec<f32> = page.iter().copied().collect();
-        let mut image = encoder.new_image::<Gray32Float>(columns as u32, rows as u32).map_err(failed)?;
-        if let (Some(size), Some(text)) = (voxel_size, &text) {
-            image.resolution(ResolutionUnit::None, ratio(1.0 / size));
-            if i == 0 {
-                image.encoder().write_tag(Tag::ImageDescription, text.as_str()).map_err(failed)?;
-            }
-        }
-        image.write_data(&pixels).map_err(failed)?;
+        offsets.push(first.write_data(pixels.as_slice()).map_err(failed)?);
+    }
+    if let Some(size) = voxel_size {
+        let text = format!("ImageJ=1.54f\nimages={pages}\nslices={pages}\nunit=angstrom\nspacing={size}\nloop=false\n");
+        first.write_tag(Tag::ImageDescription, text.as_str()).map_err(failed)?;
+    }
+    let size = [columns as u32, rows as u32];
+    describe(&mut first, size, offsets.first().copied().unwrap_or_default(), voxel_size).map_err(failed)?;
+    first.finish().map_err(failed)?;
+    for offset in offsets.into_iter().skip(1) {
+        let mut page = encoder.image_directory().map_err(failed)?;
+        describe(&mut page, size, offset, voxel_size).map_err(failed)?;
+        page.finish().map_err(failed)?;
     }
     report(monitor, "writing", 1.0)
+}
+
+/// What a page of floats is, whose values begin at `offset`.
+fn describe<K: TiffKind>(
+    page: &mut DirectoryEncoder<'_, &mut dyn atomic::Sink, K>,
+    [columns, rows]: [u32; 2],
+    offset: u64,
+    voxel_size: Option<f64>,
+) -> std::result::Result<(), TiffError> {
+    page.write_tag(Tag::ImageWidth, columns)?;
+    page.write_tag(Tag::ImageLength, rows)?;
+    page.write_tag(Tag::BitsPerSample, 32u16)?;
+    page.write_tag(Tag::Compression, CompressionMethod::None.to_u16())?;
+    page.write_tag(Tag::PhotometricInterpretation, PhotometricInterpretation::BlackIsZero.to_u16())?;
+    page.write_tag(Tag::StripOffsets, K::convert_offset(offset)?)?;
+    page.write_tag(Tag::SamplesPerPixel, 1u16)?;
+    page.write_tag(Tag::RowsPerStrip, rows)?;
+    page.write_tag(Tag::StripByteCounts, 4 * columns * rows)?; // at most `MAX_PAGE`
+    page.write_tag(Tag::SampleFormat, SampleFormat::IEEEFP.to_u16())?;
+    if let Some(size) = voxel_size {
+        page.write_tag(Tag::XResolution, ratio(1.0 / size))?;
+        page.write_tag(Tag::YResolution, ratio(1.0 / size))?;
+        page.write_tag(Tag::ResolutionUnit, ResolutionUnit::None.to_u16())?;
+    }
+    Ok(())
 }
 
 /// A ratio of integers near `value`, as exact as 32 bits are.
