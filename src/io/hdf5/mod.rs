@@ -21,9 +21,9 @@ use crate::error::{Error, Result};
 pub(super) use write::{write_emd, write_mat73};
 
 const FORMAT: &str = "HDF5 file";
-/// Groups within groups, and arrays, that are looked at; links may form circles.
+/// Groups within groups, and objects, that are looked at; links may form circles.
 const MAX_DEPTH: usize = 16;
-const MAX_ARRAYS: usize = 10_000;
+const MAX_OBJECTS: usize = 2000;
 /// Bytes that are read between two looks at the monitor, in whole chunks.
 const WINDOW: u64 = 1 << 24;
 /// Longest axis vector of an EMD file that is read.
@@ -60,14 +60,17 @@ struct Found {
 pub(super) fn read(path: &Path, name: Option<&str>, monitor: &mut Monitor) -> Result<Voxels> {
     report(monitor, "reading", 0.0)?;
     let file = File::open_streaming(path).map_err(|e| failed(path, "its head", e))?;
-    let mut walk = Walk { path, found: Vec::new(), is_matlab: is_level73(path), unlisted: None };
-    walk.group(&file.root(), "", 0, monitor)?;
+    let mut walk = Walk { path, objects: 0, found: Vec::new(), is_matlab: is_level73(path), unlisted: None };
     if let Some(name) = name {
         walk.by_name(&file, name);
-    } else if let Some(error) = walk.unlisted {
+    }
+    if walk.found.is_empty() {
+        walk.group(&file.root(), "", 0, monitor)?;
+    }
+    let Walk { mut found, unlisted, .. } = walk;
+    if let (None, Some(error)) = (name, unlisted) {
         return Err(error); // there might be another volume
     }
-    let Walk { mut found, .. } = walk;
     if name.is_none() && found.iter().any(|f| f.layout == Layout::Emd) {
         found.retain(|f| f.layout == Layout::Emd);
     }
@@ -77,8 +80,10 @@ pub(super) fn read(path: &Path, name: Option<&str>, monitor: &mut Monitor) -> Re
     let chosen = &found[choose(path, &entries, full_name.as_deref(), drops_axes)?];
     refuse_velox(path, &chosen.entry.name)?;
     let axes = Axes::of(&file, chosen);
-    let values = array(path, &file, chosen, monitor)?;
-    let values = values.permuted_axes(axes.order).as_standard_layout().into_owned();
+    let mut values = array(path, &file, chosen, monitor)?;
+    if axes.order != [0, 1, 2] {
+        values = values.permuted_axes(axes.order).as_standard_layout().into_owned();
+    }
     report(monitor, "reading", 1.0)?;
     Ok(Voxels { values, voxel_size: axes.voxel_size })
 }
@@ -113,6 +118,8 @@ fn refuse_velox(path: &Path, name: &str) -> Result<()> {
 /// The search for arrays, from group to group.
 struct Walk<'a> {
     path: &'a Path,
+    /// Groups and arrays so far.
+    objects: usize,
     found: Vec<Found>,
     is_matlab: bool,
     /// Why a group could not be listed: it is damaged, or holds soft links in the manner of HDF5 before 1.8.
@@ -122,6 +129,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn group(&mut self, group: &Group, name: &str, depth: usize, monitor: &mut Monitor) -> Result<()> {
         report(monitor, "reading", 0.0)?;
+        self.count()?;
         let told = if name.is_empty() { "its root group".into() } else { format!("group `{name}`") };
         let within = |child: &str| if name.is_empty() { child.to_string() } else { format!("{name}/{child}") };
         let (datasets, groups) = match (group.iter_datasets(), group.iter_groups()) {
@@ -133,10 +141,7 @@ impl Walk<'_> {
             }
         };
         for (child, dataset) in datasets {
-            if self.found.len() >= MAX_ARRAYS {
-                let why = format!("more than {MAX_ARRAYS} arrays; a circle of links?");
-                return Err(Error::Format { path: self.path.to_path_buf(), format: FORMAT, why });
-            }
+            self.count()?;
             self.take(group, within(&child), dataset);
         }
         for (child, inner) in groups.filter(|_| depth < MAX_DEPTH) {
@@ -145,6 +150,15 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.objects += 1;
+        if self.objects <= MAX_OBJECTS {
+            return Ok(());
+        }
+        let why = format!("it has more than {MAX_OBJECTS} groups and arrays, or a circle of links; name the array");
+        Err(Error::Format { path: self.path.to_path_buf(), format: FORMAT, why })
     }
 
     /// An array of `group`, with the marks that tell the order of its axes.
@@ -162,14 +176,11 @@ impl Walk<'_> {
         self.found.push(Found { entry: entry(name, &dataset, layout), dataset, layout });
     }
 
-    /// An array that was named: it may stand in a group that cannot be listed.
+    /// The array that was named: no search, and it may stand in a group that cannot be listed.
     fn by_name(&mut self, file: &File, name: &str) {
         for full in full_names(name) {
             let parent = full.rsplit_once('/').map_or("", |(parent, _)| parent);
             let group = if parent.is_empty() { Ok(file.root()) } else { file.group(parent) };
-            if self.found.iter().any(|f| f.entry.name == full) {
-                return;
-            }
             if let (Ok(group), Ok(dataset)) = (group, file.dataset(&full)) {
                 return self.take(&group, full, dataset);
             }

@@ -515,7 +515,7 @@ mod tests {
             (139, 5, 401, "flags are an element of type 5"),
             (160, 255, 401, "one of its dimensions is"),
             (163, 9, 401, "12 bytes of values follow, 54 were announced"),
-            (191, 77, 401, "unknown type 77"),
+            (195, 77, 401, "unknown type 77"),
         ] {
             let (code, text) = with(at, byte);
             assert!(code == wanted && text.contains(part), "byte {at}: {code} {text}");

@@ -90,6 +90,13 @@ def plain():
         file["entry/again"] = file["entry"]  # a circle
 
 
+def circles():
+    with h5py.File(HERE / "circles.h5", "w") as file:
+        file.create_dataset("volume", data=volume.astype(np.int8))
+        for name in "abcd":
+            file[name] = file["/"]
+
+
 def tiff():
     tifffile.imwrite(
         HERE / "imagej.tif",
@@ -104,4 +111,5 @@ level5()
 level73()
 emd()
 plain()
+circles()
 tiff()
