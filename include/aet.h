@@ -2324,8 +2324,6 @@ aet_status aet_volume_trace(const aet_volume *volume,
                             void *user,
                             aet_atoms **atoms);
 
-<<<<<<< HEAD
-=======
 /* ---- Filters of volumes ---- */
 
 /** By what a volume is smoothed. */
@@ -2701,7 +2699,6 @@ aet_status aet_volume_shell_correlation(const aet_volume *volume,
  */
 aet_status aet_dataset_half_sets(const aet_dataset *dataset, int32_t *half, int64_t n);
 
->>>>>>> filters
 /* ---- Tomography ---- */
 
 /** How a volume is reconstructed. */

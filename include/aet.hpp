@@ -1083,7 +1083,8 @@ public:
                                                        observer.function(), observer.user(), &created)));
         return TiltSeries(created);
     }
-    /// A series of the images of an MRC or TIFF file; the pixel size may be left out where the file has one.
+    /// A series of the images of an MRC, TIFF, npy, MAT or HDF5 file; the pixel size may be left out where the file
+    /// has one.
     static TiltSeries from_file(const Context &context, const std::string &path, const Frames &frames,
                                 const Options &options, const ProgressFunction &progress = {}) {
         const aet_frames c_frames = frames.c_struct();
@@ -1260,13 +1261,22 @@ public:
     /// Takes over a handle of the C interface.
     explicit Volume(aet_volume *owned) noexcept : handle_(owned) {}
 
-    /// Reads an MRC file; a `voxel_size` other than 0 replaces that of its header.
+    /// Reads MRC, npy, TIFF, MAT or HDF5, as the first bytes tell; a `voxel_size` other than 0 replaces that of the file.
     static Volume read(const Context &context, const std::string &path, double voxel_size = 0.0,
                        const ProgressFunction &progress = {}) {
         detail::Observer observer(progress);
         aet_volume *created = nullptr;
         detail::check(observer.finish(aet_volume_read(context.get(), path.c_str(), voxel_size, observer.function(),
                                                       observer.user(), &created)));
+        return Volume(created);
+    }
+    /// The array called `name` of a MAT or HDF5 file with several.
+    static Volume read_named(const Context &context, const std::string &path, const std::string &name,
+                             double voxel_size = 0.0, const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_volume *created = nullptr;
+        detail::check(observer.finish(aet_volume_read_named(context.get(), path.c_str(), name.c_str(), voxel_size,
+                                                            observer.function(), observer.user(), &created)));
         return Volume(created);
     }
     /// Reconstructs by SIRT. Where `progress` ends it, the volume of the iterations done is returned.
@@ -1282,11 +1292,20 @@ public:
         return volume;
     }
 
-    /// Writes an MRC file.
+    /// Writes MRC, npy, TIFF, MAT or EMD, as the ending of the name tells.
     void write(const std::string &path, const ProgressFunction &progress = {}) const {
         detail::Observer observer(progress);
         detail::check(
             observer.finish(aet_volume_write(get(), path.c_str(), observer.function(), observer.user())));
+    }
+    /// The same for files of any name: mrc, npy, tiff, mat5, mat73 or emd; `name` is that of the array in MAT and EMD
+    /// files. Empty text leaves the choice to the library.
+    void write_as(const std::string &path, const std::string &format, const std::string &name = {},
+                  const ProgressFunction &progress = {}) const {
+        const auto given = [](const std::string &text) { return text.empty() ? nullptr : text.c_str(); };
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_volume_write_as(get(), path.c_str(), given(format), given(name),
+                                                          observer.function(), observer.user())));
     }
     /// The peaks as atoms, the strongest first.
     Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {

@@ -63,6 +63,7 @@ mod view;
 mod volume;
 mod volume_filter;
 mod volume_mask;
+mod volume_files;
 
 pub use adf_transfer::*;
 pub use atoms::*;

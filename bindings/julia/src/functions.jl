@@ -121,6 +121,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_trace_options_init(options::Ptr{TraceOptions}, struct_size::Csize_t)::Int32
 @declare aet_volume_create(context::HandlePtr, values::Ptr{View}, voxel_size::Float64, volume::OutHandlePtr)::Int32
 @declare aet_volume_read(context::HandlePtr, path::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_read_named(context::HandlePtr, path::Cstring, name::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_write_as(volume::HandlePtr, path::Cstring, format::Cstring, name::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_volume_write(volume::HandlePtr, path::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_volume_create_sirt(context::HandlePtr, dataset::HandlePtr, options::Ptr{SirtOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
 @declare aet_volume_free(volume::HandlePtr)::Cvoid

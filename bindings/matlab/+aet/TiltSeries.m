@@ -342,7 +342,7 @@ classdef TiltSeries < aet.internal.Object
         end
 
         function series = fromFile(file, varargin)
-            %FROMFILE  Images of an MRC or TIFF file.
+            %FROMFILE  Images of an MRC, TIFF, npy, MAT or HDF5 file.
             %   aet.TiltSeries.fromFile(FILE, 'AnglesDeg', angles, ...) takes the
             %   options of aet.TiltSeries, and 'Progress'. PixelSize may be left
             %   out where the file has one. One value for all images is taken

@@ -6,7 +6,8 @@ classdef Volume < aet.internal.Object
     %   floor(n / 2) + 1 of each axis. Option 'Context'.
     %
     %   VOLUME = AET.VOLUME.SIRT(SERIES, ...) reconstructs one from images.
-    %   VOLUME = AET.VOLUME.READ(FILE, VOXELSIZE) reads an MRC file.
+    %   VOLUME = AET.VOLUME.READ(FILE, VOXELSIZE) reads MRC, npy, TIFF, MAT and
+    %   HDF5 files.
     %
     %   Properties: voxelSize (angstrom), residuals (relative, per iteration)
     %   Methods: values, trace, write; static sirt, read
@@ -67,11 +68,19 @@ classdef Volume < aet.internal.Object
         end
 
         function write(this, file, varargin)
-            %WRITE  Write an MRC file of floats.
-            %   volume.write(FILE), volume.write(FILE, 'Progress', @fn)
-            options = aet.internal.options('write', {'Progress'}, varargin);
+            %WRITE  Write a file of floats.
+            %   volume.write(FILE, 'Name', value, ...) takes the format from the
+            %   ending: .mrc, .map, .rec; .npy; .tif, .tiff; .mat (level 5, from
+            %   2 GiB on 7.3); .emd, .h5, .hdf5 (EMD 0.2). What LOAD gives of a
+            %   MAT file is volume.values(), and the scalar voxel_size (A).
+            %     Format    'mrc', 'npy', 'tiff', 'mat5', 'mat73' or 'emd'
+            %     Name      of the variable or EMD group (default 'volume')
+            %     Progress  function as for aet.LocalOrbital.run
+            options = aet.internal.options('write', {'Format', 'Name', 'Progress'}, varargin);
             progress = aet.internal.take(options, 'Progress', []);
-            outcome = aet.internal.withProgress(progress, 'volume_write', this.key, char(file));
+            format = char(aet.internal.take(options, 'Format', ''));
+            name = char(aet.internal.take(options, 'Name', ''));
+            outcome = aet.internal.withProgress(progress, 'volume_write', this.key, char(file), format, name);
             if strcmp(outcome, 'cancelled')
                 error('aet:cancelled', 'write: cancelled, %s was not written', file);
             end
@@ -242,16 +251,21 @@ classdef Volume < aet.internal.Object
         end
 
         function volume = read(file, voxelSize, varargin)
-            %READ  Read an MRC file.
+            %READ  Read MRC, npy, TIFF, MAT (5, 7.3, Octave's) or HDF5 (EMD).
             %   aet.Volume.read(FILE), aet.Volume.read(FILE, VOXELSIZE) where
-            %   the header is wrong or silent; options 'Progress', 'Context'.
+            %   the file is wrong or silent. What SAVE wrote of an array
+            %   [ny x nx x nz] comes back as it was. Options:
+            %     Name      of the variable or HDF5 array, where there are several
+            %     Progress  function as for aet.LocalOrbital.run
+            %     Context   aet.Context, default: the shared one
             if nargin < 2
                 voxelSize = 0;
             end
-            options = aet.internal.options('aet.Volume.read', {'Progress', 'Context'}, varargin);
+            options = aet.internal.options('aet.Volume.read', {'Name', 'Progress', 'Context'}, varargin);
             context = aet.internal.context(aet.internal.take(options, 'Context', []));
             progress = aet.internal.take(options, 'Progress', []);
-            key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), voxelSize);
+            name = char(aet.internal.take(options, 'Name', ''));
+            key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), name, voxelSize);
             volume = aet.Volume();
             volume.key = key;
         end

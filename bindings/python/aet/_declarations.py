@@ -183,8 +183,6 @@ ENUMS = {
         "counts": 2,
         "residual": 3,
     },
-<<<<<<< HEAD
-=======
     "aet_smoothing": {
         "none": 0,
         "gaussian": 1,
@@ -209,7 +207,6 @@ ENUMS = {
         "cylinder_y": 2,
         "cylinder_z": 3,
     },
->>>>>>> filters
     "aet_tomography_method": {
         "resire": 0,
         "sirt": 1,
@@ -529,8 +526,6 @@ STRUCTS = {
         ("species", "int32_t", "Atomic number of all atoms; 0: unknown."),
         ("reserved", "int32_t", "Zero."),
     ],
-<<<<<<< HEAD
-=======
     "aet_filter_options": [
         ("struct_size", "size_t", "sizeof(aet_filter_options)."),
         ("low_pass", "double", "Cut c of the low pass, at most the Nyquist frequency 1 / (2 voxel size): 1 up to c - w/2, 0 from c + w/2 on, (1 + cos(pi (k - c + w/2) / w)) / 2 between."),
@@ -595,7 +590,6 @@ STRUCTS = {
         ("half", "double", "Where it falls below 1/2."),
         ("nyquist", "double", "That of the Nyquist frequency: two voxels."),
     ],
->>>>>>> filters
     "aet_tomography_options": [
         ("struct_size", "size_t", "sizeof(aet_tomography_options)."),
         ("initial", "const aet_volume *", "Volume to start from, in the unit of the images per voxel; NULL: zeros."),
@@ -929,8 +923,6 @@ FUNCTIONS = {
     "aet_volume_residual_count": ("int64_t", [("volume", "const aet_volume *")]),
     "aet_volume_copy_residuals": ("aet_status", [("volume", "const aet_volume *"), ("out", "const aet_view *")]),
     "aet_volume_trace": ("aet_status", [("volume", "const aet_volume *"), ("options", "const aet_trace_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **")]),
-<<<<<<< HEAD
-=======
     "aet_filter_options_init": ("aet_status", [("options", "aet_filter_options *"), ("struct_size", "size_t")]),
     "aet_volume_filter": ("aet_status", [("volume", "const aet_volume *"), ("options", "const aet_filter_options *"), ("dataset", "const aet_dataset *"), ("curve", "const aet_const_view *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("filtered", "aet_volume **")]),
     "aet_volume_smooth": ("aet_status", [("volume", "const aet_volume *"), ("smoothing", "int32_t"), ("width", "double"), ("progress", "aet_progress_fn"), ("user", "void *"), ("smoothed", "aet_volume **")]),
@@ -946,7 +938,6 @@ FUNCTIONS = {
     "aet_volume_shell_count": ("int64_t", [("volume", "const aet_volume *")]),
     "aet_volume_shell_correlation": ("aet_status", [("volume", "const aet_volume *"), ("other", "const aet_volume *"), ("mask", "const aet_volume *"), ("options", "const aet_correlation_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("curve", "const aet_view *"), ("resolution", "aet_resolution *")]),
     "aet_dataset_half_sets": ("aet_status", [("dataset", "const aet_dataset *"), ("half", "int32_t *"), ("n", "int64_t")]),
->>>>>>> filters
     "aet_tomography_options_init": ("aet_status", [("options", "aet_tomography_options *"), ("struct_size", "size_t")]),
     "aet_tomography_estimate_memory": ("aet_status", [("dataset", "const aet_dataset *"), ("options", "const aet_tomography_options *"), ("bytes", "uint64_t *")]),
     "aet_recon_create_tomography": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("options", "const aet_tomography_options *"), ("recon", "aet_recon **")]),

@@ -76,8 +76,8 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
     @classmethod
     @takes_options(lib.aet_dataset_options_init, lib.aet_frames_init)
     def from_file(cls, path, *, progress=None, context=None, **options):
-        """A series of the images in an MRC or TIFF stack, with options as for `TiltSeries(...)`: arrays of one value
-        or row per image.
+        """A series of the images in an MRC, TIFF, npy, MAT or HDF5 file, with options as for `TiltSeries(...)`:
+        arrays of one value or row per image.
 
         AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED and AET_ERROR_UNSUPPORTED for files it cannot read.
         """

@@ -38,19 +38,31 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
         self._take(lib.aet_volume_create(context or default_context(), values, voxel_size))
 
     @classmethod
-    def read(cls, path, *, voxel_size=0.0, progress=None, context=None):
-        """Reads an MRC file; a `voxel_size` (A) other than 0 replaces that of its header.
+    def read(cls, path, *, name=None, voxel_size=0.0, progress=None, context=None):
+        """Reads an MRC, npy, TIFF, MAT (level 5 and 7.3, Octave's) or HDF5 (EMD) file, as its first bytes tell; a
+        `voxel_size` (A) other than 0 replaces that of the file, and `name` is that of the variable or the HDF5 array
+        where there are several. MAT files hold A(y, x, z).
 
-        AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for modes that are not real
-        numbers, AET_ERROR_NOT_READY where no voxel size is known.
+        AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED and AET_ERROR_DTYPE for what are
+        not real numbers, AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT where the file has no volume or several,
+        AET_ERROR_NOT_READY where no voxel size is known.
         """
+        where = (context or default_context(), path)
         with LongCall(progress) as call:
-            return cls._of(lib.aet_volume_read(context or default_context(), path, voxel_size, call.report, None))
+            rest = (voxel_size, call.report, None)
+            if name is None:
+                return cls._of(lib.aet_volume_read(*where, *rest))
+            return cls._of(lib.aet_volume_read_named(*where, name, *rest))
 
-    def write(self, path, *, progress=None):
-        """Writes an MRC file of floats."""
+    def write(self, path, *, format=None, name=None, progress=None):
+        """Writes a file of floats. The ending of the name, or `format`, says which: "mrc" (.mrc, .map, .rec), "npy",
+        "tiff" (.tif, .tiff), "mat5" (.mat), "mat73" (.mat from 2 GiB on) or "emd" (.emd, .h5, .hdf5). `name` is that
+        of the variable or EMD group, "volume" unless given."""
         with LongCall(progress) as call:
-            lib.aet_volume_write(self, path, call.report, None)
+            if format is None and name is None:
+                lib.aet_volume_write(self, path, call.report, None)
+            else:
+                lib.aet_volume_write_as(self, path, format, name, call.report, None)
 
     @classmethod
     @takes_options(lib.aet_sirt_options_init)

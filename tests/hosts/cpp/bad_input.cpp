@@ -401,6 +401,19 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
     const std::string path = scratch + "/volume.mrc";
     volume.write(path);
     check("MRC and back", aet::Volume::read(context, path).values() == values);
+    for (const std::string file : {"/volume.npy", "/volume.mat", "/volume.emd", "/volume.tif"}) {
+        volume.write(scratch + file);
+        const auto again = aet::Volume::read(context, scratch + file, file == "/volume.npy" ? 0.5 : 0.0);
+        check("another file and back", again.values() == values && std::abs(again.voxel_size() - 0.5) < 1e-6);
+    }
+    volume.write_as(scratch + "/volume", "mat73", "rec");
+    check("by name", aet::Volume::read_named(context, scratch + "/volume", "rec").values() == values);
+    expect("variable that is not there", AET_ERROR_UNKNOWN_OPTION, "`rec`",
+           [&] { (void)aet::Volume::read_named(context, scratch + "/volume", "volume"); });
+    expect("ending that tells nothing", AET_ERROR_UNKNOWN_OPTION, ".npy", [&] { volume.write(scratch + "/volume"); });
+    expect("format that is none", AET_ERROR_UNKNOWN_OPTION, "mat73", [&] { volume.write_as(path, "raw"); });
+    expect("npy without a voxel size", AET_ERROR_NOT_READY, "give one",
+           [&] { (void)aet::Volume::read(context, scratch + "/volume.npy"); });
     const std::vector<double> angles{-10, 0, 10};
     const auto frames = aet::Frames{}.angles_deg(aet::ConstView(angles), aet::TiltAxis::y);
     const auto from_file = aet::TiltSeries::from_file(context, path, frames, aet::TiltSeries::Options{});

@@ -391,6 +391,16 @@ def volumes_and_atoms_from_images_alone():
     volume.write(path)
     read = aet.Volume.read(path)
     check("a file keeps it", np.array_equal(read.values, volume.values) and abs(read.voxel_size - 0.5) < 1e-6)
+    for ending in ("npy", "tif", "mat", "emd", "h5"):
+        path = SCRATCH / f"volume.{ending}"
+        volume.write(path)
+        read = aet.Volume.read(path, voxel_size=0.5 if ending == "npy" else 0.0)
+        check(f"{ending} keeps it", np.array_equal(read.values, volume.values) and abs(read.voxel_size - 0.5) < 1e-6)
+    check("npy is NumPy's", np.array_equal(np.load(SCRATCH / "volume.npy"), volume.values))
+    np.save(path, np.asfortranarray(values))
+    check("any order", np.array_equal(aet.Volume.read(path, voxel_size=1.0).values, volume.values))
+    volume.write(path, format="mat73", name="rec")
+    check("a variable by its name", np.array_equal(aet.Volume.read(path, name="rec").values, volume.values))
 
     series = aet.TiltSeries.read(DATA)
     tomogram = aet.Volume.sirt(series, iterations=8)
