@@ -1,4 +1,4 @@
-use super::super::gaussians::{correlation, sum, tilts, Gaussians};
+use super::super::gaussians::{correlation, sample, sum, tilts, Gaussians};
 use super::*;
 use crate::context::ContextOptions;
 use crate::geometry::{rotation_about, IDENTITY};
@@ -204,5 +204,27 @@ fn time() {
             println!("{interpolation:?} {oversampling}: back {between:.3} s, forward {forward:.3} s");
             images.iter_mut().for_each(|v| *v *= 1e-3);
         }
+    }
+}
+
+/// Prints what RESIRE reaches: `cargo test --release --lib fourier_resire -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn published_sample() {
+    let Some((views, truth)) = sample() else { return };
+    let context = context(2);
+    for (interpolation, oversampling) in
+        [(Interpolation::FourPoint, 2.0), (Interpolation::Trilinear, 3.0), (Interpolation::TrilinearCorrected, 3.0)]
+    {
+        let projector = FourierProjector::new(&context, &views, oversampling, interpolation).unwrap();
+        let began = std::time::Instant::now();
+        let (volume, norms) = resire(&context, &views, &projector, 100);
+        println!(
+            "{interpolation:?} {oversampling}: correlation {:.4}, residual {:.4}, total {:.4}, {:.3} s per iteration",
+            correlation(&volume, &truth),
+            norms[99],
+            sum(&volume) / sum(&truth),
+            began.elapsed().as_secs_f64() / 100.0
+        );
     }
 }
