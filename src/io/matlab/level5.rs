@@ -454,7 +454,7 @@ mod tests {
         let mut put = |words: &[u32]| inside.extend(words.iter().flat_map(|w| w.to_be_bytes()));
         put(&[MI_UINT32, 8, u32::from(MX_DOUBLE), 0, MI_INT32, 12, 2, 1, 3, 0]);
         match short {
-            true => put(&[2 << 16 | MI_INT8, 0x6162_0000]),
+            true => put(&[(2 << 16) | MI_INT8, 0x6162_0000]),
             false => put(&[MI_INT8, 2, 0x6162_0000, 0]),
         }
         put(&[3, 12, 0x0001_fffe, 0x0003_0004, 0x0005_0006, 0]); // 16-bit integers
