@@ -332,21 +332,19 @@ impl<'a> Opened<'a> {
         let mut at = HEADER_BYTES;
         while at < self.length {
             report(monitor, "reading", 0.0)?;
-            let head = match self.enter(at)? {
-                Some(mut elements) => Some(elements.head(at).map(|variable| {
-                    let is_size = variable.name == VOXEL_SIZE && variable.is_numeric() && !variable.is_complex;
-                    let mut size = None;
-                    if is_size && variable.dimensions.iter().all(|n| *n == 1) {
-                        // a scalar that cannot be read tells nothing
-                        let _ = elements.numbers(1, |bytes, convert| {
-                            size = Some(convert(bytes)).filter(|v| v.is_finite() && *v > 0.0);
-                            Ok(())
-                        });
-                    }
-                    Variable { voxel_size: size, ..variable }
-                })),
-                None => None,
-            };
+            let head = self.enter(at)?.map(|mut elements| {
+                let variable = elements.head(at)?;
+                let is_size = variable.name == VOXEL_SIZE && variable.is_numeric() && !variable.is_complex;
+                let mut voxel_size = None;
+                if is_size && variable.dimensions.iter().all(|n| *n == 1) {
+                    // a scalar that cannot be read tells nothing
+                    let _ = elements.numbers(1, |bytes, convert| {
+                        voxel_size = Some(convert(bytes)).filter(|v| v.is_finite() && *v > 0.0);
+                        Ok(())
+                    });
+                }
+                Ok(Variable { voxel_size, ..variable })
+            });
             if let Some(head) = head {
                 variables.push(head.map_err(|error| reading(self.path, at, error))?);
             }
