@@ -332,21 +332,19 @@ impl<'a> Opened<'a> {
         let mut at = HEADER_BYTES;
         while at < self.length {
             report(monitor, "reading", 0.0)?;
-            let head = match self.enter(at)? {
-                Some(mut elements) => Some(elements.head(at).map(|variable| {
-                    let is_size = variable.name == VOXEL_SIZE && variable.is_numeric() && !variable.is_complex;
-                    let mut size = None;
-                    if is_size && variable.dimensions.iter().all(|n| *n == 1) {
-                        // a scalar that cannot be read tells nothing
-                        let _ = elements.numbers(1, |bytes, convert| {
-                            size = Some(convert(bytes)).filter(|v| v.is_finite() && *v > 0.0);
-                            Ok(())
-                        });
-                    }
-                    Variable { voxel_size: size, ..variable }
-                })),
-                None => None,
-            };
+            let head = self.enter(at)?.map(|mut elements| {
+                let variable = elements.head(at)?;
+                let is_size = variable.name == VOXEL_SIZE && variable.is_numeric() && !variable.is_complex;
+                let mut voxel_size = None;
+                if is_size && variable.dimensions.iter().all(|n| *n == 1) {
+                    // a scalar that cannot be read tells nothing
+                    let _ = elements.numbers(1, |bytes, convert| {
+                        voxel_size = Some(convert(bytes)).filter(|v| v.is_finite() && *v > 0.0);
+                        Ok(())
+                    });
+                }
+                Ok(Variable { voxel_size, ..variable })
+            });
             if let Some(head) = head {
                 variables.push(head.map_err(|error| reading(self.path, at, error))?);
             }
@@ -454,7 +452,7 @@ mod tests {
         let mut put = |words: &[u32]| inside.extend(words.iter().flat_map(|w| w.to_be_bytes()));
         put(&[MI_UINT32, 8, u32::from(MX_DOUBLE), 0, MI_INT32, 12, 2, 1, 3, 0]);
         match short {
-            true => put(&[2 << 16 | MI_INT8, 0x6162_0000]),
+            true => put(&[(2 << 16) | MI_INT8, 0x6162_0000]),
             false => put(&[MI_INT8, 2, 0x6162_0000, 0]),
         }
         put(&[3, 12, 0x0001_fffe, 0x0003_0004, 0x0005_0006, 0]); // 16-bit integers

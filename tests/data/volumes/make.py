@@ -92,7 +92,7 @@ def plain():
 
 def circles():
     with h5py.File(HERE / "circles.h5", "w") as file:
-        file.create_dataset("volume", data=volume.astype(np.int8))
+        file.create_dataset("volume", data=volume.astype(np.int16))
         for name in "abcd":
             file[name] = file["/"]
 
