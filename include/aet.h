@@ -1039,12 +1039,13 @@ aet_status aet_dataset_read_atoms(const aet_context *context,
                                   aet_atoms **atoms);
 
 /**
- * Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12) or a TIFF file whose pages are
- * images of one channel, told by their first bytes. Rows count from the first stored one. `frames` says what is known of
+ * Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12), a TIFF file whose pages are
+ * images of one channel, or the only array `[image,row,column]` of an npy, MAT (rows x columns x images) or HDF5 file, as
+ * for aet_volume_read. Its first bytes tell the format. Rows count from the first stored one. `frames` says what is known of
  * the images, as in aet_dataset_create; so do `options`, whose pixel size may be 0 where the file has one (angstrom).
  * `path` is UTF-8; `progress` may be NULL. AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED
- * (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_MEMORY, and the errors of
- * aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
+ * (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT (no
+ * stack in the file, or several), AET_ERROR_MEMORY, and the errors of aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
  */
 aet_status aet_dataset_create_from_file(const aet_context *context,
                                         const aet_dataset_options *options,
@@ -2263,27 +2264,6 @@ aet_status aet_volume_create(const aet_context *context,
                              const aet_const_view *values,
                              double voxel_size,
                              aet_volume **volume);
-
-/**
- * Reads a volume from an MRC file (modes 0, 1, 2, 6 and 12, either byte order, any extended header). `path` is UTF-8.
- * `voxel_size` replaces that of the header, angstrom; 0: that of the header. `progress` may be NULL.
- * AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for other modes, AET_ERROR_INCONSISTENT
- * for voxels that are no cubes, AET_ERROR_NOT_READY where the size of voxels is told nowhere, AET_ERROR_NON_FINITE,
- * AET_ERROR_RANGE; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_read(const aet_context *context,
-                           const char *path,
-                           double voxel_size,
-                           aet_progress_fn progress,
-                           void *user,
-                           aet_volume **volume);
-
-/**
- * Writes the volume as an MRC file of floats, with its voxel size, and with the origin at voxel n / 2 so that atoms lie
- * where they are in other programs, too. The file appears when it is complete. `path` is UTF-8; `progress` may be NULL.
- * AET_ERROR_FILE; AET_CANCELLED, then nothing is left behind. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
 
 /** Frees a volume. NULL is left alone. Any thread. */
 void aet_volume_free(aet_volume *volume);
@@ -3800,6 +3780,77 @@ aet_status aet_simulation_window_error(const aet_simulation *simulation,
  * else is drawn. AET_ERROR_NOT_READY without Debye-Waller factors, AET_ERROR_RANGE. Any thread.
  */
 aet_status aet_atoms_displace(const aet_atoms *atoms, int64_t seed, int64_t number, aet_atoms **changed);
+
+/* ---- Files of volumes ---- */
+
+/**
+ * Reads a volume from a file. Its first bytes, not its name, tell the format:
+ *
+ * - MRC: modes 0, 1, 2, 6 and 12, either byte order, any extended header, axes in any order.
+ * - npy: real numbers of any type, either byte order and memory order, `[z,y,x]`.
+ * - TIFF: pages along z, rows along y, columns along x, of integers or floats; voxel size as ImageJ writes it.
+ * - MAT files of level 5, compressed or not, of level 7.3 and of Octave (-hdf5): the only numeric variable of three
+ *   axes, A(y,x,z): what MATLAB shows as A is what aet_volume_copy_to gives it. Programs that call the first index x
+ *   (GENFIRE, RESIRE) have y and x exchanged. Voxel size: the scalar `voxel_size` (angstrom) beside it, if any.
+ * - HDF5: the data of an EMD group, with the voxel size and the order of axes that its `dim` vectors tell, else the only
+ *   numeric array of three axes, `[z,y,x]`, with a scalar `voxel_size` (angstrom) beside it, if any.
+ *
+ * `path` is UTF-8. `voxel_size` replaces that of the file, angstrom; 0: that of the file. `progress` may be NULL.
+ * AET_ERROR_FILE; AET_ERROR_FORMAT where no format is recognised and for damaged files; AET_ERROR_TRUNCATED;
+ * AET_ERROR_UNSUPPORTED, AET_ERROR_DTYPE and AET_ERROR_SHAPE for complex numbers, colour, text and other numbers of axes;
+ * AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT where a file holds no volume or several, or voxels are no cubes;
+ * AET_ERROR_NOT_READY where the size of voxels is told nowhere; AET_ERROR_NON_FINITE; AET_ERROR_RANGE; AET_ERROR_MEMORY;
+ * AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_read(const aet_context *context,
+                           const char *path,
+                           double voxel_size,
+                           aet_progress_fn progress,
+                           void *user,
+                           aet_volume **volume);
+
+/**
+ * aet_volume_read for files with several arrays: `name` is that of a variable (MAT), the path of an array or the name of
+ * an EMD group (HDF5); NULL: the only volume of the file. AET_ERROR_UNKNOWN_OPTION with the names that there are;
+ * AET_ERROR_UNSUPPORTED for formats whose arrays have no names.
+ */
+aet_status aet_volume_read_named(const aet_context *context,
+                                 const char *path,
+                                 const char *name,
+                                 double voxel_size,
+                                 aet_progress_fn progress,
+                                 void *user,
+                                 aet_volume **volume);
+
+/**
+ * Writes the volume as a file of floats. The ending of its name tells the format:
+ *
+ * - `.mrc`, `.map`, `.rec`, `.st`, `.ali`, `.mrcs`: MRC2014, with the voxel size, and the origin at voxel n / 2 so that
+ *   atoms lie where they are in other programs, too.
+ * - `.npy`: `[z,y,x]`; the format has no voxel size.
+ * - `.tif`, `.tiff`: pages along z, rows along y, columns along x; voxel size as ImageJ has it.
+ * - `.mat`: the variable `volume`, A(y,x,z), and the scalar `voxel_size` (angstrom); level 5, which every MATLAB and
+ *   Octave loads, and from 2 GiB on level 7.3, as MATLAB itself wants it.
+ * - `.emd`, `.h5`, `.hdf5`: HDF5 by the rules of Berkeley's EMD 0.2: `/data/volume/data` `[z,y,x]` and `dim1` (z) to
+ *   `dim3` (x) in nm.
+ *
+ * The file appears when it is complete. `path` is UTF-8; `progress` may be NULL. AET_ERROR_UNKNOWN_OPTION for other
+ * endings, AET_ERROR_RANGE for volumes that the format cannot hold, AET_ERROR_FILE; AET_CANCELLED, then nothing is left
+ * behind. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
+
+/**
+ * aet_volume_write for files of any name: `format` is `mrc`, `npy`, `tiff`, `mat5`, `mat73` or `emd`, NULL: that of the
+ * ending. `name` is that of the variable (MAT: a letter, then letters, digits and _) or of the EMD group, NULL: `volume`;
+ * the other formats have none. AET_ERROR_UNKNOWN_OPTION for other formats, AET_ERROR_RANGE for other names.
+ */
+aet_status aet_volume_write_as(const aet_volume *volume,
+                               const char *path,
+                               const char *format,
+                               const char *name,
+                               aet_progress_fn progress,
+                               void *user);
 
 /* ---- Views of dense arrays ---- */
 

@@ -914,8 +914,6 @@ FUNCTIONS = {
     "aet_snapshot_get_atoms": ("aet_status", [("snapshot", "const aet_snapshot *"), ("atoms", "aet_atoms **")]),
     "aet_trace_options_init": ("aet_status", [("options", "aet_trace_options *"), ("struct_size", "size_t")]),
     "aet_volume_create": ("aet_status", [("context", "const aet_context *"), ("values", "const aet_const_view *"), ("voxel_size", "double"), ("volume", "aet_volume **")]),
-    "aet_volume_read": ("aet_status", [("context", "const aet_context *"), ("path", "const char *"), ("voxel_size", "double"), ("progress", "aet_progress_fn"), ("user", "void *"), ("volume", "aet_volume **")]),
-    "aet_volume_write": ("aet_status", [("volume", "const aet_volume *"), ("path", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
     "aet_volume_free": ("void", [("volume", "aet_volume *")]),
     "aet_volume_shape": ("aet_status", [("volume", "const aet_volume *"), ("shape", "int64_t *")]),
     "aet_volume_voxel_size": ("double", [("volume", "const aet_volume *")]),
@@ -982,4 +980,8 @@ FUNCTIONS = {
     "aet_simulation_scan_ensemble": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("options", "const aet_ensemble_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("mean", "const aet_view *"), ("standard_error", "const aet_view *")]),
     "aet_simulation_window_error": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("largest", "double *"), ("relative", "double *")]),
     "aet_atoms_displace": ("aet_status", [("atoms", "const aet_atoms *"), ("seed", "int64_t"), ("number", "int64_t"), ("changed", "aet_atoms **")]),
+    "aet_volume_read": ("aet_status", [("context", "const aet_context *"), ("path", "const char *"), ("voxel_size", "double"), ("progress", "aet_progress_fn"), ("user", "void *"), ("volume", "aet_volume **")]),
+    "aet_volume_read_named": ("aet_status", [("context", "const aet_context *"), ("path", "const char *"), ("name", "const char *"), ("voxel_size", "double"), ("progress", "aet_progress_fn"), ("user", "void *"), ("volume", "aet_volume **")]),
+    "aet_volume_write": ("aet_status", [("volume", "const aet_volume *"), ("path", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
+    "aet_volume_write_as": ("aet_status", [("volume", "const aet_volume *"), ("path", "const char *"), ("format", "const char *"), ("name", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
 }
