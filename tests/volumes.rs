@@ -128,8 +128,9 @@ fn every_euler_order_and_three_refined_angles_are_taken_as_they_are() {
         let mut found = Vec::new();
         for refined in [false, true] {
             let rotations = tilts(order, 36, refined);
-            let drift: Vec<[f64; 2]> =
-                (0..36).map(|i| if refined { [0.4 * (i as f64).sin(), 0.3 * (i as f64).cos()] } else { [0.0; 2] }).collect();
+            let drift: Vec<[f64; 2]> = (0..36)
+                .map(|i| if refined { [0.4 * (i as f64).sin(), 0.3 * (i as f64).cos()] } else { [0.0; 2] })
+                .collect();
             for (rows, columns) in [(28, 28), (29, 27)] {
                 let series = series_of(&rotations, (rows, columns), &drift, 0.0);
                 let shape = Some([27, 28, 29]);
@@ -284,7 +285,8 @@ fn pulling_back_is_the_adjoint_of_predicting() {
     let y = noise(predicted.len());
     let back = recon.pull_back(&x, None, &y).unwrap();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let (left, right, size) = (dot(&predicted, &y), dot(&x, &back), dot(&predicted, &predicted).sqrt() * dot(&y, &y).sqrt());
+    let (left, right, size) =
+        (dot(&predicted, &y), dot(&x, &back), dot(&predicted, &predicted).sqrt() * dot(&y, &y).sqrt());
     assert!((left - right).abs() < 1e-5 * size, "{left} {right} {size}");
 }
 
@@ -337,8 +339,7 @@ fn supports_bounds_starts_and_half_sets_are_kept() {
     }
     // From the truth itself, a step changes little.
     let truth = phantom([24; 3], 1.0);
-    let recon =
-        Tomography::new(&context, &series, &options(TomographyMethod::Sirt), Some(&truth), None).unwrap();
+    let recon = Tomography::new(&context, &series, &options(TomographyMethod::Sirt), Some(&truth), None).unwrap();
     run(&recon, 1);
     assert!(correlation(&recon.volume().unwrap(), &truth) > 0.995);
     let half = |subset| {
@@ -428,7 +429,7 @@ fn bad_input_is_refused_by_name() {
     let stopping = RunOptions::from(&Stopping::default());
     let error = Reconstruct::run(&recon, &stopping, &mut |_| true).unwrap_err();
     check(error, 107, "drift");
-    assert!(tomography_memory_estimate(&series, &plain()).unwrap() > 4 * 14u64.pow(3));
+    assert!(tomography_memory_estimate(&context, &series, &plain()).unwrap() > 4 * 14u64.pow(3));
     let est = options(TomographyMethod::Est);
     let three = series_of(&tilts(AngleOrder::Zyx, 6, true), (12, 14), &drift, 0.0);
     let recon = Tomography::new(&context, &three, &est, None, None).unwrap();

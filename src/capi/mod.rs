@@ -61,9 +61,9 @@ mod tomography;
 mod version;
 mod view;
 mod volume;
+mod volume_files;
 mod volume_filter;
 mod volume_mask;
-mod volume_files;
 
 pub use adf_transfer::*;
 pub use atoms::*;

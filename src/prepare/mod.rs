@@ -16,7 +16,7 @@ pub(crate) use mask::check_alike;
 pub use mask::{mask, multiply, otsu_threshold, MaskOptions};
 pub use masked_images::{mask_images, ImageMaskOptions};
 pub use seen::SeenWeights;
-pub(crate) use smooth::{smooth_in_place, smooth_values, MAX_SIGMA};
 pub use smooth::{gaussian_smooth, smooth, Smoothing};
+pub(crate) use smooth::{smooth_in_place, smooth_values, MAX_SIGMA};
 pub use support::{support, Support};
 pub use volume_filter::{filter, FilterOptions, Padding, SoftCut, Wiener};

@@ -140,6 +140,7 @@ pub struct Bounds<'a> {
     pub support: Option<&'a [bool]>,
 }
 
+#[cfg(test)]
 impl Bounds<'_> {
     /// No bounds.
     pub const NONE: Self = Self { lower: f32::NEG_INFINITY, upper: f32::INFINITY, support: None };
@@ -172,12 +173,8 @@ impl Regularizer {
         Ok(Self { options: options.clone(), shape, edge, dual: None })
     }
 
-    /// The options.
-    pub fn options(&self) -> &Regularization {
-        &self.options
-    }
-
     /// Forgets the dual of earlier steps: the next one starts as the first did.
+    #[cfg(test)]
     pub fn restart(&mut self) {
         self.dual = None;
     }
