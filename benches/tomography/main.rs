@@ -1,12 +1,21 @@
 //! Times of volume tomography: the projector pair by itself, on views that share one tilt axis and on refined, three-axis
 //! ones, and every method on a folder, beside its peers.
 //!
-//! `cargo bench --bench tomography -- [--case projector] [--edge 64] [--views 41] [--threads 2] [--rounds 5]`
+//! ```text
+//! cargo bench --bench tomography -- [--case projector|methods] [--edge 64] [--views 41] [--threads 2] [--rounds 5]
+//!   [--data FOLDER]
+//! ```
+//! `methods` reads FOLDER (default: mg_resire_sample below AET_DATA_DIR or ../shared/data). With AET_PEER_PYTHON naming a
+//! Python that has astra-toolbox and GENFIRE, these run beside it and ratios are printed.
 
 use aet::context::{Context, ContextOptions};
 use aet::forward::projection::{ProjectionGeometry, Projector, View};
 use aet::geometry::AngleOrder;
+use aet::io::dataset_folder;
+use aet::optimize::{RunOptions, Stopping};
 use aet::problem::Waiting;
+use aet::reconstruct::{Background, Reconstruct, Tomography, TomographyMethod, TomographyOptions};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 fn views(count: usize, refined: bool) -> Vec<View> {
@@ -46,12 +55,74 @@ fn projector(edge: usize, count: usize, threads: usize, rounds: usize) {
     }
 }
 
+/// Seconds per iteration of a peer.
+fn peer(folder: &Path, method: &str, iterations: usize) -> Option<(f64, serde_json::Value)> {
+    let python = std::env::var("AET_PEER_PYTHON").ok()?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/tomography_bench.py");
+    let iterations = iterations.to_string();
+    let output =
+        std::process::Command::new(python).arg(script).arg(folder).args([method, &iterations]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).to_string();
+    let answer: serde_json::Value = serde_json::from_str(text.lines().last()?).ok()?;
+    Some((answer["seconds_per_iteration"].as_f64()?, answer["correlation"].clone()))
+}
+
+fn methods(folder: &Path, threads: usize, rounds: usize) {
+    let Ok(series) = dataset_folder::read(folder, None, &mut |_| true) else {
+        println!("skipped: no dataset in {} (--data FOLDER)", folder.display());
+        return;
+    };
+    let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
+    for (method, iterations, peer_name) in [
+        (TomographyMethod::Fbp, 1, Some("fbp")),
+        (TomographyMethod::Sirt, 100, Some("sirt")),
+        (TomographyMethod::Cgls, 20, Some("cgls")),
+        (TomographyMethod::Genfire, 100, Some("genfire")),
+        (TomographyMethod::Resire, 100, None),
+        (TomographyMethod::ResireFourier, 20, None),
+        (TomographyMethod::Est, 20, None),
+        (TomographyMethod::Sart, 5, None),
+        (TomographyMethod::Art, 3, None),
+    ] {
+        let options = TomographyOptions {
+            method,
+            iterations: Some(iterations),
+            background: Background::None,
+            ..Default::default()
+        };
+        let mut seconds = f64::INFINITY;
+        for _ in 0..rounds {
+            let clock = Instant::now();
+            let recon = Tomography::new(&context, &series, &options, None, None).expect("a reconstruction");
+            let stopping = Stopping { max_iterations: iterations, loss_tolerance: 0.0, ..Default::default() };
+            Reconstruct::run(&recon, &RunOptions::from(&stopping), &mut |_| true).expect("a run");
+            seconds = seconds.min(clock.elapsed().as_secs_f64() / iterations as f64);
+        }
+        let peer = peer_name.and_then(|name| peer(folder, name, iterations));
+        let ratio = peer.as_ref().map_or("none".into(), |(theirs, correlation)| {
+            format!("{theirs:.4} ratio={:.1} peer_correlation={correlation}", theirs / seconds)
+        });
+        println!(
+            "method={} iterations={iterations} threads={threads} seconds_per_iteration={seconds:.5} peer={ratio}",
+            method.name()
+        );
+    }
+}
+
 fn main() {
     let mut args = pico_args::Arguments::from_env();
+    let case: Option<String> = args.opt_value_from_str("--case").expect("a name");
+    let data: Option<PathBuf> = args.opt_value_from_str("--data").expect("a path");
     let mut number = |key: &'static str, default: usize| {
         args.opt_value_from_str::<_, usize>(key).expect("a number").unwrap_or(default)
     };
     let (edge, views, threads, rounds) =
         (number("--edge", 64), number("--views", 41), number("--threads", 2), number("--rounds", 5));
-    projector(edge, views, threads, rounds);
+    if case.as_deref() != Some("methods") {
+        projector(edge, views, threads, rounds);
+    }
+    if case.as_deref() != Some("projector") {
+        let all = std::env::var_os("AET_DATA_DIR").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+        methods(&data.unwrap_or_else(|| all.join("mg_resire_sample")), threads, rounds);
+    }
 }

@@ -15,7 +15,8 @@ use crate::{Error, Result};
 use ndarray::{ArrayView2, ArrayViewD, IxDyn};
 use std::ffi::c_char;
 
-/// A reconstruction: a forward model, the images of a dataset and an optimiser. Functions that take it as `const` may be
+/// A reconstruction, of atoms or of a volume: a forward model, the images of a dataset and an optimiser or a method. What
+/// a method cannot do answers AET_ERROR_UNSUPPORTED. Functions that take it as `const` may be
 /// called from any thread at any time, also while aet_recon_run works and from its progress callback; they see the state
 /// after the latest iteration. The others may be called one at a time (AET_ERROR_BUSY).
 pub struct aet_recon {
@@ -165,8 +166,9 @@ pub unsafe extern "C" fn aet_recon_block_count(recon: *const aet_recon) -> i64 {
     guard_value(0, |host| Ok(host.object(recon, "recon")?.layout().blocks.len() as i64))
 }
 
-/// Describes block `index`, counted from 0. The caller sets `block->struct_size`. Blocks of local-orbital
-/// reconstructions, with p' = R p + (u, v, w), formula (3) of the LOT paper:
+/// Describes block `index`, counted from 0. The caller sets `block->struct_size`. Blocks of
+/// reconstructions of volumes are listed at aet_recon_create_tomography; those of local-orbital reconstructions, with
+/// p' = R p + (u, v, w), formula (3) of the LOT paper:
 ///
 /// - positions [atoms,3]: x, y, z in the specimen frame, A
 /// - heights [atoms, species or 1]: H, unit of the images

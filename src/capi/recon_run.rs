@@ -164,7 +164,8 @@ pub unsafe extern "C" fn aet_recon_record(
     })
 }
 
-/// The atoms of the latest state, with height and width of each, as a new handle. Any thread.
+/// The atoms of the latest state, with height and width of each, as a new handle. AET_ERROR_UNSUPPORTED for a
+/// reconstruction of a volume. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_get_atoms(recon: *const aet_recon, atoms: *mut *mut aet_atoms) -> aet_status {
     guard("aet_recon_get_atoms", |host| {

@@ -485,7 +485,8 @@ pub unsafe extern "C" fn aet_tomography_estimate_memory(
 /// - background [images]: c
 ///
 /// The loss of aet_recon_loss_and_gradient is the sum over images of w_i ||s_i A_i V + c_i - b_i||^2 / (2 n), n used pixels in
-/// all, whatever the method; hosts may free the other blocks and drive all of them. aet_recon_step and aet_recon_run
+/// all, whatever the method, without regularisation; images NULL means those in use that are not held out. Hosts may free
+/// the other blocks and drive all of them. aet_recon_step and aet_recon_run
 /// iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
 /// options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
 /// ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.

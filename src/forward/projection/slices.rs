@@ -78,7 +78,7 @@ impl SliceView {
     /// First pixel across and weight of the next for slice `s`, if both lie in a frame of `pixels`.
     fn place(&self, s: usize, pixels: usize) -> Option<(usize, f32)> {
         let at = (self.slice[0] + s as f64 * self.slice[1]) as f32;
-        (0.0..(pixels - 1) as f32).contains(&at).then(|| (at as usize, at - (at as usize) as f32))
+        (0.0..(pixels - 1) as f32).contains(&at).then_some((at as usize, at - (at as usize) as f32))
     }
 
     /// Values of the lines of one view.

@@ -130,6 +130,7 @@ impl Est {
     /// without meaning; `Empty` without a view of weight above 0; `Shape` and `NonFinite` for bad images; `Memory` above
     /// the limit; `Cancelled`.
     pub fn new(context: &Context, views: &PlainViews, options: &EstOptions, waiting: &mut Waiting<'_>) -> Result<Self> {
+        views.check()?;
         let lines = Lines::new(views, options)?;
         let needed = needed(context, &lines, options);
         if let Some(available) = options.memory_limit.filter(|limit| needed > *limit) {

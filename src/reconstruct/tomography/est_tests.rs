@@ -263,10 +263,10 @@ fn bad_input_is_refused_by_name() {
     assert!(refused(&|v| v.images[64 + 17] = f32::NAN).contains("view 1, row 2, column 1"));
     assert!(refused(&|v| v.weights[1] = -1.0).contains("weight of view 1 is -1"));
     assert!(refused(&|v| v.weights.fill(0.0)).contains("at least one"));
-    assert!(refused(&|v| v.shifts.truncate(2)).contains("shifts of views"));
+    assert!(refused(&|v| v.shifts.truncate(2)).contains("shifts of the views"));
     assert!(refused(&|v| v.shifts[0][1] = f64::INFINITY).contains("view 0"));
     assert!(refused(&|v| v.images.truncate(9)).contains("3 views of 8 x 8"));
-    assert!(refused(&|v| v.shape[1] = 0).contains("empty"));
+    assert!(refused(&|v| v.shape[1] = 0).contains("along y"));
     assert!(refused(&|v| *v = views([8; 3], [8; 2], vec![], vec![])).contains("at least one"));
     let optioned = |options: EstOptions| new(&context, &good(), &options).err().unwrap();
     let default = EstOptions::default;

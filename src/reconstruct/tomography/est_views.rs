@@ -159,44 +159,10 @@ fn directions(rotations: &[Mat3]) -> Result<(TiltAxis, Vec<[f64; 2]>)> {
     Ok((axis, rotations.iter().map(of).collect()))
 }
 
-/// Refuses options and views without meaning.
+/// Refuses options and geometries without meaning.
 fn check(views: &PlainViews, options: &EstOptions) -> Result<()> {
     options.check()?;
-    if views.shape.contains(&0) || views.rows == 0 || views.columns == 0 {
-        let why = format!("volume {:?}, views {} x {}", views.shape, views.rows, views.columns);
-        return Err(Error::Empty { what: "volume or views".into(), why });
-    }
-    let count = views.rotations.len();
-    for (what, got) in [("shifts of views", views.shifts.len()), ("weights of views", views.weights.len())] {
-        if got != count {
-            return Err(Error::Shape {
-                what: what.into(),
-                got: vec![got],
-                wanted: format!("{count}, one per rotation"),
-            });
-        }
-    }
-    let pixels = views.rows * views.columns;
-    if views.images.len() != count * pixels {
-        let wanted = format!("{} values: {count} views of {} x {}", count * pixels, views.rows, views.columns);
-        return Err(Error::Shape { what: "images".into(), got: vec![views.images.len()], wanted });
-    }
-    if let Some(i) = views.images.iter().position(|v| !v.is_finite()) {
-        let (view, pixel) = (i / pixels, i % pixels);
-        let at = format!("view {view}, row {}, column {}", pixel / views.columns, pixel % views.columns);
-        return Err(Error::NonFinite { what: "images".into(), value: f64::from(views.images[i]), at });
-    }
-    for view in 0..count {
-        let weight = views.weights[view];
-        if !(weight.is_finite() && weight >= 0.0) {
-            return Err(Error::range(format!("weight of view {view}"), weight, "0 or a positive number"));
-        }
-        let mut numbers = views.rotations[view].iter().flatten().chain(&views.shifts[view]);
-        if let Some(value) = numbers.find(|v| !v.is_finite()) {
-            let at = format!("view {view}");
-            return Err(Error::NonFinite { what: "rotations and shifts".into(), value: *value, at });
-        }
-    }
+    views.check_geometry()?;
     if !views.weights.iter().any(|w| *w > 0.0) {
         return Err(Error::Empty { what: "views".into(), why: "EST needs at least one of weight above 0".into() });
     }

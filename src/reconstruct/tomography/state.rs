@@ -79,23 +79,24 @@ impl Plan {
 fn layout_of(sizes: &Projector, version: &SeriesVersion, options: &TomographyOptions, former: Option<&Plan>) -> Layout {
     let (images, tilts) = (version.images().len(), version.tilts().len());
     let (lower, upper) = options.bounds();
-    let unbounded = (f64::NEG_INFINITY, f64::INFINITY);
-    let shapes: [(Vec<usize>, &'static str, f64, (f64, f64)); 5] = [
-        (sizes.geometry().shape.to_vec(), "image", 1.0, (f64::from(lower), f64::from(upper))),
-        (vec![images, 2], "A", version.pixel_size(), unbounded),
-        (vec![tilts, 3], "deg", 1.0, unbounded),
-        (vec![images], "1", 0.1, unbounded),
-        (vec![images], "image", 1.0, unbounded),
-    ];
     let mut start = 0;
-    let blocks = BLOCKS.iter().zip(shapes).enumerate().map(|(i, (&name, (shape, unit, scale, (lower, upper))))| {
-        let len: usize = shape.iter().product();
-        let frozen = former.map_or(i > 0, |plan| plan.layout.blocks[i].frozen);
-        let block = Block { name, unit, shape, start, frozen, locked: None, scale, lower, upper };
-        start += len;
+    let mut block = |at: usize, shape: Vec<usize>, unit: &'static str, scale: f64| {
+        let frozen = former.map_or(at > 0, |plan| plan.layout.blocks[at].frozen);
+        let (lower, upper) = if at == 0 { (lower, upper) } else { (f32::NEG_INFINITY, f32::INFINITY) };
+        let (lower, upper) = (f64::from(lower), f64::from(upper));
+        let block = Block { name: BLOCKS[at], unit, shape, start, frozen, locked: None, scale, lower, upper };
+        start += block.len();
         block
-    });
-    Layout { blocks: blocks.collect() }
+    };
+    Layout {
+        blocks: vec![
+            block(0, sizes.geometry().shape.to_vec(), "image", 1.0),
+            block(1, vec![images, 2], "A", version.pixel_size()),
+            block(2, vec![tilts, 3], "deg", 1.0),
+            block(3, vec![images], "1", 0.1),
+            block(4, vec![images], "image", 1.0),
+        ],
+    }
 }
 
 impl State {
