@@ -38,9 +38,10 @@ function main(folder, out)
     tomogram = reconstruct_volume(show_progress, series; method = :sirt, iterations = 10)
     println(stderr)
 
-    @printf("iterations=%d loss=%.12e gradient_norm=%.12e r_factor=%.12e sum=%.12e maximum=%.12e resumed_loss=%.12e sirt_residual=%.12e\n",
-            length(history(recon).iteration), loss, sqrt(total(abs2.(gradient))), total(factors) / length(factors),
-            total(x_fastest(result)), maximum(result.values), last(history(resumed).loss), last(residuals(tomogram)))
+    @printf("iterations=%d loss=%.12e gradient_norm=%.12e r_factor=%.12e ", length(history(recon).iteration), loss,
+            sqrt(total(abs2.(gradient))), total(factors) / length(factors))
+    @printf("sum=%.12e maximum=%.12e resumed_loss=%.12e sirt_residual=%.12e\n", total(x_fastest(result)),
+            maximum(result.values), last(history(resumed).loss), last(residuals(tomogram)))
 end
 
 if length(ARGS) == 2

@@ -1,5 +1,5 @@
-"""A volume from images: RESIRE, loss and gradient of one's own at its result, a reconstruction stored and taken up again,
-and SIRT in one call.
+"""A volume from images: RESIRE, loss and gradient of one's own at its result, a reconstruction stored and taken up
+again, and SIRT in one call.
 
     PYTHONPATH=bindings/python python3 examples/python/volume_from_images.py DATA_FOLDER OUT_FOLDER
 

@@ -381,8 +381,8 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
     @property
     def history(self):
         """What happened in every iteration so far: {"iteration": ..., "loss": ..., ...}, arrays of one length.
-        `optimizer` is the number of the method in the enumeration aet_optimizer, NaN for methods with steps of their own;
-        `r_free` the R factor of the images held out, NaN without."""
+        `optimizer` is the number of the method in the enumeration aet_optimizer, NaN for methods with steps of their
+        own; `r_free` the R factor of the images held out, NaN without."""
         count = lib.aet_recon_history_count(self)
         columns = {name: np.zeros(count) for name in HISTORY_COLUMNS}
         for name, out in columns.items():
@@ -489,8 +489,8 @@ class Tomography(Reconstruction):
         recon.run(max_iterations=100)
         recon.volume.write("volume.mrc")
 
-    Blocks of parameters: volume (z x y x x, free at the start), drift (images x 2, A), angles (tilts x 3, degrees), scale
-    and background (images). `loss_and_gradient` takes whatever is free; `run` iterates the method, on the volume alone:
+    Blocks of parameters: volume (z x y x x, free at the start), drift (images x 2, A), angles (tilts x 3, degrees),
+    scale and background (images). `loss_and_gradient` takes whatever is free; `run` iterates the method, on the volume alone:
     AET_ERROR_UNSUPPORTED while another block is free, and for an `optimizer`.
     """
 

@@ -84,8 +84,8 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
 
     @property
     def residuals(self):
-        """What `reconstruct` told of every iteration: the norm of the residual relative to the images, in the state from
-        which it was made; of "genfire" and "est" the method's own error. Empty for other volumes."""
+        """What `reconstruct` told of every iteration: the norm of the residual relative to the images, in the state
+        from which it was made; of "genfire" and "est" the method's own error. Empty for other volumes."""
         out = np.zeros(lib.aet_volume_residual_count(self))
         lib.aet_volume_copy_residuals(self, out)
         return out
@@ -100,9 +100,9 @@ def find_atoms(series, probe=None, *, fit=None, tomography=None, progress=None, 
     dropped, near ones merged, missing ones added, until nothing changes.
 
     `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, `method` "sirt" unless another is
-    named, as dicts. The model is direct without a probe. The iterations that `progress` is shown are the cycles; where it
-    ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY for a series in pixels without a
-    `minimum_distance`.
+    named, as dicts. The model is direct without a probe. The iterations that `progress` is shown are the cycles; where
+    it ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY where nothing looks like an atom,
+    AET_ERROR_NOT_READY for a series in pixels without a `minimum_distance`.
     """
     settings = Options(lib.aet_find_options_init, options)
     settings.set("fit", None if fit is None else Options(lib.aet_lot_options_init, fit))
