@@ -1039,12 +1039,13 @@ aet_status aet_dataset_read_atoms(const aet_context *context,
                                   aet_atoms **atoms);
 
 /**
- * Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12) or a TIFF file whose pages are
- * images of one channel, told by their first bytes. Rows count from the first stored one. `frames` says what is known of
+ * Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12), a TIFF file whose pages are
+ * images of one channel, or the only array `[image,row,column]` of an npy, MAT (rows x columns x images) or HDF5 file, as
+ * for aet_volume_read. Its first bytes tell the format. Rows count from the first stored one. `frames` says what is known of
  * the images, as in aet_dataset_create; so do `options`, whose pixel size may be 0 where the file has one (angstrom).
  * `path` is UTF-8; `progress` may be NULL. AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED
- * (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_MEMORY, and the errors of
- * aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
+ * (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT (no
+ * stack in the file, or several), AET_ERROR_MEMORY, and the errors of aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
  */
 aet_status aet_dataset_create_from_file(const aet_context *context,
                                         const aet_dataset_options *options,
@@ -2264,27 +2265,6 @@ aet_status aet_volume_create(const aet_context *context,
                              double voxel_size,
                              aet_volume **volume);
 
-/**
- * Reads a volume from an MRC file (modes 0, 1, 2, 6 and 12, either byte order, any extended header). `path` is UTF-8.
- * `voxel_size` replaces that of the header, angstrom; 0: that of the header. `progress` may be NULL.
- * AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for other modes, AET_ERROR_INCONSISTENT
- * for voxels that are no cubes, AET_ERROR_NOT_READY where the size of voxels is told nowhere, AET_ERROR_NON_FINITE,
- * AET_ERROR_RANGE; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_read(const aet_context *context,
-                           const char *path,
-                           double voxel_size,
-                           aet_progress_fn progress,
-                           void *user,
-                           aet_volume **volume);
-
-/**
- * Writes the volume as an MRC file of floats, with its voxel size, and with the origin at voxel n / 2 so that atoms lie
- * where they are in other programs, too. The file appears when it is complete. `path` is UTF-8; `progress` may be NULL.
- * AET_ERROR_FILE; AET_CANCELLED, then nothing is left behind. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
-
 /** Frees a volume. NULL is left alone. Any thread. */
 void aet_volume_free(aet_volume *volume);
 
@@ -2323,6 +2303,381 @@ aet_status aet_volume_trace(const aet_volume *volume,
                             aet_progress_fn progress,
                             void *user,
                             aet_atoms **atoms);
+
+/* ---- Filters of volumes ---- */
+
+/** By what a volume is smoothed. */
+enum {
+  /** Nothing. */
+  AET_SMOOTHING_NONE = 0,
+  /** A Gaussian, whose width is its standard deviation in voxels, at most 100. */
+  AET_SMOOTHING_GAUSSIAN = 1,
+  /** The mean over a cube, whose width is its edge, an odd number of voxels, at most 801. */
+  AET_SMOOTHING_BOX = 2,
+};
+typedef int32_t aet_smoothing;
+
+/** What lies beyond the faces of a volume. */
+enum {
+  /** Zeros. */
+  AET_PADDING_ZEROS = 0,
+  /** Its mirror image: for films, which leave the volume at its sides. */
+  AET_PADDING_MIRROR = 1,
+  /** The volume again. */
+  AET_PADDING_PERIODIC = 2,
+};
+typedef int32_t aet_padding;
+
+/**
+ * Factors of a filter in Fourier space, each 1 where nothing is said. Frequencies k are in cycles per unit of the voxel
+ * size (1 / angstrom). Fill with aet_filter_options_init; 0 means none in all members but those that say otherwise.
+ */
+typedef struct aet_filter_options {
+  /** sizeof(aet_filter_options). */
+  size_t struct_size;
+  /**
+   * Cut c of the low pass, at most the Nyquist frequency 1 / (2 voxel size): 1 up to c - w/2, 0 from c + w/2 on,
+   * (1 + cos(pi (k - c + w/2) / w)) / 2 between.
+   */
+  double low_pass;
+  /** Its width w, at most 2 c; 0: a tenth of the Nyquist frequency, or c where that is less. */
+  double low_pass_width;
+  /** Cut of the high pass, 1 minus a low pass. */
+  double high_pass;
+  /** Its width; 0: automatic, as that of the low pass. */
+  double high_pass_width;
+  /** Standard deviation s of a Gaussian, angstrom: exp(-2 pi^2 s^2 k^2). */
+  double gaussian;
+  /**
+   * Wiener filter from the ratio of the variances of signal and white noise in the volume: max(0, P - N) / P, P being
+   * the mean of |F|^2 over the shell of k and N = mean |F|^2 / (1 + ratio), the mean over all shells but that of 0.
+   */
+  double signal_to_noise;
+  /** Size D of the object for the weights of what a dataset has seen, angstrom; 0: the longest edge of the volume. */
+  double object_size;
+  /** Weight of what no view has seen, 0 to 1. */
+  double floor;
+  /** Voxels beyond the faces, per axis, at least; 0: a quarter of the edge, at least 8. */
+  int64_t padding_voxels;
+  /** An aet_padding. */
+  int32_t padding;
+  /**
+   * 1: the volume is one of the two whose correlation is given as curve, and its Wiener factor FSC; 0: it is made of
+   * the data of both, and its factor 2 FSC / (1 + FSC).
+   */
+  int32_t curve_of_half;
+} aet_filter_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_filter_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_filter_options_init(aet_filter_options *options, size_t struct_size);
+
+/**
+ * The volume with its spectrum times all factors of `options` (NULL: none), as a new one. `dataset`, where not NULL,
+ * adds how much its tilts in use have seen of each frequency: floor + (1 - floor) (1 - product over the views of
+ * (1 - cos^2(pi/2 D k_z'))), k_z' being the part of k along the beam of a view, and the factor 1 where D |k_z'| >= 1: 1 on
+ * the planes that the views have measured and within 1 / D of them, 0 in the missing wedge. `curve` `[m,2 or more]`, where
+ * not NULL, is a Fourier shell correlation, frequency and correlation as of aet_volume_shell_correlation, for a Wiener
+ * filter: linear between its points, 0 from the first correlation on that is not positive. `progress` may be NULL.
+ *
+ * AET_ERROR_RANGE for cuts beyond the Nyquist frequency and numbers without meaning, AET_ERROR_INCONSISTENT for a high
+ * pass above the low pass, a curve whose frequencies do not rise, and a curve beside signal_to_noise,
+ * AET_ERROR_NON_FINITE, AET_ERROR_EMPTY and AET_ERROR_SHAPE for a bad curve, AET_ERROR_NOT_READY for a dataset without an
+ * image in use, AET_ERROR_MEMORY; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_filter(const aet_volume *volume,
+                             const aet_filter_options *options,
+                             const aet_dataset *dataset,
+                             const aet_const_view *curve,
+                             aet_progress_fn progress,
+                             void *user,
+                             aet_volume **filtered);
+
+/**
+ * The volume smoothed by `smoothing`, an aet_smoothing, of `width` voxels, in real space, as a new one. At the faces the
+ * kernel is normalised over the voxels that exist. `progress` may be NULL. AET_ERROR_RANGE for a width that the smoothing
+ * cannot have, AET_ERROR_UNKNOWN_OPTION; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_smooth(const aet_volume *volume,
+                             int32_t smoothing,
+                             double width,
+                             aet_progress_fn progress,
+                             void *user,
+                             aet_volume **smoothed);
+
+/* ---- Masks of volumes and images ---- */
+
+/** Above which value a voxel is in a mask. */
+enum {
+  /** lowest + factor (Otsu's threshold - lowest), lowest being the smallest value. */
+  AET_THRESHOLD_OTSU = 0,
+  /** The member `threshold`. */
+  AET_THRESHOLD_VALUE = 1,
+};
+typedef int32_t aet_threshold;
+
+/** Which voxels of a mask are connected. */
+enum {
+  /** Those that share a corner, an edge or a face: 26 neighbours. */
+  AET_CONNECTIVITY_CORNERS = 0,
+  /** Those that share a face: 6 neighbours. */
+  AET_CONNECTIVITY_FACES = 1,
+};
+typedef int32_t aet_connectivity;
+
+/** Shape of a support. */
+enum {
+  /** A sphere. */
+  AET_SUPPORT_SHAPE_SPHERE = 0,
+  /** A cylinder along x. */
+  AET_SUPPORT_SHAPE_CYLINDER_X = 1,
+  /** A cylinder along y. */
+  AET_SUPPORT_SHAPE_CYLINDER_Y = 2,
+  /** A cylinder along z. */
+  AET_SUPPORT_SHAPE_CYLINDER_Z = 3,
+};
+typedef int32_t aet_support_shape;
+
+/**
+ * Steps of aet_volume_mask, in their order; lengths are in voxels. Fill with aet_mask_options_init, which sets the chain
+ * of published reconstructions of particles a few hundred voxels wide. 0 leaves a step out.
+ */
+typedef struct aet_mask_options {
+  /** sizeof(aet_mask_options). */
+  size_t struct_size;
+  /** Width of the smoothing before all else, as aet_smoothing says; default 9. */
+  double smoothing_width;
+  /** The threshold, where `thresholding` is AET_THRESHOLD_VALUE. */
+  double threshold;
+  /** Part of the way from the smallest value to Otsu's threshold, above 0; default 0.9. */
+  double factor;
+  /** Radius of the ball by which the mask grows, for good; default 3. */
+  double dilation;
+  /** Radius of the ball by which it grows once more, so that near parts join; default 11. */
+  double closing;
+  /** Connected parts of fewer voxels are dropped; default 50000. */
+  int64_t minimum_island;
+  /** Radius of the ball by which the mask shrinks at the end, not from the faces of the volume; default 15. */
+  double erosion;
+  /** Width w of a soft edge outside of the mask: (1 + cos(pi d / w)) / 2 at distance d; default 0. */
+  double soft_edge;
+  /** An aet_smoothing; default AET_SMOOTHING_BOX. */
+  int32_t smoothing;
+  /** An aet_threshold. */
+  int32_t thresholding;
+  /** An aet_connectivity. */
+  int32_t connectivity;
+  /** 1: only the largest connected part is kept. */
+  int32_t largest_only;
+  /** 1: what the mask encloses on all sides is filled, after islands were dropped. */
+  int32_t fill_holes;
+  /** Zero. */
+  int32_t reserved;
+} aet_mask_options;
+
+/**
+ * A support for aet_volume_create_support. Fill with aet_support_options_init; voxels, voxel size and radius are
+ * required. Lengths are in the unit of the voxel size.
+ */
+typedef struct aet_support_options {
+  /** sizeof(aet_support_options). */
+  size_t struct_size;
+  /** Voxels along z. */
+  int64_t nz;
+  /** Voxels along y. */
+  int64_t ny;
+  /** Voxels along x. */
+  int64_t nx;
+  /** Edge of a voxel, angstrom. */
+  double voxel_size;
+  /** Radius of the sphere or cylinder, angstrom. */
+  double radius;
+  /** Its centre (x, y, z) from the specimen origin, angstrom. */
+  double centre[3];
+  /** Half the height of a cylinder, angstrom; 0: through the whole volume. */
+  double half_height;
+  /** Width w of a soft edge outside of it, angstrom: (1 + cos(pi d / w)) / 2 at distance d; 0: none. */
+  double soft_edge;
+  /** An aet_support_shape. */
+  int32_t shape;
+  /** Zero. */
+  int32_t reserved;
+} aet_support_options;
+
+/** How a mask is applied to images. Fill with aet_image_mask_options_init. */
+typedef struct aet_image_mask_options {
+  /** sizeof(aet_image_mask_options). */
+  size_t struct_size;
+  /** A pixel is in the mask where the beam passes more than this length of it, voxels; 0: 0.5. */
+  double minimum_path;
+  /**
+   * 1: pixels beside the mask drop out of use, no loss sees them; 0: they are 0, and the volume has to be empty there.
+   */
+  int32_t leave_out;
+  /** Zero. */
+  int32_t reserved;
+} aet_image_mask_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_mask_options). AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE.
+ * Any thread.
+ */
+aet_status aet_mask_options_init(aet_mask_options *options, size_t struct_size);
+
+/**
+ * The mask of a volume, as a volume of 1 where the specimen is and 0 elsewhere, values between in a soft edge: smoothing,
+ * threshold, growing by two balls, dropping islands, filling holes, shrinking by a ball. A mask may be the volume, too:
+ * with AET_THRESHOLD_VALUE, threshold 0.5 and all other steps 0 but one, it grows, shrinks or loses its islands. `options`
+ * and `progress` may be NULL.
+ *
+ * AET_ERROR_INCONSISTENT for a constant volume, which has no threshold of Otsu's; AET_ERROR_EMPTY where a step leaves
+ * nothing, with the number of voxels that the largest island has; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION,
+ * AET_ERROR_MEMORY; AET_CANCELLED, then without a mask. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_mask(const aet_volume *volume,
+                           const aet_mask_options *options,
+                           aet_progress_fn progress,
+                           void *user,
+                           aet_volume **mask_of_volume);
+
+/**
+ * Otsu's threshold of a volume into `threshold`: of 256 classes of values between the smallest and the largest, the
+ * border that gives two groups of sizes w0, w1 and means m0, m1 the largest w0 w1 (m0 - m1)^2. `progress` may be NULL.
+ * AET_ERROR_INCONSISTENT for a constant volume; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_otsu_threshold(const aet_volume *volume, aet_progress_fn progress, void *user, double *threshold);
+
+/**
+ * The volume times a mask, voxel by voxel, as a new one. `progress` may be NULL. AET_ERROR_SHAPE for other numbers of
+ * voxels, AET_ERROR_INCONSISTENT for another voxel size, AET_ERROR_NON_FINITE for a product beyond single precision;
+ * AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_multiply(const aet_volume *volume,
+                               const aet_volume *mask,
+                               aet_progress_fn progress,
+                               void *user,
+                               aet_volume **product);
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_support_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_support_options_init(aet_support_options *options, size_t struct_size);
+
+/**
+ * A mask of a simple shape: 1 in voxels whose centres lie in it or on its surface, 0 elsewhere, values between in a soft
+ * edge. `progress` may be NULL. AET_ERROR_RANGE for lengths that are not positive and volumes without voxels,
+ * AET_ERROR_NON_FINITE for the centre, AET_ERROR_EMPTY where no voxel lies inside, AET_ERROR_UNKNOWN_OPTION,
+ * AET_ERROR_MEMORY; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_create_support(const aet_context *context,
+                                     const aet_support_options *options,
+                                     aet_progress_fn progress,
+                                     void *user,
+                                     aet_volume **volume);
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_image_mask_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_image_mask_options_init(aet_image_mask_options *options, size_t struct_size);
+
+/**
+ * Sets the pixels of all n images beside the projections of `mask` to 0, as the next version of the dataset: substrate
+ * and support film need not be explained by the volume then. Rotations and drifts are those of the images, the mask lies
+ * about the specimen origin. `kept` `[n]`, where not NULL, takes the number of pixels that the mask keeps of each image.
+ * `options` and `progress` may be NULL.
+ *
+ * AET_ERROR_EMPTY for a mask of zeros and one that leaves an image without a used pixel, AET_ERROR_NOT_READY without an
+ * image, AET_ERROR_RANGE for voxels larger than pixels and a path without meaning, AET_ERROR_SHAPE; AET_CANCELLED. The
+ * dataset then stays as it is. Any thread, also while a reconstruction runs on the dataset; `progress` is called on it.
+ */
+aet_status aet_dataset_mask_images(const aet_dataset *dataset,
+                                   const aet_volume *mask,
+                                   const aet_image_mask_options *options,
+                                   aet_progress_fn progress,
+                                   void *user,
+                                   const aet_view *kept);
+
+/* ---- Resolution ---- */
+
+/** Options of aet_volume_shell_correlation. Fill with aet_correlation_options_init; 0 means automatic. */
+typedef struct aet_correlation_options {
+  /** sizeof(aet_correlation_options). */
+  size_t struct_size;
+  /** Only frequencies within this angle of `direction` count, at both of its ends, degrees; 0: all directions. */
+  double half_angle_deg;
+  /** The direction (x, y, z), of any length. */
+  double direction[3];
+  /** Part f of the volume that the specimen fills, at most 1; 0: 1. */
+  double filling;
+  /** Number m of asymmetric units of the specimen; 0: 1. */
+  double symmetry;
+} aet_correlation_options;
+
+/**
+ * Resolutions by the thresholds in use, in the unit of the voxel size. NaN: the curve stays above the threshold up to the
+ * Nyquist frequency, so that not the data but the voxels are the limit. Infinity: it begins below, the volumes have nothing
+ * in common.
+ */
+typedef struct aet_resolution {
+  /** sizeof(aet_resolution), set by the caller. */
+  size_t struct_size;
+  /** Where the correlation falls below 1/7 (0.143). */
+  double one_seventh;
+  /** Where it falls below the half-bit threshold. */
+  double half_bit;
+  /** Where it falls below 1/2. */
+  double half;
+  /** That of the Nyquist frequency: two voxels. */
+  double nyquist;
+} aet_resolution;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_correlation_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_correlation_options_init(aet_correlation_options *options, size_t struct_size);
+
+/**
+ * Number of shells of a correlation: n / 2 + 1 for n voxels along the longest edge, that of the mean included; 0 for NULL.
+ * Any thread.
+ */
+int64_t aet_volume_shell_count(const aet_volume *volume);
+
+/**
+ * The Fourier shell correlation of two volumes, such as those of two half sets:
+ * FSC(s) = Re sum F G* / sqrt(sum |F|^2 sum |G|^2) over the frequencies of shell s, round(n |k| voxel size) = s with n
+ * voxels along the longest edge; 0 where a volume has nothing in the shell. `mask`, where not NULL, multiplies both first;
+ * its edge should be soft, because a hard one correlates by itself. `curve` `[shells,4]`, shells as of
+ * aet_volume_shell_count, where not NULL takes per shell the frequency in cycles per unit of the voxel size, FSC, the
+ * half-bit threshold (0.2071 + 1.9102 / sqrt(n)) / (1.2071 + 0.9102 / sqrt(n)) with n = f n(s) / (2 m) (van Heel and Schatz
+ * 2005), and the number n(s) of Fourier coefficients of the whole shell, or of its part in the cone. `resolution`, where
+ * not NULL, takes where the curve first falls below the thresholds, on the straight line between two shells; shells
+ * without coefficients, and for the half-bit threshold those of one independent coefficient, are passed over. `options` and `progress` may be NULL.
+ *
+ * AET_ERROR_SHAPE and AET_ERROR_INCONSISTENT where shapes or voxel sizes differ, AET_ERROR_EMPTY for a volume of zeros,
+ * also under the mask, AET_ERROR_RANGE, AET_ERROR_NON_FINITE for the direction, AET_ERROR_MEMORY; AET_CANCELLED. Any
+ * thread; `progress` is called on it.
+ */
+aet_status aet_volume_shell_correlation(const aet_volume *volume,
+                                        const aet_volume *other,
+                                        const aet_volume *mask,
+                                        const aet_correlation_options *options,
+                                        aet_progress_fn progress,
+                                        void *user,
+                                        const aet_view *curve,
+                                        aet_resolution *resolution);
+
+/**
+ * Parts the images of the present version into two half sets of every other tilt in use: `half` `[n]`, n images, takes 0
+ * for the images of even tilts, counted over the tilts in use in their order, 1 for those of odd ones, and -1 for excluded
+ * images. Reconstruct both and compare them with aet_volume_shell_correlation. AET_ERROR_NOT_READY with fewer than two
+ * tilts in use, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_dataset_half_sets(const aet_dataset *dataset, int32_t *half, int64_t n);
 
 /* ---- Tomography ---- */
 
@@ -3425,6 +3780,77 @@ aet_status aet_simulation_window_error(const aet_simulation *simulation,
  * else is drawn. AET_ERROR_NOT_READY without Debye-Waller factors, AET_ERROR_RANGE. Any thread.
  */
 aet_status aet_atoms_displace(const aet_atoms *atoms, int64_t seed, int64_t number, aet_atoms **changed);
+
+/* ---- Files of volumes ---- */
+
+/**
+ * Reads a volume from a file. Its first bytes, not its name, tell the format:
+ *
+ * - MRC: modes 0, 1, 2, 6 and 12, either byte order, any extended header, axes in any order.
+ * - npy: real numbers of any type, either byte order and memory order, `[z,y,x]`.
+ * - TIFF: pages along z, rows along y, columns along x, of integers or floats; voxel size as ImageJ writes it.
+ * - MAT files of level 5, compressed or not, of level 7.3 and of Octave (-hdf5): the only numeric variable of three
+ *   axes, A(y,x,z): what MATLAB shows as A is what aet_volume_copy_to gives it. Programs that call the first index x
+ *   (GENFIRE, RESIRE) have y and x exchanged. Voxel size: the scalar `voxel_size` (angstrom) beside it, if any.
+ * - HDF5: the data of an EMD group, with the voxel size and the order of axes that its `dim` vectors tell, else the only
+ *   numeric array of three axes, `[z,y,x]`, with a scalar `voxel_size` (angstrom) beside it, if any.
+ *
+ * `path` is UTF-8. `voxel_size` replaces that of the file, angstrom; 0: that of the file. `progress` may be NULL.
+ * AET_ERROR_FILE; AET_ERROR_FORMAT where no format is recognised and for damaged files; AET_ERROR_TRUNCATED;
+ * AET_ERROR_UNSUPPORTED, AET_ERROR_DTYPE and AET_ERROR_SHAPE for complex numbers, colour, text and other numbers of axes;
+ * AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT where a file holds no volume or several, or voxels are no cubes;
+ * AET_ERROR_NOT_READY where the size of voxels is told nowhere; AET_ERROR_NON_FINITE; AET_ERROR_RANGE; AET_ERROR_MEMORY;
+ * AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_read(const aet_context *context,
+                           const char *path,
+                           double voxel_size,
+                           aet_progress_fn progress,
+                           void *user,
+                           aet_volume **volume);
+
+/**
+ * aet_volume_read for files with several arrays: `name` is that of a variable (MAT), the path of an array or the name of
+ * an EMD group (HDF5); NULL: the only volume of the file. AET_ERROR_UNKNOWN_OPTION with the names that there are;
+ * AET_ERROR_UNSUPPORTED for formats whose arrays have no names.
+ */
+aet_status aet_volume_read_named(const aet_context *context,
+                                 const char *path,
+                                 const char *name,
+                                 double voxel_size,
+                                 aet_progress_fn progress,
+                                 void *user,
+                                 aet_volume **volume);
+
+/**
+ * Writes the volume as a file of floats. The ending of its name tells the format:
+ *
+ * - `.mrc`, `.map`, `.rec`, `.st`, `.ali`, `.mrcs`: MRC2014, with the voxel size, and the origin at voxel n / 2 so that
+ *   atoms lie where they are in other programs, too.
+ * - `.npy`: `[z,y,x]`; the format has no voxel size.
+ * - `.tif`, `.tiff`: pages along z, rows along y, columns along x; voxel size as ImageJ has it.
+ * - `.mat`: the variable `volume`, A(y,x,z), and the scalar `voxel_size` (angstrom); level 5, which every MATLAB and
+ *   Octave loads, and from 2 GiB on level 7.3, as MATLAB itself wants it.
+ * - `.emd`, `.h5`, `.hdf5`: HDF5 by the rules of Berkeley's EMD 0.2: `/data/volume/data` `[z,y,x]` and `dim1` (z) to
+ *   `dim3` (x) in nm.
+ *
+ * The file appears when it is complete. `path` is UTF-8; `progress` may be NULL. AET_ERROR_UNKNOWN_OPTION for other
+ * endings, AET_ERROR_RANGE for volumes that the format cannot hold, AET_ERROR_FILE; AET_CANCELLED, then nothing is left
+ * behind. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_write(const aet_volume *volume, const char *path, aet_progress_fn progress, void *user);
+
+/**
+ * aet_volume_write for files of any name: `format` is `mrc`, `npy`, `tiff`, `mat5`, `mat73` or `emd`, NULL: that of the
+ * ending. `name` is that of the variable (MAT: a letter, then letters, digits and _) or of the EMD group, NULL: `volume`;
+ * the other formats have none. AET_ERROR_UNKNOWN_OPTION for other formats, AET_ERROR_RANGE for other names.
+ */
+aet_status aet_volume_write_as(const aet_volume *volume,
+                               const char *path,
+                               const char *format,
+                               const char *name,
+                               aet_progress_fn progress,
+                               void *user);
 
 /* ---- Views of dense arrays ---- */
 

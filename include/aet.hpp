@@ -1083,7 +1083,8 @@ public:
                                                        observer.function(), observer.user(), &created)));
         return TiltSeries(created);
     }
-    /// A series of the images of an MRC or TIFF file; the pixel size may be left out where the file has one.
+    /// A series of the images of an MRC, TIFF, npy, MAT or HDF5 file; the pixel size may be left out where the file
+    /// has one.
     static TiltSeries from_file(const Context &context, const std::string &path, const Frames &frames,
                                 const Options &options, const ProgressFunction &progress = {}) {
         const aet_frames c_frames = frames.c_struct();
@@ -1260,13 +1261,22 @@ public:
     /// Takes over a handle of the C interface.
     explicit Volume(aet_volume *owned) noexcept : handle_(owned) {}
 
-    /// Reads an MRC file; a `voxel_size` other than 0 replaces that of its header.
+    /// Reads MRC, npy, TIFF, MAT or HDF5, as the first bytes tell; a `voxel_size` other than 0 replaces that of the file.
     static Volume read(const Context &context, const std::string &path, double voxel_size = 0.0,
                        const ProgressFunction &progress = {}) {
         detail::Observer observer(progress);
         aet_volume *created = nullptr;
         detail::check(observer.finish(aet_volume_read(context.get(), path.c_str(), voxel_size, observer.function(),
                                                       observer.user(), &created)));
+        return Volume(created);
+    }
+    /// The array called `name` of a MAT or HDF5 file with several.
+    static Volume read_named(const Context &context, const std::string &path, const std::string &name,
+                             double voxel_size = 0.0, const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_volume *created = nullptr;
+        detail::check(observer.finish(aet_volume_read_named(context.get(), path.c_str(), name.c_str(), voxel_size,
+                                                            observer.function(), observer.user(), &created)));
         return Volume(created);
     }
     /// Reconstructs by SIRT. Where `progress` ends it, the volume of the iterations done is returned.
@@ -1282,11 +1292,20 @@ public:
         return volume;
     }
 
-    /// Writes an MRC file.
+    /// Writes MRC, npy, TIFF, MAT or EMD, as the ending of the name tells.
     void write(const std::string &path, const ProgressFunction &progress = {}) const {
         detail::Observer observer(progress);
         detail::check(
             observer.finish(aet_volume_write(get(), path.c_str(), observer.function(), observer.user())));
+    }
+    /// The same for files of any name: mrc, npy, tiff, mat5, mat73 or emd; `name` is that of the array in MAT and EMD
+    /// files. Empty text leaves the choice to the library.
+    void write_as(const std::string &path, const std::string &format, const std::string &name = {},
+                  const ProgressFunction &progress = {}) const {
+        const auto given = [](const std::string &text) { return text.empty() ? nullptr : text.c_str(); };
+        detail::Observer observer(progress);
+        detail::check(observer.finish(aet_volume_write_as(get(), path.c_str(), given(format), given(name),
+                                                          observer.function(), observer.user())));
     }
     /// The peaks as atoms, the strongest first.
     Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {
@@ -1328,6 +1347,266 @@ public:
 private:
     detail::Handle<aet_volume, aet_volume_free> handle_;
 };
+
+// ---- filters, masks and resolution of volumes ------------------------------------------------------------------
+
+/// By what a volume is smoothed: a width in voxels, of a Gaussian its standard deviation, of a box its odd edge.
+enum class Smoothing : std::int32_t {
+    none = AET_SMOOTHING_NONE,
+    gaussian = AET_SMOOTHING_GAUSSIAN,
+    box = AET_SMOOTHING_BOX
+};
+/// What lies beyond the faces of a volume.
+enum class Padding : std::int32_t {
+    zeros = AET_PADDING_ZEROS,
+    mirror = AET_PADDING_MIRROR,
+    periodic = AET_PADDING_PERIODIC
+};
+/// Above which value a voxel is in a mask.
+enum class Threshold : std::int32_t { otsu = AET_THRESHOLD_OTSU, value = AET_THRESHOLD_VALUE };
+/// Which voxels of a mask are connected.
+enum class Connectivity : std::int32_t { corners = AET_CONNECTIVITY_CORNERS, faces = AET_CONNECTIVITY_FACES };
+/// Shape of a support.
+enum class SupportShape : std::int32_t {
+    sphere = AET_SUPPORT_SHAPE_SPHERE,
+    cylinder_x = AET_SUPPORT_SHAPE_CYLINDER_X,
+    cylinder_y = AET_SUPPORT_SHAPE_CYLINDER_Y,
+    cylinder_z = AET_SUPPORT_SHAPE_CYLINDER_Z
+};
+
+namespace detail {
+
+/// The volume that `make(function, user, &created)` makes under a progress function.
+template <class Make>
+Volume made_volume(const ProgressFunction &progress, Make make) {
+    Observer observer(progress);
+    aet_volume *created = nullptr;
+    check(observer.finish(make(observer.function(), observer.user(), &created)));
+    return Volume(created);
+}
+
+} // namespace detail
+
+/// Factors of a filter in Fourier space, each 1 until it is set. Frequencies in cycles per unit of the voxel size.
+class FilterOptions {
+public:
+    FilterOptions() { detail::check(aet_filter_options_init(&raw_, sizeof raw_)); }
+    /// Cut and width of its soft edge; 0: automatic.
+    FilterOptions &low_pass(double cut, double width = 0) noexcept {
+        return raw_.low_pass = cut, raw_.low_pass_width = width, *this;
+    }
+    FilterOptions &high_pass(double cut, double width = 0) noexcept {
+        return raw_.high_pass = cut, raw_.high_pass_width = width, *this;
+    }
+    /// Standard deviation in real space, A.
+    FilterOptions &gaussian(double sigma) noexcept { return raw_.gaussian = sigma, *this; }
+    /// Wiener filter from the ratio of the variances of signal and white noise.
+    FilterOptions &signal_to_noise(double ratio) noexcept { return raw_.signal_to_noise = ratio, *this; }
+    /// Wiener filter from a Fourier shell correlation [m, 2 or more]; `of_half`: the volume is one of the two compared.
+    FilterOptions &curve(const ConstView &curve, bool of_half = false) noexcept {
+        return curve_ = curve, raw_.curve_of_half = of_half ? 1 : 0, *this;
+    }
+    /// For the weights of what a series has seen: size of the object, A, and weight of what no view has seen.
+    FilterOptions &seen(double object_size, double floor = 0) noexcept {
+        return raw_.object_size = object_size, raw_.floor = floor, *this;
+    }
+    /// `voxels` beyond the faces; 0: automatic.
+    FilterOptions &padding(Padding padding, std::int64_t voxels = 0) noexcept {
+        return raw_.padding = static_cast<std::int32_t>(padding), raw_.padding_voxels = voxels, *this;
+    }
+    const aet_filter_options *get() const noexcept { return &raw_; }
+    const aet_const_view *curve_view() const noexcept { return curve_ ? curve_->get() : nullptr; }
+
+private:
+    aet_filter_options raw_{};
+    std::optional<ConstView> curve_;
+};
+
+/// The volume with its spectrum times all factors; with `series`, also how much of each frequency it has seen.
+inline Volume filter(const Volume &volume, const FilterOptions &options, const TiltSeries *series = nullptr,
+                     const ProgressFunction &progress = {}) {
+    const aet_dataset *dataset = series == nullptr ? nullptr : series->get();
+    return detail::made_volume(progress, [&](aet_progress_fn function, void *user, aet_volume **created) {
+        return aet_volume_filter(volume.get(), options.get(), dataset, options.curve_view(), function, user, created);
+    });
+}
+
+/// The volume smoothed in real space.
+inline Volume smooth(const Volume &volume, Smoothing by, double width, const ProgressFunction &progress = {}) {
+    return detail::made_volume(progress, [&](aet_progress_fn function, void *user, aet_volume **created) {
+        return aet_volume_smooth(volume.get(), static_cast<std::int32_t>(by), width, function, user, created);
+    });
+}
+
+/// Steps of a mask; by default the published chain for particles a few hundred voxels wide. Lengths in voxels.
+class MaskOptions {
+public:
+    MaskOptions() { detail::check(aet_mask_options_init(&raw_, sizeof raw_)); }
+    MaskOptions &smoothing(Smoothing by, double width) noexcept {
+        return raw_.smoothing = static_cast<std::int32_t>(by), raw_.smoothing_width = width, *this;
+    }
+    /// A fixed threshold in the place of a part of Otsu's.
+    MaskOptions &threshold(double value) noexcept {
+        return raw_.thresholding = AET_THRESHOLD_VALUE, raw_.threshold = value, *this;
+    }
+    /// Part of the way from the smallest value to Otsu's threshold.
+    MaskOptions &factor(double part) noexcept { return raw_.factor = part, *this; }
+    MaskOptions &dilation(double radius) noexcept { return raw_.dilation = radius, *this; }
+    MaskOptions &closing(double radius) noexcept { return raw_.closing = radius, *this; }
+    MaskOptions &minimum_island(std::int64_t voxels) noexcept { return raw_.minimum_island = voxels, *this; }
+    MaskOptions &largest_only(bool on) noexcept { return raw_.largest_only = on ? 1 : 0, *this; }
+    MaskOptions &connectivity(Connectivity connectivity) noexcept {
+        return raw_.connectivity = static_cast<std::int32_t>(connectivity), *this;
+    }
+    MaskOptions &fill_holes(bool on) noexcept { return raw_.fill_holes = on ? 1 : 0, *this; }
+    MaskOptions &erosion(double radius) noexcept { return raw_.erosion = radius, *this; }
+    MaskOptions &soft_edge(double width) noexcept { return raw_.soft_edge = width, *this; }
+    const aet_mask_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_mask_options raw_{};
+};
+
+/// The mask of a volume: 1 where the specimen is, 0 elsewhere, values between in a soft edge.
+inline Volume mask(const Volume &volume, const MaskOptions &options = MaskOptions(),
+                   const ProgressFunction &progress = {}) {
+    return detail::made_volume(progress, [&](aet_progress_fn function, void *user, aet_volume **created) {
+        return aet_volume_mask(volume.get(), options.get(), function, user, created);
+    });
+}
+
+/// Otsu's threshold of a volume.
+inline double otsu_threshold(const Volume &volume, const ProgressFunction &progress = {}) {
+    detail::Observer observer(progress);
+    double threshold = 0;
+    detail::check(observer.finish(
+        aet_volume_otsu_threshold(volume.get(), observer.function(), observer.user(), &threshold)));
+    return threshold;
+}
+
+/// The volume times a mask.
+inline Volume multiply(const Volume &volume, const Volume &mask, const ProgressFunction &progress = {}) {
+    return detail::made_volume(progress, [&](aet_progress_fn function, void *user, aet_volume **created) {
+        return aet_volume_multiply(volume.get(), mask.get(), function, user, created);
+    });
+}
+
+/// A mask of a simple shape. Lengths in the unit of the voxel size.
+class Support {
+public:
+    /// Voxels along z, y and x, their edge, and the radius.
+    Support(const std::array<std::int64_t, 3> &shape, double voxel_size, double radius) {
+        detail::check(aet_support_options_init(&raw_, sizeof raw_));
+        raw_.nz = shape[0], raw_.ny = shape[1], raw_.nx = shape[2];
+        raw_.voxel_size = voxel_size, raw_.radius = radius;
+    }
+    Support &centre(double x, double y, double z) noexcept {
+        return raw_.centre[0] = x, raw_.centre[1] = y, raw_.centre[2] = z, *this;
+    }
+    /// `half_height` of a cylinder; 0: through the whole volume.
+    Support &shape(SupportShape shape, double half_height = 0) noexcept {
+        return raw_.shape = static_cast<std::int32_t>(shape), raw_.half_height = half_height, *this;
+    }
+    Support &soft_edge(double width) noexcept { return raw_.soft_edge = width, *this; }
+    Volume create(const Context &context, const ProgressFunction &progress = {}) const {
+        return detail::made_volume(progress, [&](aet_progress_fn function, void *user, aet_volume **created) {
+            return aet_volume_create_support(context.get(), &raw_, function, user, created);
+        });
+    }
+
+private:
+    aet_support_options raw_{};
+};
+
+/// How the projections of a mask are applied to images.
+struct ImageMask {
+    /// Voxels that the beam must pass in the mask; 0: 0.5.
+    double minimum_path = 0;
+    /// Pixels beside the mask drop out of use; else they are 0.
+    bool leave_out = false;
+};
+
+/// Sets the pixels of a series beside the projections of `mask` to 0; returns how many are kept of each image.
+inline std::vector<std::int32_t> mask_images(const TiltSeries &series, const Volume &mask,
+                                             const ImageMask &how = ImageMask(),
+                                             const ProgressFunction &progress = {}) {
+    aet_image_mask_options options{};
+    detail::check(aet_image_mask_options_init(&options, sizeof options));
+    options.minimum_path = how.minimum_path;
+    options.leave_out = how.leave_out ? 1 : 0;
+    std::vector<std::int32_t> kept(static_cast<std::size_t>(series.image_count()));
+    const View out(kept);
+    detail::Observer observer(progress);
+    detail::check(observer.finish(aet_dataset_mask_images(series.get(), mask.get(), &options, observer.function(),
+                                                          observer.user(), out.get())));
+    return kept;
+}
+
+/// What counts in a Fourier shell correlation.
+class CorrelationOptions {
+public:
+    CorrelationOptions() { detail::check(aet_correlation_options_init(&raw_, sizeof raw_)); }
+    /// Only frequencies within `half_angle_deg` of the direction (x, y, z).
+    CorrelationOptions &cone(double x, double y, double z, double half_angle_deg) noexcept {
+        raw_.direction[0] = x, raw_.direction[1] = y, raw_.direction[2] = z;
+        return raw_.half_angle_deg = half_angle_deg, *this;
+    }
+    /// Part of the volume that the specimen fills.
+    CorrelationOptions &filling(double part) noexcept { return raw_.filling = part, *this; }
+    /// Number of asymmetric units.
+    CorrelationOptions &symmetry(double units) noexcept { return raw_.symmetry = units, *this; }
+    const aet_correlation_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_correlation_options raw_{};
+};
+
+/// A Fourier shell correlation, one value per shell, the mean first, and the resolutions that it tells: NaN where the
+/// curve stays above its threshold up to the Nyquist frequency, infinite where it begins below.
+struct ShellCorrelation {
+    std::vector<double> frequency, correlation, half_bit_threshold, coefficients;
+    double one_seventh, half_bit, half, nyquist;
+    /// The curve [shells, 2] for FilterOptions::curve.
+    std::vector<double> curve() const {
+        std::vector<double> values;
+        for (std::size_t i = 0; i < frequency.size(); ++i) {
+            values.push_back(frequency[i]);
+            values.push_back(correlation[i]);
+        }
+        return values;
+    }
+};
+
+/// The Fourier shell correlation of two volumes, both times `mask` where there is one.
+inline ShellCorrelation shell_correlation(const Volume &volume, const Volume &other, const Volume *mask = nullptr,
+                                          const CorrelationOptions &options = CorrelationOptions(),
+                                          const ProgressFunction &progress = {}) {
+    const auto shells = static_cast<std::size_t>(aet_volume_shell_count(volume.get()));
+    ShellCorrelation result;
+    std::vector<double> *const columns[] = {&result.frequency, &result.correlation, &result.half_bit_threshold,
+                                            &result.coefficients};
+    std::vector<double> rows(4 * shells);
+    const View out(rows, {static_cast<std::int64_t>(shells), 4});
+    aet_resolution resolution{};
+    resolution.struct_size = sizeof resolution;
+    detail::Observer observer(progress);
+    detail::check(observer.finish(aet_volume_shell_correlation(
+        volume.get(), other.get(), mask == nullptr ? nullptr : mask->get(), options.get(), observer.function(),
+        observer.user(), out.get(), &resolution)));
+    for (std::size_t i = 0; i < rows.size(); ++i) columns[i % 4]->push_back(rows[i]);
+    result.one_seventh = resolution.one_seventh;
+    result.half_bit = resolution.half_bit;
+    result.half = resolution.half;
+    result.nyquist = resolution.nyquist;
+    return result;
+}
+
+/// The half set of each image: 0 and 1 for every other tilt in use, -1 for excluded images.
+inline std::vector<std::int32_t> half_sets(const TiltSeries &series) {
+    std::vector<std::int32_t> half(static_cast<std::size_t>(series.image_count()));
+    detail::check(aet_dataset_half_sets(series.get(), half.data(), static_cast<std::int64_t>(half.size())));
+    return half;
+}
 
 // ---- detectors -------------------------------------------------------------------------------------------------
 

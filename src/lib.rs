@@ -32,10 +32,14 @@ pub mod dataset;
 
 pub mod forward;
 pub mod simulate;
+
+pub mod prepare;
 pub mod trace;
 
 pub mod optimize;
 pub mod reconstruct;
+
+pub mod analyze;
 
 pub mod io;
 

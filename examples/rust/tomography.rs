@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! cargo run --release --example tomography -- --data FOLDER --method fbp|wbp|art|sart|sirt|cgls|resire
+//!                                                  |genfire|est|resire_fourier
 //!   [--variant KEY] [--iterations N] [--plain] [--relaxation L] [--shape Z,Y,X] [--held-out PART]
 //!   [--background none|automatic] [--subset all|even|odd] [--threads N] [--out DIR]
 //! ```
 //! The last line holds `key=value` pairs: `r1` with the library's own projector, `r1_bilinear` with a plain bilinear sum in
 //! double precision written here, `correlation` with the true volume of the folder, or else the published one, where it has
-//! one of that shape (`correlation_with` says which). `--out` gets volume.mrc and a picture of three slices.
+//! one, over the voxels that both have about the origin (`correlation_with` says which). `--out` gets volume.mrc and a picture of three slices.
 
 use aet::context::{Context, ContextOptions};
 use aet::dataset::{SeriesVersion, TiltSeries};
@@ -116,15 +117,33 @@ fn correlation(a: &Volume, b: &Volume) -> f64 {
     ab / (aa * bb).sqrt()
 }
 
-/// Correlation with the folder's volume of the same shape, and which it is.
+/// Correlation with the folder's volume, and which it is.
 fn compared(volume: &Volume, folder: &Path, variant: Option<&str>) -> (f64, &'static str) {
     for (which, name) in [(Which::Truth, "truth"), (Which::Published, "published")] {
         match dataset_folder::read_volume(folder, which, variant) {
-            Ok(other) if other.shape() == volume.shape() => return (correlation(volume, &other), name),
+            Ok(other) => {
+                if let Some((ours, theirs)) = overlap(volume, &other) {
+                    return (correlation(&ours, &theirs), name);
+                }
+            }
             _ => {}
         }
     }
     (f64::NAN, "none")
+}
+
+/// The voxels that both volumes have about their common origin, where their sizes are equal.
+fn overlap(a: &Volume, b: &Volume) -> Option<(Volume, Volume)> {
+    if (a.voxel_size() - b.voxel_size()).abs() > 1e-6 * a.voxel_size() {
+        return None;
+    }
+    let shape: [usize; 3] = std::array::from_fn(|i| a.shape()[i].min(b.shape()[i]));
+    let cut = |v: &Volume| {
+        let first: [usize; 3] = std::array::from_fn(|i| v.shape()[i] / 2 - shape[i] / 2);
+        let range = |i: usize| first[i]..first[i] + shape[i];
+        Volume::new(v.values().slice(ndarray::s![range(0), range(1), range(2)]).to_owned(), v.voxel_size()).ok()
+    };
+    Some((cut(a)?, cut(b)?))
 }
 
 /// Peak resident memory in MiB, where the system tells it.
@@ -164,7 +183,7 @@ fn run() -> Fallible<()> {
     let context = Context::new(&ContextOptions { threads: arguments.threads, simd: None })?;
     let variant = arguments.variant.as_deref();
     let series: TiltSeries = dataset_folder::read(&arguments.data, variant, &mut |_| true)?;
-    let estimate = tomography_memory_estimate(&series, &arguments.options)?;
+    let estimate = tomography_memory_estimate(&context, &series, &arguments.options)?;
     let clock = Instant::now();
     let recon = Tomography::new(&context, &series, &arguments.options, None, None)?;
     let iterations = arguments.options.iterations();

@@ -94,12 +94,13 @@ pub unsafe extern "C" fn aet_dataset_read_atoms(
     })
 }
 
-/// Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12) or a TIFF file whose pages are
-/// images of one channel, told by their first bytes. Rows count from the first stored one. `frames` says what is known of
+/// Creates a dataset from the images of a file: an MRC stack (modes 0, 1, 2, 6 and 12), a TIFF file whose pages are
+/// images of one channel, or the only array `[image,row,column]` of an npy, MAT (rows x columns x images) or HDF5 file, as
+/// for aet_volume_read. Its first bytes tell the format. Rows count from the first stored one. `frames` says what is known of
 /// the images, as in aet_dataset_create; so do `options`, whose pixel size may be 0 where the file has one (angstrom).
 /// `path` is UTF-8; `progress` may be NULL. AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED
-/// (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_MEMORY, and the errors of
-/// aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
+/// (complex numbers, colour), AET_ERROR_SHAPE (pages of several sizes), AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT (no
+/// stack in the file, or several), AET_ERROR_MEMORY, and the errors of aet_dataset_create; AET_CANCELLED. Any thread; `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_dataset_create_from_file(
     context: *const aet_context,

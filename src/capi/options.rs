@@ -9,6 +9,7 @@ use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
     simulation_options, tomography,
 };
+use super::{resolution, volume_filter, volume_mask};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -165,6 +166,12 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<recon_options::aet_run_options>(),
     grown::<tomography::aet_tomography_options>(),
     grown::<volume::aet_trace_options>(),
+    grown::<volume_filter::aet_filter_options>(),
+    grown::<volume_mask::aet_mask_options>(),
+    grown::<volume_mask::aet_support_options>(),
+    grown::<volume_mask::aet_image_mask_options>(),
+    grown::<resolution::aet_correlation_options>(),
+    grown::<resolution::aet_resolution>(),
     grown::<find::aet_find_options>(),
     grown::<instrument::aet_instrument_options>(),
     grown::<simulation_options::aet_simulation_options>(),

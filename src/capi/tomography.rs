@@ -463,8 +463,9 @@ pub unsafe extern "C" fn aet_tomography_estimate_memory(
 ) -> aet_status {
     guard("aet_tomography_estimate_memory", |host| {
         let bytes = host.out(bytes, "bytes")?;
-        let series = &host.input(dataset, "dataset")?.series;
-        bytes.set(tomography_memory_estimate(series, &host.tomography_options(options)?.options)?);
+        let dataset = host.dataset(dataset)?;
+        let options = host.tomography_options(options)?.options;
+        bytes.set(tomography_memory_estimate(&dataset.context, &dataset.series, &options)?);
         Ok(())
     })
 }

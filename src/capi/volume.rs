@@ -4,7 +4,6 @@
 
 use super::atoms::aet_atoms;
 use super::context::aet_context;
-use super::dataset_folder::monitor;
 use super::guard::{guard, guard_value, Host};
 use super::handle::Handle;
 use super::options::{chosen, CStruct};
@@ -12,13 +11,12 @@ use super::progress::aet_progress_fn;
 use super::status::aet_status;
 use super::view::{aet_const_view, aet_view};
 use crate::context::Context;
-use crate::io::mrc;
 use crate::problem::{Phase, Progress, Waiting};
 use crate::specimen::Volume;
 use crate::trace::{peaks, PeakOptions};
 use crate::Result;
 use ndarray::Array1;
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 use std::time::Instant;
 
 /// An immutable volume of cubic voxels, logically `[z,y,x]`; the specimen origin is the centre of voxel n / 2 (0-based,
@@ -32,6 +30,13 @@ pub(super) struct HeldVolume {
     pub context: Context,
     pub volume: Volume,
     pub residuals: Vec<f64>,
+}
+
+impl HeldVolume {
+    /// A volume that no iterations made.
+    pub(super) fn new(context: &Context, volume: Volume) -> Self {
+        HeldVolume { context: Context::clone(context), volume, residuals: vec![] }
+    }
 }
 
 impl Handle for aet_volume {
@@ -117,54 +122,6 @@ pub unsafe extern "C" fn aet_volume_create(
         let values = host.view(values, "values")?.read::<f32, 3>([None; 3])?;
         place.set(HeldVolume { context, volume: Volume::new(values, voxel_size)?, residuals: vec![] });
         Ok(())
-    })
-}
-
-/// Reads a volume from an MRC file (modes 0, 1, 2, 6 and 12, either byte order, any extended header). `path` is UTF-8.
-/// `voxel_size` replaces that of the header, angstrom; 0: that of the header. `progress` may be NULL.
-/// AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for other modes, AET_ERROR_INCONSISTENT
-/// for voxels that are no cubes, AET_ERROR_NOT_READY where the size of voxels is told nowhere, AET_ERROR_NON_FINITE,
-/// AET_ERROR_RANGE; AET_CANCELLED, then without a volume. Any thread; `progress` is called on it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aet_volume_read(
-    context: *const aet_context,
-    path: *const c_char,
-    voxel_size: f64,
-    progress: aet_progress_fn,
-    user: *mut c_void,
-    volume: *mut *mut aet_volume,
-) -> aet_status {
-    guard("aet_volume_read", |host| {
-        let place = host.new_handle(volume, "volume")?;
-        let context = Context::clone(host.input(context, "context")?);
-        let path = host.path(path, "path")?;
-        let volume = {
-            let token = context.cancel_token();
-            let mut monitor = monitor(Phase::Reading, host.progress(progress, user), &token);
-            mrc::read_volume(&path, chosen(voxel_size), &mut monitor)?
-        };
-        place.set(HeldVolume { context, volume, residuals: vec![] });
-        Ok(())
-    })
-}
-
-/// Writes the volume as an MRC file of floats, with its voxel size, and with the origin at voxel n / 2 so that atoms lie
-/// where they are in other programs, too. The file appears when it is complete. `path` is UTF-8; `progress` may be NULL.
-/// AET_ERROR_FILE; AET_CANCELLED, then nothing is left behind. Any thread; `progress` is called on it.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn aet_volume_write(
-    volume: *const aet_volume,
-    path: *const c_char,
-    progress: aet_progress_fn,
-    user: *mut c_void,
-) -> aet_status {
-    guard("aet_volume_write", |host| {
-        let held = host.object(volume, "volume")?;
-        let path = host.path(path, "path")?;
-        let token = held.context.cancel_token();
-        let mut monitor = monitor(Phase::Saving, host.progress(progress, user), &token);
-        let volume = &held.volume;
-        mrc::write(&path, volume.values(), volume.voxel_size(), mrc::MrcKind::Volume, &mut monitor)
     })
 }
 

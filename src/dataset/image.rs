@@ -104,6 +104,24 @@ pub(super) fn pixels_of(image: usize, plane: ArrayView2<'_, f32>, mask: Option<&
     Ok(plane.iter().enumerate().map(|(i, v)| if used(i) { *v } else { 0.0 }).collect())
 }
 
+/// The image with 0 in pixels beside `keep`, which also drop out of use where `leave_out`.
+pub(super) fn masked(number: usize, image: &Image, keep: &[bool], leave_out: bool) -> Result<Image> {
+    if keep.len() != image.pixels.len() {
+        return Err(Error::shape(
+            format!("mask of image {number}"),
+            &[keep.len()],
+            format!("[{}]", image.pixels.len()),
+        ));
+    }
+    let kept = |i: usize| keep[i] && image.uses(i);
+    if !(0..keep.len()).any(kept) {
+        return Err(Error::Empty { what: format!("mask of image {number}"), why: "it leaves no pixel in use".into() });
+    }
+    let pixels = image.pixels.iter().zip(keep).map(|(v, keep)| if *keep { *v } else { 0.0 }).collect();
+    let mask = if leave_out { Some((0..keep.len()).map(kept).collect()) } else { image.mask.clone() };
+    Ok(Image { pixels, mask, ..image.clone() })
+}
+
 fn drift_of(frames: &Frames, image: usize) -> Result<[f64; 2]> {
     let drift = frames.drift.as_ref().map_or([0.0; 2], |d| d[image]);
     match drift.iter().find(|v| !v.is_finite()) {

@@ -117,6 +117,21 @@ impl TiltSeries {
         Ok(())
     }
 
+    /// Sets the pixels of all images beside `keep` (per image, row by row) to 0 and, where `leave_out`, takes them out of
+    /// use. `false`, and nothing changed, where `of` is no longer the present version.
+    ///
+    /// # Errors
+    /// `Shape` for masks of another number or size, `Empty` for one that leaves no pixel in use.
+    pub fn mask_pixels(&self, of: &SeriesVersion, keep: &[Vec<bool>], leave_out: bool) -> Result<bool> {
+        let next = of.with_pixels_masked(keep, leave_out)?;
+        let _writer = self.write();
+        let present = self.version().number() == of.number();
+        if present {
+            self.shared.version.store(Arc::new(next));
+        }
+        Ok(present)
+    }
+
     /// Sets one key of the metadata.
     ///
     /// # Errors

@@ -210,6 +210,19 @@ impl SeriesVersion {
         Ok(next)
     }
 
+    /// The next version, in which pixels beside `keep` `[image][row * columns + column]` are 0 and, where `leave_out`, no
+    /// longer used.
+    pub(super) fn with_pixels_masked(&self, keep: &[Vec<bool>], leave_out: bool) -> Result<Self> {
+        if keep.len() != self.images.len() {
+            return Err(Error::shape("masks of images", &[keep.len()], format!("[{}]", self.images.len())));
+        }
+        let mut next = self.next();
+        for (i, (image, keep)) in next.images.iter_mut().zip(keep).enumerate() {
+            *image = Arc::new(image::masked(i, image, keep, leave_out)?);
+        }
+        Ok(next)
+    }
+
     /// A copy that shares all images, one number further.
     fn next(&self) -> Self {
         SeriesVersion { number: self.number + 1, ..self.clone() }

@@ -6,8 +6,11 @@ mod filter;
 mod kernel;
 mod real2;
 mod real3;
+mod shells;
 
 pub use filter::{Edge, RealFilter, RealFilterScratch};
 pub use kernel::{Kernel, MOST_TAPS};
 pub use real2::{RealTransform2, RealTransformScratch};
 pub use real3::{RealScratch3, RealTransform3, Slab};
+pub(crate) use shells::spectrum_of;
+pub use shells::Shells;

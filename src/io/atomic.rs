@@ -1,15 +1,19 @@
 //! Files that are either the old one or the new one, never a part: written beside their place, synced, renamed.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 
 use super::file_error;
 use crate::error::Result;
 
+/// Where `fill` writes to.
+pub trait Sink: Write + Seek {}
+impl<T: Write + Seek> Sink for T {}
+
 /// Writes the file `path` by `fill`. Only when all is on the disk does it take the place of an older file of that
 /// name; on any error, that of `fill` included, the older file stays and nothing is left beside it.
-pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Sink) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let temporary = builder(".aet-file-").tempfile_in(folder).map_err(file_error("writing into", folder))?;
     let mut writer = BufWriter::with_capacity(1 << 20, temporary);

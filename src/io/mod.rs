@@ -1,16 +1,22 @@
-//! Files: the dataset folder, NumPy arrays, MRC and TIFF stacks, atoms and states of reconstructions, in and out.
+//! Files: the dataset folder, volumes and stacks of images (MRC, NumPy, TIFF, MATLAB, HDF5), atoms and states of
+//! reconstructions, in and out.
 //!
 //! Readers check sizes before they allocate and name the file, the line or the key that is wrong. Writers never
 //! leave half a file: everything is written beside its place and renamed at the end.
 
 pub mod atomic;
 pub mod dataset_folder;
+mod hdf5;
+mod length;
+mod matlab;
 pub mod mrc;
 pub mod npy;
 pub mod stack;
 pub mod state_file;
 pub mod structure;
 pub mod tiff;
+pub mod volume;
+mod voxels;
 pub mod xyz;
 
 use std::path::Path;

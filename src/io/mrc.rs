@@ -7,7 +7,6 @@
 use super::{atomic, file_error, report, Monitor};
 use crate::error::{Error, Result};
 use crate::grid;
-use crate::specimen::Volume;
 use half::f16;
 use ndarray::{Array3, ArrayView3};
 use std::fs::File;
@@ -21,8 +20,6 @@ const MAX_EDGE: i32 = 1 << 24;
 /// IMOD's mark (word 38) of files whose bytes may be unsigned, and the flag (word 39) that they are signed.
 const IMOD_STAMP: i32 = 1_146_047_817;
 const IMOD_SIGNED: i32 = 1;
-/// Voxel edges may differ by this part and still be called cubic.
-const CUBIC_TOLERANCE: f64 = 1e-3;
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,29 +117,6 @@ pub fn read(path: &Path, monitor: &mut Monitor) -> Result<MrcData> {
     let values = stored.permuted_axes([along(2), along(1), along(0)]).as_standard_layout().into_owned();
     report(monitor, "reading", 1.0)?;
     Ok(MrcData { values, voxel_size: header.voxel_size })
-}
-
-/// Reads a volume. `voxel_size` replaces that of the header.
-///
-/// # Errors
-/// As `read`; `Inconsistent` where voxels are no cubes, `NotReady` where neither tells their size, `NonFinite`.
-pub fn read_volume(path: &Path, voxel_size: Option<f64>, monitor: &mut Monitor) -> Result<Volume> {
-    let data = read(path, monitor)?;
-    let size = match (voxel_size, data.voxel_size) {
-        (Some(size), _) => size,
-        (None, Some([x, y, z])) => {
-            if [y, z].iter().any(|v| (v - x).abs() > CUBIC_TOLERANCE * x) {
-                let why = format!("its voxels measure {x} x {y} x {z} A, cubes are wanted; give a voxel size");
-                return Err(Error::Inconsistent { what: format!("{}", path.display()), why });
-            }
-            x
-        }
-        (None, None) => {
-            let why = "the header does not tell the size of its voxels; give one".into();
-            return Err(Error::NotReady { what: format!("{}", path.display()), why });
-        }
-    };
-    Volume::new(data.values, size)
 }
 
 /// Writes floats (mode 2, little endian, MRC2014) `[section, row, column]` or `[z, y, x]` of `voxel_size` angstrom. The
@@ -278,6 +252,12 @@ fn read_header(file: &mut impl Read, path: &Path, length: u64) -> Result<Header>
     Ok(Header { big_endian, shape, mode, axes, voxel_size, data_offset })
 }
 
+/// Whether a file that begins with `head` may be one: it carries the mark, or its first words make sense.
+pub(super) fn is_mrc(head: &[u8]) -> bool {
+    head.get(208..212).is_some_and(|mark| mark == b"MAP ")
+        || (head.len() as u64 >= HEADER_BYTES && byte_order(head).is_some())
+}
+
 /// Whether the file is big endian: by its machine stamp, or, where that is missing or wrong, by what makes sense.
 fn byte_order(bytes: &[u8]) -> Option<bool> {
     let possible = |big: bool| {
@@ -343,9 +323,6 @@ mod tests {
             assert_eq!(back.values, values());
             assert!(back.voxel_size.unwrap().iter().all(|v| (v - 0.34).abs() < 1e-6));
         }
-        let volume = read_volume(&path, None, &mut keep).unwrap();
-        assert!((volume.voxel_size() - 0.34).abs() < 1e-6);
-        assert_eq!(read_volume(&path, Some(0.5), &mut keep).unwrap().voxel_size(), 0.5);
         let error = write(&path, values().view(), 1.0, MrcKind::Volume, &mut |_| false).unwrap_err();
         assert_eq!((error.code(), read(&path, &mut keep).unwrap().values), (1, values()));
     }

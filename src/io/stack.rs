@@ -1,10 +1,8 @@
-//! Stacks of images, whatever their format: told by the first bytes, not by the name.
+//! Stacks of images, whatever their format: the arrays that volumes come in, with images in the place of planes.
 
-use super::{file_error, mrc, tiff, Monitor};
+use super::{volume, Monitor};
 use crate::error::Result;
 use ndarray::Array3;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// Images of a file.
@@ -16,18 +14,15 @@ pub struct Stack {
     pub pixel_size: Option<f64>,
 }
 
-/// Reads a TIFF or MRC stack.
+/// Reads the only array of three axes of a file: MRC, TIFF, npy, MAT (rows x columns x images) or HDF5.
 ///
 /// # Errors
-/// Those of [`tiff::read`] and [`mrc::read`].
+/// Those of [`volume::read_voxels`].
 pub fn read(path: &Path, monitor: &mut Monitor) -> Result<Stack> {
-    let mut first = Vec::new();
-    let file = File::open(path).map_err(file_error("opening", path))?;
-    file.take(4).read_to_end(&mut first).map_err(file_error("reading", path))?;
-    if [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"].contains(&first.as_slice()) {
-        return Ok(Stack { values: tiff::read(path, monitor)?, pixel_size: None });
-    }
-    let data = mrc::read(path, monitor)?;
-    let pixel_size = data.voxel_size.filter(|v| (v[0] - v[1]).abs() <= 1e-3 * v[0]).map(|v| v[0]);
+    let data = volume::read_voxels(path, None, monitor)?;
+    let pixel_size = match data.voxel_size {
+        [Some(x), Some(y), _] if (x - y).abs() <= 1e-3 * x => Some(x),
+        _ => None,
+    };
     Ok(Stack { values: data.values, pixel_size })
 }

@@ -1,13 +1,20 @@
 //! TIFF stacks: every page an image of one channel, of integers or floats, all of one size.
+//!
+//! The size of pixels and the distance of pages are kept as ImageJ keeps them: pixels per unit as the resolution, unit
+//! and distance in the text that describes the first page. Resolutions without such a text are those of printers.
 
+use super::length::angstroms_in;
+use super::voxels::{most_unpacked, unpacked_count, Voxels};
 use super::{atomic, file_error, report, Monitor};
 use crate::error::{Error, Result};
 use ndarray::{Array3, ArrayView3};
 use std::fs::File;
-use std::io::{BufReader, Cursor};
+use std::io::BufReader;
 use std::path::Path;
+use tiff::decoder::ifd::Value;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
-use tiff::encoder::{colortype::Gray32Float, TiffEncoder};
+use tiff::encoder::{DirectoryEncoder, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard};
+use tiff::tags::{CompressionMethod, PhotometricInterpretation, ResolutionUnit, SampleFormat, Tag};
 use tiff::{ColorType, TiffError};
 
 const FORMAT: &str = "TIFF file";
@@ -20,14 +27,18 @@ const MAX_PAGE: usize = 1 << 30;
 /// # Errors
 /// `File` where it cannot be read, `Format` where it is malformed or cut short, `Unsupported` for colour and for
 /// compressions that are not read, `Shape` for pages of several sizes, `Memory` for a page beyond 1 GiB, `Cancelled`.
-pub fn read(path: &Path, monitor: &mut Monitor) -> Result<Array3<f32>> {
+pub fn read(path: &Path, monitor: &mut Monitor) -> Result<Voxels> {
     let file = File::open(path).map_err(file_error("opening", path))?;
     let failed = |error: TiffError| tiff_error(path, error);
+    let length = file.metadata().map_err(file_error("reading", path))?.len();
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = MAX_PAGE;
+    let unpacked = usize::try_from(most_unpacked(length)).unwrap_or(usize::MAX).min(MAX_PAGE);
+    limits.decoding_buffer_size = unpacked;
+    limits.intermediate_buffer_size = unpacked;
     let mut decoder = Decoder::new(BufReader::new(file)).map_err(failed)?.with_limits(limits);
     let (mut values, mut pages) = (Vec::<f32>::new(), 0usize);
     let (columns, rows) = decoder.dimensions().map_err(failed)?;
+    let described = Description::of(&mut decoder);
     loop {
         report(monitor, "reading", pages as f64 / (pages as f64 + 10.0))?;
         let (c, r) = decoder.dimensions().map_err(failed)?;
@@ -42,6 +53,7 @@ pub fn read(path: &Path, monitor: &mut Monitor) -> Result<Array3<f32>> {
                 return Err(Error::Unsupported { what: format!("{other:?} of {}", path.display()), why });
             }
         }
+        unpacked_count(path, FORMAT, &[pages as u64 + 1, rows.into(), columns.into()], 1, length)?;
         append(&mut values, decoder.read_image().map_err(failed)?);
         pages += 1;
         if values.len() != pages * rows as usize * columns as usize {
@@ -53,8 +65,41 @@ pub fn read(path: &Path, monitor: &mut Monitor) -> Result<Array3<f32>> {
         }
         decoder.next_image().map_err(failed)?;
     }
+    if described.images.is_some_and(|images| images > 1 && pages == 1) {
+        let why = "it says it has several images but lists one: ImageJ's form of files over 4 GiB; save it as BigTIFF";
+        return Err(Error::Unsupported { what: format!("{}", path.display()), why: why.into() });
+    }
     report(monitor, "reading", 1.0)?;
-    Array3::from_shape_vec((pages, rows as usize, columns as usize), values).map_err(|e| Error::Internal(e.to_string()))
+    let values = Array3::from_shape_vec((pages, rows as usize, columns as usize), values);
+    Ok(Voxels { values: values.map_err(|e| Error::Internal(e.to_string()))?, voxel_size: described.voxel_size })
+}
+
+/// What ImageJ wrote about a stack.
+#[derive(Default)]
+struct Description {
+    images: Option<usize>,
+    /// Along x, y and z, angstrom.
+    voxel_size: [Option<f64>; 3],
+}
+
+impl Description {
+    /// Of the first page; what is missing or malformed tells nothing.
+    fn of(decoder: &mut Decoder<BufReader<File>>) -> Self {
+        let text = decoder.get_tag_ascii_string(Tag::ImageDescription).unwrap_or_default();
+        if !text.starts_with("ImageJ=") {
+            return Self::default();
+        }
+        let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        let unit = line("unit").and_then(angstroms_in);
+        let length = |units: f64| Some(units * unit?).filter(|v| v.is_finite() && *v > 0.0);
+        let mut pixel = |tag: Tag| match decoder.find_tag(tag) {
+            Ok(Some(Value::Rational(pixels, units))) => length(f64::from(units) / f64::from(pixels)),
+            _ => None,
+        };
+        let (x, y) = (pixel(Tag::XResolution), pixel(Tag::YResolution));
+        let z = line("spacing").and_then(|v| length(v.trim().parse::<f64>().ok()?.abs()));
+        Self { images: line("images").and_then(|v| v.trim().parse().ok()), voxel_size: [x, y, z] }
+    }
 }
 
 fn append(values: &mut Vec<f32>, page: DecodingResult) {
@@ -73,24 +118,106 @@ fn append(values: &mut Vec<f32>, page: DecodingResult) {
     }
 }
 
-/// Writes floats `[page, row, column]`, uncompressed. The whole file is made in memory: up to the 4 GiB of the format.
+/// Writes floats `[page, row, column]`, uncompressed, as BigTIFF where 4 GiB do not do; with the edge of a voxel
+/// (angstrom), if there is one.
 ///
 /// # Errors
-/// `File`, `Empty` without a page, `Cancelled`: then nothing is left behind.
-pub fn write(path: &Path, values: ArrayView3<'_, f32>, monitor: &mut Monitor) -> Result<()> {
+/// `File`, `Empty` without a page, `Range` for pages too large for the format, `Cancelled`: then nothing is left behind.
+pub fn write(path: &Path, values: ArrayView3<'_, f32>, voxel_size: Option<f64>, monitor: &mut Monitor) -> Result<()> {
     let (pages, rows, columns) = values.dim();
     if values.is_empty() {
         return Err(Error::Empty { what: "images".into(), why: "a TIFF file has at least one page".into() });
     }
+    if rows.max(columns) > MAX_PAGE / 4 || rows.saturating_mul(columns) > MAX_PAGE / 4 {
+        let wanted = format!("pages of at most {MAX_PAGE} bytes");
+        return Err(Error::range("shape of a TIFF file", format!("{pages} x {rows} x {columns}"), wanted));
+    }
+    // each page has a list of some hundred bytes beside its values
+    let bytes = 4 * values.len() as u64 + 1000 * pages as u64;
+    atomic::write(path, |out| {
+        let failed = |error: TiffError| tiff_error(path, error);
+        match u32::try_from(bytes) {
+            Ok(_) => write_pages::<TiffKindStandard>(
+                path,
+                TiffEncoder::new_generic(out).map_err(failed)?,
+                values,
+                voxel_size,
+                monitor,
+            ),
+            Err(_) => write_pages::<TiffKindBig>(
+                path,
+                TiffEncoder::new_generic(out).map_err(failed)?,
+                values,
+                voxel_size,
+                monitor,
+            ),
+        }
+    })
+}
+
+/// All values first, then the lists of what the pages are: ImageJ, and programs that read its description, take the pages
+/// of a stack from where they would follow the first one.
+fn write_pages<K: TiffKind>(
+    path: &Path,
+    mut encoder: TiffEncoder<&mut dyn atomic::Sink, K>,
+    values: ArrayView3<'_, f32>,
+    voxel_size: Option<f64>,
+    monitor: &mut Monitor,
+) -> Result<()> {
     let failed = |error: TiffError| tiff_error(path, error);
-    let mut bytes = Cursor::new(Vec::new());
-    let mut encoder = TiffEncoder::new(&mut bytes).map_err(failed)?;
+    let (pages, rows, columns) = values.dim();
+    let mut first = encoder.image_directory().map_err(failed)?;
+    let mut offsets = Vec::with_capacity(pages);
     for (i, page) in values.outer_iter().enumerate() {
         report(monitor, "writing", i as f64 / pages as f64)?;
         let pixels: Vec<f32> = page.iter().copied().collect();
-        encoder.write_image::<Gray32Float>(columns as u32, rows as u32, &pixels).map_err(failed)?;
+        offsets.push(first.write_data(pixels.as_slice()).map_err(failed)?);
     }
-    atomic::write(path, |out| out.write_all(bytes.get_ref()).map_err(file_error("writing", path)))
+    if let Some(size) = voxel_size {
+        let text = format!("ImageJ=1.54f\nimages={pages}\nslices={pages}\nunit=angstrom\nspacing={size}\nloop=false\n");
+        first.write_tag(Tag::ImageDescription, text.as_str()).map_err(failed)?;
+    }
+    let size = [columns as u32, rows as u32];
+    describe(&mut first, size, offsets.first().copied().unwrap_or_default(), voxel_size).map_err(failed)?;
+    first.finish().map_err(failed)?;
+    for offset in offsets.into_iter().skip(1) {
+        let mut page = encoder.image_directory().map_err(failed)?;
+        describe(&mut page, size, offset, voxel_size).map_err(failed)?;
+        page.finish().map_err(failed)?;
+    }
+    report(monitor, "writing", 1.0)
+}
+
+/// What a page of floats is, whose values begin at `offset`.
+fn describe<K: TiffKind>(
+    page: &mut DirectoryEncoder<'_, &mut dyn atomic::Sink, K>,
+    [columns, rows]: [u32; 2],
+    offset: u64,
+    voxel_size: Option<f64>,
+) -> std::result::Result<(), TiffError> {
+    page.write_tag(Tag::ImageWidth, columns)?;
+    page.write_tag(Tag::ImageLength, rows)?;
+    page.write_tag(Tag::BitsPerSample, 32u16)?;
+    page.write_tag(Tag::Compression, CompressionMethod::None.to_u16())?;
+    page.write_tag(Tag::PhotometricInterpretation, PhotometricInterpretation::BlackIsZero.to_u16())?;
+    page.write_tag(Tag::StripOffsets, K::convert_offset(offset)?)?;
+    page.write_tag(Tag::SamplesPerPixel, 1u16)?;
+    page.write_tag(Tag::RowsPerStrip, rows)?;
+    page.write_tag(Tag::StripByteCounts, 4 * columns * rows)?; // at most `MAX_PAGE`
+    page.write_tag(Tag::SampleFormat, SampleFormat::IEEEFP.to_u16())?;
+    if let Some(size) = voxel_size {
+        page.write_tag(Tag::XResolution, ratio(1.0 / size))?;
+        page.write_tag(Tag::YResolution, ratio(1.0 / size))?;
+        page.write_tag(Tag::ResolutionUnit, ResolutionUnit::None.to_u16())?;
+    }
+    Ok(())
+}
+
+/// A ratio of integers near `value`, as exact as 32 bits are.
+fn ratio(value: f64) -> Rational {
+    let most = f64::from(u32::MAX);
+    let d = (most / value.max(1.0)).floor().clamp(1.0, most);
+    Rational { n: (value * d).round().clamp(1.0, most) as u32, d: d as u32 }
 }
 
 fn tiff_error(path: &Path, error: TiffError) -> Error {
@@ -111,6 +238,11 @@ fn tiff_error(path: &Path, error: TiffError) -> Error {
     }
 }
 
+/// Whether a file that begins with `head` is one.
+pub(super) fn is_tiff(head: &[u8]) -> bool {
+    [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|mark| head.starts_with(mark))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,8 +261,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = path_in(&folder);
         let values = Array3::from_shape_fn((3, 4, 5), |(i, r, c)| 0.25 * (100 * i + 10 * r + c) as f32 - 3.0);
-        write(&path, values.view(), &mut keep).unwrap();
-        assert_eq!(read(&path, &mut keep).unwrap(), values);
+        write(&path, values.view(), None, &mut keep).unwrap();
+        assert_eq!(read(&path, &mut keep).unwrap(), Voxels { values, voxel_size: [None; 3] });
         assert_eq!(read(&path, &mut |_| false).unwrap_err().code(), 1);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
@@ -146,7 +278,7 @@ mod tests {
         encoder.write_image::<Gray8>(3, 2, &[0, 1, 2, 253, 254, 255]).unwrap();
         encoder.write_image::<Gray16>(3, 2, &[0, 1, 2, 3, 4, 65535]).unwrap();
         drop(encoder);
-        let values = read(&path, &mut keep).unwrap();
+        let values = read(&path, &mut keep).unwrap().values;
         assert_eq!((values.dim(), values[[0, 1, 2]], values[[1, 1, 2]]), ((2, 2, 3), 255.0, 65535.0));
 
         let mut encoder = TiffEncoder::new(file()).unwrap();
@@ -160,5 +292,40 @@ mod tests {
         std::fs::write(&path, b"no tiff at all").unwrap();
         assert_eq!(read(&path, &mut keep).unwrap_err().code(), 401);
         assert_eq!(read(Path::new("no such file.tif"), &mut keep).unwrap_err().code(), 400);
+    }
+
+    #[test]
+    fn voxel_sizes_are_kept_in_both_sizes_of_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_in(&folder);
+        let values = Array3::from_shape_fn((2, 3, 4), |(i, r, c)| (100 * i + 10 * r + c) as f32);
+        let check = || {
+            let back = read(&path, &mut keep).unwrap();
+            assert_eq!(back.values, values);
+            let [x, y, z] = back.voxel_size.map(|edge| edge.unwrap());
+            assert!(z == 0.37 && x == y && (x / z - 1.0).abs() < 1e-8, "{x} {y} {z}");
+        };
+        write(&path, values.view(), Some(0.37), &mut keep).unwrap();
+        check();
+        atomic::write(&path, |out| {
+            let encoder = TiffEncoder::new_generic(out).unwrap();
+            write_pages::<TiffKindBig>(&path, encoder, values.view(), Some(0.37), &mut keep)
+        })
+        .unwrap();
+        assert!(std::fs::read(&path).unwrap().starts_with(b"II+\0"));
+        check();
+    }
+
+    #[test]
+    fn stacks_in_one_page_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_in(&folder);
+        let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
+        let mut image = encoder.new_image::<Gray8>(3, 2).unwrap();
+        image.encoder().write_tag(Tag::ImageDescription, "ImageJ=1.54f\nimages=5\nslices=5\n").unwrap();
+        image.write_data(&[0; 6]).unwrap();
+        drop(encoder);
+        let error = read(&path, &mut keep).unwrap_err();
+        assert!(error.code() == 107 && error.to_string().contains("BigTIFF"), "{error}");
     }
 }

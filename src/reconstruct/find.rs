@@ -21,6 +21,7 @@ use crate::geometry::{self, Vec3};
 use crate::grid;
 use crate::optics::Probe;
 use crate::optimize::{Stopping, Termination};
+use crate::prepare;
 use crate::problem::{Observer, Progress};
 use crate::specimen::{elements, Atoms, Volume};
 use crate::trace::{self, Neighbours, Peak, PeakOptions};
@@ -411,7 +412,7 @@ impl Search<'_> {
         watch.progress = before;
         self.cancel.check("reconstructing the residual volume")?;
         let sigma = self.smoothing_voxels();
-        let smoothed = watch.wait(|waiting| trace::gaussian_smooth(self.context, &volume, sigma, waiting))?;
+        let smoothed = watch.wait(|waiting| prepare::gaussian_smooth(self.context, &volume, sigma, waiting))?;
         Ok((volume, smoothed))
     }
 

@@ -2,8 +2,8 @@
 
 use super::param::Param;
 use super::state::{Record, SavedState};
-use super::tomography::SavedTomography;
 use super::terms::{Projection, TermFunction};
+use super::tomography::SavedTomography;
 use super::uncertainty::{ErrorEstimate, ErrorOptions};
 use super::{Geometry, Reconstruction, Tomography};
 use crate::context::Context;

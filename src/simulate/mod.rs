@@ -9,8 +9,8 @@ mod statistics;
 pub mod stem;
 pub mod tilt_series;
 
-pub(crate) use random::scattered;
 pub use phonons::{FrozenPhonons, ThermalMotion};
+pub(crate) use random::scattered;
 pub use statistics::MeanAccumulator;
 
 use crate::context::Context;

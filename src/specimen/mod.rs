@@ -23,4 +23,5 @@ pub use scattering::{Parametrization, ScatteringFactor};
 pub use structures::random_packing;
 pub use superpose::{superpose, Superposition};
 pub use transform::{CellCentre, CellSize};
+pub(crate) use volume::check_voxel_size;
 pub use volume::Volume;

@@ -5,10 +5,10 @@
 //! differences; where H is not negative definite, each axis by itself, at most half a voxel away. The strongest
 //! candidate is taken first and removes all others within the minimum distance, and so on.
 
-use super::smooth::smooth_values;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
+use crate::prepare::{smooth_values, Smoothing};
 use crate::problem::Waiting;
 use crate::specimen::{Atoms, Volume};
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
@@ -76,7 +76,7 @@ pub(crate) struct Peak {
 /// `Range` for options without meaning, `Empty` where no voxel rises above the threshold, `Cancelled`.
 pub fn peaks(context: &Context, volume: &Volume, options: &PeakOptions, waiting: &mut Waiting<'_>) -> Result<Atoms> {
     options.check()?;
-    let smoothed = smooth_values(context, volume.values(), options.smoothing, waiting)?;
+    let smoothed = smooth_values(context, volume.values(), Smoothing::Gaussian(options.smoothing), waiting)?;
     let reference = quantile(&smoothed, 0.999);
     let threshold = options.threshold.unwrap_or(PeakOptions::AUTOMATIC) * f64::from(reference.max(0.0));
     let found = maxima(context, smoothed.view(), volume, threshold, waiting)?;
@@ -297,7 +297,7 @@ mod tests {
         let context = context(2);
         let cancel = context.cancel_token();
         let mut waiting = Waiting { cancel: &cancel, tell: &mut |_| true };
-        let smoothed = smooth_values(&context, volume.values(), 2.0, &mut waiting).unwrap();
+        let smoothed = smooth_values(&context, volume.values(), Smoothing::Gaussian(2.0), &mut waiting).unwrap();
         assert!(smoothed.iter().all(|v| (v - 2.5).abs() < 1e-5));
         assert_eq!(run(1, &volume, &PeakOptions { smoothing: 0.0, ..Default::default() }).unwrap_err().code(), 301);
         let flat = Volume::new(Array3::zeros((2, 8, 8)), 1.0).unwrap();

@@ -131,7 +131,7 @@ end
 """
     series_from_file([progress,] path[, angles_deg]; rotations, pixel_size, ..., context = default_context())
 
-A series of the images of an MRC or TIFF file, with keywords as for [`TiltSeries`](@ref);
+A series of the images of an MRC, TIFF, npy, MAT or HDF5 file, with keywords as for [`TiltSeries`](@ref);
 `pixel_size` may be left out where the file has one. Throws `AET_ERROR_FILE`, `AET_ERROR_FORMAT`,
 `AET_ERROR_TRUNCATED` and `AET_ERROR_UNSUPPORTED` for files it cannot read.
 """

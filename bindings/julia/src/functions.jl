@@ -120,6 +120,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_trace_options_init(options::Ptr{TraceOptions}, struct_size::Csize_t)::Int32
 @declare aet_volume_create(context::HandlePtr, values::Ptr{View}, voxel_size::Float64, volume::OutHandlePtr)::Int32
 @declare aet_volume_read(context::HandlePtr, path::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_read_named(context::HandlePtr, path::Cstring, name::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_volume_write_as(volume::HandlePtr, path::Cstring, format::Cstring, name::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_volume_write(volume::HandlePtr, path::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_volume_free(volume::HandlePtr)::Cvoid
 @declare aet_volume_shape(volume::HandlePtr, shape::Ptr{Int64})::Int32
@@ -136,6 +138,23 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_get_volume(recon::HandlePtr, volume::OutHandlePtr)::Int32
 @declare aet_snapshot_get_volume(context::HandlePtr, snapshot::HandlePtr, volume::OutHandlePtr)::Int32
 @declare aet_volume_reconstruct(context::HandlePtr, dataset::HandlePtr, options::Ptr{TomographyOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+
+# filters, masks and resolution of volumes
+@declare aet_filter_options_init(options::Ptr{FilterOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_filter(volume::HandlePtr, options::Ptr{FilterOptions}, dataset::HandlePtr, curve::Ptr{View}, progress::Ptr{Cvoid}, user::Ref{Any}, filtered::OutHandlePtr)::Int32
+@declare aet_volume_smooth(volume::HandlePtr, smoothing::Int32, width::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, smoothed::OutHandlePtr)::Int32
+@declare aet_mask_options_init(options::Ptr{MaskOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_mask(volume::HandlePtr, options::Ptr{MaskOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, mask_of_volume::OutHandlePtr)::Int32
+@declare aet_volume_otsu_threshold(volume::HandlePtr, progress::Ptr{Cvoid}, user::Ref{Any}, threshold::Ptr{Float64})::Int32
+@declare aet_volume_multiply(volume::HandlePtr, mask::HandlePtr, progress::Ptr{Cvoid}, user::Ref{Any}, product::OutHandlePtr)::Int32
+@declare aet_support_options_init(options::Ptr{SupportOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_create_support(context::HandlePtr, options::Ptr{SupportOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
+@declare aet_image_mask_options_init(options::Ptr{ImageMaskOptions}, struct_size::Csize_t)::Int32
+@declare aet_dataset_mask_images(dataset::HandlePtr, mask::HandlePtr, options::Ptr{ImageMaskOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, kept::Ptr{View})::Int32
+@declare aet_correlation_options_init(options::Ptr{CorrelationOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_shell_count(volume::HandlePtr)::Int64
+@declare aet_volume_shell_correlation(volume::HandlePtr, other::HandlePtr, mask::HandlePtr, options::Ptr{CorrelationOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, curve::Ptr{View}, resolution::Ptr{CResolution})::Int32
+@declare aet_dataset_half_sets(dataset::HandlePtr, half::Ptr{Int32}, n::Int64)::Int32
 
 # atoms from images alone
 @declare aet_find_options_init(options::Ptr{FindOptions}, struct_size::Csize_t)::Int32

@@ -275,6 +275,82 @@ mutable struct TraceOptions <: CStruct
     TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
 end
 
+mutable struct FilterOptions <: CStruct
+    struct_size::Csize_t
+    low_pass::Float64
+    low_pass_width::Float64
+    high_pass::Float64
+    high_pass_width::Float64
+    gaussian::Float64
+    signal_to_noise::Float64
+    object_size::Float64
+    floor::Float64
+    padding_voxels::Int64
+    padding::Int32
+    curve_of_half::Int32
+    FilterOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct MaskOptions <: CStruct
+    struct_size::Csize_t
+    smoothing_width::Float64
+    threshold::Float64
+    factor::Float64
+    dilation::Float64
+    closing::Float64
+    minimum_island::Int64
+    erosion::Float64
+    soft_edge::Float64
+    smoothing::Int32
+    thresholding::Int32
+    connectivity::Int32
+    largest_only::Int32
+    fill_holes::Int32
+    reserved::Int32
+    MaskOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct SupportOptions <: CStruct
+    struct_size::Csize_t
+    nz::Int64
+    ny::Int64
+    nx::Int64
+    voxel_size::Float64
+    radius::Float64
+    centre::NTuple{3,Float64}
+    half_height::Float64
+    soft_edge::Float64
+    shape::Int32
+    reserved::Int32
+    SupportOptions() = new(0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0, 0, 0)
+end
+
+mutable struct ImageMaskOptions <: CStruct
+    struct_size::Csize_t
+    minimum_path::Float64
+    leave_out::Int32
+    reserved::Int32
+    ImageMaskOptions() = new(0, 0, 0, 0)
+end
+
+mutable struct CorrelationOptions <: CStruct
+    struct_size::Csize_t
+    half_angle_deg::Float64
+    direction::NTuple{3,Float64}
+    filling::Float64
+    symmetry::Float64
+    CorrelationOptions() = new(0, 0, (0.0, 0.0, 0.0), 0, 0)
+end
+
+mutable struct CResolution <: CStruct
+    struct_size::Csize_t
+    one_seventh::Float64
+    half_bit::Float64
+    half::Float64
+    nyquist::Float64
+    CResolution() = new(sizeof(CResolution), 0, 0, 0, 0)
+end
+
 mutable struct FindOptions <: CStruct
     struct_size::Csize_t
     fit::Ptr{LotOptions}
@@ -459,7 +535,11 @@ const CSTRUCTS = (
     "aet_structure_options" => StructureOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
-    "aet_tomography_options" => TomographyOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
+    "aet_tomography_options" => TomographyOptions,
+    "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
+    "aet_filter_options" => FilterOptions, "aet_mask_options" => MaskOptions,
+    "aet_support_options" => SupportOptions, "aet_image_mask_options" => ImageMaskOptions,
+    "aet_correlation_options" => CorrelationOptions, "aet_resolution" => CResolution,
     "aet_instrument_options" => InstrumentOptions,
     "aet_simulation_options" => SimulationOptions, "aet_scan_gradients" => ScanGradients,
     "aet_ensemble_options" => EnsembleOptions, "aet_series_options" => SeriesOptions,
@@ -537,6 +617,12 @@ const RESOLUTION_SCHEDULES = Enumeration("AET_RESOLUTION_SCHEDULE", :extension =
     :both => 3)
 const ITERATES = Enumeration("AET_ITERATE", :best => 0, :last => 1)
 const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
+const SMOOTHINGS = Enumeration("AET_SMOOTHING", :none => 0, :gaussian => 1, :box => 2)
+const PADDINGS = Enumeration("AET_PADDING", :zeros => 0, :mirror => 1, :periodic => 2)
+const THRESHOLDS = Enumeration("AET_THRESHOLD", :otsu => 0, :value => 1)
+const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 1)
+const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
+    :cylinder_z => 3)
 const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
 const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)
 const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
@@ -553,6 +639,7 @@ const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :pad
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
+    SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,
     STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

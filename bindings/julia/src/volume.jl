@@ -5,7 +5,7 @@ An immutable volume of cubic voxels. `values[y, x, z]` has its axes as images ha
 y, column along x; `voxel_size` is in A. The specimen origin is voxel n ÷ 2 + 1 of each axis.
 
 `volume.values` (a new array of `Float32`), `volume.voxel_size` and `size(volume)` read it,
-`write(path, volume)` writes an MRC file. See also [`reconstruct_volume`](@ref), [`read_volume`](@ref) and
+`write(path, volume)` writes a file. See also [`reconstruct_volume`](@ref), [`read_volume`](@ref) and
 [`trace`](@ref).
 
 Throws `AET_ERROR_EMPTY` without voxels, `AET_ERROR_RANGE` for a voxel size that is not positive and
@@ -40,32 +40,53 @@ function kept(call, T::Type, what::AbstractString, progress)
 end
 
 """
-    read_volume([progress,] path; voxel_size = 0, context = default_context())
+    read_volume([progress,] path; name = nothing, voxel_size = 0, context = default_context())
 
-Read an MRC file; a `voxel_size` (A) other than 0 replaces that of its header. Throws
-`AET_ERROR_FILE`, `AET_ERROR_FORMAT`, `AET_ERROR_TRUNCATED`, `AET_ERROR_UNSUPPORTED` for modes that
-are not real numbers, and `AET_ERROR_NOT_READY` where no voxel size is known.
+Read an MRC, npy, TIFF, MAT (level 5 and 7.3, Octave's) or HDF5 (EMD) file, as its first bytes tell;
+a `voxel_size` (A) other than 0 replaces that of the file, and `name` is that of the variable or the
+HDF5 array where there are several. Throws `AET_ERROR_FILE`, `AET_ERROR_FORMAT`,
+`AET_ERROR_TRUNCATED`, `AET_ERROR_UNSUPPORTED` and `AET_ERROR_DTYPE` for what are not real numbers,
+`AET_ERROR_EMPTY` and `AET_ERROR_INCONSISTENT` where the file has no volume or several, and
+`AET_ERROR_NOT_READY` where no voxel size is known.
 """
 read_volume(path::AbstractString; keywords...) = read_volume(nothing, path; keywords...)
 
-function read_volume(progress, path::AbstractString; voxel_size::Real = 0, context::Context = default_context())
+function read_volume(
+    progress,
+    path::AbstractString;
+    name = nothing,
+    voxel_size::Real = 0,
+    context::Context = default_context(),
+)
     live(context)
     out = Ref{Ptr{Cvoid}}(C_NULL)
     status = with_progress(progress) do report, user
-        aet_volume_read(context, path, voxel_size, report, user, out)
+        name === nothing && return aet_volume_read(context, path, voxel_size, report, user, out)
+        return aet_volume_read_named(context, path, string(name), voxel_size, report, user, out)
     end
     check(status, "reading $path")
     return Volume(out[])
 end
 
-function Base.write(progress::Function, path::AbstractString, volume::Volume)
+"""
+    write([progress,] path, volume::Volume; format = nothing, name = nothing)
+
+Write a file of floats. The ending of the name, or `format`, says which: `:mrc` (.mrc, .map, .rec),
+`:npy`, `:tiff` (.tif, .tiff), `:mat5` (.mat), `:mat73` (.mat from 2 GiB on) or `:emd` (.emd, .h5,
+.hdf5). `name` is that of the variable or EMD group, `volume` unless given. The arrays of MAT files
+are `volume.values`. Throws `AET_ERROR_UNKNOWN_OPTION` for other endings and formats.
+"""
+function Base.write(progress::Function, path::AbstractString, volume::Volume; format = nothing, name = nothing)
     live(volume)
-    status = with_progress((report, user) -> aet_volume_write(volume, path, report, user), progress)
+    status = with_progress(progress) do report, user
+        format === name === nothing && return aet_volume_write(volume, path, report, user)
+        return aet_volume_write_as(volume, path, optional_text(format), optional_text(name), report, user)
+    end
     check(status, "writing $path")
     return nothing
 end
 
-Base.write(path::AbstractString, volume::Volume) = write(_ -> true, path, volume)
+Base.write(path::AbstractString, volume::Volume; keywords...) = write(_ -> true, path, volume; keywords...)
 
 "Voxels along y, x and z, the order of `volume.values`."
 function Base.size(volume::Volume)

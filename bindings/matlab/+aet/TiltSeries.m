@@ -36,7 +36,8 @@ classdef TiltSeries < aet.internal.Object
     %   Methods, per image: images, rotations, anglesDeg, tilt, section,
     %     defocus, drift, mask, excluded, noiseVariance, countsPerUnit
     %   Methods: write, appendTilt, replaceTilt, excludeTilt, metadata,
-    %     setMetadata, findAtoms, record; static read, readAtoms, fromFile
+    %     setMetadata, findAtoms, record, maskImages, halfSets; static read,
+    %     readAtoms, fromFile
     %
     %   Example
     %     series = aet.TiltSeries(images, 'AnglesDeg', angles, ...
@@ -122,6 +123,26 @@ classdef TiltSeries < aet.internal.Object
                 excluded = true;
             end
             aet_mex('dataset_exclude_tilt', this.key, tilt, excluded);
+        end
+
+        function kept = maskImages(this, mask, varargin)
+            %MASKIMAGES  Set pixels beside the projections of a mask to 0.
+            %   KEPT = series.maskImages(MASK, ...) makes the next version of the
+            %   series; KEPT [n x 1] is the number of pixels kept of each image.
+            %     MinimumPath  voxels that the beam must pass (default 0.5)
+            %     LeaveOut     true: pixels drop out of use; false (default)
+            %     Progress     function as for aet.LocalOrbital.run
+            aet.internal.require(mask, 'aet.Volume', 'mask');
+            options = aet.internal.options('maskImages', {'MinimumPath', 'LeaveOut', 'Progress'}, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            kept = aet.internal.withProgress(progress, 'dataset_mask_images', this.key, mask.key, options);
+        end
+
+        function [first, second] = halfSets(this)
+            %HALFSETS  Indices of the images of every other tilt in use.
+            half = aet_mex('dataset_half_sets', this.key);
+            first = find(half == 0);
+            second = find(half == 1);
         end
 
         function atoms = findAtoms(this, probe, varargin)
@@ -321,7 +342,7 @@ classdef TiltSeries < aet.internal.Object
         end
 
         function series = fromFile(file, varargin)
-            %FROMFILE  Images of an MRC or TIFF file.
+            %FROMFILE  Images of an MRC, TIFF, npy, MAT or HDF5 file.
             %   aet.TiltSeries.fromFile(FILE, 'AnglesDeg', angles, ...) takes the
             %   options of aet.TiltSeries, and 'Progress'. PixelSize may be left
             %   out where the file has one. One value for all images is taken

@@ -6,10 +6,13 @@ classdef Volume < aet.internal.Object
     %   floor(n / 2) + 1 of each axis. Option 'Context'.
     %
     %   VOLUME = AET.VOLUME.SIRT(SERIES, ...) reconstructs one from images.
-    %   VOLUME = AET.VOLUME.READ(FILE, VOXELSIZE) reads an MRC file.
+    %   VOLUME = AET.VOLUME.READ(FILE, VOXELSIZE) reads MRC, npy, TIFF, MAT and
+    %   HDF5 files.
     %
     %   Properties: voxelSize (angstrom), residuals (relative, per iteration)
     %   Methods: values, trace, write; static sirt, read
+    %   Methods: filter, smooth, mask, otsuThreshold, multiply,
+    %     shellCorrelation; static support
     %
     %   Example
     %     volume = aet.Volume.sirt(series, 'Iterations', 40);
@@ -65,14 +68,122 @@ classdef Volume < aet.internal.Object
         end
 
         function write(this, file, varargin)
-            %WRITE  Write an MRC file of floats.
-            %   volume.write(FILE), volume.write(FILE, 'Progress', @fn)
-            options = aet.internal.options('write', {'Progress'}, varargin);
+            %WRITE  Write a file of floats.
+            %   volume.write(FILE, 'Name', value, ...) takes the format from the
+            %   ending: .mrc, .map, .rec; .npy; .tif, .tiff; .mat (level 5, from
+            %   2 GiB on 7.3); .emd, .h5, .hdf5 (EMD 0.2). What LOAD gives of a
+            %   MAT file is volume.values(), and the scalar voxel_size (A).
+            %     Format    'mrc', 'npy', 'tiff', 'mat5', 'mat73' or 'emd'
+            %     Name      of the variable or EMD group (default 'volume')
+            %     Progress  function as for aet.LocalOrbital.run
+            options = aet.internal.options('write', {'Format', 'Name', 'Progress'}, varargin);
             progress = aet.internal.take(options, 'Progress', []);
-            outcome = aet.internal.withProgress(progress, 'volume_write', this.key, char(file));
+            format = char(aet.internal.take(options, 'Format', ''));
+            name = char(aet.internal.take(options, 'Name', ''));
+            outcome = aet.internal.withProgress(progress, 'volume_write', this.key, char(file), format, name);
             if strcmp(outcome, 'cancelled')
                 error('aet:cancelled', 'write: cancelled, %s was not written', file);
             end
+        end
+
+        function filtered = filter(this, varargin)
+            %FILTER  The volume times factors in Fourier space.
+            %   FILTERED = volume.filter('Name', value, ...)
+            %     LowPass, HighPass  cuts in cycles per angstrom, at most
+            %                        1 / (2 voxelSize)
+            %     LowPassWidth, HighPassWidth  of their soft edges
+            %     Gaussian           standard deviation, angstrom
+            %     SignalToNoise      Wiener filter from the ratio of variances
+            %     Curve              Wiener filter from a shell correlation,
+            %                        [m x 2 or more] frequency, correlation
+            %     CurveOfHalf        true: this is one of the volumes compared
+            %     Seen               aet.TiltSeries: how much it has seen of
+            %                        each frequency
+            %     ObjectSize         of the specimen for Seen, angstrom
+            %     Floor              weight of what was not seen, 0 to 1
+            %     Padding            'zeros' (default) | 'mirror' | 'periodic'
+            %     PaddingVoxels      per axis (default: a quarter of the edge)
+            %     Progress           function as for aet.LocalOrbital.run
+            known = {'LowPass', 'LowPassWidth', 'HighPass', 'HighPassWidth', 'Gaussian', 'SignalToNoise', ...
+                'Curve', 'CurveOfHalf', 'Seen', 'ObjectSize', 'Floor', 'Padding', 'PaddingVoxels', 'Progress'};
+            options = aet.internal.options('filter', known, varargin);
+            [series, options] = aet.internal.take(options, 'Seen', []);
+            if ~isempty(series)
+                aet.internal.require(series, 'aet.TiltSeries', 'Seen');
+                series = series.key;
+            end
+            filtered = this.made('volume_filter', options, series);
+        end
+
+        function smoothed = smooth(this, varargin)
+            %SMOOTH  The volume smoothed in real space.
+            %   SMOOTHED = volume.smooth('Name', value, ...)
+            %     Smoothing  'gaussian' (default) | 'box'
+            %     Width      standard deviation, or odd edge of the box, voxels
+            %     Progress   function as for aet.LocalOrbital.run
+            options = aet.internal.options('smooth', {'Smoothing', 'Width', 'Progress'}, varargin);
+            smoothed = this.made('volume_smooth', options);
+        end
+
+        function masked = mask(this, varargin)
+            %MASK  Where the specimen is: a volume of 0 and 1.
+            %   MASK = volume.mask('Name', value, ...); the defaults are the
+            %   published chain for particles a few hundred voxels wide, lengths
+            %   are in voxels, 0 leaves a step out. In their order:
+            %     Smoothing       'box' (default) | 'gaussian' | 'none'
+            %     SmoothingWidth  default 9
+            %     Threshold       a value (default: a part of Otsu's threshold)
+            %     Factor          that part, default 0.9
+            %     Dilation        radius by which it grows, default 3
+            %     Closing         once more to join parts, default 11
+            %     MinimumIsland   smaller parts go, default 50000
+            %     LargestOnly     true | false (default)
+            %     Connectivity    'corners' (default) | 'faces'
+            %     FillHoles       true | false (default)
+            %     Erosion         radius by which it shrinks, default 15
+            %     SoftEdge        width of a falling edge, default 0
+            %     Progress        function as for aet.LocalOrbital.run
+            known = {'Smoothing', 'SmoothingWidth', 'Threshold', 'Factor', 'Dilation', 'Closing', ...
+                'MinimumIsland', 'LargestOnly', 'Connectivity', 'FillHoles', 'Erosion', 'SoftEdge', 'Progress'};
+            masked = this.made('volume_mask', aet.internal.options('mask', known, varargin));
+        end
+
+        function threshold = otsuThreshold(this)
+            %OTSUTHRESHOLD  The value that parts the voxels best into two groups.
+            threshold = aet_mex('volume_otsu_threshold', this.key, []);
+        end
+
+        function product = multiply(this, mask)
+            %MULTIPLY  The volume times a mask of its size.
+            aet.internal.require(mask, 'aet.Volume', 'mask');
+            product = aet.Volume();
+            product.key = aet_mex('volume_multiply', this.key, mask.key, []);
+        end
+
+        function [resolution, curve] = shellCorrelation(this, other, varargin)
+            %SHELLCORRELATION  Resolution of two volumes, as of two half sets.
+            %   [RESOLUTION, CURVE] = volume.shellCorrelation(OTHER, ...)
+            %   RESOLUTION is a struct of lengths (angstrom) where the Fourier
+            %   shell correlation falls below a threshold: oneSeventh, halfBit,
+            %   half, and nyquist. NaN: it stays above; Inf: it begins below.
+            %   CURVE [shells x 4]: frequency, correlation, half-bit threshold,
+            %   number of Fourier coefficients.
+            %     Mask          aet.Volume, with a soft edge, for both
+            %     Direction     [x y z], HalfAngleDeg: a cone of frequencies
+            %     Filling       part of the volume that the specimen fills
+            %     Symmetry      number of asymmetric units
+            %     Progress      function as for aet.LocalOrbital.run
+            aet.internal.require(other, 'aet.Volume', 'other');
+            known = {'Mask', 'Direction', 'HalfAngleDeg', 'Filling', 'Symmetry', 'Progress'};
+            options = aet.internal.options('shellCorrelation', known, varargin);
+            [mask, options] = aet.internal.take(options, 'Mask', []);
+            if ~isempty(mask)
+                aet.internal.require(mask, 'aet.Volume', 'Mask');
+                mask = mask.key;
+            end
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            [resolution, curve] = aet.internal.withProgress(progress, 'volume_shell_correlation', this.key, ...
+                other.key, mask, options);
         end
 
         function value = get.voxelSize(this)
@@ -84,7 +195,37 @@ classdef Volume < aet.internal.Object
         end
     end
 
+    methods (Access = private)
+        function volume = made(this, command, options, varargin)
+            % The volume that a command makes of this one: key, further arguments, options, progress.
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            key = aet.internal.withProgress(progress, command, this.key, varargin{:}, options);
+            volume = aet.Volume();
+            volume.key = key;
+        end
+    end
+
     methods (Static)
+        function volume = support(sizes, voxelSize, radius, varargin)
+            %SUPPORT  A mask of a simple shape.
+            %   MASK = aet.Volume.support([NY NX NZ], VOXELSIZE, RADIUS, ...)
+            %     Shape       'sphere' (default) | 'cylinderX' | 'cylinderY' |
+            %                 'cylinderZ'
+            %     Centre      [x y z] from the specimen origin, angstrom
+            %     HalfHeight  of a cylinder (default: through the volume)
+            %     SoftEdge    width of a falling edge, angstrom
+            %     Progress, Context
+            known = {'Shape', 'Centre', 'HalfHeight', 'SoftEdge', 'Progress', 'Context'};
+            options = aet.internal.options('aet.Volume.support', known, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            [context, options] = aet.internal.take(options, 'Context', []);
+            context = aet.internal.context(context);
+            key = aet.internal.withProgress(progress, 'volume_create_support', context.key, sizes, voxelSize, ...
+                radius, options);
+            volume = aet.Volume();
+            volume.key = key;
+        end
+
         function volume = sirt(series, varargin)
             %SIRT  Reconstruct a volume from a tilt series.
             %   VOLUME = aet.Volume.sirt(SERIES, 'Name', value, ...)
@@ -110,16 +251,21 @@ classdef Volume < aet.internal.Object
         end
 
         function volume = read(file, voxelSize, varargin)
-            %READ  Read an MRC file.
+            %READ  Read MRC, npy, TIFF, MAT (5, 7.3, Octave's) or HDF5 (EMD).
             %   aet.Volume.read(FILE), aet.Volume.read(FILE, VOXELSIZE) where
-            %   the header is wrong or silent; options 'Progress', 'Context'.
+            %   the file is wrong or silent. What SAVE wrote of an array
+            %   [ny x nx x nz] comes back as it was. Options:
+            %     Name      of the variable or HDF5 array, where there are several
+            %     Progress  function as for aet.LocalOrbital.run
+            %     Context   aet.Context, default: the shared one
             if nargin < 2
                 voxelSize = 0;
             end
-            options = aet.internal.options('aet.Volume.read', {'Progress', 'Context'}, varargin);
+            options = aet.internal.options('aet.Volume.read', {'Name', 'Progress', 'Context'}, varargin);
             context = aet.internal.context(aet.internal.take(options, 'Context', []));
             progress = aet.internal.take(options, 'Progress', []);
-            key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), voxelSize);
+            name = char(aet.internal.take(options, 'Name', ''));
+            key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), name, voxelSize);
             volume = aet.Volume();
             volume.key = key;
         end

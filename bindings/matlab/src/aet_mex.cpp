@@ -70,6 +70,7 @@ const CommandTable &commands() {
     add_detector_commands(all);
     add_orbital_commands(all);
     add_volume_commands(all);
+    add_volume_filter_commands(all);
     add_instrument_commands(all);
     add_simulation_commands(all);
     add_series_commands(all);

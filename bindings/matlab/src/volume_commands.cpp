@@ -33,19 +33,28 @@ void create(Call &call) {
 void read(Call &call) {
   const auto context = call.handle<aet_context>(0);
   const std::string path = call.text(1, "path");
-  const double voxel_size = number(call.argument(2), "voxelSize");
-  ProgressBridge progress(call.argument(3));
+  const std::string name = call.text(2, "name");
+  const double voxel_size = number(call.argument(3), "voxelSize");
+  ProgressBridge progress(call.argument(4));
   aet_volume *volume = nullptr;
   const aet_status status =
-      aet_volume_read(context.get(), path.c_str(), voxel_size, ProgressBridge::call, &progress, &volume);
+      name.empty() ? aet_volume_read(context.get(), path.c_str(), voxel_size, ProgressBridge::call, &progress, &volume)
+                   : aet_volume_read_named(context.get(), path.c_str(), name.c_str(), voxel_size, ProgressBridge::call,
+                                           &progress, &volume);
   give_made(call, volume, status, progress);
 }
 
 void write(Call &call) {
   const auto volume = call.handle<aet_volume>(0);
-  ProgressBridge progress(call.argument(2));
-  const aet_status status =
-      aet_volume_write(volume.get(), call.text(1, "path").c_str(), ProgressBridge::call, &progress);
+  const std::string path = call.text(1, "path");
+  const std::string format = call.text(2, "format");
+  const std::string name = call.text(3, "name");
+  const auto given = [](const std::string &text) { return text.empty() ? nullptr : text.c_str(); };
+  ProgressBridge progress(call.argument(4));
+  const aet_status status = format.empty() && name.empty()
+                                ? aet_volume_write(volume.get(), path.c_str(), ProgressBridge::call, &progress)
+                                : aet_volume_write_as(volume.get(), path.c_str(), given(format), given(name),
+                                                      ProgressBridge::call, &progress);
   progress.rethrow();
   call.give(0, check_outcome(status));
 }

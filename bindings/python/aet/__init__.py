@@ -27,7 +27,7 @@ from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Recons
 from .series import Metadata, TiltSeries
 from .simulated_series import estimate_series_memory, simulate_series
 from .simulation import Simulation
-from .volume import Volume, find_atoms
+from .volume import ShellCorrelation, Volume, find_atoms
 
 __all__ = [
     "AdfTransfer",
@@ -45,6 +45,7 @@ __all__ = [
     "Probe",
     "Progress",
     "Reconstruction",
+    "ShellCorrelation",
     "Simulation",
     "Snapshot",
     "TiltSeries",

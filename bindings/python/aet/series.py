@@ -76,8 +76,8 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
     @classmethod
     @takes_options(lib.aet_dataset_options_init, lib.aet_frames_init)
     def from_file(cls, path, *, progress=None, context=None, **options):
-        """A series of the images in an MRC or TIFF stack, with options as for `TiltSeries(...)`: arrays of one value
-        or row per image.
+        """A series of the images in an MRC, TIFF, npy, MAT or HDF5 file, with options as for `TiltSeries(...)`:
+        arrays of one value or row per image.
 
         AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED and AET_ERROR_UNSUPPORTED for files it cannot read.
         """
@@ -126,6 +126,31 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
         settings = Options(lib.aet_instrument_options_init, options)
         with LongCall(progress) as call:
             return type(self)._of(lib.aet_dataset_record(self, settings, call.report, None))
+
+    # ---- masks and halves ----
+
+    @takes_options(lib.aet_image_mask_options_init)
+    def mask_images(self, mask, *, progress=None, **options):
+        """Sets the pixels of all images beside the projections of the volume `mask` to 0, as the next version; returns
+        how many pixels are kept of each image.
+
+        AET_ERROR_EMPTY for a mask that leaves an image without a used pixel, AET_ERROR_RANGE for voxels larger than
+        pixels.
+        """
+        settings = Options(lib.aet_image_mask_options_init, options)
+        kept = np.zeros(self.image_count, np.int32)
+        with LongCall(progress) as call:
+            lib.aet_dataset_mask_images(self, mask, settings, call.report, None, kept)
+        return kept
+
+    def half_sets(self):
+        """Indices of the images of every other tilt in use: two halves to be reconstructed apart and compared.
+
+        AET_ERROR_NOT_READY with fewer than two tilts in use.
+        """
+        half = np.zeros(self.image_count, np.int32)
+        lib.aet_dataset_half_sets(self, half, len(half))
+        return np.flatnonzero(half == 0), np.flatnonzero(half == 1)
 
     # ---- versions ----
 

@@ -1,13 +1,26 @@
 """Volumes, and atoms from images alone."""
 
+import collections
+import ctypes
+
 import numpy as np
 
 from ._callbacks import LongCall
 from ._handles import Handle
 from ._library import lib
 from ._options import Options, takes_options
+from ._structs import empty_structure, number_of
 from .atoms import Atoms
 from .context import default_context
+
+
+#: A Fourier shell correlation. Per shell the frequency (1/A), the correlation, the half-bit threshold and the number of
+#: Fourier coefficients; then where it falls below 1/7, the half-bit threshold and 1/2, A: NaN where it stays above up to
+#: the Nyquist frequency, infinite where it begins below.
+ShellCorrelation = collections.namedtuple(
+    "ShellCorrelation",
+    "frequency correlation half_bit_threshold coefficients one_seventh half_bit half nyquist",
+)
 
 
 class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
@@ -25,19 +38,31 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
         self._take(lib.aet_volume_create(context or default_context(), values, voxel_size))
 
     @classmethod
-    def read(cls, path, *, voxel_size=0.0, progress=None, context=None):
-        """Reads an MRC file; a `voxel_size` (A) other than 0 replaces that of its header.
+    def read(cls, path, *, name=None, voxel_size=0.0, progress=None, context=None):
+        """Reads an MRC, npy, TIFF, MAT (level 5 and 7.3, Octave's) or HDF5 (EMD) file, as its first bytes tell; a
+        `voxel_size` (A) other than 0 replaces that of the file, and `name` is that of the variable or the HDF5 array
+        where there are several. MAT files hold A(y, x, z).
 
-        AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED for modes that are not real
-        numbers, AET_ERROR_NOT_READY where no voxel size is known.
+        AET_ERROR_FILE, AET_ERROR_FORMAT, AET_ERROR_TRUNCATED, AET_ERROR_UNSUPPORTED and AET_ERROR_DTYPE for what are
+        not real numbers, AET_ERROR_EMPTY and AET_ERROR_INCONSISTENT where the file has no volume or several,
+        AET_ERROR_NOT_READY where no voxel size is known.
         """
+        where = (context or default_context(), path)
         with LongCall(progress) as call:
-            return cls._of(lib.aet_volume_read(context or default_context(), path, voxel_size, call.report, None))
+            rest = (voxel_size, call.report, None)
+            if name is None:
+                return cls._of(lib.aet_volume_read(*where, *rest))
+            return cls._of(lib.aet_volume_read_named(*where, name, *rest))
 
-    def write(self, path, *, progress=None):
-        """Writes an MRC file of floats."""
+    def write(self, path, *, format=None, name=None, progress=None):
+        """Writes a file of floats. The ending of the name, or `format`, says which: "mrc" (.mrc, .map, .rec), "npy",
+        "tiff" (.tif, .tiff), "mat5" (.mat), "mat73" (.mat from 2 GiB on) or "emd" (.emd, .h5, .hdf5). `name` is that
+        of the variable or EMD group, "volume" unless given."""
         with LongCall(progress) as call:
-            lib.aet_volume_write(self, path, call.report, None)
+            if format is None and name is None:
+                lib.aet_volume_write(self, path, call.report, None)
+            else:
+                lib.aet_volume_write_as(self, path, format, name, call.report, None)
 
     @classmethod
     @takes_options(lib.aet_tomography_options_init)
@@ -59,6 +84,81 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
         settings = Options(lib.aet_trace_options_init, options)
         with LongCall(progress) as call:
             return Atoms._of(lib.aet_volume_trace(self, settings, call.report, None))
+
+    @takes_options(lib.aet_filter_options_init)
+    def filter(self, *, seen=None, curve=None, progress=None, **options):
+        """The volume with its spectrum times all factors that are given, as a new one.
+
+        `seen`, a `TiltSeries`, weighs each frequency by how much its tilts have seen of it. `curve`, m x 2 or more of
+        frequency (1/A) and correlation, is a Fourier shell correlation for a Wiener filter. AET_ERROR_RANGE for cuts
+        beyond the Nyquist frequency, AET_ERROR_INCONSISTENT for a band without frequencies or a curve that does not
+        rise.
+        """
+        settings = Options(lib.aet_filter_options_init, options)
+        with LongCall(progress) as call:
+            return Volume._of(lib.aet_volume_filter(self, settings, seen, curve, call.report, None))
+
+    def smooth(self, width, smoothing="gaussian", *, progress=None):
+        """The volume smoothed in real space by a Gaussian of standard deviation `width` voxels, or by a "box" of an odd
+        number of voxels. AET_ERROR_RANGE for other widths."""
+        kind = number_of("aet_smoothing", smoothing, "smoothing")
+        with LongCall(progress) as call:
+            return Volume._of(lib.aet_volume_smooth(self, kind, width, call.report, None))
+
+    @takes_options(lib.aet_mask_options_init)
+    def mask(self, *, threshold=None, progress=None, **options):
+        """Where the specimen is, as a volume of 0 and 1: by default the published chain for particles a few hundred
+        voxels wide. A `threshold` takes the place of a part of Otsu's; 0 leaves a step out.
+
+        AET_ERROR_INCONSISTENT for a constant volume, AET_ERROR_EMPTY where a step leaves nothing.
+        """
+        settings = Options(lib.aet_mask_options_init, options)
+        if threshold is not None:
+            settings.set("thresholding", "value")
+            settings.set("threshold", threshold)
+        with LongCall(progress) as call:
+            return Volume._of(lib.aet_volume_mask(self, settings, call.report, None))
+
+    def otsu_threshold(self):
+        """The value that parts the voxels best into two groups; AET_ERROR_INCONSISTENT for a constant volume."""
+        threshold = ctypes.c_double()
+        with LongCall(None) as call:
+            lib.aet_volume_otsu_threshold(self, call.report, None, threshold)
+        return threshold.value
+
+    def multiply(self, mask):
+        """The volume times a mask of its shape and voxel size."""
+        with LongCall(None) as call:
+            return Volume._of(lib.aet_volume_multiply(self, mask, call.report, None))
+
+    @classmethod
+    @takes_options(lib.aet_support_options_init)
+    def support(cls, extents, voxel_size, radius, *, progress=None, context=None, **options):
+        """A mask of a simple shape with `extents` (nz, ny, nx): a sphere, or a cylinder along an axis. Lengths in A.
+
+        AET_ERROR_RANGE for lengths that are not positive, AET_ERROR_EMPTY where no voxel lies inside.
+        """
+        nz, ny, nx = extents
+        sizes = dict(nz=nz, ny=ny, nx=nx, voxel_size=voxel_size, radius=radius)
+        settings = Options(lib.aet_support_options_init, {**options, **sizes})
+        with LongCall(progress) as call:
+            made = lib.aet_volume_create_support(context or default_context(), settings, call.report, None)
+            return cls._of(made)
+
+    @takes_options(lib.aet_correlation_options_init)
+    def shell_correlation(self, other, *, mask=None, progress=None, **options):
+        """The `ShellCorrelation` of two volumes, such as those of two half sets, both times `mask` where there is one.
+
+        AET_ERROR_SHAPE and AET_ERROR_INCONSISTENT where they differ in shape or voxel size, AET_ERROR_EMPTY for a volume
+        of zeros.
+        """
+        settings = Options(lib.aet_correlation_options_init, options)
+        curve = np.zeros((lib.aet_volume_shell_count(self), 4))
+        resolution = empty_structure("aet_resolution")
+        with LongCall(progress) as call:
+            lib.aet_volume_shell_correlation(self, other, mask, settings, call.report, None, curve, resolution)
+        lengths = (resolution.one_seventh, resolution.half_bit, resolution.half, resolution.nyquist)
+        return ShellCorrelation(*curve.T, *lengths)
 
     @property
     def shape(self):

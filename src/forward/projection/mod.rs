@@ -129,7 +129,8 @@ impl Projector {
                 return Err(Error::NonFinite { what: "drift".into(), value: *value, at: format!("view {i}") });
             }
         }
-        let courses = views.iter().map(|view| SliceView::of(&geometry, view).map_or(Course::Rows, Course::Slices)).collect();
+        let courses =
+            views.iter().map(|view| SliceView::of(&geometry, view).map_or(Course::Rows, Course::Slices)).collect();
         Ok(Self { geometry, views, courses, buffers: BufferPool::default() })
     }
 
@@ -199,9 +200,8 @@ impl Projector {
         let cells: Vec<Mutex<&mut [f32]>> = frames.chunks_exact_mut(self.frame().len()).map(Mutex::new).collect();
         let by_rows: Vec<usize> = (0..views.len()).filter(|i| self.courses[views[*i]] == Course::Rows).collect();
         let part = by_rows.len() as f64 / views.len().max(1) as f64;
-        waiting.part(0.0, 1.0 - part, |waiting| {
-            self.project_slices(context, views, volume, &cells, waiting, finish)
-        })?;
+        waiting
+            .part(0.0, 1.0 - part, |waiting| self.project_slices(context, views, volume, &cells, waiting, finish))?;
         waiting.part(1.0 - part, 1.0, |waiting| {
             if by_rows.len() < FEW {
                 return by_rows.iter().try_for_each(|&place| {
@@ -471,9 +471,8 @@ mod tests {
             for (i, value) in x.iter().enumerate() {
                 let [nz, ny, nx] = g.shape;
                 let index = [i % nx, i / nx % ny, i / nx / ny];
-                let p: [f64; 3] = std::array::from_fn(|a| {
-                    (index[a] as f64 - grid::origin([nx, ny, nz][a]) as f64) * g.voxel_size
-                });
+                let p: [f64; 3] =
+                    std::array::from_fn(|a| (index[a] as f64 - grid::origin([nx, ny, nz][a]) as f64) * g.voxel_size);
                 let at = apply(&view.rotation, &p);
                 let c = 1.0 + grid::origin(g.columns) as f64 + (at[0] + view.drift[0]) / g.pixel_size;
                 let r = 1.0 + grid::origin(g.rows) as f64 + (at[1] + view.drift[1]) / g.pixel_size;

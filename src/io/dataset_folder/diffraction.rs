@@ -1,6 +1,5 @@
 //! 4D-STEM tilt series -> folder of schema `aet-4dstem-series/1`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
@@ -64,7 +63,7 @@ pub fn write_diffraction(
     let path = fresh.join(HEADER_FILE);
     let text = serde_json::to_string_pretty(&description(&header, atoms, folder));
     let text = text.map_err(|e| Error::Internal(format!("header of a series: {e}")))?;
-    atomic::write(&path, |file: &mut dyn Write| file.write_all(text.as_bytes()).map_err(file_error("writing", &path)))?;
+    atomic::write(&path, |file| file.write_all(text.as_bytes()).map_err(file_error("writing", &path)))?;
     atomic::sync_folder(&fresh)?;
     std::fs::rename(&fresh, folder).map_err(file_error("creating", folder))?;
     atomic::sync_folder(parent)

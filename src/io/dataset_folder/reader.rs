@@ -95,7 +95,8 @@ pub fn read_volume(folder: &Path, which: Which, variant: Option<&str>) -> Result
     };
     let values = npy::read::<f32>(&path)?;
     let shape = values.shape().to_vec();
-    let values = values.into_dimensionality().map_err(|_| Error::shape(path.display().to_string(), &shape, "[z, y, x]"))?;
+    let values =
+        values.into_dimensionality().map_err(|_| Error::shape(path.display().to_string(), &shape, "[z, y, x]"))?;
     Volume::new(values, scale(&selection)?.1)
 }
 

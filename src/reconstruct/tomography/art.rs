@@ -111,7 +111,11 @@ impl Method for Sequential {
             let factor = |at: usize| {
                 let pixel = at % len;
                 let of_pixel = (pixel / columns) % 2 * 2 + pixel % columns % 2;
-                if parities == 4 && of_pixel != parity { 0.0 } else { rows[at] }
+                if parities == 4 && of_pixel != parity {
+                    0.0
+                } else {
+                    rows[at]
+                }
             };
             let (from, to) = (done as f64 / updates as f64, (done + 1) as f64 / updates as f64);
             let gain = (self.relaxation / if self.by_ray { 1.0 } else { subset.len() as f64 }) as f32;

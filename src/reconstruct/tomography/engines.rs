@@ -3,11 +3,14 @@
 use super::est::{Est, EstOptions, EstState};
 use super::fourier_resire::{FourierProjector, Interpolation};
 use super::genfire::{Genfire, GenfireOptions, GenfireState, Iterate};
-use super::measured::{zeros, Measured};
+use super::measured::{geometry_of, zeros, Measured};
 use super::method::{Method, MethodMemory, Stepped};
-use super::options::TomographyOptions;
+use super::options::{TomographyMethod, TomographyOptions};
 use super::views::PlainViews;
+use crate::context::Context;
+use crate::dataset::SeriesVersion;
 use crate::error::{Error, Result};
+use crate::forward::projection::ProjectionGeometry;
 use crate::problem::Waiting;
 
 /// Points of the padded transform per voxel if nothing is said.
@@ -66,38 +69,60 @@ pub(super) fn fourier_projector(measured: &Measured, options: &TomographyOptions
     FourierProjector::new(&measured.context, &views, oversampling, Interpolation::FourPoint)
 }
 
-/// Bytes that the engine of a method in Fourier space needs for `views` views.
-pub(super) fn engine_bytes(
-    shape: [usize; 3],
-    (views, rows, columns): (usize, usize, usize),
-    options: &TomographyOptions,
-    threads: usize,
-) -> u64 {
-    use super::options::TomographyMethod;
-    let oversampling = options.oversampling.unwrap_or(OVERSAMPLING);
-    let images = 4 * (views * rows * columns) as u64;
-    let plain = || PlainViews {
+/// Bytes that the engine of a method in Fourier space needs for the images in use of a version.
+///
+/// # Errors
+/// `Unsupported` for views that EST cannot take.
+pub(super) fn engine_bytes(context: &Context, version: &SeriesVersion, options: &TomographyOptions) -> Result<u64> {
+    let geometry = geometry_of(version, options);
+    let (rows, columns, shape) = (geometry.rows, geometry.columns, geometry.shape);
+    let used = version.used_images();
+    let of_views = (used.len(), rows, columns);
+    let views = PlainViews {
         shape,
         rows,
         columns,
-        rotations: vec![crate::geometry::IDENTITY; views],
-        shifts: vec![[0.0; 2]; views],
-        weights: vec![1.0; views],
+        rotations: used.iter().map(|image| version.images()[*image].rotation).collect(),
+        shifts: vec![[0.0; 2]; used.len()],
+        weights: vec![1.0; used.len()],
         images: vec![],
     };
-    match options.method {
+    let images = 4 * (used.len() * rows * columns) as u64;
+    let oversampling = options.oversampling.unwrap_or(OVERSAMPLING);
+    Ok(match options.method {
+        _ if used.is_empty() => 0,
         TomographyMethod::Genfire => {
-            images + Genfire::memory_bytes(shape, (views, rows, columns), &genfire_options(options, None), threads)
+            let options = genfire_options(options, geometry, None);
+            images + Genfire::memory_bytes(shape, of_views, &options, context.threads())
         }
-        TomographyMethod::ResireFourier => images + FourierProjector::memory_bytes(&plain(), oversampling, threads),
-        // Lines of all views with their points, in complex numbers, twice as many as pixels across at this oversampling.
-        TomographyMethod::Est => images + 2 * (oversampling * images as f64) as u64,
+        TomographyMethod::ResireFourier => {
+            images + FourierProjector::memory_bytes(&views, oversampling, context.threads())
+        }
+        TomographyMethod::Est => images + Est::memory_estimate(context, &views, &est_options(options))?,
         _ => 0,
+    })
+}
+
+fn est_options(options: &TomographyOptions) -> EstOptions {
+    let default = EstOptions::default();
+    EstOptions {
+        oversampling: options.oversampling.unwrap_or(OVERSAMPLING),
+        relaxation: options.relaxation.unwrap_or(default.relaxation),
+        positivity: options.positivity.unwrap_or(true),
+        accelerated: options.accelerated,
+        memory_limit: options.memory_limit,
     }
 }
 
-fn genfire_options(options: &TomographyOptions, support: Option<Vec<bool>>) -> GenfireOptions {
+fn genfire_options(
+    options: &TomographyOptions,
+    geometry: ProjectionGeometry,
+    support: Option<Vec<bool>>,
+) -> GenfireOptions {
     let fourier = &options.fourier;
+    // Views that show only a part of the volume (films) do not tell its total.
+    let [_, ny, nx] = geometry.shape;
+    let complete = ny <= geometry.rows && nx <= geometry.columns;
     GenfireOptions {
         iterations: options.iterations(),
         oversampling: options.oversampling.unwrap_or(OVERSAMPLING),
@@ -105,7 +130,7 @@ fn genfire_options(options: &TomographyOptions, support: Option<Vec<bool>>) -> G
         cutoff: fourier.cutoff,
         resolution: fourier.resolution,
         end_with_all: fourier.end_with_all,
-        keep_total: fourier.keep_total,
+        keep_total: fourier.keep_total && complete,
         held_back: fourier.held_back,
         iterate: fourier.iterate,
         positivity: options.positivity.unwrap_or(true),
@@ -131,7 +156,8 @@ impl GenfireMethod {
     pub fn new(measured: &Measured, options: &TomographyOptions, waiting: &mut Waiting<'_>) -> Result<Self> {
         let support = measured.support.as_ref().map(|support| support.to_vec());
         let views = plain_views(measured)?;
-        let engine = Genfire::new(&measured.context, &views, &genfire_options(options, support), waiting)?;
+        let chosen = genfire_options(options, *measured.projector.geometry(), support);
+        let engine = Genfire::new(&measured.context, &views, &chosen, waiting)?;
         Ok(Self { engine, iterations: options.iterations() })
     }
 }
@@ -172,15 +198,8 @@ pub(super) struct EstMethod {
 
 impl EstMethod {
     pub fn new(measured: &Measured, options: &TomographyOptions, waiting: &mut Waiting<'_>) -> Result<Self> {
-        let default = EstOptions::default();
-        let est = EstOptions {
-            oversampling: options.oversampling.unwrap_or(OVERSAMPLING),
-            relaxation: options.relaxation.unwrap_or(default.relaxation),
-            positivity: options.positivity.unwrap_or(true),
-            accelerated: options.accelerated,
-            memory_limit: options.memory_limit,
-        };
-        let mut engine = Est::new(&measured.context, &plain_views(measured)?, &est, waiting)?;
+        let views = plain_views(measured)?;
+        let mut engine = Est::new(&measured.context, &views, &est_options(options), waiting)?;
         engine.set_support(measured.support.as_ref().map(|support| support.to_vec()))?;
         Ok(Self { engine, best: options.fourier.iterate == Iterate::Best })
     }
@@ -209,7 +228,8 @@ impl Method for EstMethod {
     }
 
     fn recall(&mut self, memory: &MethodMemory) -> Result<()> {
-        let ([t, best_r_factor, r_factors @ ..], [best, previous]) = (memory.numbers.as_slice(), memory.arrays.as_slice())
+        let ([t, best_r_factor, r_factors @ ..], [best, previous]) =
+            (memory.numbers.as_slice(), memory.arrays.as_slice())
         else {
             let why = "the memory of EST has other parts than wanted".into();
             return Err(Error::Inconsistent { what: "state file".into(), why });

@@ -101,7 +101,6 @@ pub(crate) struct Est {
     axis: TiltAxis,
     shape: [usize; 3],
     options: EstOptions,
-    needed: u64,
     plan: PseudoPolar<f32>,
     /// Of each point: area times weight of its view times 1 / L.
     weights: Vec<f32>,
@@ -156,7 +155,6 @@ impl Est {
             axis: lines.axis,
             shape: views.shape,
             options: options.clone(),
-            needed,
             plan,
             weights,
             data: Vec::new(),
@@ -193,11 +191,6 @@ impl Est {
         }
         self.support = support;
         Ok(())
-    }
-
-    /// Bytes that it needs beside views and volume, those of a step included: see [`Self::memory_estimate`].
-    pub fn memory_bytes(&self) -> u64 {
-        self.needed
     }
 
     /// One iteration: `volume` becomes the next one. Returns the R factor of the volume as it was given,

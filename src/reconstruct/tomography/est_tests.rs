@@ -278,7 +278,7 @@ fn bad_input_is_refused_by_name() {
     let mut est = new(&context, &good(), &default()).unwrap();
     assert!(wait(&context, |w| est.step(&context, &mut [0.0; 9], w)).is_err());
     let estimate = wait(&context, |_| Est::memory_estimate(&context, &good(), &default())).unwrap();
-    assert_eq!(estimate, est.memory_bytes());
+    assert!(estimate > 4 * 3 * good().shape.iter().product::<usize>() as u64);
 }
 
 #[test]

@@ -208,7 +208,8 @@ impl Model<'_> {
         let (drift, angles) = gradient.split_at_mut(2 * self.version.images().len());
         let rounds = request.images.iter().map(Vec::len).max().unwrap_or(0);
         for round in 0..rounds {
-            let views: Vec<usize> = request.views.iter().copied().filter(|v| request.images[*v].len() > round).collect();
+            let views: Vec<usize> =
+                request.views.iter().copied().filter(|v| request.images[*v].len() > round).collect();
             let mut frames = zeros(views.len() * len)?;
             for (view, frame) in views.iter().zip(frames.chunks_exact_mut(len)) {
                 residuals(*view, request.images[*view][round], frame);

@@ -1,4 +1,5 @@
-//! What tests reconstruct: Gaussians at points without any symmetry, whose projections are known in closed form.
+//! What tests reconstruct: Gaussians at points without any symmetry, whose projections are known in closed form; the
+//! published sample.
 
 use super::views::PlainViews;
 use crate::geometry::{apply, AngleOrder, Mat3};
@@ -106,4 +107,18 @@ pub(super) fn centre(volume: &[f32], [nz, ny, nx]: [usize; 3]) -> [f64; 3] {
         }
     }
     centre.map(|c| c / sum(volume))
+}
+
+/// The published sample, where its folder is there.
+pub(super) fn sample() -> Option<(PlainViews, Vec<f32>)> {
+    let folder = std::env::var("AET_DATA_DIR").unwrap_or("../shared/data".into()) + "/mg_resire_sample/";
+    let bytes = |name: &str| std::fs::read(folder.clone() + name).ok();
+    let single = |name: &str| npyz::NpyFile::new(&bytes(name)?[..]).ok()?.into_vec::<f32>().ok();
+    let rotations: Vec<f64> = npyz::NpyFile::new(&bytes("rotations.npy")?[..]).ok()?.into_vec().ok()?;
+    let rows = |r: &[f64]| [[r[0], r[1], r[2]], [r[3], r[4], r[5]], [r[6], r[7], r[8]]];
+    let rotations: Vec<Mat3> = rotations.chunks_exact(9).map(rows).collect();
+    let (shifts, weights) = (vec![[0.0; 2]; rotations.len()], vec![1.0; rotations.len()]);
+    let images = single("projections.npy")?;
+    let views = PlainViews { shape: [64; 3], rows: 64, columns: 64, rotations, shifts, weights, images };
+    Some((views, single("volume_truth_zyx.npy")?))
 }

@@ -33,7 +33,8 @@ impl Imaging {
     /// As recorded, with the background that `options` take off.
     pub fn recorded(version: &SeriesVersion, background: Background) -> Self {
         let images = version.images();
-        let first = |t: &crate::dataset::Tilt| t.images.first().map_or([0.0; 3], |i| ANGLE_ORDER.angles(&images[*i].rotation));
+        let first =
+            |t: &crate::dataset::Tilt| t.images.first().map_or([0.0; 3], |i| ANGLE_ORDER.angles(&images[*i].rotation));
         let lowest = |pixels: &[f32], uses: &dyn Fn(usize) -> bool| match background {
             Background::Automatic => f64::from(lowest_squares(pixels, uses, version.columns())),
             Background::None => 0.0,
@@ -166,7 +167,8 @@ impl Measured {
     ) -> Result<(Vec<f32>, Vec<f32>)> {
         let shape = self.projector.frame();
         let columns = self.version.columns();
-        let (mut data, mut weights) = (zeros(self.images.len() * shape.len())?, zeros(self.images.len() * shape.len())?);
+        let (mut data, mut weights) =
+            (zeros(self.images.len() * shape.len())?, zeros(self.images.len() * shape.len())?);
         let mut sums = vec![(0.0, 0.0); self.version.rows() * columns];
         let frames = data.chunks_exact_mut(shape.len()).zip(weights.chunks_exact_mut(shape.len()));
         for ((data, weights), images) in frames.zip(&self.images) {
@@ -427,7 +429,11 @@ impl Misfit {
     pub fn relative(views: &[Self]) -> f64 {
         let sum = |of: fn(&Self) -> f64| views.iter().map(of).sum::<f64>();
         let total = sum(|m| m.data_squares);
-        if total > 0.0 { (sum(|m| m.squares) / total).sqrt() } else { 0.0 }
+        if total > 0.0 {
+            (sum(|m| m.squares) / total).sqrt()
+        } else {
+            0.0
+        }
     }
 
     /// Mean of weight difference^2 / 2 over the pixels of some views: the loss.

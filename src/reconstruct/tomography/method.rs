@@ -61,7 +61,8 @@ impl MethodMemory {
     /// Its numbers and arrays, if they are as many and as long as wanted.
     pub fn taken<const N: usize, const M: usize>(&self, lengths: [usize; M]) -> Result<([f64; N], [Vec<f32>; M])> {
         let damaged = || {
-            let why = format!("{} numbers and {} arrays, wanted {N} and {lengths:?}", self.numbers.len(), self.arrays.len());
+            let why =
+                format!("{} numbers and {} arrays, wanted {N} and {lengths:?}", self.numbers.len(), self.arrays.len());
             Error::Inconsistent { what: "state file: the memory of the method".into(), why }
         };
         let numbers: [f64; N] = self.numbers.clone().try_into().map_err(|_| damaged())?;
@@ -80,7 +81,9 @@ pub(super) fn method_of(
     waiting: &mut Waiting<'_>,
 ) -> Result<Box<dyn Method>> {
     Ok(match options.method {
-        TomographyMethod::Resire | TomographyMethod::ResireFourier => Box::new(Simultaneous::resire(measured, options, waiting)?),
+        TomographyMethod::Resire | TomographyMethod::ResireFourier => {
+            Box::new(Simultaneous::resire(measured, options, waiting)?)
+        }
         TomographyMethod::Sirt => Box::new(Simultaneous::sirt(measured, options, waiting)?),
         TomographyMethod::Sart => Box::new(Sequential::sart(measured, options, waiting)?),
         TomographyMethod::Art => Box::new(Sequential::art(measured, options, waiting)?),

@@ -1,176 +1,48 @@
 //! The object that hosts drive.
 
 use super::super::driver::Watch;
-use super::super::interface::{Reconstruct, Saved, StateView, Values};
+use super::super::interface::StateView;
 use super::super::state::{Fingerprint, Record};
-use super::super::Geometry;
-use super::evaluate::{Active, Gradients, Model};
+use super::evaluate::Model;
 use super::measured::{geometry_of, Imaging, Measured, Misfit};
-use super::method::{buffers_of, method_of, Method};
+use super::memory::check_memory;
+use super::method::{method_of, Method};
 use super::options::TomographyOptions;
+use super::regularize::Regularizer;
 use super::saved::{Course, SavedTomography};
+use super::state::{Plan, State, BLOCKS};
 use crate::context::{log, Context};
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
-use crate::forward::projection::{Projector, View};
-use crate::geometry::IDENTITY;
-use crate::optimize::{Outlook, RunOptions, Step, Stopping, Termination};
-use crate::problem::{Block, Evaluation, Layout, Observer, Progress, Waiting, Want};
+use crate::optimize::{Outlook, Step, Stopping, Termination};
+use crate::problem::{Observer, Progress, Waiting};
 use crate::specimen::Volume;
 use arc_swap::ArcSwap;
-use ndarray::Array3;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 /// A tomographic reconstruction: a volume, the images of a dataset and a method. All methods take `&self`: those that
 /// change it answer [`Error::Busy`] while another of them works, all others may be called from any thread at any time.
 pub struct Tomography {
-    context: Context,
+    pub(super) context: Context,
     series: TiltSeries,
-    options: TomographyOptions,
-    support: Option<Arc<Vec<bool>>>,
-    latest: ArcSwap<State>,
+    pub(super) options: TomographyOptions,
+    pub(super) support: Option<Arc<Vec<bool>>>,
+    pub(super) latest: ArcSwap<State>,
     driver: Mutex<Driver>,
-}
-
-/// The latest consistent state; immutable.
-#[derive(Clone)]
-struct State {
-    plan: Arc<Plan>,
-    volume: Arc<Vec<f32>>,
-    course: Arc<Course>,
-}
-
-/// What does not change from iteration to iteration.
-struct Plan {
-    version: Arc<SeriesVersion>,
-    imaging: Imaging,
-    /// All values of `imaging`.
-    values: Vec<f64>,
-    layout: Layout,
-    generation: u64,
-    /// `None` while the dataset has no image in use.
-    measured: Option<Measured>,
-    /// Sizes of volume and images.
-    sizes: Projector,
 }
 
 /// What only the driver has.
 #[derive(Default)]
-struct Driver {
+pub(super) struct Driver {
     method: Option<Box<dyn Method>>,
-    course: Course,
+    pub course: Course,
     /// The volume with the lowest R factor of the views that are held out.
     best: Option<Arc<Vec<f32>>>,
 }
 
 /// A held-out R factor that was not lowered for so many iterations ends a run.
 const PATIENCE: usize = 5;
-
-const BLOCKS: [&str; 5] = ["volume", "drift", "angles", "scale", "background"];
-
-/// Bytes that a reconstruction with these options needs beside the dataset, at most.
-///
-/// # Errors
-/// Those of the options.
-pub fn tomography_memory_estimate(series: &TiltSeries, options: &TomographyOptions) -> Result<u64> {
-    options.check()?;
-    memory_of(&series.version(), options)
-}
-
-fn memory_of(version: &SeriesVersion, options: &TomographyOptions) -> Result<u64> {
-    /// Beyond so many threads their scratch no longer grows with them.
-    const THREADS: usize = 16;
-    let geometry = geometry_of(version, options);
-    // Sizes are checked before anything is multiplied.
-    let sizes = Projector::new(geometry, vec![View { rotation: IDENTITY, drift: [0.0; 2] }])?;
-    let views = version.used_images().len() as u64;
-    let (frame, voxels) = (sizes.frame().len() as u64, sizes.voxels() as u64);
-    let (volumes, frames) = buffers_of(options.method);
-    // Published volume and the one that is worked on; data and weights; lines of slices, padded to whole blocks.
-    let lines = views * (frame + 32 * (geometry.rows + geometry.columns) as u64);
-    let of_views = (views as usize, geometry.rows, geometry.columns);
-    let engine = super::engines::engine_bytes(geometry.shape, of_views, options, THREADS);
-    let terms = options.regularization.memory_bytes(geometry.shape);
-    Ok(4 * ((volumes + 2) * voxels + (frames + 2) * views * frame + lines) + engine + terms)
-}
-
-/// An error where the reconstruction would need more than its limit.
-pub(super) fn tomography_memory(version: &SeriesVersion, options: &TomographyOptions) -> Result<()> {
-    let needed = memory_of(version, options)?;
-    match options.memory_limit.filter(|limit| needed > *limit) {
-        Some(available) => {
-            Err(Error::Memory { what: "the tomogram (option memory_limit)".into(), needed, available })
-        }
-        None => Ok(()),
-    }
-}
-
-impl Plan {
-    fn new(
-        context: &Context,
-        version: Arc<SeriesVersion>,
-        options: &TomographyOptions,
-        imaging: Imaging,
-        support: Option<Arc<Vec<bool>>>,
-        former: Option<&Plan>,
-    ) -> Result<Self> {
-        let sizes = Projector::new(
-            geometry_of(&version, options),
-            vec![View { rotation: IDENTITY, drift: [0.0; 2] }],
-        )?;
-        let measured = match Measured::new(context, version.clone(), options, &imaging, support) {
-            Ok(measured) => Some(measured),
-            Err(Error::NotReady { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let layout = layout_of(&sizes, &version, options, former);
-        let generation = former.map_or(1, |plan| plan.generation + u64::from(plan.layout.len() != layout.len()));
-        Ok(Self { values: imaging.to_values(), version, imaging, layout, generation, measured, sizes })
-    }
-
-    fn measured(&self) -> Result<&Measured> {
-        self.measured.as_ref().ok_or_else(|| {
-            let why = "the dataset has no image in use; append tilts first".into();
-            Error::NotReady { what: "the reconstruction".into(), why }
-        })
-    }
-
-    fn free(&self, name: &str) -> bool {
-        self.layout.blocks.iter().any(|b| b.name == name && !b.frozen)
-    }
-
-    fn active(&self) -> Active {
-        Active { volume: self.free("volume"), drift: self.free("drift"), angles: self.free("angles") }
-    }
-}
-
-fn layout_of(
-    sizes: &Projector,
-    version: &SeriesVersion,
-    options: &TomographyOptions,
-    former: Option<&Plan>,
-) -> Layout {
-    let (images, tilts) = (version.images().len(), version.tilts().len());
-    let (lower, upper) = options.bounds();
-    let unbounded = (f64::NEG_INFINITY, f64::INFINITY);
-    let shapes: [(Vec<usize>, &'static str, f64, (f64, f64)); 5] = [
-        (sizes.geometry().shape.to_vec(), "image", 1.0, (f64::from(lower), f64::from(upper))),
-        (vec![images, 2], "A", version.pixel_size(), unbounded),
-        (vec![tilts, 3], "deg", 1.0, unbounded),
-        (vec![images], "1", 0.1, unbounded),
-        (vec![images], "image", 1.0, unbounded),
-    ];
-    let mut start = 0;
-    let blocks = BLOCKS.iter().zip(shapes).enumerate().map(|(i, (&name, (shape, unit, scale, (lower, upper))))| {
-        let len: usize = shape.iter().product();
-        let frozen = former.map_or(i > 0, |plan| plan.layout.blocks[i].frozen);
-        let block = Block { name, unit, shape, start, frozen, locked: None, scale, lower, upper };
-        start += len;
-        block
-    });
-    Layout { blocks: blocks.collect() }
-}
 
 /// Values to start from: those of `initial`, or zeros.
 pub(super) fn initial_of(initial: Option<&Volume>, shape: [usize; 3]) -> Result<Vec<f32>> {
@@ -215,7 +87,7 @@ impl Tomography {
         context.check_process()?;
         options.check()?;
         let version = series.version();
-        tomography_memory(&version, options)?;
+        check_memory(context, &version, options)?;
         let shape = geometry_of(&version, options).shape;
         let support = support_of(support, shape)?;
         let volume = initial_of(initial, shape)?;
@@ -293,7 +165,7 @@ impl Tomography {
         self.latest.load_full().volume()
     }
 
-    fn drive(&self) -> Result<MutexGuard<'_, Driver>> {
+    pub(super) fn drive(&self) -> Result<MutexGuard<'_, Driver>> {
         self.context.check_process()?;
         match self.driver.try_lock() {
             Ok(driver) => Ok(driver),
@@ -307,12 +179,12 @@ impl Tomography {
     }
 
     /// Puts other values into the state: what the method remembers is void.
-    fn replace(&self, mut driver: MutexGuard<'_, Driver>, plan: Arc<Plan>, volume: Arc<Vec<f32>>) {
+    pub(super) fn replace(&self, mut driver: MutexGuard<'_, Driver>, plan: Arc<Plan>, volume: Arc<Vec<f32>>) {
         driver.forget();
         self.publish(&driver, plan, volume);
     }
 
-    fn plan_with(&self, former: &Plan, version: Arc<SeriesVersion>, imaging: Imaging) -> Result<Plan> {
+    pub(super) fn plan_with(&self, former: &Plan, version: Arc<SeriesVersion>, imaging: Imaging) -> Result<Plan> {
         Plan::new(&self.context, version, &self.options, imaging, self.support.clone(), Some(former))
     }
 
@@ -323,7 +195,7 @@ impl Tomography {
         if version.number() == state.plan.version.number() {
             return Ok(());
         }
-        tomography_memory(&version, &self.options)?;
+        check_memory(&self.context, &version, &self.options)?;
         let mut imaging = Imaging::recorded(&version, self.options.background);
         let former = &state.plan.imaging;
         // What was refined stays; what was only recorded may have been appended or replaced.
@@ -354,7 +226,7 @@ impl Tomography {
     }
 
     /// One iteration.
-    fn iterate(
+    pub(super) fn iterate(
         &self,
         driver: &mut Driver,
         stopping: &Stopping,
@@ -450,7 +322,7 @@ impl Tomography {
     }
 
     /// Loss and R factors of the state in which a run has ended.
-    fn finish(&self, driver: &mut Driver, watch: &mut Watch<'_, '_>) -> Result<()> {
+    pub(super) fn finish(&self, driver: &mut Driver, watch: &mut Watch<'_, '_>) -> Result<()> {
         let mut state = self.latest.load_full();
         let plan = state.plan.clone();
         let Some(measured) = &plan.measured else { return Ok(()) };
@@ -471,18 +343,21 @@ impl Tomography {
             // Short beside the run, and wanted after a cancelled one, too.
             let patient = self.context.cancel_token();
             let mut waiting = Waiting { cancel: &patient, tell: waiting.tell };
-            let driving =
-                measured.residual(&measured.driving, &state.volume, &|_| 0.0, &mut frames, &mut waiting)?;
-            Ok::<_, Error>((driving, self.held_out(measured, &state.volume, &mut waiting)?))
+            let driving = measured.residual(&measured.driving, &state.volume, &|_| 0.0, &mut frames, &mut waiting)?;
+            let held_out = self.held_out(measured, &state.volume, &mut waiting)?;
+            let regularizer = Regularizer::new(&self.options.regularization, measured.projector.geometry().shape)?;
+            let penalty = regularizer.value(&self.context, &state.volume, &mut waiting)?;
+            Ok::<_, Error>((driving, held_out, penalty))
         });
-        if let Ok((driving, held_out)) = ended {
+        if let Ok((driving, held_out, penalty)) = ended {
+            driver.course.penalty = penalty;
             note(&mut driver.course, measured, &driving, &held_out);
         }
         self.publish(driver, state.plan.clone(), state.volume.clone());
         Ok(())
     }
 
-    fn watched<R>(
+    pub(super) fn watched<R>(
         &self,
         observer: &mut Observer<'_>,
         max_iterations: usize,
@@ -499,7 +374,7 @@ impl Tomography {
     }
 
     /// Runs `work` on the model at x.
-    fn with_model<R>(
+    pub(super) fn with_model<R>(
         &self,
         x: &[f64],
         work: impl FnOnce(&State, &Model<'_>, &mut Waiting<'_>) -> Result<R>,
@@ -555,340 +430,5 @@ impl Driver {
         course.stopping.forget();
         course.r_factors.fill(f64::NAN);
         (course.loss, course.r2) = (f64::NAN, f64::NAN);
-    }
-}
-
-impl State {
-    /// Volume and imaging at x; `None` for what x does not hold.
-    fn at(&self, x: &[f64]) -> Result<(Option<Vec<f32>>, Option<Imaging>)> {
-        let layout = &self.plan.layout;
-        let wanted = layout.free_len();
-        if x.len() != wanted {
-            return Err(Error::StaleParameters { got: x.len(), wanted, generation: self.plan.generation });
-        }
-        Error::unless_finite("parameter vector x", "index", x)?;
-        let values_of = |block: &Block| layout.offset(block.name).map(|at| &x[at..][..block.len()]);
-        let volume = values_of(&layout.blocks[0]).map(|values| values.iter().map(|v| *v as f32).collect());
-        if layout.blocks[1..].iter().all(|block| block.frozen) {
-            return Ok((volume, None));
-        }
-        let mut values = self.plan.values.clone();
-        let first = layout.blocks[1].start;
-        for block in &layout.blocks[1..] {
-            if let Some(free) = values_of(block) {
-                values[block.start - first..][..block.len()].copy_from_slice(free);
-            }
-        }
-        Ok((volume, Some(self.plan.imaging_of(&values))))
-    }
-
-    /// The values of x in gradients of all blocks.
-    fn gather(&self, gradients: &Gradients) -> Vec<f64> {
-        let layout = &self.plan.layout;
-        let mut x = Vec::with_capacity(layout.free_len());
-        let first = layout.blocks[1].start;
-        for block in layout.blocks.iter().filter(|block| !block.frozen) {
-            match block.start {
-                0 => x.extend(gradients.volume.iter().map(|v| f64::from(*v))),
-                start => x.extend(&gradients.imaging[start - first..][..block.len()]),
-            }
-        }
-        x
-    }
-
-    fn images<'a>(&'a self, images: Option<&'a [usize]>, used: &'a [usize]) -> &'a [usize] {
-        images.unwrap_or(used)
-    }
-}
-
-impl Plan {
-    fn imaging_of(&self, values: &[f64]) -> Imaging {
-        Imaging::from_values(values, self.version.images().len(), self.version.tilts().len())
-    }
-
-    /// Images of the views that drive.
-    fn used(&self) -> Vec<usize> {
-        let Some(measured) = &self.measured else { return vec![] };
-        let mut used: Vec<usize> = measured.driving.iter().flat_map(|view| measured.images[*view].clone()).collect();
-        used.sort_unstable();
-        used
-    }
-}
-
-impl StateView for State {
-    fn iteration(&self) -> usize {
-        self.course.iteration
-    }
-
-    fn loss(&self) -> f64 {
-        self.course.loss
-    }
-
-    fn generation(&self) -> u64 {
-        self.plan.generation
-    }
-
-    fn block(&self, name: &str) -> Result<(&Block, Values<'_>)> {
-        let layout = &self.plan.layout;
-        let block = layout.block(name)?;
-        let first = layout.blocks[1].start;
-        Ok(match block.start {
-            0 => (block, Values::F32(&self.volume)),
-            start => (block, Values::F64(&self.plan.values[start - first..][..block.len()])),
-        })
-    }
-
-    fn volume(&self) -> Result<Volume> {
-        let geometry = self.plan.sizes.geometry();
-        let [z, y, x] = geometry.shape;
-        let values = Array3::from_shape_vec((z, y, x), self.volume.to_vec());
-        Volume::new(values.map_err(|e| Error::Internal(e.to_string()))?, geometry.voxel_size)
-    }
-}
-
-impl Reconstruct for Tomography {
-    fn method(&self) -> &'static str {
-        self.options.method.name()
-    }
-
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn generation(&self) -> u64 {
-        self.latest.load().plan.generation
-    }
-
-    fn layout(&self) -> Layout {
-        self.latest.load().plan.layout.clone()
-    }
-
-    fn parameters(&self) -> Vec<f64> {
-        let state = self.latest.load();
-        let free = state.plan.layout.blocks.iter().filter(|block| !block.frozen);
-        free.flat_map(|b| state.block(b.name).map_or(vec![], |(_, values)| values.to_vec())).collect()
-    }
-
-    fn set_parameters(&self, x: &[f64]) -> Result<()> {
-        let driver = self.drive()?;
-        let state = self.latest.load_full();
-        let (volume, imaging) = state.at(x)?;
-        let plan = match imaging {
-            Some(imaging) => Arc::new(self.plan_with(&state.plan, state.plan.version.clone(), imaging)?),
-            None => state.plan.clone(),
-        };
-        self.replace(driver, plan, volume.map_or_else(|| state.volume.clone(), Arc::new));
-        Ok(())
-    }
-
-    fn set_block(&self, name: &str, values: &[f64]) -> Result<()> {
-        let driver = self.drive()?;
-        let state = self.latest.load_full();
-        let block = state.plan.layout.block(name)?;
-        if values.len() != block.len() {
-            return Err(Error::shape(format!("block {name}"), &[values.len()], format!("{:?}", block.shape)));
-        }
-        Error::unless_finite(name, "index", values)?;
-        if let Some(value) = values.iter().find(|v| !(block.lower..=block.upper).contains(*v)) {
-            let wanted = format!("{} to {} {}", block.lower, block.upper, block.unit);
-            return Err(Error::range(format!("block {name}"), value, wanted));
-        }
-        let first = state.plan.layout.blocks[1].start;
-        if block.start < first {
-            let volume = Arc::new(values.iter().map(|v| *v as f32).collect());
-            self.replace(driver, state.plan.clone(), volume);
-            return Ok(());
-        }
-        let mut all = state.plan.values.clone();
-        all[block.start - first..][..values.len()].copy_from_slice(values);
-        let imaging = state.plan.imaging_of(&all);
-        let plan = self.plan_with(&state.plan, state.plan.version.clone(), imaging)?;
-        self.replace(driver, Arc::new(plan), state.volume.clone());
-        Ok(())
-    }
-
-    fn freeze(&self, name: &str, frozen: bool) -> Result<()> {
-        let driver = self.drive()?;
-        let state = self.latest.load_full();
-        let at = state.plan.layout.index(name)?;
-        if state.plan.layout.blocks[at].frozen == frozen {
-            return Ok(());
-        }
-        let imaging = state.plan.imaging.clone();
-        let mut plan = self.plan_with(&state.plan, state.plan.version.clone(), imaging)?;
-        plan.layout.blocks[at].frozen = frozen;
-        plan.generation += 1;
-        self.replace(driver, Arc::new(plan), state.volume.clone());
-        Ok(())
-    }
-
-    fn snapshot(&self) -> Box<dyn StateView> {
-        Box::new((*self.latest.load_full()).clone())
-    }
-
-    fn image_shape(&self) -> (usize, usize) {
-        let state = self.latest.load();
-        (state.plan.version.rows(), state.plan.version.columns())
-    }
-
-    fn image_count(&self) -> usize {
-        self.latest.load().plan.version.images().len()
-    }
-
-    fn used_images(&self) -> Vec<usize> {
-        self.latest.load().plan.used()
-    }
-
-    fn memory_estimate(&self) -> u64 {
-        memory_of(&self.latest.load().plan.version, &self.options).unwrap_or(0)
-    }
-
-    fn evaluate(&self, x: &[f64], images: Option<&[usize]>, want: Want) -> Result<Evaluation> {
-        self.with_model(x, |state, model, waiting| {
-            let used = state.plan.used();
-            let images = state.images(images, &used);
-            let (mut evaluation, gradients) = model.evaluate(images, want, state.plan.active(), waiting)?;
-            if want.gradient {
-                evaluation.gradient = state.gather(&gradients);
-            }
-            Ok(evaluation)
-        })
-    }
-
-    fn predict_each(
-        &self,
-        x: &[f64],
-        images: &[usize],
-        take: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
-    ) -> Result<()> {
-        self.with_model(x, |_, model, waiting| model.predict_each(images, waiting, take))
-    }
-
-    fn pull_back(&self, x: &[f64], images: Option<&[usize]>, residuals: &[f64]) -> Result<Vec<f64>> {
-        self.with_model(x, |state, model, waiting| {
-            let used = state.plan.used();
-            let images = state.images(images, &used);
-            let wanted = images.len() * model.version.rows() * model.version.columns();
-            if residuals.len() != wanted {
-                return Err(Error::shape("residuals", &[residuals.len()], format!("{wanted} values")));
-            }
-            Error::unless_finite("residuals", "index", residuals)?;
-            Ok(state.gather(&model.pull_back(images, residuals, state.plan.active(), waiting)?))
-        })
-    }
-
-    fn step(&self, observer: &mut Observer<'_>) -> Result<Option<Termination>> {
-        let rules = Stopping { max_iterations: 1, loss_tolerance: 0.0, ..Stopping::default() };
-        self.watched(observer, 0, |driver, watch| {
-            let outcome = self.iterate(driver, &rules, watch)?;
-            driver.course.termination = outcome;
-            Ok(outcome)
-        })
-    }
-
-    fn run(&self, options: &RunOptions, observer: &mut Observer<'_>) -> Result<Termination> {
-        options.check()?;
-        if let Some(optimizer) = options.optimizer {
-            return Err(Error::Unsupported {
-                what: format!("the optimiser {}", optimizer.name()),
-                why: format!("the method {} makes its own steps; leave it automatic", self.method()),
-            });
-        }
-        let stopping = &options.stopping;
-        self.watched(observer, stopping.max_iterations, |driver, watch| {
-            driver.course.termination = None;
-            driver.course.stopping.forget();
-            let mut outcome = Termination::MaxIterations;
-            for _ in 0..stopping.max_iterations {
-                match self.iterate(driver, stopping, watch) {
-                    Ok(None) => {}
-                    Ok(Some(reason)) => {
-                        outcome = reason;
-                        break;
-                    }
-                    Err(Error::Cancelled { .. }) => {
-                        outcome = Termination::Cancelled;
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
-                if stopping.max_time.is_some_and(|limit| watch.began.elapsed() >= limit) {
-                    outcome = Termination::TimeLimit;
-                    break;
-                }
-            }
-            driver.course.termination = Some(outcome);
-            self.finish(driver, watch)?;
-            Ok(outcome)
-        })
-    }
-
-    fn history(&self) -> Vec<Record> {
-        self.latest.load().course.history.clone()
-    }
-
-    fn r_factors(&self) -> Vec<f64> {
-        let state = self.latest.load();
-        let mut r_factors = state.course.r_factors.clone();
-        r_factors.resize(state.plan.version.images().len(), f64::NAN);
-        r_factors
-    }
-
-    fn record(&self) -> serde_json::Value {
-        let state = self.latest.load();
-        let (plan, course) = (&state.plan, &state.course);
-        let used: Vec<f64> = course.r_factors.iter().copied().filter(|r| r.is_finite()).collect();
-        let last = course.history.last();
-        serde_json::json!({
-            "library": env!("CARGO_PKG_VERSION"),
-            "simd": self.context.simd().name(),
-            "threads": self.context.threads(),
-            "method": self.method(),
-            "options": self.options,
-            "shape": plan.sizes.geometry().shape,
-            "voxel_size": plan.sizes.geometry().voxel_size,
-            "support": self.support.is_some(),
-            "images": plan.version.images().len(),
-            "held_out": plan.measured.as_ref().map(|m| m.held_out.iter().flat_map(|v| m.images[*v].clone()).collect::<Vec<_>>()),
-            "dataset_version": plan.version.number(),
-            "generation": plan.generation,
-            "frozen": plan.layout.blocks.iter().filter(|b| b.frozen).map(|b| b.name).collect::<Vec<_>>(),
-            "iterations": course.iteration,
-            "loss": course.loss,
-            "r1": used.iter().sum::<f64>() / used.len() as f64,
-            "r2": course.r2,
-            "r_free": last.map(|r| r.r_free),
-            "shells": course.shells,
-            "r_factors": course.r_factors,
-            "seconds": last.map(|r| r.seconds),
-            "termination": course.termination,
-        })
-    }
-
-    fn geometry(&self) -> Geometry {
-        let state = self.latest.load();
-        let (images, imaging) = (state.plan.version.images(), &state.plan.imaging);
-        Geometry {
-            rotations: images.iter().map(|image| imaging.rotation(image.tilt)).collect(),
-            drift: imaging.drift.clone(),
-            defocus: images.iter().map(|image| image.defocus).collect(),
-        }
-    }
-
-    fn saved_state(&self) -> Saved {
-        let state = self.latest.load();
-        let version = &state.plan.version;
-        Saved::Tomography(Box::new(SavedTomography {
-            library: env!("CARGO_PKG_VERSION").into(),
-            simd: self.context.simd().name().into(),
-            options: self.options.clone(),
-            generation: state.plan.generation,
-            fingerprint: Fingerprint::of(version, version.images().len()),
-            support: self.support.as_ref().map(|support| support.to_vec()),
-            volume: state.volume.to_vec(),
-            imaging: state.plan.values.clone(),
-            frozen: state.plan.layout.blocks.iter().map(|block| block.frozen).collect(),
-            progress: (*state.course).clone(),
-        }))
     }
 }

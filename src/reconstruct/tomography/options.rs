@@ -242,8 +242,8 @@ impl TomographyOptions {
             if !(relaxation > 0.0 && relaxation < 2.0) {
                 return Err(Error::range("relaxation", relaxation, "above 0 and below 2: beyond, iterations diverge"));
             }
-            let extrapolates =
-                self.method.takes_regularization() || matches!(self.method, TomographyMethod::Sirt | TomographyMethod::Est);
+            let extrapolates = self.method.takes_regularization()
+                || matches!(self.method, TomographyMethod::Sirt | TomographyMethod::Est);
             if extrapolates && self.accelerated && relaxation > 1.0 {
                 let wanted = "above 0, at most 1 where accelerated: beyond, iterations diverge";
                 return Err(Error::range("relaxation", relaxation, wanted));

@@ -2,8 +2,9 @@
 
 use super::super::driver::Watch;
 use super::measured::{geometry_of, Imaging, Measured, Misfit};
+use super::memory::check_memory;
 use super::method::method_of;
-use super::object::{initial_of, support_of, tomography_memory};
+use super::object::{initial_of, support_of};
 use super::options::TomographyOptions;
 use crate::context::Context;
 use crate::dataset::{SeriesVersion, TiltSeries};
@@ -59,7 +60,7 @@ impl QuickVolume {
         support: Option<&Volume>,
     ) -> Result<Self> {
         options.check()?;
-        tomography_memory(&version, options)?;
+        check_memory(context, &version, options)?;
         let imaging = Imaging::recorded(&version, options.background);
         let support = support_of(support, geometry_of(&version, options).shape)?;
         let measured = Measured::new(context, version, options, &imaging, support)?;

@@ -39,6 +39,8 @@ pub(super) struct Course {
     pub r_factors: Vec<f64>,
     pub loss: f64,
     pub r2: f64,
+    /// Value of the regularisation, once a run has ended.
+    pub penalty: f64,
     /// Shells of the transform, where the method knows them: radius, error of the points imposed, of those held back.
     pub shells: Vec<[f64; 3]>,
     /// R factor of the views that are held out: the lowest so far, and iterations since.
@@ -59,6 +61,7 @@ impl Default for Course {
             r_factors: vec![],
             loss: f64::NAN,
             r2: f64::NAN,
+            penalty: f64::NAN,
             shells: vec![],
             held_out: None,
             termination: None,

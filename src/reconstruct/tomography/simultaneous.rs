@@ -70,7 +70,8 @@ impl Simultaneous {
         let regularizer = Regularizer::new(regularization, measured.projector.geometry().shape)?;
         let bound = largest_eigenvalue(measured, waiting)? + regularizer.curvature();
         let columns = Columns::One((1.0 / bound) as f32);
-        let mut resire = Self::new(measured, options, None, columns, if options.accelerated { 1.0 } else { LONG_STEP })?;
+        let mut resire =
+            Self::new(measured, options, None, columns, if options.accelerated { 1.0 } else { LONG_STEP })?;
         if regularization.has_gradient() || regularization.has_prox() {
             resire.regularizer = Some(regularizer);
         }

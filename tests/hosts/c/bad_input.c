@@ -30,6 +30,7 @@
 #include "simulated_series.h"
 #include "simulations.h"
 #include "specimens.h"
+#include "volume_filters.h"
 #include "volumes.h"
 #include "instrument.h"
 
@@ -1364,6 +1365,7 @@ int main(int argc, char **argv)
     check_second_order(&f);
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
+    check_volume_filters(f.context, f.dataset);
     check_instrument(f.context, f.dataset);
     check_simulated_series(f.context, scratch.text);
     const path specimen_file = join(&scratch, "specimen");

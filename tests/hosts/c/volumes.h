@@ -77,6 +77,59 @@ static void check_volume_files(const aet_context *context, const aet_volume *vol
     aet_volume_free(copy);
 }
 
+/* Other formats, told by endings and by names; `scratch` is the beginning of the names of the files. */
+static void check_volume_formats(const aet_context *context, const aet_volume *volume, const float *values,
+                                 const char *scratch)
+{
+    const char *const endings[] = {".npy", ".tif", ".mat", ".emd", ".h5"};
+    const int64_t shape[3] = {VOXELS_Z, VOXELS_Y, VOXELS_X};
+    float back[VOXELS];
+    const aet_view out = aet_view_c(back, AET_DTYPE_F32, 3, shape);
+    aet_volume *none = NULL;
+    char file[4096];
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        aet_volume *copy = NULL;
+        snprintf(file, sizeof file, "%s%s", scratch, endings[i]);
+        expect("written", aet_volume_write(volume, file, NULL, NULL), AET_OK, "");
+        expect("and read", aet_volume_read(context, file, i == 0 ? 0.5 : 0, NULL, NULL, &copy), AET_OK, "");
+        memset(back, 0, sizeof back);
+        expect("its values", aet_volume_copy_to(copy, &out), AET_OK, "");
+        check("another format keeps all", memcmp(values, back, sizeof back) == 0 &&
+                                              aet_volume_voxel_size(copy) > 0.4999 &&
+                                              aet_volume_voxel_size(copy) < 0.5001);
+        aet_volume_free(copy);
+        if (i == 0) {
+            expect("npy without a voxel size", aet_volume_read(context, file, 0, NULL, NULL, &none),
+                   AET_ERROR_NOT_READY, "give one");
+            expect("name in an npy file", aet_volume_read_named(context, file, "a", 1, NULL, NULL, &none),
+                   AET_ERROR_UNSUPPORTED, "one array");
+        }
+        expect("write stopped", aet_volume_write(volume, file, stop_at_once, NULL), AET_CANCELLED, "");
+        expect("read stopped", aet_volume_read(context, file, 0, stop_at_once, NULL, &none), AET_CANCELLED, "");
+    }
+    aet_volume *named = NULL;
+    expect("level 7.3", aet_volume_write_as(volume, file, "mat73", "rec", NULL, NULL), AET_OK, "");
+    expect("by its name", aet_volume_read_named(context, file, "rec", 0, NULL, NULL, &named), AET_OK, "");
+    expect("by another", aet_volume_read_named(context, file, "volume", 0, NULL, NULL, &none),
+           AET_ERROR_UNKNOWN_OPTION, "`rec`");
+    expect("unknown format", aet_volume_write_as(volume, file, "raw", NULL, NULL, NULL), AET_ERROR_UNKNOWN_OPTION,
+           "mat73");
+    expect("name of no variable", aet_volume_write_as(volume, file, "mat5", "a b", NULL, NULL), AET_ERROR_RANGE,
+           "letters, digits");
+    expect("format and name of the library's", aet_volume_write_as(volume, file, NULL, NULL, NULL, NULL), AET_OK, "");
+    snprintf(file, sizeof file, "%s.raw", scratch);
+    expect("unknown ending", aet_volume_write(volume, file, NULL, NULL), AET_ERROR_UNKNOWN_OPTION, ".npy");
+    FILE *stream = fopen(file, "wb");
+    check("file of text", stream != NULL);
+    if (stream != NULL) {
+        fputs("no volume at all", stream);
+        fclose(stream);
+    }
+    expect("text is no volume", aet_volume_read(context, file, 1, NULL, NULL, &none), AET_ERROR_FORMAT, "6e 6f 20");
+    check("failures write no handle", none == NULL);
+    aet_volume_free(named);
+}
+
 static void check_volume_bad_input(const aet_context *context, const aet_const_view *values, const aet_volume *volume,
                                    const aet_dataset *dataset)
 {
@@ -138,6 +191,7 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
     expect("volume", aet_volume_create(context, &view, 0.5, &volume), AET_OK, "");
     expect("its values", aet_volume_copy_to(volume, &out), AET_OK, "");
     check("values come back", memcmp(values, back, sizeof values) == 0 && aet_volume_residual_count(volume) == 0);
+    check_volume_formats(context, volume, values, file);
     check_volume_files(context, volume, file);
     check_volume_bad_input(context, &view, volume, dataset);
     aet_volume_free(volume);

@@ -10,6 +10,7 @@ file = fullfile(scratch, 'größe 1.mrc');
 volume.write(file);
 copy = aet.Volume.read(file);
 check('MRC and back', isequal(copy.values(), values) && abs(copy.voxelSize - 0.5) < 1e-6);
+checkVolumeFiles(volume, values, scratch);
 series = aet.TiltSeries.fromFile(file, 'AnglesDeg', [-10 0 10], 'TiltAxis', 'y');
 check('series from a file', isequal(single(series.images()), values) && abs(series.pixelSize - 0.5) < 1e-6);
 expect('too few angles', 'aet:shape', 'angles_deg', ...
@@ -41,4 +42,45 @@ expect('weak 2', 'aet:range', 'weak', @() f.series.findAtoms([], 'Weak', 2));
 expect('unknown option', 'aet:unknownOption', 'Weka', @() f.series.findAtoms([], 'Weka', 2));
 delete(tomogram);
 expect('deleted volume', 'aet:staleHandle', '', @() tomogram.values());
+end
+
+function checkVolumeFiles(volume, values, scratch)
+%CHECKVOLUMEFILES  What other formats keep, and what save and load make of them.
+for file = {'volume.npy', 'volume.mat', 'volume.tif', 'volume.emd', 'volume.h5'}
+    path = fullfile(scratch, file{1});
+    volume.write(path);
+    size = 0.5 * strcmp(file{1}, 'volume.npy');
+    copy = aet.Volume.read(path, size);
+    check([file{1} ' and back'], isequal(copy.values(), values) && abs(copy.voxelSize - 0.5) < 1e-6);
+end
+loaded = load(fullfile(scratch, 'volume.mat'));
+check('load gives the values', isequal(loaded.volume, values) && isa(loaded.volume, 'single'));
+check('and the voxel size', loaded.voxel_size == 0.5);
+path = fullfile(scratch, 'named');
+volume.write(path, 'Format', 'mat73', 'Name', 'rec');
+check('level 7.3 by name', isequal(aet.Volume.read(path, 0, 'Name', 'rec').values(), values));
+
+rec = double(values);
+voxel_size = 0.5;
+angles = (1:9).';
+for version = {'-v6', '-v7', '-hdf5'}
+    path = fullfile(scratch, ['saved' version{1}]);
+    save(version{1}, path, 'rec', 'voxel_size', 'angles');
+    copy = aet.Volume.read(path, 0.5);
+    check(['saved with ' version{1}], isequal(copy.values(), values));
+end
+path = fullfile(scratch, 'saved-v7');
+check('voxel size of a variable', aet.Volume.read(path).voxelSize == 0.5);
+page = values(:, :, 1);
+save('-v7', path, 'page', 'angles');
+check('one page', isequal(aet.Volume.read(path, 1).values(), page));
+other = rec + 1;
+save('-v7', path, 'rec', 'other');
+expect('two volumes', 'aet:inconsistent', '`other` (double 4 x 5 x 3)', @() aet.Volume.read(path, 1));
+check('one of two', isequal(aet.Volume.read(path, 1, 'Name', 'other').values(), values + 1));
+expect('no voxel size', 'aet:notReady', 'give one', @() aet.Volume.read(path, 0, 'Name', 'rec'));
+expect('no such variable', 'aet:unknownOption', '`rec`', @() aet.Volume.read(path, 1, 'Name', 'nothing'));
+expect('name of no variable', 'aet:range', 'letters, digits', @() volume.write(path, 'Format', 'mat5', 'Name', 'a b'));
+expect('ending that tells nothing', 'aet:unknownOption', '.npy', @() volume.write(fullfile(scratch, 'a.raw')));
+expect('format that is none', 'aet:unknownOption', 'mat73', @() volume.write(path, 'Format', 'raw'));
 end

@@ -429,6 +429,12 @@ def volumes():
     check_fault(lambda: aet.Volume.read(path), "a file cut short", "truncated", "cut.mrc")
     path.write_bytes(b"no volume at all" * 100)
     check_fault(lambda: aet.Volume.read(path), "no MRC file", "format", "cut.mrc")
+    check_fault(lambda: flat.write(SCRATCH / "a.raw"), "an ending of no format", "unknown_option", ".npy")
+    check_fault(lambda: flat.write(path, format="raw"), "no format", "unknown_option", "mat73")
+    check_fault(lambda: flat.write(path, format="mat5", name="a b"), "no variable", "range", "letters")
+    other = SCRATCH / "flat.mat"
+    flat.write(other)
+    check_fault(lambda: aet.Volume.read(other, name="rec"), "no such variable", "unknown_option", "`volume`")
     check_fault(lambda: aet.TiltSeries.from_file(path, pixel_size=1.0), "no stack", "format", "cut.mrc")
 
     def failing(_):

@@ -23,6 +23,7 @@ from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_man
 from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from tomography import volumes_are_reconstructed
+from volume_filters import filters_and_resolution, masks_find_the_specimen
 from problem import (
     ATOMS,
     COLUMNS,
@@ -391,6 +392,16 @@ def volumes_and_atoms_from_images_alone():
     volume.write(path)
     read = aet.Volume.read(path)
     check("a file keeps it", np.array_equal(read.values, volume.values) and abs(read.voxel_size - 0.5) < 1e-6)
+    for ending in ("npy", "tif", "mat", "emd", "h5"):
+        path = SCRATCH / f"volume.{ending}"
+        volume.write(path)
+        read = aet.Volume.read(path, voxel_size=0.5 if ending == "npy" else 0.0)
+        check(f"{ending} keeps it", np.array_equal(read.values, volume.values) and abs(read.voxel_size - 0.5) < 1e-6)
+    check("npy is NumPy's", np.array_equal(np.load(SCRATCH / "volume.npy"), volume.values))
+    np.save(path, np.asfortranarray(values))
+    check("any order", np.array_equal(aet.Volume.read(path, voxel_size=1.0).values, volume.values))
+    volume.write(path, format="mat73", name="rec")
+    check("a variable by its name", np.array_equal(aet.Volume.read(path, name="rec").values, volume.values))
 
     series = aet.TiltSeries.read(DATA)
     tomogram = aet.Volume.reconstruct(series, method="sirt", iterations=8)
@@ -675,6 +686,8 @@ run(
     parameters_are_blocks,
     volumes_and_atoms_from_images_alone,
     tomography,
+    masks_find_the_specimen,
+    filters_and_resolution,
     an_instrument_records_ideal_images,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,

@@ -103,10 +103,10 @@ impl FourierProjector {
             Interpolation::FourPoint => Kernel::semicircle(4, oversampling),
             Interpolation::Trilinear | Interpolation::TrilinearCorrected => Kernel::linear(),
         };
-        let correction = |axis: usize| match interpolation {
+        let corrections = [0, 1, 2].map(|axis| match interpolation {
             Interpolation::Trilinear => vec![1.0; views.shape[axis]],
             _ => kernel.correction(views.shape[axis], size[axis]),
-        };
+        });
         let placed = views.rotations.iter().zip(&views.shifts);
         let slices = placed.map(|(r, shift)| Slice::new(r, *shift, size, samples, views)).collect();
         let view_plan = RealTransform2::new(context.simd(), samples[0], samples[1]);
@@ -122,7 +122,7 @@ impl FourierProjector {
             columns: views.columns,
             samples,
             kernel,
-            corrections: [correction(0), correction(1), correction(2)],
+            corrections,
             slices,
             plan,
             view_plan,

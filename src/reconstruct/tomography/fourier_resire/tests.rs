@@ -1,4 +1,4 @@
-use super::super::gaussians::{sum, tilts, Gaussians};
+use super::super::gaussians::{correlation, sample, sum, tilts, Gaussians};
 use super::*;
 use crate::context::ContextOptions;
 use crate::geometry::{rotation_about, IDENTITY};
@@ -137,7 +137,7 @@ fn bad_input_is_named() {
     assert_eq!(new(&views, f64::NAN).err().unwrap().code(), 103);
     assert_eq!(new(&views, 9.0).err().unwrap().code(), 103);
     let projector = new(&views, 2.0).unwrap();
-    let mut project = |volume: usize, images: usize| {
+    let project = |volume: usize, images: usize| {
         waiting(&context, |w| projector.project_all(&context, &vec![0.0; volume], &mut vec![0.0; images], w))
     };
     assert!(project(512, 192).is_ok());
@@ -146,6 +146,43 @@ fn bad_input_is_named() {
     let empty = PlainViews { rotations: vec![], shifts: vec![], weights: vec![], ..views };
     assert_eq!(new(&empty, 2.0).err().unwrap().code(), 301);
     assert!(FourierProjector::memory_bytes(&PlainViews { shape: [64; 3], ..empty }, 2.0, 2) > 8 * 128 * 128 * 65);
+}
+
+/// V <- max(0, V - step / (K n) A*(A V - b)), from nothing.
+fn resire(
+    context: &Context,
+    views: &PlainViews,
+    projector: &FourierProjector,
+    iterations: usize,
+) -> (Vec<f32>, Vec<f64>) {
+    let mut volume = vec![0.0f32; views.shape.iter().product()];
+    let (mut residual, mut gradient) = (vec![0.0f32; views.images.len()], volume.clone());
+    let thickest = views.shape.into_iter().max().unwrap_or(1);
+    let step = 1.5 / (views.rotations.len() * thickest) as f32;
+    let mut norms = Vec::new();
+    for _ in 0..iterations {
+        waiting(context, |w| projector.project_all(context, &volume, &mut residual, w)).unwrap();
+        residual.iter_mut().zip(&views.images).for_each(|(a, b)| *a -= b);
+        norms.push(norm(&residual) / norm(&views.images));
+        waiting(context, |w| projector.back_project_all(context, &residual, &mut gradient, w)).unwrap();
+        volume.iter_mut().zip(&gradient).for_each(|(v, g)| *v = (*v - step * g).max(0.0));
+    }
+    (volume, norms)
+}
+
+#[test]
+fn descent_finds_the_right_hand() {
+    let context = context(2);
+    let gaussians = Gaussians::chiral();
+    let (rotations, shifts) = tilts(25, 72.0);
+    let (shape, size) = SHAPES[0];
+    let views = gaussians.views(shape, size, rotations, shifts);
+    let projector = FourierProjector::new(&context, &views, 2.0, Interpolation::default()).unwrap();
+    let (volume, norms) = resire(&context, &views, &projector, 40);
+    assert!(norms.is_sorted_by(|a, b| a >= b), "each step of this length descends: {norms:?}");
+    let found = correlation(&volume, &gaussians.volume(shape));
+    assert!(found > 0.98 && norms[39] < 0.05, "correlation {found}, residual {}", norms[39]);
+    assert!((sum(&volume) / gaussians.total() - 1.0).abs() < 0.01);
 }
 
 /// Prints times: `cargo test --release --lib fourier_resire -- --ignored --nocapture`.
@@ -167,5 +204,27 @@ fn time() {
             println!("{interpolation:?} {oversampling}: back {between:.3} s, forward {forward:.3} s");
             images.iter_mut().for_each(|v| *v *= 1e-3);
         }
+    }
+}
+
+/// Prints what RESIRE reaches: `cargo test --release --lib fourier_resire -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn published_sample() {
+    let Some((views, truth)) = sample() else { return };
+    let context = context(2);
+    for (interpolation, oversampling) in
+        [(Interpolation::FourPoint, 2.0), (Interpolation::Trilinear, 3.0), (Interpolation::TrilinearCorrected, 3.0)]
+    {
+        let projector = FourierProjector::new(&context, &views, oversampling, interpolation).unwrap();
+        let began = std::time::Instant::now();
+        let (volume, norms) = resire(&context, &views, &projector, 100);
+        println!(
+            "{interpolation:?} {oversampling}: correlation {:.4}, residual {:.4}, total {:.4}, {:.3} s per iteration",
+            correlation(&volume, &truth),
+            norms[99],
+            sum(&volume) / sum(&truth),
+            began.elapsed().as_secs_f64() / 100.0
+        );
     }
 }

@@ -1,4 +1,4 @@
-use super::super::gaussians::{centre, correlation, sum, tilts, Gaussians};
+use super::super::gaussians::{centre, correlation, sample, sum, tilts, Gaussians};
 use super::*;
 use crate::context::ContextOptions;
 use crate::geometry::{rotation_about, Mat3, IDENTITY};
@@ -247,20 +247,6 @@ fn the_memory_estimate_is_an_upper_bound() {
         let told = Genfire::memory_bytes(shape, (15, rows, columns), &options, 1);
         assert!(held <= told && told < 4 * held, "{held} {told}");
     }
-}
-
-/// The published sample, where its folder is there.
-fn sample() -> Option<(PlainViews, Vec<f32>)> {
-    let folder = std::env::var("AET_DATA_DIR").unwrap_or("../shared/data".into()) + "/mg_resire_sample/";
-    let bytes = |name: &str| std::fs::read(folder.clone() + name).ok();
-    let single = |name: &str| npyz::NpyFile::new(&bytes(name)?[..]).ok()?.into_vec::<f32>().ok();
-    let rotations: Vec<f64> = npyz::NpyFile::new(&bytes("rotations.npy")?[..]).ok()?.into_vec().ok()?;
-    let rows = |r: &[f64]| [[r[0], r[1], r[2]], [r[3], r[4], r[5]], [r[6], r[7], r[8]]];
-    let rotations: Vec<Mat3> = rotations.chunks_exact(9).map(rows).collect();
-    let (shifts, weights) = (vec![[0.0; 2]; rotations.len()], vec![1.0; rotations.len()]);
-    let images = single("projections.npy")?;
-    let views = PlainViews { shape: [64; 3], rows: 64, columns: 64, rotations, shifts, weights, images };
-    Some((views, single("volume_truth_zyx.npy")?))
 }
 
 #[test]

@@ -28,8 +28,8 @@ mod total_variation;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::grid;
+use crate::prepare::{smooth_in_place, Smoothing, MAX_SIGMA};
 use crate::problem::Waiting;
-use crate::trace::smooth_in_place;
 use std::sync::Mutex;
 use total_variation::Dual;
 
@@ -103,8 +103,8 @@ impl Regularization {
         if !(1..=MAX_INNER).contains(&self.inner_iterations) {
             return Err(Error::range("inner_iterations", self.inner_iterations, format!("1 to {MAX_INNER}")));
         }
-        if self.blur > crate::trace::MAX_SIGMA {
-            return Err(Error::range("blur", self.blur, format!("0 to {} voxels", crate::trace::MAX_SIGMA)));
+        if self.blur > MAX_SIGMA {
+            return Err(Error::range("blur", self.blur, format!("0 to {MAX_SIGMA} voxels")));
         }
         Ok(())
     }
@@ -140,6 +140,7 @@ pub struct Bounds<'a> {
     pub support: Option<&'a [bool]>,
 }
 
+#[cfg(test)]
 impl Bounds<'_> {
     /// No bounds.
     pub const NONE: Self = Self { lower: f32::NEG_INFINITY, upper: f32::INFINITY, support: None };
@@ -172,12 +173,8 @@ impl Regularizer {
         Ok(Self { options: options.clone(), shape, edge, dual: None })
     }
 
-    /// The options.
-    pub fn options(&self) -> &Regularization {
-        &self.options
-    }
-
     /// Forgets the dual of earlier steps: the next one starts as the first did.
+    #[cfg(test)]
     pub fn restart(&mut self) {
         self.dual = None;
     }
@@ -266,8 +263,8 @@ impl Regularizer {
             }
         })?;
         if blurred {
-            waiting
-                .part(0.8, 1.0, |waiting| smooth_in_place(context, volume, self.shape, self.options.blur, waiting))?;
+            let by = Smoothing::Gaussian(self.options.blur);
+            waiting.part(0.8, 1.0, |waiting| smooth_in_place(context, volume, self.shape, by, waiting))?;
         }
         Ok(())
     }
