@@ -20,8 +20,8 @@ x_fastest(volume) = permutedims(volume.values, (2, 1, 3))
 function main(folder, out)
     series = read_series(folder)
     recon = Tomography(series; method = :resire)
-    # A tolerance of 0: all 20 iterations are made.
-    outcome = run!(show_progress, recon; iterations = 20, loss_tolerance = 0.0)
+    # So small a tolerance ends nothing early; 0 would be the automatic one.
+    outcome = run!(show_progress, recon; iterations = 20, loss_tolerance = 1e-300)
     println(stderr, "\n", outcome)
 
     # What an optimiser of one's own would start from: every voxel is a parameter.
@@ -33,7 +33,7 @@ function main(folder, out)
     # A stored reconstruction goes on as if it had never been interrupted.
     save(recon, joinpath(out, "recon.aet"))
     resumed = load_reconstruction(joinpath(out, "recon.aet"), series)
-    run!(show_progress, resumed; iterations = 2, loss_tolerance = 0.0)
+    run!(show_progress, resumed; iterations = 2, loss_tolerance = 1e-300)
 
     tomogram = reconstruct_volume(show_progress, series; method = :sirt, iterations = 10)
     println(stderr)

@@ -27,8 +27,8 @@ def total(values):
 def main(data, out):
     series = aet.TiltSeries.read(data)
     recon = aet.Tomography(series, method="resire")
-    # A tolerance of 0: all 20 iterations are made.
-    outcome = recon.run(max_iterations=20, loss_tolerance=0.0, progress=show)
+    # So small a tolerance ends nothing early; 0 would be the automatic one.
+    outcome = recon.run(max_iterations=20, loss_tolerance=1e-300, progress=show)
     print(f"\n{outcome}", file=sys.stderr)
 
     # What an optimiser of one's own would start from: every voxel is a parameter.
@@ -40,7 +40,7 @@ def main(data, out):
     # A stored reconstruction goes on as if it had never been interrupted.
     recon.save(out / "recon.aet")
     resumed = aet.Tomography.load(out / "recon.aet", series)
-    resumed.run(max_iterations=2, loss_tolerance=0.0, progress=show)
+    resumed.run(max_iterations=2, loss_tolerance=1e-300, progress=show)
 
     tomogram = aet.Volume.reconstruct(series, method="sirt", iterations=10, progress=show)
     print(file=sys.stderr)

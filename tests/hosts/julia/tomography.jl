@@ -8,7 +8,7 @@ const METHODS = (:resire, :sirt, :sart, :art, :cgls, :fbp, :wbp, :genfire, :est,
 function check_methods(series)
     for method in METHODS
         recon = Tomography(series; method = method, iterations = 2, CUBE...)
-        outcome = run!(recon; iterations = 2, loss_tolerance = 0)
+        outcome = run!(recon; iterations = 2)
         values = volume(recon).values
         finite = all(isfinite, values) && any(!=(0), values)
         check("$method gives a volume", outcome === :max_iterations && finite, outcome)
@@ -26,7 +26,7 @@ function check_tomography(data, scratch)
     check("blocks", [b.name for b in layout(recon)] == [:volume, :drift, :angles, :scale, :background])
     check("only the volume is free", [b.frozen for b in layout(recon)] == [false, true, true, true, true])
     seen = Int[]
-    outcome = run!(p -> (push!(seen, p.iteration); true), recon; iterations = 8, loss_tolerance = 0)
+    outcome = run!(p -> (push!(seen, p.iteration); true), recon; iterations = 8)
     told, values = history(recon), volume(recon).values
     check("progress and history", outcome === :max_iterations && maximum(seen) == 8 && last(told.iteration) == 8)
     check("the loss falls", last(told.loss) < first(told.loss) / 2 && all(isnan, told.r_free))
@@ -48,7 +48,7 @@ function check_start_values(series)
     even, odd = (reconstruct_volume(series; CUBE..., subset = half, iterations = 5).values for half in (:even, :odd))
     check("half sets differ", even != odd && any(!=(0), even) && any(!=(0), odd))
     held = Tomography(series; CUBE..., held_out = 0.25, seed = 3)
-    run!(held; iterations = 3, loss_tolerance = 0)
+    run!(held; iterations = 3)
     free = history(held).r_free
     check("views are held out", all(isfinite, free) && last(free) < first(free))
 
@@ -77,7 +77,7 @@ end
 "Loss and gradient against a difference along random directions of the voxels."
 function check_gradient(series)
     recon = Tomography(series; CUBE..., positivity = false)
-    run!(recon; iterations = 4, loss_tolerance = 0)
+    run!(recon; iterations = 4)
     x = parameters(recon)
     direction = [sin(7.1i) for i in 1:length(x)]
     loss, gradient = loss_and_gradient(recon, x)
@@ -99,7 +99,7 @@ function check_stored(series, recon, scratch)
     save(recon, file)
     again = load_reconstruction(file, series)
     check("a stored one", again isa Tomography && parameters(again) == parameters(recon))
-    foreach(each -> run!(each; iterations = 2, loss_tolerance = 0), (recon, again))
+    foreach(each -> run!(each; iterations = 2), (recon, again))
     check("goes on to the last bit", parameters(again) == parameters(recon))
     check_fault(() -> load_reconstruction(file, series, small_probe()), "with a probe", :inconsistent, "probe")
     check_fault(() -> load_reconstruction(file, small_series()), "a volume of another series", :inconsistent)

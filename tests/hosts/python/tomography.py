@@ -13,7 +13,7 @@ def every_method(series):
     """Two iterations of each, driven and in one call, give a finite volume of the same size."""
     for method in METHODS:
         recon = aet.Tomography(series, method=method, iterations=2)
-        outcome = recon.run(max_iterations=2, loss_tolerance=0.0)
+        outcome = recon.run(max_iterations=2)
         values = recon.volume.values
         good = outcome == "max_iterations" and np.isfinite(values).all() and values.std() > 0
         check(f"{method} gives a volume", good and recon.record["method"] == method, (outcome, recon.record["method"]))
@@ -32,7 +32,7 @@ def volumes_are_reconstructed(data, scratch):
     check("only the volume is free", [name for name, block in blocks.items() if not block.frozen] == ["volume"])
     check("it has bounds", (blocks["volume"].lower, blocks["volume"].upper) == (0.0, np.inf))
     seen = []
-    outcome = recon.run(max_iterations=8, loss_tolerance=0.0, progress=seen.append)
+    outcome = recon.run(max_iterations=8, progress=seen.append)
     history = recon.history
     check("progress and history", outcome == "max_iterations" and len(seen) >= 8 and history["iteration"][-1] == 8)
     check("the loss falls", history["loss"][-1] < 0.5 * history["loss"][0] and np.isnan(history["r_free"]).all())
@@ -61,7 +61,7 @@ def half_sets_and_start_values(series):
     alike = np.corrcoef(even.ravel(), odd.ravel())[0, 1]
     check("half sets agree and differ", 0.1 < alike < 0.999, alike)
     held = aet.Tomography(series, held_out=0.25, seed=3)
-    held.run(max_iterations=3, loss_tolerance=0.0)
+    held.run(max_iterations=3)
     free = held.history["r_free"]
     check("views are held out", np.isfinite(free).all() and free[-1] < free[0] and len(held.record["held_out"]) == 4)
 
@@ -98,7 +98,7 @@ def half_sets_and_start_values(series):
 def loss_and_gradient_of_voxels(series):
     """Central differences, of the geometry's blocks, too."""
     recon = aet.Tomography(series, positivity=False)
-    recon.run(max_iterations=4, loss_tolerance=0.0)
+    recon.run(max_iterations=4)
     voxel = np.zeros(recon.volume.shape)
     voxel[30, 20, 25] = 7.0
     calculated = recon.predict(voxel.ravel()) - recon.block("background")[:, None, None]
@@ -131,7 +131,7 @@ def stored(series, recon, scratch):
     again = aet.Tomography.load(path, series)
     check("a stored one", isinstance(again, aet.Tomography) and np.array_equal(again.parameters, recon.parameters))
     for each in (recon, again):
-        each.run(max_iterations=2, loss_tolerance=0.0)
+        each.run(max_iterations=2)
     check("goes on to the last bit", np.array_equal(again.parameters, recon.parameters))
     check("any class loads it", isinstance(aet.Reconstruction.load(path, series), aet.Tomography))
     check_fault(lambda: aet.LocalOrbital.load(path, series), "a volume as atoms", "inconsistent", "Tomography")
