@@ -215,7 +215,9 @@ same_length(what, got, wanted) =
 
 Loss at the parameters `x`, over all images or those at the indices `images`. Fills `gradient`
 with its derivative unless that is `nothing`, and `image_losses` with the loss of each image
-evaluated. The reconstruction itself stays as it is; any number of threads may evaluate it.
+evaluated. All images are those not excluded, of [`Tomography`](@ref) those that drive its steps: name
+them where it has a `subset` or views held out and `image_losses` are wanted. The reconstruction
+itself stays as it is; any number of threads may evaluate it.
 
     optimize(Optim.only_fg!((F, G, x) -> loss_and_gradient!(G, recon, x)), parameters(recon), LBFGS())
 

@@ -192,9 +192,10 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
     def loss(self, x=None, images=None, *, image_losses=None):
         """Loss at the parameters `x` (default: the present ones) over `images`, without its gradient.
 
-        `images` are indices, or a mask of all images; by default all that are not excluded. `image_losses`, an array of
-        doubles, is filled with the loss of each image by itself. The reconstruction stays as it is; any number of
-        threads may evaluate it.
+        `images` are indices, or a mask of all images; by default all that are not excluded, of `Tomography` those that
+        drive its steps: name them where it has a `subset` or views held out and `image_losses` are wanted.
+        `image_losses`, an array of doubles, is filled with the loss of each image by itself. The reconstruction stays
+        as it is; any number of threads may evaluate it.
         """
         return self._evaluated(self._x(x), images, None, image_losses)
 
