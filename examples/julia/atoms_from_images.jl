@@ -40,10 +40,10 @@ function main(folder, out)
     series = read_series(folder)
     truth = read_atoms(folder, :truth)
 
-    volume = sirt(show_progress, series)
-    write(joinpath(out, "tomogram.mrc"), volume)
+    tomogram = reconstruct_volume(show_progress, series; method = :sirt)
+    write(joinpath(out, "tomogram.mrc"), tomogram)
     # Bonds of silicon are 2.35 A long: what is nearer than 1.6 A is one atom.
-    start = trace(volume; minimum_distance = 1.6, species = 14)
+    start = trace(tomogram; minimum_distance = 1.6, species = 14)
     println("peaks: ", compare(start, truth))
 
     probe = Probe(energy_ev = series.energy_ev, semiangle_mrad = series.semiangle_mrad)

@@ -46,7 +46,7 @@ def main(data, out):
     series = aet.TiltSeries.read(data)
     truth = aet.TiltSeries.read_atoms(data, "truth")
 
-    volume = aet.Volume.sirt(series, progress=show)
+    volume = aet.Volume.reconstruct(series, method="sirt", progress=show)
     volume.write(out / "tomogram.mrc")
     # Bonds of silicon are 2.35 A long: what is nearer than 1.6 A is one atom.
     start = volume.trace(minimum_distance=1.6, species=14)

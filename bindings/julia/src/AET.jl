@@ -32,13 +32,14 @@ export Detector, signal_size, measure, integrate_center_of_mass, adf_transfer
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
 export Atoms, read_atoms, generate_atoms, compare, Comparison
-export Volume, sirt, read_volume, trace, residuals, find_atoms
+export Volume, read_volume, trace, residuals, find_atoms
+export Tomography, volume, reconstruct_volume, estimate_tomography_memory
 export filter_volume, smooth, mask_volume, otsu_threshold, multiply, volume_support, mask_images!
 export shell_correlation, ShellCorrelation, half_sets
 export record_series, record_patterns, instrument_truth
 export Simulation, estimate_memory, choose_window, potential, exit_wave, scan, patterns, simulate_series
 export scan_ensemble, thickness_series, window_error
-export LocalOrbital, Block, Progress, Snapshot
+export Reconstruction, LocalOrbital, Block, Progress, Snapshot
 export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
 export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
@@ -69,6 +70,7 @@ include("volume.jl")
 include("volume_filters.jl")
 include("instrument.jl")
 include("run.jl")
+include("tomography.jl")
 include("second_order.jl")
 include("simulation.jl")
 include("simulated_series.jl")

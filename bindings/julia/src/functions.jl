@@ -117,14 +117,12 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_orbital_evaluate(orbital::HandlePtr, radii::Ptr{View}, width::Float64, out::Ptr{View})::Int32
 
 # volume
-@declare aet_sirt_options_init(options::Ptr{SirtOptions}, struct_size::Csize_t)::Int32
 @declare aet_trace_options_init(options::Ptr{TraceOptions}, struct_size::Csize_t)::Int32
 @declare aet_volume_create(context::HandlePtr, values::Ptr{View}, voxel_size::Float64, volume::OutHandlePtr)::Int32
 @declare aet_volume_read(context::HandlePtr, path::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
 @declare aet_volume_read_named(context::HandlePtr, path::Cstring, name::Cstring, voxel_size::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
 @declare aet_volume_write_as(volume::HandlePtr, path::Cstring, format::Cstring, name::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
 @declare aet_volume_write(volume::HandlePtr, path::Cstring, progress::Ptr{Cvoid}, user::Ref{Any})::Int32
-@declare aet_volume_create_sirt(context::HandlePtr, dataset::HandlePtr, options::Ptr{SirtOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
 @declare aet_volume_free(volume::HandlePtr)::Cvoid
 @declare aet_volume_shape(volume::HandlePtr, shape::Ptr{Int64})::Int32
 @declare aet_volume_voxel_size(volume::HandlePtr)::Float64
@@ -132,6 +130,14 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_volume_residual_count(volume::HandlePtr)::Int64
 @declare aet_volume_copy_residuals(volume::HandlePtr, out::Ptr{View})::Int32
 @declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+
+# volumes from tilt series
+@declare aet_tomography_options_init(options::Ptr{TomographyOptions}, struct_size::Csize_t)::Int32
+@declare aet_tomography_estimate_memory(dataset::HandlePtr, options::Ptr{TomographyOptions}, bytes::Ptr{UInt64})::Int32
+@declare aet_recon_create_tomography(context::HandlePtr, dataset::HandlePtr, options::Ptr{TomographyOptions}, recon::OutHandlePtr)::Int32
+@declare aet_recon_get_volume(recon::HandlePtr, volume::OutHandlePtr)::Int32
+@declare aet_snapshot_get_volume(context::HandlePtr, snapshot::HandlePtr, volume::OutHandlePtr)::Int32
+@declare aet_volume_reconstruct(context::HandlePtr, dataset::HandlePtr, options::Ptr{TomographyOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
 
 # filters, masks and resolution of volumes
 @declare aet_filter_options_init(options::Ptr{FilterOptions}, struct_size::Csize_t)::Int32

@@ -1,4 +1,19 @@
 """
+What every reconstruction can do, whatever its method ([`LocalOrbital`](@ref), [`Tomography`](@ref)):
+parameters in named blocks, loss and gradient, runs, history, files. What a method lacks throws
+`AET_ERROR_UNSUPPORTED`.
+"""
+abstract type Reconstruction <: Handle end
+
+free(::Reconstruction, pointer) = aet_recon_free(pointer)
+
+function Base.show(io::IO, recon::Reconstruction)
+    name = nameof(typeof(recon))
+    isopen(recon) || return print(io, name, " (closed)")
+    print(io, name, " (", parameter_count(recon), " parameters, generation ", generation(recon), ")")
+end
+
+"""
     LocalOrbital(series[, probe]; start, model, loss, ..., context = default_context())
 
 Reconstruction by local orbitals: every atom is a Gaussian `H exp(-rho^2 / B)`, or of the
@@ -19,15 +34,13 @@ Options, by default the library's own choice:
 Throws `AET_ERROR_NULL` for a model that needs a probe without one, `AET_ERROR_EMPTY` without
 atoms, `AET_ERROR_UNKNOWN_OPTION` and `AET_ERROR_RANGE` for options it cannot follow.
 """
-mutable struct LocalOrbital <: Handle
+mutable struct LocalOrbital <: Reconstruction
     pointer::Ptr{Cvoid}
     series::TiltSeries
     # References to terms and projection, whose addresses the library keeps.
     functions::Vector{Ref{Any}}
     LocalOrbital(pointer::Ptr{Cvoid}, series::TiltSeries) = finalizer(close, new(pointer, series, Ref{Any}[]))
 end
-
-free(::LocalOrbital, pointer) = aet_recon_free(pointer)
 
 function LocalOrbital(series::TiltSeries, probe::Union{Probe,Nothing} = nothing;
                       start, context::Context = default_context(), keywords...)
@@ -43,11 +56,6 @@ end
 
 optional_handle(::Nothing) = C_NULL
 optional_handle(handle::Handle) = live(handle)
-
-function Base.show(io::IO, recon::LocalOrbital)
-    isopen(recon) || return print(io, "LocalOrbital (closed)")
-    print(io, "LocalOrbital (", parameter_count(recon), " parameters, generation ", generation(recon), ")")
-end
 
 # ---- parameters ----
 
@@ -77,11 +85,12 @@ end
 """
     layout(recon)
 
-The [`Block`](@ref)s of parameters: `positions` (atoms x 3, A), `heights`, `widths` (A^2), `drift`
-(images x 2, A), `depth_offset` (tilts, A), `defocus` (sections, A, added to the recorded one),
-`angles` (tilts x 3, deg), `scale` and `background` (images).
+The [`Block`](@ref)s of parameters. Of [`LocalOrbital`](@ref) `positions` (atoms x 3, A), `heights`,
+`widths` (A^2), `drift` (images x 2, A), `depth_offset` (tilts, A), `defocus` (sections, A, added to the
+recorded one), `angles` (tilts x 3, deg), `scale` and `background` (images); of [`Tomography`](@ref)
+`volume` (z x y x x), `drift`, `angles`, `scale` and `background`.
 """
-function layout(recon::LocalOrbital)
+function layout(recon::Reconstruction)
     return map(1:aet_recon_block_count(live(recon))) do index
         block = CBlock()
         check(aet_recon_parameter_layout(recon, index - 1, block))
@@ -90,7 +99,7 @@ function layout(recon::LocalOrbital)
 end
 
 "The block of this name."
-function named_block(recon::LocalOrbital, name::Symbol)
+function named_block(recon::Reconstruction, name::Symbol)
     blocks = layout(recon)
     i = findfirst(b -> b.name === name, blocks)
     i === nothing && throw(unknown_option(name, [b.name for b in blocks]))
@@ -103,7 +112,7 @@ end
 The scale of every element of the parameter vector: an optimiser that works on `x ./ scale` can
 mix degrees, angstrom and intensities.
 """
-function parameter_scale(recon::LocalOrbital)
+function parameter_scale(recon::Reconstruction)
     scale = ones(parameter_count(recon))
     for block in layout(recon)
         scale[block.range] .= block.scale
@@ -111,7 +120,7 @@ function parameter_scale(recon::LocalOrbital)
     return scale
 end
 
-parameter_count(recon::LocalOrbital) = Int(aet_recon_parameter_count(live(recon)))
+parameter_count(recon::Reconstruction) = Int(aet_recon_parameter_count(live(recon)))
 
 """
     generation(recon)
@@ -119,14 +128,14 @@ parameter_count(recon::LocalOrbital) = Int(aet_recon_parameter_count(live(recon)
 A number that rises whenever length or meaning of the parameter vector changes: when a block is frozen
 or freed, or a run takes up appended tilts. Fetch parameters and layout again then.
 """
-generation(recon::LocalOrbital) = Int(aet_recon_generation(live(recon)))
+generation(recon::Reconstruction) = Int(aet_recon_generation(live(recon)))
 
 """
     memory_estimate(recon)
 
 Memory that a run needs, in bytes.
 """
-function memory_estimate(recon::LocalOrbital)
+function memory_estimate(recon::Reconstruction)
     bytes = Ref{UInt64}(0)
     check(aet_recon_memory_estimate(live(recon), bytes))
     return Int(bytes[])
@@ -137,7 +146,7 @@ end
 
 The parameter vector: all blocks that are not frozen, in the order of [`layout`](@ref).
 """
-function parameters(recon::LocalOrbital)
+function parameters(recon::Reconstruction)
     x = zeros(parameter_count(recon))
     check(aet_recon_get_parameters(recon, length(x), x))
     return x
@@ -148,7 +157,7 @@ end
 
 Replace the parameter vector. Throws `AET_ERROR_STALE_PARAMETERS` for one of another length.
 """
-function set_parameters!(recon::LocalOrbital, x::AbstractVector{<:Real})
+function set_parameters!(recon::Reconstruction, x::AbstractVector{<:Real})
     check(aet_recon_set_parameters(live(recon), length(x), contiguous(x)))
     return recon
 end
@@ -158,7 +167,7 @@ end
 
 Values of one block as a new array of the shape in [`layout`](@ref), also where it is frozen.
 """
-function block(recon::LocalOrbital, name::Symbol)
+function block(recon::Reconstruction, name::Symbol)
     out = zeros(named_block(recon, name).shape)
     check(aet_recon_get_block(recon, string(name), output_view(out)))
     return out
@@ -169,7 +178,7 @@ end
 
 Replace the values of one block. Throws `AET_ERROR_SHAPE` where the shape is not the block's.
 """
-function set_block!(recon::LocalOrbital, name::Symbol, values::AbstractArray{<:Real})
+function set_block!(recon::Reconstruction, name::Symbol, values::AbstractArray{<:Real})
     check(aet_recon_set_block(live(recon), string(name), input_view(values)))
     return recon
 end
@@ -179,7 +188,7 @@ end
 
 Take a block out of the parameter vector, or into it. Raises the generation.
 """
-function freeze!(recon::LocalOrbital, name::Symbol, frozen::Bool = true)
+function freeze!(recon::Reconstruction, name::Symbol, frozen::Bool = true)
     check(aet_recon_freeze(live(recon), string(name), frozen))
     return recon
 end
@@ -193,10 +202,10 @@ function image_indices(images)
     return from_one("images", images, Int64)
 end
 
-image_count(recon::LocalOrbital) = named_block(recon, :scale).shape[1]
+image_count(recon::Reconstruction) = named_block(recon, :scale).shape[1]
 
 "The images of this reconstruction that are not excluded, counted from 1."
-used_images(recon::LocalOrbital) = findall(!, recon.series.excluded[1:image_count(recon)])
+used_images(recon::Reconstruction) = findall(!, recon.series.excluded[1:image_count(recon)])
 
 same_length(what, got, wanted) =
     got == wanted || throw(AETError(:shape, "got $got elements of $what, wanted $wanted"))
@@ -206,14 +215,16 @@ same_length(what, got, wanted) =
 
 Loss at the parameters `x`, over all images or those at the indices `images`. Fills `gradient`
 with its derivative unless that is `nothing`, and `image_losses` with the loss of each image
-evaluated. The reconstruction itself stays as it is; any number of threads may evaluate it.
+evaluated. All images are those not excluded, of [`Tomography`](@ref) those that drive its steps: name
+them where it has a `subset` or views held out and `image_losses` are wanted. The reconstruction
+itself stays as it is; any number of threads may evaluate it.
 
     optimize(Optim.only_fg!((F, G, x) -> loss_and_gradient!(G, recon, x)), parameters(recon), LBFGS())
 
 Throws `AET_ERROR_STALE_PARAMETERS` where `x` belongs to another generation, and `AET_CANCELLED`
 after [`request_cancel`](@ref).
 """
-function loss_and_gradient!(gradient, recon::LocalOrbital, x::AbstractVector{<:Real};
+function loss_and_gradient!(gradient, recon::Reconstruction, x::AbstractVector{<:Real};
                             images = nothing, image_losses = nothing)
     if image_losses !== nothing
         images = something(images, used_images(recon))
@@ -248,7 +259,7 @@ end
 
 Loss and a new gradient, as [`loss_and_gradient!`](@ref) computes them.
 """
-function loss_and_gradient(recon::LocalOrbital, x::AbstractVector{<:Real} = parameters(recon); images = nothing)
+function loss_and_gradient(recon::Reconstruction, x::AbstractVector{<:Real} = parameters(recon); images = nothing)
     gradient = zeros(length(x))
     loss = loss_and_gradient!(gradient, recon, x; images = images)
     return loss, gradient
@@ -260,7 +271,7 @@ end
 Fill `out[row, column, image]` with the calculated images at `x`: of all images that are not
 excluded, or of those at the indices `images`.
 """
-function predict!(out::AbstractArray{<:Any,3}, recon::LocalOrbital, x::AbstractVector{<:Real}; images = nothing)
+function predict!(out::AbstractArray{<:Any,3}, recon::Reconstruction, x::AbstractVector{<:Real}; images = nothing)
     indices = image_indices(images)
     check(aet_recon_predict(live(recon), length(x), contiguous(x), something(indices, C_NULL), count_of(indices),
                             output_view(out, Images)))
@@ -272,7 +283,7 @@ end
 
 Calculated images, rows x columns x images, as [`predict!`](@ref) computes them.
 """
-function predict(recon::LocalOrbital, x::AbstractVector{<:Real} = parameters(recon); images = nothing)
+function predict(recon::Reconstruction, x::AbstractVector{<:Real} = parameters(recon); images = nothing)
     series = recon.series
     wanted = something(images, used_images(recon))
     return predict!(zeros(series.rows, series.columns, length(wanted)), recon, x; images = wanted)
@@ -284,7 +295,7 @@ end
 Gradient of the sum of `residuals[row, column, image] .* predict(recon, x; images)` with respect to
 `x`: what a loss of your own needs, with its derivative by the images as `residuals`.
 """
-function pull_back(recon::LocalOrbital, x::AbstractVector{<:Real}, residuals::AbstractArray{<:Real,3}; images = nothing)
+function pull_back(recon::Reconstruction, x::AbstractVector{<:Real}, residuals::AbstractArray{<:Real,3}; images = nothing)
     indices = image_indices(images)
     gradient = zeros(length(x))
     check(aet_recon_pull_back(live(recon), length(x), contiguous(x), something(indices, C_NULL), count_of(indices),
@@ -306,7 +317,7 @@ param_names() = [unsafe_string(aet_recon_param_name(index - 1)) for index in 1:a
 
 Value of a named number of the method.
 """
-function get_param(recon::LocalOrbital, name::AbstractString)
+function get_param(recon::Reconstruction, name::AbstractString)
     value = Ref(0.0)
     check(aet_recon_get_param(live(recon), name, value))
     return value[]
@@ -318,7 +329,7 @@ end
 Change a named number of the method. Throws `AET_ERROR_UNKNOWN_OPTION` for names not listed by
 [`param_names`](@ref).
 """
-function set_param!(recon::LocalOrbital, name::AbstractString, value::Real)
+function set_param!(recon::Reconstruction, name::AbstractString, value::Real)
     check(aet_recon_set_param(live(recon), name, value))
     return recon
 end

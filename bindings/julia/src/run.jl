@@ -5,8 +5,8 @@
 
 One iteration. Returns `:ok`, or as [`run!`](@ref) does.
 """
-step!(recon::LocalOrbital) = step!(nothing, recon)
-function step!(progress, recon::LocalOrbital)
+step!(recon::Reconstruction) = step!(nothing, recon)
+function step!(progress, recon::Reconstruction)
     live(recon)
     status = with_progress((report, user) -> aet_recon_step(recon, report, user), progress)
     return symbol_of(OUTCOMES, status)
@@ -35,9 +35,9 @@ another optimizer goes on from the best state.
 Throws `AET_ERROR_BUSY` when called from its own progress function, and `AET_ERROR_NOT_READY` for
 a series without images.
 """
-run!(recon::LocalOrbital; keywords...) = run!(nothing, recon; keywords...)
+run!(recon::Reconstruction; keywords...) = run!(nothing, recon; keywords...)
 
-function run!(progress, recon::LocalOrbital; iterations = nothing, keywords...)
+function run!(progress, recon::Reconstruction; iterations = nothing, keywords...)
     options = set_options!(defaults(RunOptions, aet_run_options_init), keywords)
     iterations === nothing || set_option!(options, :max_iterations, iterations)
     live(recon)
@@ -46,16 +46,17 @@ function run!(progress, recon::LocalOrbital; iterations = nothing, keywords...)
 end
 
 const HISTORY_COLUMNS = (:iteration, :loss, :r_factor, :gradient_norm, :step, :seconds, :evaluations,
-    :generation, :dataset_version, :optimizer)
+    :generation, :dataset_version, :optimizer, :r_free)
 
 """
     history(recon)
 
 What happened in every iteration so far, as a named tuple of vectors: `iteration`, `loss`,
-`r_factor`, `gradient_norm`, `step`, `seconds`, `evaluations`, `generation`, `dataset_version`, `optimizer` (number of the method). With `:adam`,
-`loss` is the mean over the pass.
+`r_factor`, `gradient_norm`, `step`, `seconds`, `evaluations`, `generation`, `dataset_version`, `optimizer`
+(number of the method, NaN for methods with steps of their own), `r_free` (of the images held out, NaN
+without). With `:adam`, `loss` is the mean over the pass.
 """
-function history(recon::LocalOrbital)
+function history(recon::Reconstruction)
     count = aet_recon_history_count(live(recon))
     columns = map(HISTORY_COLUMNS) do name
         out = zeros(count)
@@ -71,7 +72,7 @@ end
 R factor of every image, sum |I_obs - I_cal| / sum |I_obs|; NaN where it is excluded or was not
 evaluated yet.
 """
-function r_factors(recon::LocalOrbital)
+function r_factors(recon::Reconstruction)
     out = zeros(image_count(recon))
     check(aet_recon_copy_r_factors(recon, output_view(out)))
     return out
@@ -83,15 +84,15 @@ end
 Record of the reconstruction as JSON text: options used, versions, instruction-set path, reason of
 termination, timings.
 """
-record(recon::LocalOrbital) = copied_string((text...) -> aet_recon_record(live(recon), text...))
+record(recon::Reconstruction) = copied_string((text...) -> aet_recon_record(live(recon), text...))
 
 """
     atoms(recon)
     atoms(snapshot)
 
-The [`Atoms`](@ref) as they are now.
+The [`Atoms`](@ref) as they are now. Throws `AET_ERROR_UNSUPPORTED` for a [`Tomography`](@ref).
 """
-atoms(recon::LocalOrbital) = Atoms(created(out -> aet_recon_get_atoms(live(recon), out)))
+atoms(recon::Reconstruction) = Atoms(created(out -> aet_recon_get_atoms(live(recon), out)))
 
 """
     geometry(recon)
@@ -99,7 +100,7 @@ atoms(recon::LocalOrbital) = Atoms(created(out -> aet_recon_get_atoms(live(recon
 The geometry as refined so far, a named tuple: `rotations` (3 x 3 x images), `drift` (images x 2,
 A), `defocus` (images, A).
 """
-function geometry(recon::LocalOrbital)
+function geometry(recon::Reconstruction)
     n = image_count(recon)
     rotations, drift, defocus = zeros(3, 3, n), zeros(n, 2), zeros(n)
     check(aet_recon_get_geometry(recon, output_view(rotations, Matrices), output_view(drift), output_view(defocus)))
@@ -114,7 +115,7 @@ end
 Write the state to a file, from which [`load_reconstruction`](@ref) goes on with the same numbers
 to the last bit.
 """
-function save(recon::LocalOrbital, path::AbstractString)
+function save(recon::Reconstruction, path::AbstractString)
     check(aet_recon_save(live(recon), path))
     return nothing
 end
@@ -122,7 +123,8 @@ end
 """
     load_reconstruction(path, series[, probe]; context = default_context())
 
-Read a state that [`save`](@ref) wrote, for the series and probe it was made with. Throws
+Read a state that [`save`](@ref) wrote, for the series and probe it was made with: a
+[`LocalOrbital`](@ref) or a [`Tomography`](@ref), whose file tells which. Throws
 `AET_ERROR_TRUNCATED`, `AET_ERROR_FORMAT` or `AET_ERROR_FILE_VERSION` for files it cannot read and
 `AET_ERROR_INCONSISTENT` for another series.
 """
@@ -130,14 +132,14 @@ function load_reconstruction(path::AbstractString, series::TiltSeries, probe::Un
                              context::Context = default_context())
     foreach(live, (context, series))
     pointer = created(out -> aet_recon_load(context, series, optional_handle(probe), path, out))
-    return LocalOrbital(pointer, series)
+    return holds_volume(pointer) ? Tomography(pointer, series) : LocalOrbital(pointer, series)
 end
 
 # ---- snapshots ----
 
 """
 An immutable copy of the latest state of a reconstruction: `iteration`, `loss` (NaN while it is not
-known), `generation`, and [`atoms`](@ref).
+known), `generation`, and [`atoms`](@ref) or [`volume`](@ref).
 """
 mutable struct Snapshot <: Handle
     pointer::Ptr{Cvoid}
@@ -151,7 +153,7 @@ free(::Snapshot, pointer) = aet_snapshot_free(pointer)
 
 The latest consistent state, from any thread and also while [`run!`](@ref) works.
 """
-snapshot(recon::LocalOrbital) = Snapshot(created(out -> aet_recon_snapshot(live(recon), out)))
+snapshot(recon::Reconstruction) = Snapshot(created(out -> aet_recon_snapshot(live(recon), out)))
 
 const SNAPSHOT_NUMBERS = (
     iteration = snapshot -> Int(aet_snapshot_iteration(snapshot)),

@@ -6,7 +6,7 @@
 Fill `out[row, column, image]` with the change of the images at `x` per unit of `direction`: the
 exact derivative of [`predict!`](@ref), whose exact adjoint is [`pull_back`](@ref).
 """
-function push_forward!(out::AbstractArray{<:Any,3}, recon::LocalOrbital, x::AbstractVector{<:Real},
+function push_forward!(out::AbstractArray{<:Any,3}, recon::Reconstruction, x::AbstractVector{<:Real},
                        direction::AbstractVector{<:Real}; images = nothing)
     same_length("the direction", length(direction), length(x))
     indices = image_indices(images)
@@ -20,7 +20,7 @@ end
 
 Change of the images, rows x columns x images, as [`push_forward!`](@ref) computes it.
 """
-function push_forward(recon::LocalOrbital, x::AbstractVector{<:Real}, direction::AbstractVector{<:Real};
+function push_forward(recon::Reconstruction, x::AbstractVector{<:Real}, direction::AbstractVector{<:Real};
                       images = nothing)
     wanted = something(images, used_images(recon))
     out = zeros(recon.series.rows, recon.series.columns, length(wanted))
@@ -33,7 +33,7 @@ end
 Product of `direction` with the Gauss-Newton (Fisher) matrix of the loss at `x`, without the terms of
 [`add_term!`](@ref): symmetric and positive, for conjugate gradients.
 """
-function gauss_newton_product(recon::LocalOrbital, x::AbstractVector{<:Real}, direction::AbstractVector{<:Real};
+function gauss_newton_product(recon::Reconstruction, x::AbstractVector{<:Real}, direction::AbstractVector{<:Real};
                               images = nothing)
     same_length("the direction", length(direction), length(x))
     indices, product = image_indices(images), zeros(length(x))
@@ -48,7 +48,7 @@ end
 Estimate of the diagonal of that matrix from random vectors of a fixed seed, for preconditioners:
 each value has the relative standard error `sqrt(2 / probes)`.
 """
-function gauss_newton_diagonal(recon::LocalOrbital, x::AbstractVector{<:Real}; images = nothing, probes::Integer = 16)
+function gauss_newton_diagonal(recon::Reconstruction, x::AbstractVector{<:Real}; images = nothing, probes::Integer = 16)
     indices, diagonal = image_indices(images), zeros(length(x))
     check(aet_recon_gauss_newton_diagonal(live(recon), length(x), contiguous(x), something(indices, C_NULL),
                                           count_of(indices), probes, diagonal))
@@ -61,7 +61,7 @@ end
 For every element of the present parameter vector its index in that of an earlier `generation`, 0
 where it was not part of it: what an optimiser remembers of a parameter can move with it.
 """
-function index_map(recon::LocalOrbital, generation::Integer)
+function index_map(recon::Reconstruction, generation::Integer)
     map = zeros(Int64, parameter_count(recon))
     check(aet_recon_index_map(live(recon), generation, length(map), map))
     return map .+ 1
@@ -127,7 +127,7 @@ saved; [`clear_terms!`](@ref) takes them away.
         sum(abs2, h .- 1) / 2
     end
 """
-function add_term!(f, recon::LocalOrbital, block::Symbol, weight::Real = 1.0)
+function add_term!(f, recon::Reconstruction, block::Symbol, weight::Real = 1.0)
     reference = Ref{Any}(f)
     trampoline = @cfunction(term_trampoline, Int32, (Ref{Any}, Ptr{View}, Ptr{Float64}, Ptr{View}))
     check(aet_recon_add_term(live(recon), string(block), weight, trampoline, reference))
@@ -142,7 +142,7 @@ end
 Let `f(x)` move the free parameters in place after every step, or nobody. The loss is evaluated
 again where it moves anything.
 """
-function set_projection!(f, recon::LocalOrbital)
+function set_projection!(f, recon::Reconstruction)
     reference = Ref{Any}(f)
     trampoline = f === nothing ? C_NULL : @cfunction(projection_trampoline, Int32, (Ref{Any}, Ptr{View}))
     check(aet_recon_set_projection(live(recon), trampoline, reference))
@@ -155,7 +155,7 @@ end
 
 Take all terms and the projection away.
 """
-function clear_terms!(recon::LocalOrbital)
+function clear_terms!(recon::Reconstruction)
     check(aet_recon_clear_terms(live(recon)))
     empty!(recon.functions)
     return recon
@@ -175,10 +175,17 @@ error is infinite or longer than 0.9 A (left out of the RMSD); `method` and `noi
   parameters; for small problems);
 - `noise`: `:variance` or `:counts` of the series, or `:residual` of the fit.
 """
-estimate_errors(recon::LocalOrbital; keywords...) = estimate_errors(nothing, recon; keywords...)
-function estimate_errors(progress, recon::LocalOrbital; keywords...)
+estimate_errors(recon::Reconstruction; keywords...) = estimate_errors(nothing, recon; keywords...)
+
+function atom_count(recon::Reconstruction)
+    blocks = layout(recon)
+    i = findfirst(block -> block.name === :positions, blocks)
+    return i === nothing ? 0 : blocks[i].shape[1]
+end
+
+function estimate_errors(progress, recon::Reconstruction; keywords...)
     options = set_options!(defaults(ErrorOptions, aet_error_options_init), keywords)
-    report, heights = CErrorReport(), zeros(named_block(recon, :positions).shape[1])
+    report, heights = CErrorReport(), zeros(atom_count(recon))
     live(recon)
     pointer = created() do out
         with_progress(progress) do told, user

@@ -220,18 +220,48 @@ mutable struct RunOptions <: CStruct
     RunOptions() = new(0, 0, 0, 0, 0, 0, 0, 0)
 end
 
-mutable struct SirtOptions <: CStruct
+mutable struct TomographyOptions <: CStruct
     struct_size::Csize_t
+    initial::Ptr{Cvoid}
+    support::Ptr{Cvoid}
+    image_weights::Ptr{Float64}
+    n_image_weights::Int64
     nz::Int64
     ny::Int64
     nx::Int64
+    subset_size::Int64
+    seed::Int64
     voxel_size::Float64
+    relaxation::Float64
+    upper_bound::Float64
+    held_out::Float64
     memory_limit::Float64
+    oversampling::Float64
+    gridding_cutoff::Float64
+    held_back::Float64
+    total_variation::Float64
+    tikhonov::Float64
+    tikhonov_gradient::Float64
+    soft_threshold::Float64
+    edge::Float64
+    edge_power::Float64
+    edge_squeeze::Float64
+    blur::Float64
+    method::Int32
     iterations::Int32
     accelerated::Int32
     positivity::Int32
+    window::Int32
     background::Int32
-    SirtOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    subset::Int32
+    gridding::Int32
+    resolution::Int32
+    end_with_all::Int32
+    keep_total::Int32
+    iterate::Int32
+    inner_iterations::Int32
+    reserved::Int32
+    TomographyOptions() = new(0, C_NULL, C_NULL, C_NULL, zeros(Int, 36)...)
 end
 
 mutable struct TraceOptions <: CStruct
@@ -324,7 +354,7 @@ end
 mutable struct FindOptions <: CStruct
     struct_size::Csize_t
     fit::Ptr{LotOptions}
-    sirt::Ptr{SirtOptions}
+    tomography::Ptr{TomographyOptions}
     minimum_distance::Float64
     smoothing::Float64
     threshold::Float64
@@ -505,7 +535,8 @@ const CSTRUCTS = (
     "aet_structure_options" => StructureOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
     "aet_block" => CBlock, "aet_run_options" => RunOptions,
-    "aet_sirt_options" => SirtOptions, "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
+    "aet_tomography_options" => TomographyOptions,
+    "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_filter_options" => FilterOptions, "aet_mask_options" => MaskOptions,
     "aet_support_options" => SupportOptions, "aet_image_mask_options" => ImageMaskOptions,
     "aet_correlation_options" => CorrelationOptions, "aet_resolution" => CResolution,
@@ -576,6 +607,15 @@ const PARTICLE_SHAPES = Enumeration("AET_PARTICLE_SHAPE", :ball => 0, :box => 1,
     :cuboctahedron => 3, :truncated_octahedron => 4, :rhombic_dodecahedron => 5, :irregular => 6)
 const SUPPORTS = Enumeration("AET_SUPPORT", :none => 0, :exit => 1, :entrance => 2)
 
+const TOMOGRAPHY_METHODS = Enumeration("AET_TOMOGRAPHY_METHOD", :resire => 0, :sirt => 1, :sart => 2, :art => 3,
+    :cgls => 4, :fbp => 5, :wbp => 6, :genfire => 7, :est => 8, :resire_fourier => 9)
+const RAMP_WINDOWS = Enumeration("AET_RAMP_WINDOW", :ram_lak => 0, :shepp_logan => 1, :cosine => 2, :hamming => 3,
+    :hann => 4)
+const VIEW_SUBSETS = Enumeration("AET_VIEW_SUBSET", :all => 0, :even => 1, :odd => 2)
+const GRIDDINGS = Enumeration("AET_GRIDDING", :exact => 0, :nearest => 1)
+const RESOLUTION_SCHEDULES = Enumeration("AET_RESOLUTION_SCHEDULE", :extension => 0, :off => 1, :suppression => 2,
+    :both => 3)
+const ITERATES = Enumeration("AET_ITERATE", :best => 0, :last => 1)
 const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 const SMOOTHINGS = Enumeration("AET_SMOOTHING", :none => 0, :gaussian => 1, :box => 2)
 const PADDINGS = Enumeration("AET_PADDING", :zeros => 0, :mirror => 1, :periodic => 2)
@@ -598,6 +638,7 @@ const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :pad
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
+    TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,

@@ -5,7 +5,7 @@ An immutable volume of cubic voxels. `values[y, x, z]` has its axes as images ha
 y, column along x; `voxel_size` is in A. The specimen origin is voxel n ÷ 2 + 1 of each axis.
 
 `volume.values` (a new array of `Float32`), `volume.voxel_size` and `size(volume)` read it,
-`write(path, volume)` writes a file. See also [`sirt`](@ref), [`read_volume`](@ref) and
+`write(path, volume)` writes a file. See also [`reconstruct_volume`](@ref), [`read_volume`](@ref) and
 [`trace`](@ref).
 
 Throws `AET_ERROR_EMPTY` without voxels, `AET_ERROR_RANGE` for a voxel size that is not positive and
@@ -22,26 +22,6 @@ function Volume(values::AbstractArray{<:Real,3}, voxel_size::Real; context::Cont
     live(context)
     view = input_view(values, Images)
     return Volume(created(out -> aet_volume_create(context, view, voxel_size, out)))
-end
-
-"""
-    sirt([progress,] series; iterations, accelerated, positivity, background, nz, ny, nx, voxel_size,
-         memory_limit, context = default_context())
-
-Reconstruct a [`Volume`](@ref) from a tilt series by SIRT, accelerated (Nesterov) and with
-positivity unless told otherwise. `background` is `:automatic` or `:none`: what is taken off the
-images. `progress` is a function as in [`run!`](@ref); where it ends the work, the volume of the
-iterations done is returned. Throws `AET_ERROR_NOT_READY` without an image in use and
-`AET_ERROR_RANGE` for voxels larger than pixels.
-"""
-sirt(series::TiltSeries; keywords...) = sirt(nothing, series; keywords...)
-
-function sirt(progress, series::TiltSeries; context::Context = default_context(), keywords...)
-    options = set_options!(defaults(SirtOptions, aet_sirt_options_init), keywords)
-    foreach(live, (context, series))
-    return kept(Volume, "the reconstruction", progress) do report, user, out
-        aet_volume_create_sirt(context, series, options, report, user, out)
-    end
 end
 
 """
@@ -132,8 +112,9 @@ Base.show(io::IO, volume::Volume) = isopen(volume) ?
 """
     residuals(volume)
 
-Relative residual of the images at the beginning of every SIRT iteration; empty for a volume from an
-array or a file.
+What [`reconstruct_volume`](@ref) told of every iteration: the norm of the residual relative to the images, in
+the state from which the iteration was made; of `:genfire` and `:est` the method's own error. Empty for
+other volumes.
 """
 function residuals(volume::Volume)
     out = zeros(aet_volume_residual_count(live(volume)))
@@ -160,31 +141,32 @@ function trace(progress, volume::Volume; keywords...)
 end
 
 """
-    find_atoms([progress,] series[, probe]; fit = (;), sirt = (;), minimum_distance, smoothing, threshold,
-               weak, max_cycles, fit_iterations, species)
+    find_atoms([progress,] series[, probe]; fit = (;), tomography = (;), minimum_distance, smoothing,
+               threshold, weak, max_cycles, fit_iterations, species)
 
-Find atoms without a model to start from: the peaks of a [`sirt`](@ref) volume are fitted as local
-orbitals, weak ones dropped, near ones merged, missing ones added, until nothing changes. `fit` are
-options of [`LocalOrbital`](@ref), `sirt` those of [`sirt`](@ref), as named tuples. The model is
-direct without a probe. `progress` is a function as in [`run!`](@ref), whose iterations are the
-cycles; where it ends the work, the atoms of the last fit are returned. Throws `AET_ERROR_EMPTY`
-where nothing looks like an atom, and `AET_ERROR_NOT_READY` for a series in pixels without a
-`minimum_distance`.
+Find atoms without a model to start from: the peaks of a volume are fitted as local orbitals, weak
+ones dropped, near ones merged, missing ones added, until nothing changes. `fit` are options of
+[`LocalOrbital`](@ref), `tomography` those of [`reconstruct_volume`](@ref), `method = :sirt` unless
+another is named, as named tuples. The model is direct without a probe. `progress` is a function as in
+[`run!`](@ref), whose iterations are the cycles; where it ends the work, the atoms of the last fit are
+returned. Throws `AET_ERROR_EMPTY` where nothing looks like an atom, and `AET_ERROR_NOT_READY` for a
+series in pixels without a `minimum_distance`.
 """
 find_atoms(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...) =
     find_atoms(nothing, series, probe; keywords...)
 
 function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing;
-                    fit = NamedTuple(), sirt = NamedTuple(), keywords...)
+                    fit = NamedTuple(), tomography = NamedTuple(), keywords...)
     of_fit = set_options!(defaults(LotOptions, aet_lot_options_init), pairs(fit))
-    of_sirt = set_options!(defaults(SirtOptions, aet_sirt_options_init), pairs(sirt))
     options = set_options!(defaults(FindOptions, aet_find_options_init), keywords)
     options.fit = Ptr{LotOptions}(pointer_from_objref(of_fit))
-    options.sirt = Ptr{SirtOptions}(pointer_from_objref(of_sirt))
     live(series)
-    GC.@preserve fit of_fit of_sirt begin # `of_fit` points to the orbital in `fit`
-        return kept(Atoms, "the search for atoms", progress) do report, user, out
-            aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, out)
+    return with_tomography((; method = :sirt, tomography...)) do of_volume
+        options.tomography = Ptr{TomographyOptions}(pointer_from_objref(of_volume))
+        GC.@preserve fit of_fit begin # `of_fit` points to the orbital in `fit`
+            kept(Atoms, "the search for atoms", progress) do report, user, out
+                aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, out)
+            end
         end
     end
 end

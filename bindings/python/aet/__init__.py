@@ -23,7 +23,7 @@ from .instrument import instrument_truth, record_patterns
 from .detector import AdfTransfer, Detector, adf_transfer, integrate_center_of_mass
 from .orbital import Orbital
 from .probe import Probe
-from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot
+from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Reconstruction, Snapshot, Tomography
 from .series import Metadata, TiltSeries
 from .simulated_series import estimate_series_memory, simulate_series
 from .simulation import Simulation
@@ -49,6 +49,7 @@ __all__ = [
     "Simulation",
     "Snapshot",
     "TiltSeries",
+    "Tomography",
     "Volume",
     "adf_transfer",
     "default_context",

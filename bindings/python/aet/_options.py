@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from ._arrays import input_view, output_view
+from ._arrays import input_view, output_view, vector
 from ._declarations import ENUMS, HANDLES
 from ._errors import fault, unknown_option
 from ._handles import live_pointer
@@ -57,6 +57,13 @@ class Options:
             view = output_view(value, member)
             self.kept.append(view)
             return ctypes.addressof(view)
+        if declared == "const double *":
+            values = vector(value, member)
+            if not values.size:
+                raise fault("empty", f"{member}: got none, wanted numbers, or None for the default")
+            self.kept.append(values)
+            setattr(self.structure, "n_" + member, values.size)
+            return values.ctypes.data
         base = declared.replace("const ", "").rstrip(" *")
         if base in HANDLES:
             pointer = live_pointer(value, base, member)

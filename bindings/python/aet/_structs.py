@@ -44,9 +44,20 @@ def structure(name):
 #: ctypes class of every structure by its C name.
 STRUCTURES = {name: structure(name) for name in STRUCTS}
 
-#: Members that a user may set or read, by structure: {member: (C type, documentation)}.
+
+
+def counted(members):
+    """Names of the members that count the elements behind a pointer: `n_image_weights` those of `image_weights`."""
+    return {"n_" + member for member, declared, _ in members if declared.endswith("*")}
+
+
+#: Members that a user may set or read, by structure: {member: (C type, documentation)}. A count is set with its array.
 MEMBERS = {
-    name: {member: (declared, doc) for member, declared, doc in members if member not in OWN_MEMBERS}
+    name: {
+        member: (declared, doc)
+        for member, declared, doc in members
+        if member not in OWN_MEMBERS and member not in counted(members)
+    }
     for name, members in STRUCTS.items()
 }
 

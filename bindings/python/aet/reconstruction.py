@@ -16,6 +16,7 @@ from ._structs import empty_structure
 from .atoms import Atoms
 from .context import default_context
 from .series import consistent
+from .volume import Volume
 
 Block = collections.namedtuple("Block", "name unit dtype shape place scale lower upper frozen")
 Block.__doc__ = """One block of the parameters.
@@ -46,6 +47,7 @@ HISTORY_COLUMNS = (
     "generation",
     "dataset_version",
     "optimizer",
+    "r_free",
 )
 
 
@@ -60,6 +62,8 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
     #: What it was made of.
     series = probe = None
     _functions = ()
+    #: Name of the block that tells a method's reconstructions from others.
+    _first_block = None
 
     def _made_of(self, pointer, series, probe):
         self.series, self.probe = series, probe
@@ -188,9 +192,10 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
     def loss(self, x=None, images=None, *, image_losses=None):
         """Loss at the parameters `x` (default: the present ones) over `images`, without its gradient.
 
-        `images` are indices, or a mask of all images; by default all that are not excluded. `image_losses`, an array of
-        doubles, is filled with the loss of each image by itself. The reconstruction stays as it is; any number of
-        threads may evaluate it.
+        `images` are indices, or a mask of all images; by default all that are not excluded, of `Tomography` those that
+        drive its steps: name them where it has a `subset` or views held out and `image_losses` are wanted.
+        `image_losses`, an array of doubles, is filled with the loss of each image by itself. The reconstruction stays
+        as it is; any number of threads may evaluate it.
         """
         return self._evaluated(self._x(x), images, None, image_losses)
 
@@ -343,8 +348,14 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
 
     @property
     def atoms(self):
-        """The `Atoms` of the latest state, with height and width of each."""
+        """The `Atoms` of the latest state, with height and width of each. AET_ERROR_UNSUPPORTED for a volume."""
         return Atoms._of(lib.aet_recon_get_atoms(self))
+
+    @property
+    def volume(self):
+        """The `Volume` of the latest state, also while `run` works. AET_ERROR_UNSUPPORTED for atoms,
+        AET_ERROR_NON_FINITE where iterations diverged."""
+        return Volume._of(lib.aet_recon_get_volume(self))
 
     @property
     def geometry(self):
@@ -371,7 +382,8 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
     @property
     def history(self):
         """What happened in every iteration so far: {"iteration": ..., "loss": ..., ...}, arrays of one length.
-        `optimizer` is the number of the method in the enumeration aet_optimizer."""
+        `optimizer` is the number of the method in the enumeration aet_optimizer, NaN for methods with steps of their
+        own; `r_free` the R factor of the images held out, NaN without."""
         count = lib.aet_recon_history_count(self)
         columns = {name: np.zeros(count) for name in HISTORY_COLUMNS}
         for name, out in columns.items():
@@ -395,7 +407,8 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
         needs; AET_ERROR_RANGE for too many parameters of the dense method; AET_CANCELLED where `progress` ends it.
         """
         settings = Options(lib.aet_error_options_init, options)
-        heights = np.zeros(self._named_block("positions").shape[0])
+        atoms = [block.shape[0] for block in self.layout if block.name == "positions"]
+        heights = np.zeros(sum(atoms))
         report = empty_structure("aet_error_report")
         with LongCall(progress) as call:
             made = lib.aet_recon_estimate_errors(self, settings, call.report, None, heights, report)
@@ -410,13 +423,21 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
 
     @classmethod
     def load(cls, path, series, probe=None, *, context=None):
-        """Reads a state that `save` wrote, for the series and probe it was made with.
+        """Reads a state that `save` wrote, for the series and probe it was made with. `Reconstruction.load` takes that
+        of any method and returns an object of its class.
 
         AET_ERROR_TRUNCATED, AET_ERROR_FORMAT or AET_ERROR_FILE_VERSION for files it cannot read,
-        AET_ERROR_INCONSISTENT for another series or probe.
+        AET_ERROR_INCONSISTENT for another series or probe, and for the state of another class.
         """
-        pointer = lib.aet_recon_load(context or default_context(), series, probe, path)
-        return cls.__new__(cls)._made_of(pointer, series, probe)
+        made = Reconstruction._of(lib.aet_recon_load(context or default_context(), series, probe, path))
+        made.series, made.probe = series, probe
+        first = made._block(0).name
+        kind = next(kind for kind in Reconstruction.__subclasses__() if kind._first_block == first)
+        if not issubclass(kind, cls):
+            made.close()
+            raise fault("inconsistent", f"{path}: got the state of a {kind.__name__}, wanted that of a {cls.__name__}")
+        made.__class__ = kind
+        return made
 
     def _describe(self):
         return f"{lib.aet_recon_parameter_count(self)} parameters, generation {self.generation}"
@@ -444,6 +465,8 @@ class LocalOrbital(Reconstruction):
     A), defocus (sections, A, added to the recorded one), angles (tilts x 3, degrees), scale and background (images).
     """
 
+    _first_block = "positions"
+
     @takes_options(lib.aet_lot_options_init)
     def __init__(self, series, probe=None, *, start, context=None, **options):
         """A reconstruction of `series` that starts from the `Atoms` `start`, or positions n x 3 (A). The model
@@ -457,6 +480,42 @@ class LocalOrbital(Reconstruction):
         first = start if isinstance(start, Handle) else Atoms(start)
         pointer = lib.aet_recon_create_lot(context or default_context(), series, probe, first, settings)
         self._made_of(pointer, series, probe)
+
+
+class Tomography(Reconstruction):
+    """Reconstruction of a volume: image i is s_i A_i V + c_i, every voxel of V shared among the four pixels around its
+    projection, so that the sum of the volume is that of every complete image.
+
+        recon = aet.Tomography(series, support=aet.Volume(mask, 0.35))
+        recon.run(max_iterations=100)
+        recon.volume.write("volume.mrc")
+
+    Blocks of parameters: volume (z x y x x, free at the start), drift (images x 2, A), angles (tilts x 3, degrees),
+    scale and background (images). `loss_and_gradient` takes whatever is free; `run` iterates the method, on the volume alone:
+    AET_ERROR_UNSUPPORTED while another block is free, and for an `optimizer`.
+    """
+
+    _first_block = "volume"
+
+    @takes_options(lib.aet_tomography_options_init)
+    def __init__(self, series, *, context=None, **options):
+        """A reconstruction of a volume from `series`, which may be empty still.
+
+        AET_ERROR_SHAPE for volumes or weights that do not fit, AET_ERROR_EMPTY for a support of zeros,
+        AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE and AET_ERROR_UNSUPPORTED for options it cannot follow,
+        AET_ERROR_MEMORY beyond `memory_limit`.
+        """
+        settings = Options(lib.aet_tomography_options_init, options)
+        pointer = lib.aet_recon_create_tomography(context or default_context(), series, settings)
+        self._made_of(pointer, series, None)
+
+    @staticmethod
+    @takes_options(lib.aet_tomography_options_init)
+    def estimate_memory(series, **options):
+        """Bytes that a reconstruction of `series` with these options needs beside the series, at most."""
+        needed = ctypes.c_uint64()
+        lib.aet_tomography_estimate_memory(series, Options(lib.aet_tomography_options_init, options), needed)
+        return needed.value
 
 
 class Snapshot(Handle, c_type="aet_snapshot", free=lib.aet_snapshot_free):
@@ -479,8 +538,17 @@ class Snapshot(Handle, c_type="aet_snapshot", free=lib.aet_snapshot_free):
 
     @property
     def atoms(self):
-        """The `Atoms` when it was taken."""
+        """The `Atoms` when it was taken. AET_ERROR_UNSUPPORTED for a volume."""
         return Atoms._of(lib.aet_snapshot_get_atoms(self))
+
+    @property
+    def volume(self):
+        """The `Volume` when it was taken, on the default context. AET_ERROR_UNSUPPORTED for atoms."""
+        return self.volume_on(default_context())
+
+    def volume_on(self, context):
+        """The `Volume` when it was taken; the threads of `context` work on it."""
+        return Volume._of(lib.aet_snapshot_get_volume(context, self))
 
     def _describe(self):
         return f"iteration {self.iteration}, loss {self.loss:g}"

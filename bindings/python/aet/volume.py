@@ -26,7 +26,7 @@ ShellCorrelation = collections.namedtuple(
 class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
     """An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n // 2 of each axis.
 
-        volume = aet.Volume.sirt(series, iterations=25)
+        volume = aet.Volume.reconstruct(series, method="sirt", iterations=25)
         atoms = volume.trace(minimum_distance=1.6)
     """
 
@@ -65,17 +65,17 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
                 lib.aet_volume_write_as(self, path, format, name, call.report, None)
 
     @classmethod
-    @takes_options(lib.aet_sirt_options_init)
-    def sirt(cls, series, *, progress=None, context=None, **options):
-        """Reconstructs a volume from a tilt series by SIRT, accelerated (Nesterov) and with positivity unless told
-        otherwise. Where `progress`, a function as for `LocalOrbital.run`, ends the work, the volume of the iterations
-        done is returned.
+    @takes_options(lib.aet_tomography_options_init)
+    def reconstruct(cls, series, *, progress=None, context=None, **options):
+        """Reconstructs a volume from a tilt series in one call, by RESIRE unless another `method` is named. Where
+        `progress`, a function as for `Tomography.run`, ends the work, the volume of the iterations done is returned;
+        it is shown the norm of the residual relative to the images as loss.
 
-        AET_ERROR_NOT_READY without an image in use, AET_ERROR_RANGE for voxels larger than pixels, AET_ERROR_MEMORY.
+        AET_ERROR_NOT_READY without an image in use, and the errors of `Tomography`.
         """
-        settings = Options(lib.aet_sirt_options_init, options)
+        settings = Options(lib.aet_tomography_options_init, options)
         with LongCall(progress) as call:
-            made = lib.aet_volume_create_sirt.kept(context or default_context(), series, settings, call.report, None)
+            made = lib.aet_volume_reconstruct.kept(context or default_context(), series, settings, call.report, None)
             return cls._of(made)
 
     @takes_options(lib.aet_trace_options_init)
@@ -184,7 +184,8 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
 
     @property
     def residuals(self):
-        """Relative residual of the images at the beginning of every SIRT iteration; empty for other volumes."""
+        """What `reconstruct` told of every iteration: the norm of the residual relative to the images, in the state
+        from which it was made; of "genfire" and "est" the method's own error. Empty for other volumes."""
         out = np.zeros(lib.aet_volume_residual_count(self))
         lib.aet_volume_copy_residuals(self, out)
         return out
@@ -194,17 +195,18 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
 
 
 @takes_options(lib.aet_find_options_init)
-def find_atoms(series, probe=None, *, fit=None, sirt=None, progress=None, **options):
-    """Finds atoms without a model to start from: the peaks of a SIRT volume are fitted as local orbitals, weak ones
+def find_atoms(series, probe=None, *, fit=None, tomography=None, progress=None, **options):
+    """Finds atoms without a model to start from: the peaks of a volume are fitted as local orbitals, weak ones
     dropped, near ones merged, missing ones added, until nothing changes.
 
-    `fit` are options of `LocalOrbital`, `sirt` those of `Volume.sirt`, as dicts. The model is direct without a probe.
-    The iterations that `progress` is shown are the cycles; where it ends the work, the atoms of the last fit are
-    returned. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY for a series in pixels without a
-    `minimum_distance`.
+    `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, `method` "sirt" unless another is
+    named, as dicts. The model is direct without a probe. The iterations that `progress` is shown are the cycles; where
+    it ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY where nothing looks like an atom,
+    AET_ERROR_NOT_READY for a series in pixels without a `minimum_distance`.
     """
     settings = Options(lib.aet_find_options_init, options)
     settings.set("fit", None if fit is None else Options(lib.aet_lot_options_init, fit))
-    settings.set("sirt", None if sirt is None else Options(lib.aet_sirt_options_init, sirt))
+    of_volume = None if tomography is None else {"method": "sirt", **tomography}
+    settings.set("tomography", of_volume and Options(lib.aet_tomography_options_init, of_volume))
     with LongCall(progress) as call:
         return Atoms._of(lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None))

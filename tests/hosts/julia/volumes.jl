@@ -17,25 +17,23 @@ function check_volumes(scratch)
     check_fault(() -> Volume(fill(NaN, 3, 3, 3), 1.0), "NaN in a volume", :non_finite, "volume")
 
     series = small_series()
-    tomogram = sirt(series)
+    tomogram = reconstruct_volume(series; method = :sirt)
     r = residuals(tomogram)
     check("residuals fall", length(r) == 25 && r[25] < 0.5 * r[1])
-    check("a stopped reconstruction is kept", length(residuals(sirt(p -> p.iteration < 2, series))) == 2)
+    check("a stopped reconstruction is kept", length(residuals(reconstruct_volume(p -> p.iteration < 2, series))) == 2)
     thrown = try
-        sirt(p -> error("mine"), series)
+        reconstruct_volume(p -> error("mine"), series)
         nothing
     catch exception
         exception
     end
     check("what the progress function throws", thrown isa ErrorException && thrown.msg == "mine")
-    check_fault(() -> sirt(series; voxel_size = 9), "voxels larger than pixels", :range, "voxel_size")
-    check_fault(() -> sirt(series; background = :blue), "unknown background", :unknown_option, "background")
     check("peaks", 1 <= length(trace(tomogram; max_atoms = 3)) <= 3)
     check_fault(() -> trace(Volume(zeros(5, 5, 5), 1.0)), "no peaks", :empty, "peaks")
     found = find_atoms(series; species = 14)
     check("atoms were found", length(found) > 0 && all(==(14), found.species))
     check_fault(() -> find_atoms(series; weak = 2), "weak 2", :range, "weak")
-    check_fault(() -> find_atoms(series; sirt = (voxel_size = 9,)), "bad option of the volume", :range, "voxel_size")
+    check_fault(() -> find_atoms(series; tomography = (voxel_size = 9,)), "bad option of the volume", :range, "voxel_size")
     close(tomogram)
     check_fault(() -> tomogram.values, "closed volume", :stale_handle)
 end

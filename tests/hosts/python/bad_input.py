@@ -21,6 +21,7 @@ from detectors import detectors_refuse
 from ensembles import ensembles_refuse
 from series import series_refuse
 from simulations import simulations_refuse
+from tomography import tomography_refuses as volumes_refuse
 from problem import (
     ATOMS,
     COLUMNS,
@@ -417,8 +418,9 @@ def volumes():
     check_fault(flat.trace, "no peak", "empty")
     check_fault(lambda: flat.trace(smoothing=-1.0), "negative smoothing", "range", "smoothing")
     check_fault(lambda: flat.copy_to(np.zeros((4, 4, 5))), "wrong size", "shape", "[4, 4, 4]")
-    check_fault(lambda: aet.Volume.sirt(series, voxel_size=9.0), "large voxels", "range", "voxel_size")
-    check_fault(lambda: aet.Volume.sirt(series, background="black"), "background", "unknown_option", "automatic")
+    check_fault(lambda: aet.Volume.reconstruct(series, background="black"), "background", "unknown_option", "automatic")
+    wrong = {"voxel_size": 9.0}
+    check_fault(lambda: aet.find_atoms(series, tomography=wrong), "large voxels", "range", "voxel_size")
     check_fault(lambda: aet.find_atoms(series, fit={"modell": "direct"}), "wrong word", "unknown_option", "modell")
     check_fault(lambda: aet.find_atoms(series, weak=2.0), "weak above 1", "range", "weak")
     path = SCRATCH / "cut.mrc"
@@ -438,7 +440,7 @@ def volumes():
     def failing(_):
         raise LookupError("from the progress function")
 
-    stopped = lambda: aet.Volume.sirt(series, progress=failing)
+    stopped = lambda: aet.Volume.reconstruct(series, progress=failing)
     check_raises(stopped, "exceptions of progress come out", LookupError, "progress function")
 
 
@@ -517,6 +519,10 @@ def bad_states():
     check("the whole file still loads", runs(load()))
 
 
+def tomography():
+    volumes_refuse()
+
+
 def simulated_series():
     series_refuse(SCRATCH)
 
@@ -538,6 +544,7 @@ run(
     specimens,
     generated_atoms,
     volumes,
+    tomography,
     instruments,
     bad_folders,
     bad_states,

@@ -22,6 +22,7 @@ from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
 from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
+from tomography import volumes_are_reconstructed
 from volume_filters import filters_and_resolution, masks_find_the_specimen
 from problem import (
     ATOMS,
@@ -403,14 +404,18 @@ def volumes_and_atoms_from_images_alone():
     check("a variable by its name", np.array_equal(aet.Volume.read(path, name="rec").values, volume.values))
 
     series = aet.TiltSeries.read(DATA)
-    tomogram = aet.Volume.sirt(series, iterations=8)
+    tomogram = aet.Volume.reconstruct(series, method="sirt", iterations=8)
     check("SIRT lowers the residual", tomogram.residuals.size == 8 and tomogram.residuals[-1] < tomogram.residuals[0])
-    stopped = aet.Volume.sirt(series, iterations=50, progress=lambda p: p.iteration < 2)
+    stopped = aet.Volume.reconstruct(series, method="sirt", iterations=50, progress=lambda p: p.iteration < 2)
     check("a cancelled one is kept", 0 < stopped.residuals.size < 50)
     truth = aet.TiltSeries.read_atoms(DATA)
-    found = aet.find_atoms(series, fit={"model": "direct"}, sirt={"iterations": 10})
+    found = aet.find_atoms(series, fit={"model": "direct"}, tomography={"iterations": 10})
     report = found.compare(truth)
     check("atoms are found from images alone", report.matched >= 0.9 * len(truth), report)
+
+
+def tomography():
+    volumes_are_reconstructed(DATA, SCRATCH)
 
 
 def an_instrument_records_ideal_images():
@@ -680,6 +685,7 @@ run(
     terms_are_part_of_the_loss,
     parameters_are_blocks,
     volumes_and_atoms_from_images_alone,
+    tomography,
     masks_find_the_specimen,
     filters_and_resolution,
     an_instrument_records_ideal_images,
