@@ -30,6 +30,7 @@
 #include "simulated_series.h"
 #include "simulations.h"
 #include "specimens.h"
+#include "tomography.h"
 #include "volumes.h"
 #include "instrument.h"
 
@@ -1364,6 +1365,8 @@ int main(int argc, char **argv)
     check_second_order(&f);
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
+    const path tomography_file = join(&scratch, "tomography.aet");
+    check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);
     check_simulated_series(f.context, scratch.text);
     const path specimen_file = join(&scratch, "specimen");
