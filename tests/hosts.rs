@@ -229,7 +229,7 @@ fn the_rust_example_finds_the_atoms_from_images_alone() {
 #[test]
 fn the_rust_example_makes_a_volume() {
     let (wanted, _) = reference_volume();
-    assert!(wanted["iterations"] == 20.0 && wanted["r_factor"] < 0.1 && wanted["sirt_residual"] < 0.1, "{wanted:?}");
+    assert!(wanted["iterations"] == 20.0 && wanted["r_factor"] < 0.1 && wanted["sirt_residual"] < 0.15, "{wanted:?}");
     assert!(wanted["resumed_loss"] < 1.01 * wanted["loss"], "{wanted:?}");
 }
 

@@ -158,8 +158,9 @@ static void check_support_and_start(const fit *f)
 
     options = tomography_options(AET_TOMOGRAPHY_METHOD_RESIRE);
     recon = tomography_create(f, &options);
+    const double begun = loss_of(recon);
     expect("from nothing", tomography_run(recon, 5), AET_MAX_ITERATIONS, "");
-    const double begun = of_history(recon, "loss", 0), ended = loss_of(recon);
+    const double ended = loss_of(recon);
     require(aet_recon_get_volume(recon, &initial), "volume");
     aet_recon_free(recon);
     options.initial = initial;
