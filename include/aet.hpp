@@ -188,13 +188,51 @@ enum class BandLimit : std::int32_t {
     square = AET_BAND_LIMIT_SQUARE,
     none = AET_BAND_LIMIT_NONE
 };
-/// What is taken off the images before a volume is reconstructed.
+/// Frequencies of diffraction patterns: those of the window, or finer ones of the padded window.
 enum class PatternSampling : std::int32_t {
     window = AET_PATTERN_SAMPLING_WINDOW,
     padded = AET_PATTERN_SAMPLING_PADDED
 };
-
+/// How a volume is reconstructed.
+enum class TomographyMethod : std::int32_t {
+    resire = AET_TOMOGRAPHY_METHOD_RESIRE,
+    sirt = AET_TOMOGRAPHY_METHOD_SIRT,
+    sart = AET_TOMOGRAPHY_METHOD_SART,
+    art = AET_TOMOGRAPHY_METHOD_ART,
+    cgls = AET_TOMOGRAPHY_METHOD_CGLS,
+    fbp = AET_TOMOGRAPHY_METHOD_FBP,
+    wbp = AET_TOMOGRAPHY_METHOD_WBP,
+    genfire = AET_TOMOGRAPHY_METHOD_GENFIRE,
+    est = AET_TOMOGRAPHY_METHOD_EST,
+    resire_fourier = AET_TOMOGRAPHY_METHOD_RESIRE_FOURIER
+};
+/// What is taken off the images before a volume is reconstructed.
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
+/// Window on the ramp of filtered back-projection.
+enum class RampWindow : std::int32_t {
+    ram_lak = AET_RAMP_WINDOW_RAM_LAK,
+    shepp_logan = AET_RAMP_WINDOW_SHEPP_LOGAN,
+    cosine = AET_RAMP_WINDOW_COSINE,
+    hamming = AET_RAMP_WINDOW_HAMMING,
+    hann = AET_RAMP_WINDOW_HANN
+};
+/// Which tilts take part; even (the first, third, ...) and odd are the half sets of Fourier shell correlation.
+enum class ViewSubset : std::int32_t {
+    all = AET_VIEW_SUBSET_ALL,
+    even = AET_VIEW_SUBSET_EVEN,
+    odd = AET_VIEW_SUBSET_ODD
+};
+/// How points of the Fourier space get their values in GENFIRE.
+enum class Gridding : std::int32_t { exact = AET_GRIDDING_EXACT, nearest = AET_GRIDDING_NEAREST };
+/// Which frequencies GENFIRE imposes in the course of its iterations.
+enum class ResolutionSchedule : std::int32_t {
+    extension = AET_RESOLUTION_SCHEDULE_EXTENSION,
+    off = AET_RESOLUTION_SCHEDULE_OFF,
+    suppression = AET_RESOLUTION_SCHEDULE_SUPPRESSION,
+    both = AET_RESOLUTION_SCHEDULE_BOTH
+};
+/// Which iterate GENFIRE and EST return.
+enum class Iterate : std::int32_t { best = AET_ITERATE_BEST, last = AET_ITERATE_LAST };
 /// Which parameters the error of an atom takes into account.
 enum class ErrorMethod : std::int32_t {
     automatic = AET_ESTIMATE_METHOD_AUTOMATIC,
@@ -1206,33 +1244,11 @@ private:
 
 // ---- volume ----------------------------------------------------------------------------------------------------
 
+class TomographyOptions;
+
 /// An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n / 2 of each axis.
 class Volume {
 public:
-    /// How SIRT reconstructs.
-    class SirtOptions {
-    public:
-        SirtOptions() { detail::check(aet_sirt_options_init(&raw_, sizeof raw_)); }
-        /// Voxels along z, y and x; default: a cube as wide as the images.
-        SirtOptions &shape(std::int64_t nz, std::int64_t ny, std::int64_t nx) noexcept {
-            return raw_.nz = nz, raw_.ny = ny, raw_.nx = nx, *this;
-        }
-        /// A, at most a pixel; 0: a pixel.
-        SirtOptions &voxel_size(double size) noexcept { return raw_.voxel_size = size, *this; }
-        SirtOptions &iterations(std::int32_t count) noexcept { return raw_.iterations = count, *this; }
-        SirtOptions &accelerated(bool on) noexcept { return raw_.accelerated = on ? 1 : 0, *this; }
-        SirtOptions &positivity(bool on) noexcept { return raw_.positivity = on ? 1 : 0, *this; }
-        SirtOptions &background(Background background) noexcept {
-            return raw_.background = static_cast<std::int32_t>(background), *this;
-        }
-        /// Bytes; 0: no limit.
-        SirtOptions &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
-        const aet_sirt_options *get() const noexcept { return &raw_; }
-
-    private:
-        aet_sirt_options raw_{};
-    };
-
     /// How peaks become atoms.
     class TraceOptions {
     public:
@@ -1279,18 +1295,10 @@ public:
                                                             observer.function(), observer.user(), &created)));
         return Volume(created);
     }
-    /// Reconstructs by SIRT. Where `progress` ends it, the volume of the iterations done is returned.
-    static Volume sirt(const Context &context, const TiltSeries &series, const SirtOptions &options = SirtOptions(),
-                       const ProgressFunction &progress = {}) {
-        detail::Observer observer(progress);
-        aet_volume *created = nullptr;
-        const aet_status status = aet_volume_create_sirt(context.get(), series.get(), options.get(),
-                                                         observer.function(), observer.user(), &created);
-        Volume volume(created); // owns it before anything is thrown
-        observer.finish(status);
-        if (created == nullptr) detail::check(status);
-        return volume;
-    }
+    /// Reconstructs a volume from images in one call. Where `progress` ends it, the volume of the iterations done is
+    /// returned. Progress tells the relative residual as loss.
+    static Volume reconstruct(const Context &context, const TiltSeries &series, const TomographyOptions &options,
+                              const ProgressFunction &progress = {});
 
     /// Writes MRC, npy, TIFF, MAT or EMD, as the ending of the name tells.
     void write(const std::string &path, const ProgressFunction &progress = {}) const {
@@ -1334,7 +1342,7 @@ public:
     }
     /// The same into memory of the host.
     void copy_to(const View &out) const { detail::check(aet_volume_copy_to(get(), out.get())); }
-    /// Relative residual at the beginning of every SIRT iteration; empty for other volumes.
+    /// Relative residual at the beginning of every iteration of reconstruct; empty for other volumes.
     std::vector<double> residuals() const {
         std::vector<double> values(static_cast<std::size_t>(aet_volume_residual_count(get())));
         const View out(values);
@@ -1606,6 +1614,110 @@ inline std::vector<std::int32_t> half_sets(const TiltSeries &series) {
     std::vector<std::int32_t> half(static_cast<std::size_t>(series.image_count()));
     detail::check(aet_dataset_half_sets(series.get(), half.data(), static_cast<std::int64_t>(half.size())));
     return half;
+/// How a volume is reconstructed. What is not set, and 0, is automatic; see aet_tomography_options for the formulas.
+class TomographyOptions {
+public:
+    TomographyOptions() { detail::check(aet_tomography_options_init(&raw_, sizeof raw_)); }
+    TomographyOptions &method(TomographyMethod method) noexcept {
+        return raw_.method = static_cast<std::int32_t>(method), *this;
+    }
+    /// Volume to start from; it must live until the options are used.
+    TomographyOptions &initial(const Volume &volume) noexcept { return raw_.initial = volume.get(), *this; }
+    /// The result is 0 where this volume is; it must live until the options are used.
+    TomographyOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
+    /// Weight of each image of the series in the loss, 0 or above. The options, and their copies, keep them.
+    TomographyOptions &image_weights(std::vector<double> weights) {
+        weights_ = std::make_shared<const std::vector<double>>(std::move(weights));
+        raw_.image_weights = weights_->data();
+        raw_.n_image_weights = static_cast<std::int64_t>(weights_->size());
+        return *this;
+    }
+    /// Voxels along z, y and x; default: a cube as wide as the images.
+    TomographyOptions &shape(std::int64_t nz, std::int64_t ny, std::int64_t nx) noexcept {
+        return raw_.nz = nz, raw_.ny = ny, raw_.nx = nx, *this;
+    }
+    /// A, at most a pixel; 0: a pixel.
+    TomographyOptions &voxel_size(double size) noexcept { return raw_.voxel_size = size, *this; }
+    /// Of Volume::reconstruct; a run is told its own.
+    TomographyOptions &iterations(std::int32_t count) noexcept { return raw_.iterations = count, *this; }
+    /// Length of steps, below 2.
+    TomographyOptions &relaxation(double length) noexcept { return raw_.relaxation = length, *this; }
+    TomographyOptions &accelerated(bool on) noexcept { return raw_.accelerated = on ? 1 : 0, *this; }
+    /// Voxels stay at 0 or above, in methods that can.
+    TomographyOptions &positivity(bool on) noexcept { return raw_.positivity = on ? 1 : 0, *this; }
+    /// Largest value of a voxel; 0: none.
+    TomographyOptions &upper_bound(double value) noexcept { return raw_.upper_bound = value, *this; }
+    /// Views per update of SART.
+    TomographyOptions &subset_size(std::int64_t views) noexcept { return raw_.subset_size = views, *this; }
+    /// FBP and WBP.
+    TomographyOptions &window(RampWindow window) noexcept {
+        return raw_.window = static_cast<std::int32_t>(window), *this;
+    }
+    TomographyOptions &background(Background background) noexcept {
+        return raw_.background = static_cast<std::int32_t>(background), *this;
+    }
+    TomographyOptions &subset(ViewSubset subset) noexcept {
+        return raw_.subset = static_cast<std::int32_t>(subset), *this;
+    }
+    /// Part of the views, up to 0.5, that is held out: a run ends when their R factor no longer falls. Another seed draws
+    /// others.
+    TomographyOptions &held_out(double part, std::int64_t seed = 1) noexcept {
+        return raw_.held_out = part, raw_.seed = seed, *this;
+    }
+    /// Bytes; 0: no limit.
+    TomographyOptions &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+    /// Points of the padded transform over voxels: GENFIRE, EST, RESIRE in Fourier space.
+    TomographyOptions &oversampling(double ratio) noexcept { return raw_.oversampling = ratio, *this; }
+    /// GENFIRE: how points of the transform get values, and from samples how far away, in points of the transform.
+    TomographyOptions &gridding(Gridding gridding, double cutoff = 0) noexcept {
+        return raw_.gridding = static_cast<std::int32_t>(gridding), raw_.gridding_cutoff = cutoff, *this;
+    }
+    /// GENFIRE: which frequencies are imposed when, and whether all are in the end.
+    TomographyOptions &resolution(ResolutionSchedule schedule, bool end_with_all = true) noexcept {
+        raw_.resolution = static_cast<std::int32_t>(schedule);
+        return raw_.end_with_all = end_with_all ? 1 : 0, *this;
+    }
+    /// GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free.
+    TomographyOptions &held_back(double part) noexcept { return raw_.held_back = part, *this; }
+    /// GENFIRE: what positivity adds to the sum of the volume is taken off again.
+    TomographyOptions &keep_total(bool on) noexcept { return raw_.keep_total = on ? 1 : 0, *this; }
+    /// GENFIRE, EST.
+    TomographyOptions &iterate(Iterate iterate) noexcept {
+        return raw_.iterate = static_cast<std::int32_t>(iterate), *this;
+    }
+    /// lambda of total variation, and its iterations within one step. Terms add to the loss in its unit; 0: none.
+    TomographyOptions &total_variation(double lambda, std::int32_t inner_iterations = 0) noexcept {
+        return raw_.total_variation = lambda, raw_.inner_iterations = inner_iterations, *this;
+    }
+    /// lambda of 1/2 sum V_i^2.
+    TomographyOptions &tikhonov(double lambda) noexcept { return raw_.tikhonov = lambda, *this; }
+    /// lambda of 1/2 sum |(D V)_i|^2.
+    TomographyOptions &tikhonov_gradient(double lambda) noexcept { return raw_.tikhonov_gradient = lambda, *this; }
+    /// lambda of sum |V_i|.
+    TomographyOptions &soft_threshold(double lambda) noexcept { return raw_.soft_threshold = lambda, *this; }
+    /// lambda, power and squeeze along z of the penalty on voxels far from the origin.
+    TomographyOptions &edge(double lambda, double power = 0, double squeeze = 0) noexcept {
+        return raw_.edge = lambda, raw_.edge_power = power, raw_.edge_squeeze = squeeze, *this;
+    }
+    /// Standard deviation of a Gaussian blur after every iteration, voxels; 0: none.
+    TomographyOptions &blur(double sigma) noexcept { return raw_.blur = sigma, *this; }
+    const aet_tomography_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_tomography_options raw_{};
+    std::shared_ptr<const std::vector<double>> weights_; // what raw_ points to
+};
+
+inline Volume Volume::reconstruct(const Context &context, const TiltSeries &series, const TomographyOptions &options,
+                                  const ProgressFunction &progress) {
+    detail::Observer observer(progress);
+    aet_volume *created = nullptr;
+    const aet_status status = aet_volume_reconstruct(context.get(), series.get(), options.get(), observer.function(),
+                                                     observer.user(), &created);
+    Volume volume(created); // owns it before anything is thrown
+    observer.finish(status);
+    if (created == nullptr) detail::check(status);
+    return volume;
 }
 
 // ---- detectors -------------------------------------------------------------------------------------------------
@@ -1762,6 +1874,12 @@ public:
         aet_atoms *created = nullptr;
         detail::check(aet_snapshot_get_atoms(get(), &created));
         return Atoms(created);
+    }
+    /// Of a Tomography; the threads of `context` work on it.
+    Volume volume(const Context &context) const {
+        aet_volume *created = nullptr;
+        detail::check(aet_snapshot_get_volume(context.get(), get(), &created));
+        return Volume(created);
     }
     aet_snapshot *get() const noexcept { return handle_.get(); }
 
@@ -2091,8 +2209,8 @@ public:
 
     // Results
 
-    /// A column of the history: iteration, loss, r_factor, gradient_norm, step, seconds, evaluations, generation,
-    /// dataset_version, optimizer.
+    /// A column of the history: iteration, loss, r_factor, r_free, gradient_norm, step, seconds, evaluations,
+    /// generation, dataset_version, optimizer.
     std::vector<double> history(const std::string &name) const {
         std::vector<double> values(static_cast<std::size_t>(aet_recon_history_count(get())));
         const View out(values);
@@ -2112,10 +2230,17 @@ public:
             return aet_recon_record(get(), buffer, capacity, needed);
         });
     }
+    /// Of a LocalOrbital.
     Atoms atoms() const {
         aet_atoms *created = nullptr;
         detail::check(aet_recon_get_atoms(get(), &created));
         return Atoms(created);
+    }
+    /// Of a Tomography; any thread, also while a run works.
+    Volume volume() const {
+        aet_volume *created = nullptr;
+        detail::check(aet_recon_get_volume(get(), &created));
+        return Volume(created);
     }
     /// Standard errors of the atoms of the latest state; cancelling throws AET_CANCELLED.
     ErrorEstimate estimate_errors(const ErrorOptions &options = ErrorOptions(),
@@ -2264,6 +2389,30 @@ private:
     }
 };
 
+/// Volume tomography: image i is s_i A_i V + c_i of a volume V, by default free alone. Runs iterate the method of the options
+/// on the volume; optimisers of the host may drive the other blocks, too.
+class Tomography : public Reconstruction {
+public:
+    using Options = TomographyOptions;
+
+    Tomography(const Context &context, const TiltSeries &series, const Options &options = Options())
+        : Reconstruction(create(context, series, options)) {}
+
+    /// Bytes that such a reconstruction needs at most beside the series.
+    static std::uint64_t estimate_memory(const TiltSeries &series, const Options &options = Options()) {
+        std::uint64_t bytes = 0;
+        detail::check(aet_tomography_estimate_memory(series.get(), options.get(), &bytes));
+        return bytes;
+    }
+
+private:
+    static aet_recon *create(const Context &context, const TiltSeries &series, const Options &options) {
+        aet_recon *created = nullptr;
+        detail::check(aet_recon_create_tomography(context.get(), series.get(), options.get(), &created));
+        return created;
+    }
+};
+
 // ---- atoms from images alone ---------------------------------------------------------------------------------------
 
 /// How atoms are found. Lengths in the unit of the series; 0: automatic.
@@ -2272,8 +2421,8 @@ public:
     FindOptions() { detail::check(aet_find_options_init(&raw_, sizeof raw_)); }
     /// The model that is fitted.
     FindOptions &fit(const LocalOrbital::Options &options) noexcept { return fit_ = options, *this; }
-    /// The volume of the first guess.
-    FindOptions &sirt(const Volume::SirtOptions &options) noexcept { return sirt_ = options, *this; }
+    /// The volume of the first guess; without it SIRT with its defaults.
+    FindOptions &tomography(const TomographyOptions &options) noexcept { return tomography_ = options, *this; }
     /// Below the shortest bond.
     FindOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
     FindOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
@@ -2287,14 +2436,14 @@ public:
     aet_find_options c_struct() const noexcept {
         aet_find_options raw = raw_;
         raw.fit = fit_ ? fit_->get() : nullptr;
-        raw.sirt = sirt_ ? sirt_->get() : nullptr;
+        raw.tomography = tomography_ ? tomography_->get() : nullptr;
         return raw;
     }
 
 private:
     aet_find_options raw_{};
     std::optional<LocalOrbital::Options> fit_;
-    std::optional<Volume::SirtOptions> sirt_;
+    std::optional<TomographyOptions> tomography_;
 };
 
 /// Finds the atoms of a series without a model to start from. Where `progress` ends it, the atoms of the last fit are

@@ -98,6 +98,25 @@ fn reference_from_images() -> &'static (BTreeMap<String, f64>, PathBuf) {
     })
 }
 
+/// What the Rust example `volume_from_images` prints, and the folder it wrote to.
+fn reference_volume() -> &'static (BTreeMap<String, f64>, PathBuf) {
+    static REFERENCE: OnceLock<(BTreeMap<String, f64>, PathBuf)> = OnceLock::new();
+    REFERENCE.get_or_init(|| {
+        let out = scratch("rust volume");
+        (rust_example("volume_from_images", &[&root("examples/data/small"), &out]), out)
+    })
+}
+
+/// All numbers of `volume_from_images` agree to 12 digits, and the volume in every byte.
+fn check_volume(host: &str, text: &str, out: &Path) {
+    let (got, (wanted, written)) = (pairs(text), reference_volume());
+    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
+    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    let read = |folder: &Path| std::fs::read(folder.join("volume.mrc")).unwrap_or_else(|e| panic!("{host}: {e}"));
+    assert!(read(out) == read(written), "{host}: its volume differs from that of Rust");
+    println!("{host}: a volume, R factor {:.6}", got["r_factor"]);
+}
+
 /// What the Rust example `simulate_scan` prints.
 fn reference_scan() -> &'static BTreeMap<String, f64> {
     static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
@@ -208,6 +227,13 @@ fn the_rust_example_finds_the_atoms_from_images_alone() {
 }
 
 #[test]
+fn the_rust_example_makes_a_volume() {
+    let (wanted, _) = reference_volume();
+    assert!(wanted["iterations"] == 20.0 && wanted["r_factor"] < 0.1 && wanted["sirt_residual"] < 0.15, "{wanted:?}");
+    assert!(wanted["resumed_loss"] < 1.01 * wanted["loss"], "{wanted:?}");
+}
+
+#[test]
 fn c() {
     if !ready("c", "cc", "--version") {
         return;
@@ -217,6 +243,9 @@ fn c() {
     let from_images = compile("cc", "-std=c99", "examples/c/atoms_from_images.c", "atoms_from_images_c");
     let out = scratch("c from images");
     check_from_images("c", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
+    let volume = compile("cc", "-std=c99", "examples/c/volume_from_images.c", "volume_from_images_c");
+    let out = scratch("c volume");
+    check_volume("c", &run(Command::new(volume).arg(root("examples/data/small")).arg(&out)), &out);
     let scan = compile("cc", "-std=c99", "examples/c/simulate_scan.c", "simulate_scan_c");
     check_scan("c", &run(&mut Command::new(scan)));
     let series = compile("cc", "-std=c99", "examples/c/simulate_series.c", "simulate_series_c");
@@ -252,6 +281,9 @@ fn cpp() {
     let from_images = compile("c++", "-std=c++17", "examples/cpp/atoms_from_images.cpp", "atoms_from_images_cpp");
     let out = scratch("cpp from images");
     check_from_images("cpp", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
+    let volume = compile("c++", "-std=c++17", "examples/cpp/volume_from_images.cpp", "volume_from_images_cpp");
+    let out = scratch("cpp volume");
+    check_volume("cpp", &run(Command::new(volume).arg(root("examples/data/small")).arg(&out)), &out);
     let scan = compile("c++", "-std=c++17", "examples/cpp/simulate_scan.cpp", "simulate_scan_cpp");
     check_scan("cpp", &run(&mut Command::new(scan)));
     let series = compile("c++", "-std=c++17", "examples/cpp/simulate_series.cpp", "simulate_series_cpp");
@@ -282,6 +314,9 @@ fn octave() {
     let out = scratch("octave from images");
     let code = format!("atoms_from_images('{small}', '{}')", text(&out));
     check_from_images("octave", &octave(&[&classes, &mex, &examples], &code), &out);
+    let out = scratch("octave volume");
+    let code = format!("volume_from_images('{small}', '{}')", text(&out));
+    check_volume("octave", &octave(&[&classes, &mex, &examples], &code), &out);
     check_scan("octave", &octave(&[&classes, &mex, &examples], "simulate_scan()"));
     let code = format!("simulate_series('{}')", text(&series_folder("octave")));
     check_series("octave", &octave(&[&classes, &mex, &examples], &code));
@@ -315,6 +350,8 @@ fn julia() {
     let flags = ["--compile=min"];
     let out = scratch("julia from images");
     check_from_images("julia", &julia(&flags, "examples/julia/atoms_from_images.jl", &[&small, &out]), &out);
+    let out = scratch("julia volume");
+    check_volume("julia", &julia(&flags, "examples/julia/volume_from_images.jl", &[&small, &out]), &out);
     check_scan("julia", &julia(&flags, "examples/julia/simulate_scan.jl", &[]));
     check_series("julia", &julia(&flags, "examples/julia/simulate_series.jl", &[&series_folder("julia")]));
     check_bad_input("julia", &julia(&flags, "tests/hosts/julia/bad_input.jl", &[&small, &scratch("julia")]));
@@ -341,6 +378,8 @@ fn python() {
     check_example("python", &python("examples/python/local_orbital.py", &[&small]));
     let out = scratch("python from images");
     check_from_images("python", &python("examples/python/atoms_from_images.py", &[&small, &out]), &out);
+    let out = scratch("python volume");
+    check_volume("python", &python("examples/python/volume_from_images.py", &[&small, &out]), &out);
     check_scan("python", &python("examples/python/simulate_scan.py", &[]));
     check_series("python", &python("examples/python/simulate_series.py", &[&series_folder("python")]));
     check_bad_input("python use", &python("tests/hosts/python/use.py", &[&small, &scratch("python use")]));

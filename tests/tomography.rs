@@ -8,7 +8,11 @@ use aet::geometry::{self, rotation_about, Mat3, Vec3};
 use aet::io::dataset_folder::{self, Which};
 use aet::optics::ProbeOptions;
 use aet::optimize::Termination;
-use aet::reconstruct::{find_atoms, sirt, Background, FindOptions, LotModel, LotOptions, SirtOptions};
+use aet::problem::Progress;
+use aet::reconstruct::{
+    find_atoms, reconstruct_volume, Background, FindOptions, LotModel, LotOptions, Tomogram, TomographyMethod,
+    TomographyOptions,
+};
 use aet::specimen::{compare, random_packing, Atoms, CompareOptions, Volume};
 use aet::Error;
 use common::context;
@@ -55,8 +59,12 @@ fn frames(rotations: &[Mat3], drifts: Vec<[f64; 2]>) -> Frames {
     frames
 }
 
-fn sirt_of(context: &Context, series: &TiltSeries, options: &SirtOptions) -> aet::reconstruct::Tomogram {
-    sirt(context, series, options, &mut |_| true).unwrap()
+fn sirt() -> TomographyOptions {
+    TomographyOptions { method: TomographyMethod::Sirt, ..Default::default() }
+}
+
+fn volume_of(context: &Context, series: &TiltSeries, options: &TomographyOptions) -> Tomogram {
+    reconstruct_volume(context, series, options, (None, None), &mut |_| true).unwrap()
 }
 
 /// Value of the voxel nearest to a point.
@@ -75,7 +83,7 @@ fn atoms_appear_where_they_are_for_tilts_about_x_and_y() {
         let rotations = tilts(axis, 25);
         let (images, drifts) = images(&atoms, &rotations, 40, true, 3.0);
         let series = series_of(&images, &frames(&rotations, drifts), LengthUnit::Angstrom);
-        let tomogram = sirt_of(&context(2), &series, &SirtOptions::default());
+        let tomogram = volume_of(&context(2), &series, &sirt());
         let (volume, highest) = (&tomogram.volume, tomogram.volume.as_slice().iter().copied().fold(0.0, f32::max));
         assert_eq!((volume.shape(), volume.voxel_size(), tomogram.residuals.len()), ([40; 3], PIXEL, 25));
         for atom in &atoms {
@@ -96,8 +104,8 @@ fn acceleration_pays_and_the_volume_keeps_the_sum_of_the_images() {
     let (images, drifts) = images(&atoms, &rotations, 36, false, 0.0);
     let series = series_of(&images, &frames(&rotations, drifts), LengthUnit::Angstrom);
     let context = context(2);
-    let plain = sirt_of(&context, &series, &SirtOptions { accelerated: false, ..Default::default() });
-    let fast = sirt_of(&context, &series, &SirtOptions::default());
+    let plain = volume_of(&context, &series, &TomographyOptions { accelerated: false, iterations: Some(25), ..sirt() });
+    let fast = volume_of(&context, &series, &sirt());
     assert!(plain.residuals.windows(2).all(|r| r[1] <= r[0]), "{:?}", plain.residuals);
     assert!(fast.residuals[24] < 0.5 * plain.residuals[24], "{} {}", fast.residuals[24], plain.residuals[24]);
     let total: f64 = images.iter().map(|v| f64::from(*v)).sum::<f64>() / 20.0;
@@ -114,7 +122,7 @@ fn threads_do_not_change_a_bit() {
     let options = FindOptions { max_cycles: 2, fit_iterations: 10, ..Default::default() };
     let run = |threads| {
         let context = context(threads);
-        let tomogram = sirt_of(&context, &series, &SirtOptions { iterations: 5, ..Default::default() });
+        let tomogram = volume_of(&context, &series, &TomographyOptions { iterations: Some(5), ..sirt() });
         let found = find_atoms(&context, &series, None, &options, &mut |_| true).unwrap();
         (tomogram.volume, tomogram.residuals, found.atoms)
     };
@@ -139,7 +147,7 @@ fn masked_pixels_and_excluded_tilts_take_no_part() {
         images.index_axis_mut(Axis(0), 7).fill(spoil);
         let series = series_of(&images, &Frames { mask: Some(mask.clone()), ..known.clone() }, LengthUnit::Angstrom);
         series.exclude_tilt(7, true).unwrap();
-        results.push(sirt_of(&context, &series, &SirtOptions { iterations: 8, ..Default::default() }));
+        results.push(volume_of(&context, &series, &TomographyOptions { iterations: Some(8), ..sirt() }));
     }
     assert_eq!(results[0].volume, results[1].volume);
     assert_eq!(results[0].residuals, results[1].residuals);
@@ -155,9 +163,9 @@ fn foci_of_a_tilt_are_averaged() {
     let mut known = frames(&twice, vec![[0.0; 2]; 20]);
     known.tilt = Some((0..20).map(|i| i / 2).collect());
     let context = context(2);
-    let options = SirtOptions { iterations: 4, background: Background::None, ..Default::default() };
-    let one = sirt_of(&context, &series_of(&single, &frames(&rotations, drifts), LengthUnit::Angstrom), &options);
-    let two = sirt_of(&context, &series_of(&double, &known, LengthUnit::Angstrom), &options);
+    let options = TomographyOptions { iterations: Some(4), background: Background::None, ..sirt() };
+    let one = volume_of(&context, &series_of(&single, &frames(&rotations, drifts), LengthUnit::Angstrom), &options);
+    let two = volume_of(&context, &series_of(&double, &known, LengthUnit::Angstrom), &options);
     let worst = one.volume.as_slice().iter().zip(two.volume.as_slice()).map(|(a, b)| (a - b).abs());
     assert!(worst.fold(0.0, f32::max) < 1e-5);
 }
@@ -203,9 +211,10 @@ fn stopping_keeps_what_is_done() {
     let (images, drifts) = images(&atoms, &rotations, 32, false, 0.0);
     let series = series_of(&images, &frames(&rotations, drifts), LengthUnit::Angstrom);
     let context = context(2);
-    let tomogram = sirt(&context, &series, &SirtOptions::default(), &mut |p| p.iteration < 3).unwrap();
+    let mut observer = |p: &Progress| p.iteration < 3;
+    let tomogram = reconstruct_volume(&context, &series, &sirt(), (None, None), &mut observer).unwrap();
     assert_eq!((tomogram.termination, tomogram.residuals.len()), (Termination::Cancelled, 3));
-    let short = sirt_of(&context, &series, &SirtOptions { iterations: 3, ..Default::default() });
+    let short = volume_of(&context, &series, &TomographyOptions { iterations: Some(3), ..sirt() });
     assert_eq!(short.volume, tomogram.volume);
 }
 
@@ -216,15 +225,18 @@ fn bad_input_is_refused() {
     let known = frames(&rotations, drifts);
     let series = series_of(&images, &known, LengthUnit::Angstrom);
     let context = context(1);
-    let code = |options: SirtOptions| sirt(&context, &series, &options, &mut |_| true).unwrap_err().code();
-    assert_eq!(code(SirtOptions { iterations: 0, ..Default::default() }), 103);
-    assert_eq!(code(SirtOptions { voxel_size: Some(0.6), ..Default::default() }), 103);
-    assert_eq!(code(SirtOptions { shape: Some([0, 4, 4]), ..Default::default() }), 103);
-    assert_eq!(code(SirtOptions { shape: Some([4, 4, usize::MAX]), ..Default::default() }), 103);
-    assert_eq!(code(SirtOptions { memory_limit: Some(1000), ..Default::default() }), 500);
+    let error = |series: &TiltSeries, options: &TomographyOptions| {
+        reconstruct_volume(&context, series, options, (None, None), &mut |_| true).unwrap_err()
+    };
+    let code = |options: TomographyOptions| error(&series, &options).code();
+    assert_eq!(code(TomographyOptions { iterations: Some(0), ..sirt() }), 103);
+    assert_eq!(code(TomographyOptions { voxel_size: Some(0.6), ..sirt() }), 103);
+    assert_eq!(code(TomographyOptions { shape: Some([0, 4, 4]), ..sirt() }), 103);
+    assert_eq!(code(TomographyOptions { shape: Some([4, 4, usize::MAX]), ..sirt() }), 103);
+    assert_eq!(code(TomographyOptions { memory_limit: Some(1000), ..sirt() }), 500);
     let empty = SeriesOptions { rows: Some(8), columns: Some(8), pixel_size: 1.0, ..Default::default() };
     let empty = TiltSeries::empty(empty).unwrap();
-    let error = sirt(&context, &empty, &SirtOptions::default(), &mut |_| true).unwrap_err();
+    let error = error(&empty, &sirt());
     assert!(matches!(error, Error::NotReady { .. }), "{error}");
 
     let find = |series: &TiltSeries, options: FindOptions| {

@@ -58,7 +58,10 @@ static int32_t show_progress(void *user, const aet_progress *progress)
 static aet_atoms *find_start(const aet_context *context, const aet_dataset *dataset, const char *tomogram)
 {
     aet_volume *volume = NULL;
-    check(aet_volume_create_sirt(context, dataset, NULL, show_progress, NULL, &volume));
+    aet_tomography_options sirt;
+    check(aet_tomography_options_init(&sirt, sizeof sirt));
+    sirt.method = AET_TOMOGRAPHY_METHOD_SIRT;
+    check(aet_volume_reconstruct(context, dataset, &sirt, show_progress, NULL, &volume));
     fprintf(stderr, "\n");
     check(aet_volume_write(volume, tomogram, NULL, NULL));
 

@@ -51,7 +51,8 @@ void solve(const std::string &data, const std::string &out) {
     const auto series = aet::TiltSeries::read(context, data);
     const auto truth = aet::TiltSeries::read_atoms(context, data, "truth");
 
-    const auto volume = aet::Volume::sirt(context, series, {}, show);
+    const auto sirt = aet::TomographyOptions{}.method(aet::TomographyMethod::sirt);
+    const auto volume = aet::Volume::reconstruct(context, series, sirt, show);
     std::fprintf(stderr, "\n");
     volume.write(out + "/tomogram.mrc");
     // Bonds of silicon are 2.35 A long: what is nearer than 1.6 A is one atom.

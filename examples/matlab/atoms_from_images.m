@@ -21,7 +21,7 @@ addpath(fullfile(root, 'bindings', 'matlab'));
 series = aet.TiltSeries.read(folder);
 truth = aet.TiltSeries.readAtoms(folder, 'truth');
 
-volume = aet.Volume.sirt(series, 'Progress', @showProgress);
+volume = aet.Volume.reconstruct(series, 'Method', 'sirt', 'Progress', @showProgress);
 volume.write(fullfile(out, 'tomogram.mrc'));
 % Bonds of silicon are 2.35 A long: what is nearer than 1.6 A is one atom.
 start = volume.trace('MinimumDistance', 1.6, 'Species', 14);

@@ -14,7 +14,8 @@ use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::{Optimizer, RunOptions, Stopping};
 use aet::problem::{Progress, Waiting};
 use aet::reconstruct::{
-    sirt, ErrorMethod, ErrorOptions, LotModel, LotOptions, Precision, Reconstruction, SirtOptions, TermFunction,
+    reconstruct_volume, ErrorMethod, ErrorOptions, LotModel, LotOptions, Precision, Reconstruction, TermFunction,
+    TomographyMethod, TomographyOptions,
 };
 use aet::specimen::{compare, Atoms, CompareOptions, Volume};
 use aet::trace::{peaks, PeakOptions};
@@ -28,7 +29,8 @@ fn show(p: &Progress) -> bool {
 }
 
 fn tomogram(context: &Context, series: &TiltSeries) -> Result<Volume> {
-    let tomogram = sirt(context, series, &SirtOptions::default(), &mut show)?;
+    let sirt = TomographyOptions { method: TomographyMethod::Sirt, ..Default::default() };
+    let tomogram = reconstruct_volume(context, series, &sirt, (None, None), &mut show)?;
     eprintln!();
     Ok(tomogram.volume)
 }

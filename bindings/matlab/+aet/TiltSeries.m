@@ -148,8 +148,8 @@ classdef TiltSeries < aet.internal.Object
         function atoms = findAtoms(this, probe, varargin)
             %FINDATOMS  Find atoms without a model to start from.
             %   ATOMS = series.findAtoms(), series.findAtoms(PROBE, 'Name', value,
-            %   ...) fits the peaks of a SIRT volume, drops, merges and adds atoms
-            %   until nothing changes. PROBE is [] for the model 'direct'.
+            %   ...) fits the peaks of a volume, drops, merges and adds atoms until
+            %   nothing changes. PROBE is [] for the model 'direct'.
             %     MinimumDistance  below the shortest bond, angstrom (default 1.6)
             %     Smoothing        of volumes, angstrom (default: a quarter of it)
             %     Threshold        of the first peaks, part of the 99.9 % quantile
@@ -158,8 +158,9 @@ classdef TiltSeries < aet.internal.Object
             %     Species          atomic number of all atoms
             %     Progress         function as for aet.LocalOrbital.run; where it
             %                      ends the work, the last fit is kept
-            %   and the options of aet.LocalOrbital (Model, Loss, ...) and of
-            %   aet.Volume.sirt (Iterations, VoxelSize, ...).
+            %     Tomography       {'Name', value, ...}: options of aet.Tomography
+            %                      for the volume; Method is 'sirt' by default
+            %   and the options of aet.LocalOrbital (Model, Loss, ...).
             if nargin < 2
                 probe = [];
             end
@@ -169,12 +170,13 @@ classdef TiltSeries < aet.internal.Object
                 probeKey = probe.key;
             end
             known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'MaxCycles', 'FitIterations', ...
-                'Species', 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'}), ...
-                aet.Volume.sirtOptions];
+                'Species', 'Tomography', 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
+            known = setdiff(aet.Tomography.options, {'Initial', 'Support'});
+            [tomography, options] = aet.internal.pairs(options, 'Tomography', known);
             options = aet.Orbital.keyIn(options);
-            key = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, probeKey, options);
+            key = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, probeKey, options, tomography);
             atoms = aet.Atoms.fromKey(key);
         end
 

@@ -5,20 +5,20 @@ classdef Volume < aet.internal.Object
     %   have them. VOXELSIZE is in angstrom. The specimen origin lies on voxel
     %   floor(n / 2) + 1 of each axis. Option 'Context'.
     %
-    %   VOLUME = AET.VOLUME.SIRT(SERIES, ...) reconstructs one from images.
+    %   VOLUME = AET.VOLUME.RECONSTRUCT(SERIES, ...) makes one from images.
     %   VOLUME = AET.VOLUME.READ(FILE, VOXELSIZE) reads MRC, npy, TIFF, MAT and
     %   HDF5 files.
     %
     %   Properties: voxelSize (angstrom), residuals (relative, per iteration)
-    %   Methods: values, trace, write; static sirt, read
+    %   Methods: values, trace, write; static reconstruct, read
     %   Methods: filter, smooth, mask, otsuThreshold, multiply,
     %     shellCorrelation; static support
     %
     %   Example
-    %     volume = aet.Volume.sirt(series, 'Iterations', 40);
+    %     volume = aet.Volume.reconstruct(series, 'Method', 'sirt');
     %     atoms = volume.trace('MinimumDistance', 1.6);
     %
-    %   See also aet.TiltSeries, aet.Atoms
+    %   See also aet.Tomography, aet.TiltSeries, aet.Atoms
 
     properties (Dependent)
         voxelSize       % angstrom
@@ -27,11 +27,6 @@ classdef Volume < aet.internal.Object
 
     properties (Constant, Hidden)
         freeCommand = 'volume_free';
-    end
-
-    properties (Constant, Hidden)
-        sirtOptions = {'Nz', 'Ny', 'Nx', 'VoxelSize', 'SirtMemoryLimit', 'Iterations', 'Accelerated', ...
-            'Positivity', 'Background'};
     end
 
     methods
@@ -226,28 +221,24 @@ classdef Volume < aet.internal.Object
             volume.key = key;
         end
 
-        function volume = sirt(series, varargin)
-            %SIRT  Reconstruct a volume from a tilt series.
-            %   VOLUME = aet.Volume.sirt(SERIES, 'Name', value, ...)
-            %     Iterations       default 25
-            %     Accelerated      true (default) | false: plain SIRT
-            %     Positivity       true (default) | false
-            %     Background       'automatic' | 'none': what is taken off
-            %     Nz, Ny, Nx       voxels (default: a cube as wide as the images)
-            %     VoxelSize        at most a pixel, its default
-            %     SirtMemoryLimit  bytes
-            %     Progress         function as for aet.LocalOrbital.run; where it
-            %                      ends the work, the iterations done are kept
-            %     Context          aet.Context, default: the shared one
+        function volume = reconstruct(series, varargin)
+            %RECONSTRUCT  Reconstruct a volume from a tilt series in one call.
+            %   VOLUME = aet.Volume.reconstruct(SERIES, 'Name', value, ...)
+            %     Method      'resire' (default), 'sirt', ...
+            %     Iterations  default: that of the method
+            %     Progress    function as for aet.LocalOrbital.run, loss is the
+            %                 relative residual; where it ends the work, the
+            %                 iterations done are kept
+            %   and the other options of aet.Tomography.
             aet.internal.require(series, 'aet.TiltSeries', 'series');
-            known = [aet.Volume.sirtOptions, {'Progress', 'Context'}];
-            options = aet.internal.options('aet.Volume.sirt', known, varargin);
+            known = [aet.Tomography.options, {'Progress', 'Context'}];
+            options = aet.internal.options('aet.Volume.reconstruct', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             [context, options] = aet.internal.take(options, 'Context', []);
             context = aet.internal.context(context);
-            key = aet.internal.withProgress(progress, 'volume_create_sirt', context.key, series.key, options);
-            volume = aet.Volume();
-            volume.key = key;
+            options = aet.Volume.keysIn(options);
+            key = aet.internal.withProgress(progress, 'volume_reconstruct', context.key, series.key, options);
+            volume = aet.Volume.fromKey(key);
         end
 
         function volume = read(file, voxelSize, varargin)
@@ -266,8 +257,26 @@ classdef Volume < aet.internal.Object
             progress = aet.internal.take(options, 'Progress', []);
             name = char(aet.internal.take(options, 'Name', ''));
             key = aet.internal.withProgress(progress, 'volume_read', context.key, char(file), name, voxelSize);
+            volume = aet.Volume.fromKey(key);
+        end
+    end
+
+    methods (Static, Hidden)
+        function volume = fromKey(key)
+            % Wraps a volume that the gateway has just made.
             volume = aet.Volume();
             volume.key = key;
+        end
+
+        function options = keysIn(options)
+            % The options Initial and Support as the gateway wants them: by their keys.
+            names = {'Initial', 'Support'};
+            for i = 1:numel(names)
+                if isfield(options, names{i}) && ~isempty(options.(names{i}))
+                    aet.internal.require(options.(names{i}), 'aet.Volume', names{i});
+                    options.(names{i}) = options.(names{i}).key;
+                end
+            end
         end
     end
 end

@@ -29,7 +29,7 @@ void require_layout() {
                   {"aet_lot_options", sizeof(aet_lot_options)},
                   {"aet_block", sizeof(aet_block)},
                   {"aet_run_options", sizeof(aet_run_options)},
-                  {"aet_sirt_options", sizeof(aet_sirt_options)},
+                  {"aet_tomography_options", sizeof(aet_tomography_options)},
                   {"aet_trace_options", sizeof(aet_trace_options)},
                   {"aet_find_options", sizeof(aet_find_options)},
                   {"aet_instrument_options", sizeof(aet_instrument_options)},
@@ -77,6 +77,7 @@ const CommandTable &commands() {
     add_recon_commands(all);
     add_evaluation_commands(all);
     add_second_order_commands(all);
+    add_tomography_commands(all);
     return all;
   }();
   return table;

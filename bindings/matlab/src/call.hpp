@@ -86,6 +86,7 @@ void add_series_commands(CommandTable &table);
 void add_recon_commands(CommandTable &table);
 void add_evaluation_commands(CommandTable &table);
 void add_second_order_commands(CommandTable &table);
+void add_tomography_commands(CommandTable &table);
 
 /// Options of the local-orbital model and the orbital that they point to.
 struct LotOptions {
@@ -94,6 +95,14 @@ struct LotOptions {
 };
 /// Those out of a struct of all options of a command.
 LotOptions lot_options(const Options &given);
+
+/// Options of tomography and the volumes that they point to; weights stay in the host's array.
+struct TomographyOptions {
+  aet_tomography_options values;
+  std::shared_ptr<aet_volume> initial, support;
+
+  explicit TomographyOptions(const Options &given, int32_t method = AET_TOMOGRAPHY_METHOD_RESIRE);
+};
 
 /// Frees the object of kind T behind argument 0.
 template <class T>

@@ -78,7 +78,9 @@ void get_block(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const std::string name = call.text(1, "name");
   const aet_block block = find_block(recon.get(), name);
-  const Output out = block_output(block.ndim, block.shape);
+  // A volume [z,y,x] is an array of the host as volumes are everywhere: y x x x z.
+  const Output out = block.ndim == 3 ? stack_output(block.shape[0], block.shape[1], block.shape[2])
+                                     : block_output(block.ndim, block.shape);
   check(aet_recon_get_block(recon.get(), name.c_str(), &out.view));
   call.give(0, out.array);
 }
@@ -87,8 +89,10 @@ void set_block(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const std::string name = call.text(1, "name");
   const mxArray *array = call.argument(2);
-  const bool list = find_block(recon.get(), name).ndim == 1;
-  const aet_const_view values = list ? vector_view(array, "values") : matrix_view(array, "values");
+  const int32_t ndim = find_block(recon.get(), name).ndim;
+  const aet_const_view values = ndim == 1   ? vector_view(array, "values")
+                                : ndim == 3 ? stack_view(array, "values")
+                                            : matrix_view(array, "values");
   check(aet_recon_set_block(recon.get(), name.c_str(), &values));
 }
 

@@ -103,7 +103,7 @@ void run(Call &call) {
 }
 
 void copy_history(Call &call) {
-  constexpr const char *names[] = {"iteration", "loss",        "r_factor",   "gradient_norm",  "step",
+  constexpr const char *names[] = {"iteration", "loss",        "r_factor",   "r_free",          "gradient_norm", "step",
                                    "seconds",   "evaluations", "generation", "dataset_version", "optimizer"};
   const auto recon = call.handle<aet_recon>(0);
   const int64_t count = aet_recon_history_count(recon.get());
@@ -157,14 +157,21 @@ void load(Call &call) {
   call.give_handle(recon);
 }
 
-/// [atoms handle, iteration, loss, generation] of the latest consistent state.
+/// aet_mex('recon_snapshot', recon, 'atoms') or (..., 'volume', context): [handle, iteration, loss, generation] of the
+/// latest consistent state.
 void snapshot(Call &call) {
   aet_snapshot *raw = nullptr;
   check(aet_recon_snapshot(call.handle<aet_recon>(0).get(), &raw));
   const std::unique_ptr<aet_snapshot, void (*)(aet_snapshot *)> snapshot(raw, aet_snapshot_free);
-  aet_atoms *atoms = nullptr;
-  check(aet_snapshot_get_atoms(snapshot.get(), &atoms));
-  call.give_handle(atoms);
+  if (call.text(1, "what") == "volume") {
+    aet_volume *volume = nullptr;
+    check(aet_snapshot_get_volume(call.handle<aet_context>(2).get(), snapshot.get(), &volume));
+    call.give_handle(volume);
+  } else {
+    aet_atoms *atoms = nullptr;
+    check(aet_snapshot_get_atoms(snapshot.get(), &atoms));
+    call.give_handle(atoms);
+  }
   call.give(1, static_cast<double>(aet_snapshot_iteration(snapshot.get())));
   call.give(2, aet_snapshot_loss(snapshot.get()));
   call.give(3, static_cast<double>(aet_snapshot_generation(snapshot.get())));

@@ -6,22 +6,6 @@ namespace aet_mex {
 
 namespace {
 
-constexpr Choice backgrounds[] = {{"automatic", AET_BACKGROUND_AUTOMATIC}, {"none", AET_BACKGROUND_NONE}};
-
-aet_sirt_options sirt_options(const Options &given) {
-  auto options = defaults(aet_sirt_options_init);
-  given.read("Nz", options.nz);
-  given.read("Ny", options.ny);
-  given.read("Nx", options.nx);
-  given.read("VoxelSize", options.voxel_size);
-  given.read("SirtMemoryLimit", options.memory_limit);
-  given.read("Iterations", options.iterations);
-  given.read_flag("Accelerated", options.accelerated);
-  given.read_flag("Positivity", options.positivity);
-  given.choose("Background", backgrounds, options.background);
-  return options;
-}
-
 void create(Call &call) {
   const auto context = call.handle<aet_context>(0);
   const aet_const_view values = stack_view(call.argument(1), "values");
@@ -57,18 +41,6 @@ void write(Call &call) {
                                                       ProgressBridge::call, &progress);
   progress.rethrow();
   call.give(0, check_outcome(status));
-}
-
-/// A cancelled reconstruction keeps the iterations done.
-void create_sirt(Call &call) {
-  const auto context = call.handle<aet_context>(0);
-  const auto dataset = call.handle<aet_dataset>(1);
-  const aet_sirt_options options = sirt_options(call.options(2));
-  ProgressBridge progress(call.argument(3));
-  aet_volume *volume = nullptr;
-  const aet_status status =
-      aet_volume_create_sirt(context.get(), dataset.get(), &options, ProgressBridge::call, &progress, &volume);
-  give_made(call, volume, status, progress);
 }
 
 /// rows x columns x planes: y, x, z.
@@ -110,10 +82,10 @@ void find_atoms(Call &call) {
   const auto probe = call.optional_handle<aet_probe>(1);
   const Options given = call.options(2);
   const LotOptions fit = lot_options(given);
-  const aet_sirt_options sirt = sirt_options(given);
+  const TomographyOptions tomography(call.options(3), AET_TOMOGRAPHY_METHOD_SIRT);
   auto options = defaults(aet_find_options_init);
   options.fit = &fit.values;
-  options.sirt = &sirt;
+  options.tomography = &tomography.values;
   given.read("MinimumDistance", options.minimum_distance);
   given.read("Smoothing", options.smoothing);
   given.read("Threshold", options.threshold);
@@ -121,7 +93,7 @@ void find_atoms(Call &call) {
   given.read("MaxCycles", options.max_cycles);
   given.read("FitIterations", options.fit_iterations);
   given.read("Species", options.species);
-  ProgressBridge progress(call.argument(3));
+  ProgressBridge progress(call.argument(4));
   aet_atoms *atoms = nullptr;
   const aet_status status =
       aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress, &atoms);
@@ -138,7 +110,6 @@ void add_volume_commands(CommandTable &table) {
   table["volume_create"] = create;
   table["volume_read"] = read;
   table["volume_write"] = write;
-  table["volume_create_sirt"] = create_sirt;
   table["volume_free"] = free_handle<aet_volume>;
   table["volume_voxel_size"] = number_of<aet_volume, double, aet_volume_voxel_size>;
   table["volume_copy_to"] = copy_to;

@@ -31,6 +31,7 @@
 #include "simulations.h"
 #include "specimens.h"
 #include "volume_filters.h"
+#include "tomography.h"
 #include "volumes.h"
 #include "instrument.h"
 
@@ -1366,6 +1367,8 @@ int main(int argc, char **argv)
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_volume_filters(f.context, f.dataset);
+    const path tomography_file = join(&scratch, "tomography.aet");
+    check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);
     check_simulated_series(f.context, scratch.text);
     const path specimen_file = join(&scratch, "specimen");

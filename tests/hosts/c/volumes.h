@@ -23,6 +23,12 @@ static int32_t stop_at_once(void *user, const aet_progress *progress)
     return 1;
 }
 
+static void sirt_options(aet_tomography_options *options)
+{
+    (void)aet_tomography_options_init(options, sizeof *options);
+    options->method = AET_TOMOGRAPHY_METHOD_SIRT;
+}
+
 static void check_volume_files(const aet_context *context, const aet_volume *volume, const char *file)
 {
     aet_volume *copy = NULL;
@@ -144,16 +150,16 @@ static void check_volume_bad_input(const aet_context *context, const aet_const_v
     const aet_view out = aet_view_c(few, AET_DTYPE_F32, 1, &two);
     expect("too small a place", aet_volume_copy_to(volume, &out), AET_ERROR_SHAPE, "out");
 
-    aet_sirt_options sirt;
-    (void)aet_sirt_options_init(&sirt, sizeof sirt);
+    aet_tomography_options sirt;
+    sirt_options(&sirt);
     sirt.voxel_size = 9;
-    expect("voxels larger than pixels", aet_volume_create_sirt(context, dataset, &sirt, NULL, NULL, &none),
+    expect("voxels larger than pixels", aet_volume_reconstruct(context, dataset, &sirt, NULL, NULL, &none),
            AET_ERROR_RANGE, "voxel_size");
-    (void)aet_sirt_options_init(&sirt, sizeof sirt);
+    sirt_options(&sirt);
     sirt.background = 7;
-    expect("unknown background", aet_volume_create_sirt(context, dataset, &sirt, NULL, NULL, &none),
+    expect("unknown background", aet_volume_reconstruct(context, dataset, &sirt, NULL, NULL, &none),
            AET_ERROR_UNKNOWN_OPTION, "AET_BACKGROUND_NONE = 1");
-    expect("reconstruction of nothing", aet_volume_create_sirt(context, NULL, NULL, NULL, NULL, &none), AET_ERROR_NULL,
+    expect("reconstruction of nothing", aet_volume_reconstruct(context, NULL, NULL, NULL, NULL, &none), AET_ERROR_NULL,
            "dataset");
 
     aet_trace_options trace;
@@ -197,19 +203,19 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
     aet_volume_free(volume);
     aet_volume_free(volume);
 
-    aet_sirt_options sirt;
+    aet_tomography_options sirt;
     aet_volume *tomogram = NULL, *short_one = NULL, *none = (aet_volume *)&view;
-    (void)aet_sirt_options_init(&sirt, sizeof sirt);
-    expect("SIRT", aet_volume_create_sirt(context, dataset, &sirt, NULL, NULL, &tomogram), AET_OK, "");
+    sirt_options(&sirt);
+    expect("SIRT", aet_volume_reconstruct(context, dataset, &sirt, NULL, NULL, &tomogram), AET_OK, "");
     double residuals[25];
     const int64_t iterations = 25;
     const aet_view residuals_view = aet_view_c(residuals, AET_DTYPE_F64, 1, &iterations);
     expect("its residuals", aet_volume_copy_residuals(tomogram, &residuals_view), AET_OK, "");
     check("residuals fall", residuals[24] < 0.5 * residuals[0]);
-    expect("SIRT stopped", aet_volume_create_sirt(context, dataset, NULL, stop_at_two, NULL, &short_one), AET_CANCELLED,
+    expect("SIRT stopped", aet_volume_reconstruct(context, dataset, &sirt, stop_at_two, NULL, &short_one), AET_CANCELLED,
            "");
     check("what was done is kept", aet_volume_residual_count(short_one) == 2);
-    expect("SIRT stopped at once", aet_volume_create_sirt(context, dataset, NULL, stop_at_once, NULL, &none),
+    expect("SIRT stopped at once", aet_volume_reconstruct(context, dataset, &sirt, stop_at_once, NULL, &none),
            AET_CANCELLED, "");
     check("nothing done, nothing kept", none == NULL || aet_volume_residual_count(none) == 1);
 
@@ -218,7 +224,7 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
     expect("peaks", aet_volume_trace(tomogram, NULL, NULL, NULL, &peaks), AET_OK, "");
     check("there are peaks", aet_atoms_count(peaks) > 0);
     (void)aet_find_options_init(&find, sizeof find);
-    find.sirt = &sirt;
+    find.tomography = &sirt;
     find.species = 14;
     expect("atoms found", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &found), AET_OK, "");
     aet_comparison comparison;

@@ -50,6 +50,7 @@ constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_n
                             !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 static_assert(moves_only<aet::Context> && moves_only<aet::TiltSeries> && moves_only<aet::Probe>);
 static_assert(moves_only<aet::Detector> && moves_only<aet::Atoms> && moves_only<aet::LocalOrbital> && moves_only<aet::Snapshot>);
+static_assert(moves_only<aet::Volume> && moves_only<aet::Tomography>);
 static_assert(std::is_nothrow_destructible_v<aet::Reconstruction>);
 static_assert(!std::is_constructible_v<aet::ConstView, std::vector<double> &&>, "a view of a temporary");
 
@@ -421,21 +422,24 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
     expect("volume that is not there", AET_ERROR_FILE, "no such", [&] { (void)aet::Volume::read(context, "no such"); });
 
     const auto series = host.series(context);
-    const auto tomogram = aet::Volume::sirt(context, series);
+    const auto sirt = aet::TomographyOptions{}.method(aet::TomographyMethod::sirt);
+    const auto tomogram = aet::Volume::reconstruct(context, series, sirt);
     const std::vector<double> residuals = tomogram.residuals();
     check("residuals fall", residuals.size() == 25 && residuals.back() < residuals.front());
-    const auto stopped = aet::Volume::sirt(context, series, {}, [](const aet::Progress &p) { return p.iteration < 2; });
+    const auto stopped =
+        aet::Volume::reconstruct(context, series, sirt, [](const aet::Progress &p) { return p.iteration < 2; });
     check("a stopped reconstruction is kept", stopped.residuals().size() == 2);
     bool rethrown = false;
     try {
-        (void)aet::Volume::sirt(context, series, {},
-                                [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+        (void)aet::Volume::reconstruct(context, series, sirt,
+                                       [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
     } catch (const std::logic_error &) {
         rethrown = true;
     }
     check("what the progress function throws", rethrown);
     check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
-    const auto options = aet::FindOptions{}.species(14).fit(aet::LocalOrbital::Options{}.model(aet::Model::direct));
+    const auto options = aet::FindOptions{}.species(14).tomography(sirt).fit(
+        aet::LocalOrbital::Options{}.model(aet::Model::direct));
     check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
     expect("weak 2", AET_ERROR_RANGE, "weak",
            [&] { (void)aet::find_atoms(series, nullptr, aet::FindOptions{}.weak(2)); });
@@ -479,6 +483,81 @@ void check_volume_filters(const aet::Context &context, const Host &host) {
         rethrown = true;
     }
     check("what the progress function of a mask throws", rethrown);
+double sum_of(const std::vector<float> &values) {
+    double sum = 0;
+    for (const float v : values) sum += v;
+    return sum;
+}
+
+void check_tomography(const aet::Context &context, const Host &host, const std::string &scratch) {
+    using aet::TomographyMethod;
+    using Options = aet::Tomography::Options;
+    const auto series = host.series(context);
+    const aet::Shape cube{20, 20, 20};
+    for (const auto method : {TomographyMethod::resire, TomographyMethod::sirt, TomographyMethod::sart,
+                              TomographyMethod::art, TomographyMethod::cgls, TomographyMethod::fbp,
+                              TomographyMethod::wbp, TomographyMethod::genfire, TomographyMethod::est,
+                              TomographyMethod::resire_fourier}) {
+        const auto options = Options{}.method(method).iterations(2);
+        aet::Tomography recon(context, series, options);
+        recon.run(2);
+        const auto volume = recon.volume();
+        const double sum = sum_of(volume.values());
+        check("method " + std::to_string(static_cast<int>(method)),
+              volume.shape() == cube && std::isfinite(sum) && sum > 0 &&
+                  volume.values() == aet::Volume::reconstruct(context, series, options).values() &&
+                  recon.memory_estimate() == aet::Tomography::estimate_memory(series, options));
+    }
+
+    aet::Tomography recon(context, series);
+    std::vector<float> early;
+    const auto outcome = recon.run(10, [&](const aet::Progress &p) {
+        if (p.iteration == 2) early = recon.snapshot().volume(context).values();
+        return p.iteration < 3;
+    });
+    check("a run that was ended", outcome == aet::Outcome::cancelled && recon.history("loss").size() == 3);
+    check("volume of a snapshot", early.size() == 8000 && early != recon.volume().values());
+    std::vector<double> gradient;
+    const double loss = recon.loss_and_gradient(recon.parameters(), gradient);
+    check("loss and gradient", loss > 0 && gradient.size() == 8000);
+    recon.save(scratch + "/tomography.aet");
+    auto loaded = aet::Reconstruction::load(context, series, scratch + "/tomography.aet");
+    recon.run(1);
+    loaded.run(1);
+    check("going on from a file", loaded.volume().values() == recon.volume().values());
+
+    const auto support = recon.volume();
+    const aet::Tomography started(context, series, Options{}.initial(support).support(support));
+    check("a volume to start from", started.volume().values() == support.values());
+    Options copied;
+    {
+        const auto weighted = Options{}.image_weights({1, 0.1}).iterations(2);
+        copied = weighted; // keeps the weights
+    }
+    check("weights of images", aet::Volume::reconstruct(context, series, copied).values() !=
+                                   aet::Volume::reconstruct(context, series, Options{}.iterations(2)).values());
+    const auto half = [&](aet::ViewSubset subset) {
+        aet::Tomography of_half(context, series, Options{}.subset(subset));
+        of_half.run(1);
+        return of_half.r_factors();
+    };
+    check("half sets", std::isnan(half(aet::ViewSubset::even).at(1)) && std::isnan(half(aet::ViewSubset::odd).at(0)));
+
+    recon.freeze("drift", false);
+    expect("a run with the drift free", AET_ERROR_UNSUPPORTED, "drift", [&] { recon.run(1); });
+    expect("atoms of a volume", AET_ERROR_UNSUPPORTED, "atoms", [&] { (void)recon.atoms(); });
+    expect("a bound with CGLS", AET_ERROR_UNSUPPORTED, "upper_bound", [&] {
+        (void)aet::Volume::reconstruct(context, series, Options{}.method(TomographyMethod::cgls).upper_bound(1));
+    });
+    expect("too few weights", AET_ERROR_SHAPE, "image_weights",
+           [&] { aet::Tomography(context, series, Options{}.image_weights({1})); });
+    expect("a support of zeros", AET_ERROR_EMPTY, "support", [&] {
+        const std::vector<float> zeros(8000);
+        const aet::Volume nothing(context, aet::ConstView(zeros, cube), 0.5);
+        aet::Tomography(context, series, Options{}.support(nothing));
+    });
+    expect("too little memory", AET_ERROR_MEMORY, "memory_limit",
+           [&] { aet::Tomography(context, series, Options{}.memory_limit(1000)); });
 }
 
 void check_instrument(const aet::Context &context, const Host &host) {
@@ -780,6 +859,7 @@ int main(int argc, char **argv) {
         check_files(argv[1], argv[2]);
         check_volumes(context, host, argv[2]);
         check_volume_filters(context, host);
+        check_tomography(context, host, argv[2]);
         check_instrument(context, host);
         check_specimens(argv[2]);
         check_series(context, argv[2]);

@@ -20,17 +20,18 @@ expect('voxel size -1', 'aet:range', 'voxel_size', @() aet.Volume(values, -1));
 expect('values NaN', 'aet:nonFinite', 'volume', @() aet.Volume(nan(3, 3, 3), 1));
 
 f = makeFit();
-tomogram = aet.Volume.sirt(f.series);
+sirt = @(varargin) aet.Volume.reconstruct(f.series, 'Method', 'sirt', varargin{:});
+tomogram = sirt();
 check('residuals fall', numel(tomogram.residuals) == 25 && tomogram.residuals(25) < 0.5 * tomogram.residuals(1));
-short = aet.Volume.sirt(f.series, 'Progress', @(p) p.iteration < 2);
+short = sirt('Progress', @(p) p.iteration < 2);
 check('a stopped reconstruction is kept', numel(short.residuals) == 2);
 expect('errors of the progress function', 'test:mine', 'mine', ...
-    @() aet.Volume.sirt(f.series, 'Progress', @(p) error('test:mine', 'mine')));
+    @() sirt('Progress', @(p) error('test:mine', 'mine')));
 expect('errors of the progress function when there is a volume', 'test:mine', 'mine', ...
-    @() aet.Volume.sirt(f.series, 'Progress', @(p) p.iteration < 3 || error('test:mine', 'mine')));
-expect('voxels larger than pixels', 'aet:range', 'voxel_size', @() aet.Volume.sirt(f.series, 'VoxelSize', 9));
+    @() sirt('Progress', @(p) p.iteration < 3 || error('test:mine', 'mine')));
+expect('voxels larger than pixels', 'aet:range', 'voxel_size', @() sirt('VoxelSize', 9));
 expect('unknown background', 'aet:unknownOption', 'Background', ...
-    @() aet.Volume.sirt(f.series, 'Background', 'blue'));
+    @() sirt('Background', 'blue'));
 peaks = tomogram.trace('MaxAtoms', 3);
 check('peaks', peaks.count <= 3);
 flat = aet.Volume(zeros(5, 5, 5), 1);

@@ -7,16 +7,7 @@ aet.internal.require(detector, 'aet.Detector', 'detector');
 [context, options] = aet.internal.take(options, 'Context', []);
 context = aet.internal.context(context);
 known = aet.Simulation.options;
-[simulation, options] = pairs(options, 'Simulation', known(~strcmp(known, 'Context')));
-[instrument, options] = pairs(options, 'Instrument', aet.TiltSeries.instrumentOptions);
+[simulation, options] = aet.internal.pairs(options, 'Simulation', known(~strcmp(known, 'Context')));
+[instrument, options] = aet.internal.pairs(options, 'Instrument', aet.TiltSeries.instrumentOptions);
 arguments = {context.key, atoms.key, probe.key, detector.key, rotations, foci, options, simulation, instrument};
-end
-
-function [values, options] = pairs(options, name, known)
-% Options within an option: a cell {'Name', value, ...}.
-[given, options] = aet.internal.take(options, name, {});
-if ~iscell(given)
-    error('aet:unknownOption', '%s: got class %s, wanted a cell {''Name'', value, ...}', name, class(given));
-end
-values = aet.internal.options(name, known, given);
 end
