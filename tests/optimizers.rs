@@ -90,7 +90,7 @@ fn a_finish_by_lbfgs_goes_on_from_the_best_pass() {
     let fall = start - loss(&reference);
     assert!(loss(&recon) < after && (loss(&recon) - loss(&reference)).abs() < 1e-6 * fall);
     let history = recon.history();
-    assert_eq!((history[19].optimizer, history[20].optimizer), (Optimizer::Adam, Optimizer::Lbfgs));
+    assert_eq!((history[19].optimizer, history[20].optimizer), (Some(Optimizer::Adam), Some(Optimizer::Lbfgs)));
     assert!(history[20].loss <= after, "the first loss of the finish is that of a point, not of a pass");
 }
 
@@ -119,8 +119,8 @@ fn going_on_gives_the_same_bits() {
         [&whole, &first].iter().for_each(|recon| recon.set_param("step.heights", 0.5).unwrap());
         run(&whole, optimizer, 6);
         run(&first, optimizer, 3);
-        state_file::write(&path, &first.saved_state(), &mut |_| true).unwrap();
-        let state = state_file::read(&path, &mut |_| true).unwrap();
+        state_file::write(&path, &first.saved_state().into(), &mut |_| true).unwrap();
+        let state = state_file::read(&path, &mut |_| true).unwrap().local_orbital().unwrap();
         let second = Reconstruction::resume(&context, &series, Some(&common::probe()), state).unwrap();
         assert_eq!(second.param("step.heights").unwrap(), 0.5);
         assert_eq!(bits(&first), bits(&second), "{optimizer:?}: before going on");

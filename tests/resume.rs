@@ -31,8 +31,8 @@ fn bits(recon: &Reconstruction) -> Vec<u64> {
 fn through_file(state: &SavedState) -> SavedState {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("zwischen stand größe.aet");
-    state_file::write(&path, state, &mut |_| true).unwrap();
-    state_file::read(&path, &mut |_| true).unwrap()
+    state_file::write(&path, &state.clone().into(), &mut |_| true).unwrap();
+    state_file::read(&path, &mut |_| true).unwrap().local_orbital().unwrap()
 }
 
 fn resume(context: &Context, series: &TiltSeries, state: &SavedState) -> Reconstruction {
@@ -143,7 +143,7 @@ fn bad_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     assert_eq!(read(&path).code(), 400);
-    state_file::write(&path, &state, &mut |_| true).unwrap();
+    state_file::write(&path, &state.clone().into(), &mut |_| true).unwrap();
     let good = std::fs::read(&path).unwrap();
     let check = |bytes: &[u8], code: i32| {
         std::fs::write(&path, bytes).unwrap();
@@ -169,7 +169,7 @@ fn bad_files() {
         check(&changed(at, 0x10), 401);
     }
     assert_eq!(state_file::read(&path, &mut |_| false).err().unwrap().code(), 1);
-    assert_eq!(state_file::write(&path, &state, &mut |_| false).err().unwrap().code(), 1);
+    assert_eq!(state_file::write(&path, &state.into(), &mut |_| false).err().unwrap().code(), 1);
 }
 
 /// Damage that the checksum does not show: an error or a state, never a panic.
@@ -181,7 +181,7 @@ fn undecodable_content() {
     run(&recon, 2);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    state_file::write(&path, &recon.saved_state(), &mut |_| true).unwrap();
+    state_file::write(&path, &recon.saved_state().into(), &mut |_| true).unwrap();
     let good = std::fs::read(&path).unwrap();
     for at in 24..good.len().min(1200) {
         for value in [0x00, 0x7f, 0xff] {
@@ -191,7 +191,7 @@ fn undecodable_content() {
             bytes[20..24].copy_from_slice(&checksum.to_le_bytes());
             std::fs::write(&path, &bytes).unwrap();
             if let Ok(state) = state_file::read(&path, &mut |_| true) {
-                let _ = Reconstruction::resume(&context, &series, Some(&common::probe()), state);
+                let _ = aet::reconstruct::resume(&context, &series, Some(&common::probe()), state);
             }
         }
     }

@@ -147,6 +147,28 @@ pub enum Saved {
     Tomography(Box<SavedTomography>),
 }
 
+impl From<SavedState> for Saved {
+    fn from(saved: SavedState) -> Self {
+        Saved::LocalOrbital(Box::new(saved))
+    }
+}
+
+impl Saved {
+    /// The state of a local-orbital reconstruction.
+    ///
+    /// # Errors
+    /// `Inconsistent` where it is of another kind.
+    pub fn local_orbital(self) -> Result<SavedState> {
+        match self {
+            Saved::LocalOrbital(saved) => Ok(*saved),
+            Saved::Tomography(_) => {
+                let why = "got that of a volume, wanted that of a local-orbital reconstruction".into();
+                Err(Error::Inconsistent { what: "state".into(), why })
+            }
+        }
+    }
+}
+
 /// Goes on from a saved state with the same images and the probe it was made with.
 ///
 /// # Errors
@@ -331,6 +353,6 @@ impl Reconstruct for Reconstruction {
         self.set_param(name, value)
     }
     fn saved_state(&self) -> Saved {
-        Saved::LocalOrbital(Box::new(self.saved_state()))
+        self.saved_state().into()
     }
 }
