@@ -1420,7 +1420,8 @@ aet_status aet_integrate_center_of_mass(const aet_const_view *field,
 /* ---- Reconstruction ---- */
 
 /**
- * A reconstruction: a forward model, the images of a dataset and an optimiser. Functions that take it as `const` may be
+ * A reconstruction, of atoms or of a volume: a forward model, the images of a dataset and an optimiser or a method. What
+ * a method cannot do answers AET_ERROR_UNSUPPORTED. Functions that take it as `const` may be
  * called from any thread at any time, also while aet_recon_run works and from its progress callback; they see the state
  * after the latest iteration. The others may be called one at a time (AET_ERROR_BUSY).
  */
@@ -1478,8 +1479,9 @@ uint64_t aet_recon_generation(const aet_recon *recon);
 int64_t aet_recon_block_count(const aet_recon *recon);
 
 /**
- * Describes block `index`, counted from 0. The caller sets `block->struct_size`. Blocks of local-orbital
- * reconstructions, with p' = R p + (u, v, w), formula (3) of the LOT paper:
+ * Describes block `index`, counted from 0. The caller sets `block->struct_size`. Blocks of
+ * reconstructions of volumes are listed at aet_recon_create_tomography; those of local-orbital reconstructions, with
+ * p' = R p + (u, v, w), formula (3) of the LOT paper:
  *
  * - positions [atoms,3]: x, y, z in the specimen frame, A
  * - heights [atoms, species or 1]: H, unit of the images
@@ -1924,7 +1926,10 @@ aet_status aet_recon_copy_r_factors(const aet_recon *recon, const aet_view *out)
  */
 aet_status aet_recon_record(const aet_recon *recon, char *buffer, size_t capacity, size_t *needed);
 
-/** The atoms of the latest state, with height and width of each, as a new handle. Any thread. */
+/**
+ * The atoms of the latest state, with height and width of each, as a new handle. AET_ERROR_UNSUPPORTED for a
+ * reconstruction of a volume. Any thread.
+ */
 aet_status aet_recon_get_atoms(const aet_recon *recon, aet_atoms **atoms);
 
 /**
@@ -2910,7 +2915,8 @@ aet_status aet_tomography_estimate_memory(const aet_dataset *dataset,
  * - background [images]: c
  *
  * The loss of aet_recon_loss_and_gradient is the sum over images of w_i ||s_i A_i V + c_i - b_i||^2 / (2 n), n used pixels in
- * all, whatever the method; hosts may free the other blocks and drive all of them. aet_recon_step and aet_recon_run
+ * all, whatever the method, without regularisation; images NULL means those in use that are not held out. Hosts may free
+ * the other blocks and drive all of them. aet_recon_step and aet_recon_run
  * iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
  * options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
  * ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.
