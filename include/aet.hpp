@@ -1356,6 +1356,112 @@ private:
     detail::Handle<aet_volume, aet_volume_free> handle_;
 };
 
+/// How a volume is reconstructed. What is not set, and 0, is automatic; see aet_tomography_options for the formulas.
+class TomographyOptions {
+public:
+    TomographyOptions() { detail::check(aet_tomography_options_init(&raw_, sizeof raw_)); }
+    TomographyOptions &method(TomographyMethod method) noexcept {
+        return raw_.method = static_cast<std::int32_t>(method), *this;
+    }
+    /// Volume to start from; it must live until the options are used.
+    TomographyOptions &initial(const Volume &volume) noexcept { return raw_.initial = volume.get(), *this; }
+    /// The result is 0 where this volume is; it must live until the options are used.
+    TomographyOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
+    /// Weight of each image of the series in the loss, 0 or above. The options, and their copies, keep them.
+    TomographyOptions &image_weights(std::vector<double> weights) {
+        weights_ = std::make_shared<const std::vector<double>>(std::move(weights));
+        raw_.image_weights = weights_->data();
+        raw_.n_image_weights = static_cast<std::int64_t>(weights_->size());
+        return *this;
+    }
+    /// Voxels along z, y and x; default: a cube as wide as the images.
+    TomographyOptions &shape(std::int64_t nz, std::int64_t ny, std::int64_t nx) noexcept {
+        return raw_.nz = nz, raw_.ny = ny, raw_.nx = nx, *this;
+    }
+    /// A, at most a pixel; 0: a pixel.
+    TomographyOptions &voxel_size(double size) noexcept { return raw_.voxel_size = size, *this; }
+    /// Of Volume::reconstruct; a run is told its own.
+    TomographyOptions &iterations(std::int32_t count) noexcept { return raw_.iterations = count, *this; }
+    /// Length of steps, below 2.
+    TomographyOptions &relaxation(double length) noexcept { return raw_.relaxation = length, *this; }
+    TomographyOptions &accelerated(bool on) noexcept { return raw_.accelerated = on ? 1 : 0, *this; }
+    /// Voxels stay at 0 or above, in methods that can.
+    TomographyOptions &positivity(bool on) noexcept { return raw_.positivity = on ? 1 : 0, *this; }
+    /// Largest value of a voxel; 0: none.
+    TomographyOptions &upper_bound(double value) noexcept { return raw_.upper_bound = value, *this; }
+    /// Views per update of SART.
+    TomographyOptions &subset_size(std::int64_t views) noexcept { return raw_.subset_size = views, *this; }
+    /// FBP and WBP.
+    TomographyOptions &window(RampWindow window) noexcept {
+        return raw_.window = static_cast<std::int32_t>(window), *this;
+    }
+    TomographyOptions &background(Background background) noexcept {
+        return raw_.background = static_cast<std::int32_t>(background), *this;
+    }
+    TomographyOptions &subset(ViewSubset subset) noexcept {
+        return raw_.subset = static_cast<std::int32_t>(subset), *this;
+    }
+    /// Part of the views, up to 0.5, that is held out: a run ends when their R factor no longer falls. Another seed draws
+    /// others.
+    TomographyOptions &held_out(double part, std::int64_t seed = 1) noexcept {
+        return raw_.held_out = part, raw_.seed = seed, *this;
+    }
+    /// Bytes; 0: no limit.
+    TomographyOptions &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+    /// Points of the padded transform over voxels: GENFIRE, EST, RESIRE in Fourier space.
+    TomographyOptions &oversampling(double ratio) noexcept { return raw_.oversampling = ratio, *this; }
+    /// GENFIRE: how points of the transform get values, and from samples how far away, in points of the transform.
+    TomographyOptions &gridding(Gridding gridding, double cutoff = 0) noexcept {
+        return raw_.gridding = static_cast<std::int32_t>(gridding), raw_.gridding_cutoff = cutoff, *this;
+    }
+    /// GENFIRE: which frequencies are imposed when, and whether all are in the end.
+    TomographyOptions &resolution(ResolutionSchedule schedule, bool end_with_all = true) noexcept {
+        raw_.resolution = static_cast<std::int32_t>(schedule);
+        return raw_.end_with_all = end_with_all ? 1 : 0, *this;
+    }
+    /// GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free.
+    TomographyOptions &held_back(double part) noexcept { return raw_.held_back = part, *this; }
+    /// GENFIRE: what positivity adds to the sum of the volume is taken off again.
+    TomographyOptions &keep_total(bool on) noexcept { return raw_.keep_total = on ? 1 : 0, *this; }
+    /// GENFIRE, EST.
+    TomographyOptions &iterate(Iterate iterate) noexcept {
+        return raw_.iterate = static_cast<std::int32_t>(iterate), *this;
+    }
+    /// lambda of total variation, and its iterations within one step. Terms add to the loss in its unit; 0: none.
+    TomographyOptions &total_variation(double lambda, std::int32_t inner_iterations = 0) noexcept {
+        return raw_.total_variation = lambda, raw_.inner_iterations = inner_iterations, *this;
+    }
+    /// lambda of 1/2 sum V_i^2.
+    TomographyOptions &tikhonov(double lambda) noexcept { return raw_.tikhonov = lambda, *this; }
+    /// lambda of 1/2 sum |(D V)_i|^2.
+    TomographyOptions &tikhonov_gradient(double lambda) noexcept { return raw_.tikhonov_gradient = lambda, *this; }
+    /// lambda of sum |V_i|.
+    TomographyOptions &soft_threshold(double lambda) noexcept { return raw_.soft_threshold = lambda, *this; }
+    /// lambda, power and squeeze along z of the penalty on voxels far from the origin.
+    TomographyOptions &edge(double lambda, double power = 0, double squeeze = 0) noexcept {
+        return raw_.edge = lambda, raw_.edge_power = power, raw_.edge_squeeze = squeeze, *this;
+    }
+    /// Standard deviation of a Gaussian blur after every iteration, voxels; 0: none.
+    TomographyOptions &blur(double sigma) noexcept { return raw_.blur = sigma, *this; }
+    const aet_tomography_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_tomography_options raw_{};
+    std::shared_ptr<const std::vector<double>> weights_; // what raw_ points to
+};
+
+inline Volume Volume::reconstruct(const Context &context, const TiltSeries &series, const TomographyOptions &options,
+                                  const ProgressFunction &progress) {
+    detail::Observer observer(progress);
+    aet_volume *created = nullptr;
+    const aet_status status = aet_volume_reconstruct(context.get(), series.get(), options.get(), observer.function(),
+                                                     observer.user(), &created);
+    Volume volume(created); // owns it before anything is thrown
+    observer.finish(status);
+    if (created == nullptr) detail::check(status);
+    return volume;
+}
+
 // ---- filters, masks and resolution of volumes ------------------------------------------------------------------
 
 /// By what a volume is smoothed: a width in voxels, of a Gaussian its standard deviation, of a box its odd edge.
@@ -1614,110 +1720,6 @@ inline std::vector<std::int32_t> half_sets(const TiltSeries &series) {
     std::vector<std::int32_t> half(static_cast<std::size_t>(series.image_count()));
     detail::check(aet_dataset_half_sets(series.get(), half.data(), static_cast<std::int64_t>(half.size())));
     return half;
-/// How a volume is reconstructed. What is not set, and 0, is automatic; see aet_tomography_options for the formulas.
-class TomographyOptions {
-public:
-    TomographyOptions() { detail::check(aet_tomography_options_init(&raw_, sizeof raw_)); }
-    TomographyOptions &method(TomographyMethod method) noexcept {
-        return raw_.method = static_cast<std::int32_t>(method), *this;
-    }
-    /// Volume to start from; it must live until the options are used.
-    TomographyOptions &initial(const Volume &volume) noexcept { return raw_.initial = volume.get(), *this; }
-    /// The result is 0 where this volume is; it must live until the options are used.
-    TomographyOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
-    /// Weight of each image of the series in the loss, 0 or above. The options, and their copies, keep them.
-    TomographyOptions &image_weights(std::vector<double> weights) {
-        weights_ = std::make_shared<const std::vector<double>>(std::move(weights));
-        raw_.image_weights = weights_->data();
-        raw_.n_image_weights = static_cast<std::int64_t>(weights_->size());
-        return *this;
-    }
-    /// Voxels along z, y and x; default: a cube as wide as the images.
-    TomographyOptions &shape(std::int64_t nz, std::int64_t ny, std::int64_t nx) noexcept {
-        return raw_.nz = nz, raw_.ny = ny, raw_.nx = nx, *this;
-    }
-    /// A, at most a pixel; 0: a pixel.
-    TomographyOptions &voxel_size(double size) noexcept { return raw_.voxel_size = size, *this; }
-    /// Of Volume::reconstruct; a run is told its own.
-    TomographyOptions &iterations(std::int32_t count) noexcept { return raw_.iterations = count, *this; }
-    /// Length of steps, below 2.
-    TomographyOptions &relaxation(double length) noexcept { return raw_.relaxation = length, *this; }
-    TomographyOptions &accelerated(bool on) noexcept { return raw_.accelerated = on ? 1 : 0, *this; }
-    /// Voxels stay at 0 or above, in methods that can.
-    TomographyOptions &positivity(bool on) noexcept { return raw_.positivity = on ? 1 : 0, *this; }
-    /// Largest value of a voxel; 0: none.
-    TomographyOptions &upper_bound(double value) noexcept { return raw_.upper_bound = value, *this; }
-    /// Views per update of SART.
-    TomographyOptions &subset_size(std::int64_t views) noexcept { return raw_.subset_size = views, *this; }
-    /// FBP and WBP.
-    TomographyOptions &window(RampWindow window) noexcept {
-        return raw_.window = static_cast<std::int32_t>(window), *this;
-    }
-    TomographyOptions &background(Background background) noexcept {
-        return raw_.background = static_cast<std::int32_t>(background), *this;
-    }
-    TomographyOptions &subset(ViewSubset subset) noexcept {
-        return raw_.subset = static_cast<std::int32_t>(subset), *this;
-    }
-    /// Part of the views, up to 0.5, that is held out: a run ends when their R factor no longer falls. Another seed draws
-    /// others.
-    TomographyOptions &held_out(double part, std::int64_t seed = 1) noexcept {
-        return raw_.held_out = part, raw_.seed = seed, *this;
-    }
-    /// Bytes; 0: no limit.
-    TomographyOptions &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
-    /// Points of the padded transform over voxels: GENFIRE, EST, RESIRE in Fourier space.
-    TomographyOptions &oversampling(double ratio) noexcept { return raw_.oversampling = ratio, *this; }
-    /// GENFIRE: how points of the transform get values, and from samples how far away, in points of the transform.
-    TomographyOptions &gridding(Gridding gridding, double cutoff = 0) noexcept {
-        return raw_.gridding = static_cast<std::int32_t>(gridding), raw_.gridding_cutoff = cutoff, *this;
-    }
-    /// GENFIRE: which frequencies are imposed when, and whether all are in the end.
-    TomographyOptions &resolution(ResolutionSchedule schedule, bool end_with_all = true) noexcept {
-        raw_.resolution = static_cast<std::int32_t>(schedule);
-        return raw_.end_with_all = end_with_all ? 1 : 0, *this;
-    }
-    /// GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free.
-    TomographyOptions &held_back(double part) noexcept { return raw_.held_back = part, *this; }
-    /// GENFIRE: what positivity adds to the sum of the volume is taken off again.
-    TomographyOptions &keep_total(bool on) noexcept { return raw_.keep_total = on ? 1 : 0, *this; }
-    /// GENFIRE, EST.
-    TomographyOptions &iterate(Iterate iterate) noexcept {
-        return raw_.iterate = static_cast<std::int32_t>(iterate), *this;
-    }
-    /// lambda of total variation, and its iterations within one step. Terms add to the loss in its unit; 0: none.
-    TomographyOptions &total_variation(double lambda, std::int32_t inner_iterations = 0) noexcept {
-        return raw_.total_variation = lambda, raw_.inner_iterations = inner_iterations, *this;
-    }
-    /// lambda of 1/2 sum V_i^2.
-    TomographyOptions &tikhonov(double lambda) noexcept { return raw_.tikhonov = lambda, *this; }
-    /// lambda of 1/2 sum |(D V)_i|^2.
-    TomographyOptions &tikhonov_gradient(double lambda) noexcept { return raw_.tikhonov_gradient = lambda, *this; }
-    /// lambda of sum |V_i|.
-    TomographyOptions &soft_threshold(double lambda) noexcept { return raw_.soft_threshold = lambda, *this; }
-    /// lambda, power and squeeze along z of the penalty on voxels far from the origin.
-    TomographyOptions &edge(double lambda, double power = 0, double squeeze = 0) noexcept {
-        return raw_.edge = lambda, raw_.edge_power = power, raw_.edge_squeeze = squeeze, *this;
-    }
-    /// Standard deviation of a Gaussian blur after every iteration, voxels; 0: none.
-    TomographyOptions &blur(double sigma) noexcept { return raw_.blur = sigma, *this; }
-    const aet_tomography_options *get() const noexcept { return &raw_; }
-
-private:
-    aet_tomography_options raw_{};
-    std::shared_ptr<const std::vector<double>> weights_; // what raw_ points to
-};
-
-inline Volume Volume::reconstruct(const Context &context, const TiltSeries &series, const TomographyOptions &options,
-                                  const ProgressFunction &progress) {
-    detail::Observer observer(progress);
-    aet_volume *created = nullptr;
-    const aet_status status = aet_volume_reconstruct(context.get(), series.get(), options.get(), observer.function(),
-                                                     observer.user(), &created);
-    Volume volume(created); // owns it before anything is thrown
-    observer.finish(status);
-    if (created == nullptr) detail::check(status);
-    return volume;
 }
 
 // ---- detectors -------------------------------------------------------------------------------------------------

@@ -195,8 +195,7 @@ classdef Volume < aet.internal.Object
             % The volume that a command makes of this one: key, further arguments, options, progress.
             [progress, options] = aet.internal.take(options, 'Progress', []);
             key = aet.internal.withProgress(progress, command, this.key, varargin{:}, options);
-            volume = aet.Volume();
-            volume.key = key;
+            volume = aet.Volume.fromKey(key);
         end
     end
 
@@ -217,8 +216,7 @@ classdef Volume < aet.internal.Object
             context = aet.internal.context(context);
             key = aet.internal.withProgress(progress, 'volume_create_support', context.key, sizes, voxelSize, ...
                 radius, options);
-            volume = aet.Volume();
-            volume.key = key;
+            volume = aet.Volume.fromKey(key);
         end
 
         function volume = reconstruct(series, varargin)

@@ -445,44 +445,6 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
            [&] { (void)aet::find_atoms(series, nullptr, aet::FindOptions{}.weak(2)); });
 }
 
-void check_volume_filters(const aet::Context &context, const Host &host) {
-    const auto ball = aet::Support({24, 24, 24}, 0.5, 4).create(context);
-    const auto sum = [](const aet::Volume &volume) {
-        double total = 0;
-        for (const float v : volume.values()) total += v;
-        return total;
-    };
-    const auto plain = aet::MaskOptions{}.smoothing(aet::Smoothing::none, 0).closing(0).dilation(0).minimum_island(9);
-    const auto mask = aet::mask(ball, aet::MaskOptions{plain}.erosion(1));
-    check("a mask that shrinks", sum(mask) < sum(ball) && sum(mask) > 0.5 * sum(ball));
-    check("times the volume", sum(aet::multiply(ball, mask)) == sum(mask));
-    check("threshold", aet::otsu_threshold(ball) > 0.4);
-    expect("islands that are too small", AET_ERROR_EMPTY, "minimum_island", [&] { (void)aet::mask(ball); });
-    expect("empty support", AET_ERROR_EMPTY, "support",
-           [&] { (void)aet::Support({4, 4, 4}, 0.5, 0.1).centre(90, 0, 0).create(context); });
-
-    const auto series = host.series(context);
-    const auto low = aet::filter(ball, aet::FilterOptions{}.low_pass(0.3).padding(aet::Padding::periodic));
-    check("a filter keeps the sum", std::abs(sum(low) / sum(ball) - 1) < 1e-5);
-    const auto seen = aet::filter(ball, aet::FilterOptions{}.seen(6, 0.1), &series);
-    check("what was seen", seen.shape() == ball.shape());
-    check("smoothing", std::abs(sum(aet::smooth(ball, aet::Smoothing::gaussian, 1)) / sum(ball) - 1) < 1e-3);
-    const auto curve = aet::shell_correlation(ball, low);
-    check("resolution of a low pass", std::abs(1 / curve.half_bit - 0.3) < 0.12 && curve.correlation[1] > 0.99);
-    const std::vector<double> points = curve.curve();
-    const auto options = aet::FilterOptions{}.curve(aet::ConstView(points, {static_cast<std::int64_t>(curve.frequency.size()), 2}));
-    check("Wiener filter", aet::filter(ball, options).shape() == ball.shape());
-    const auto half = aet::half_sets(series);
-    check("half sets", half.front() == 0 && std::count(half.begin(), half.end(), 1) > 0);
-    expect("cut beyond Nyquist", AET_ERROR_RANGE, "Nyquist",
-           [&] { (void)aet::filter(ball, aet::FilterOptions{}.high_pass(1.5)); });
-    bool rethrown = false;
-    try {
-        (void)aet::mask(ball, plain, [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
-    } catch (const std::logic_error &) {
-        rethrown = true;
-    }
-    check("what the progress function of a mask throws", rethrown);
 double sum_of(const std::vector<float> &values) {
     double sum = 0;
     for (const float v : values) sum += v;
@@ -558,6 +520,46 @@ void check_tomography(const aet::Context &context, const Host &host, const std::
     });
     expect("too little memory", AET_ERROR_MEMORY, "memory_limit",
            [&] { aet::Tomography(context, series, Options{}.memory_limit(1000)); });
+}
+
+void check_volume_filters(const aet::Context &context, const Host &host) {
+    const auto ball = aet::Support({24, 24, 24}, 0.5, 4).create(context);
+    const auto sum = [](const aet::Volume &volume) {
+        double total = 0;
+        for (const float v : volume.values()) total += v;
+        return total;
+    };
+    const auto plain = aet::MaskOptions{}.smoothing(aet::Smoothing::none, 0).closing(0).dilation(0).minimum_island(9);
+    const auto mask = aet::mask(ball, aet::MaskOptions{plain}.erosion(1));
+    check("a mask that shrinks", sum(mask) < sum(ball) && sum(mask) > 0.5 * sum(ball));
+    check("times the volume", sum(aet::multiply(ball, mask)) == sum(mask));
+    check("threshold", aet::otsu_threshold(ball) > 0.4);
+    expect("islands that are too small", AET_ERROR_EMPTY, "minimum_island", [&] { (void)aet::mask(ball); });
+    expect("empty support", AET_ERROR_EMPTY, "support",
+           [&] { (void)aet::Support({4, 4, 4}, 0.5, 0.1).centre(90, 0, 0).create(context); });
+
+    const auto series = host.series(context);
+    const auto low = aet::filter(ball, aet::FilterOptions{}.low_pass(0.3).padding(aet::Padding::periodic));
+    check("a filter keeps the sum", std::abs(sum(low) / sum(ball) - 1) < 1e-5);
+    const auto seen = aet::filter(ball, aet::FilterOptions{}.seen(6, 0.1), &series);
+    check("what was seen", seen.shape() == ball.shape());
+    check("smoothing", std::abs(sum(aet::smooth(ball, aet::Smoothing::gaussian, 1)) / sum(ball) - 1) < 1e-3);
+    const auto curve = aet::shell_correlation(ball, low);
+    check("resolution of a low pass", std::abs(1 / curve.half_bit - 0.3) < 0.12 && curve.correlation[1] > 0.99);
+    const std::vector<double> points = curve.curve();
+    const auto options = aet::FilterOptions{}.curve(aet::ConstView(points, {static_cast<std::int64_t>(curve.frequency.size()), 2}));
+    check("Wiener filter", aet::filter(ball, options).shape() == ball.shape());
+    const auto half = aet::half_sets(series);
+    check("half sets", half.front() == 0 && std::count(half.begin(), half.end(), 1) > 0);
+    expect("cut beyond Nyquist", AET_ERROR_RANGE, "Nyquist",
+           [&] { (void)aet::filter(ball, aet::FilterOptions{}.high_pass(1.5)); });
+    bool rethrown = false;
+    try {
+        (void)aet::mask(ball, plain, [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of a mask throws", rethrown);
 }
 
 void check_instrument(const aet::Context &context, const Host &host) {
@@ -858,8 +860,8 @@ int main(int argc, char **argv) {
         check_growing(context, host);
         check_files(argv[1], argv[2]);
         check_volumes(context, host, argv[2]);
-        check_volume_filters(context, host);
         check_tomography(context, host, argv[2]);
+        check_volume_filters(context, host);
         check_instrument(context, host);
         check_specimens(argv[2]);
         check_series(context, argv[2]);
