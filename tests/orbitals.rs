@@ -151,9 +151,11 @@ fn stored_fits_know_their_orbital() {
     let recon = free_reconstruction(&context, &options(LotModel::Direct, DepthMode::Auto, three_terms()));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fit.state");
-    state_file::write(&file, &recon.saved_state(), &mut |_| true).unwrap();
+    state_file::write(&file, &recon.saved_state().into(), &mut |_| true).unwrap();
     let state = state_file::read(&file, &mut |_| true).unwrap();
-    let again = Reconstruction::resume(&context, &series(3, 2, 41, 38), Some(&common::probe()), state).unwrap();
+    let again =
+        Reconstruction::resume(&context, &series(3, 2, 41, 38), Some(&common::probe()), state.local_orbital().unwrap())
+            .unwrap();
     let x = recon.parameters();
     assert_eq!(again.loss_and_gradient(&x).unwrap(), recon.loss_and_gradient(&x).unwrap());
 }

@@ -120,13 +120,9 @@ fn correlation(a: &Volume, b: &Volume) -> f64 {
 /// Correlation with the folder's volume, and which it is.
 fn compared(volume: &Volume, folder: &Path, variant: Option<&str>) -> (f64, &'static str) {
     for (which, name) in [(Which::Truth, "truth"), (Which::Published, "published")] {
-        match dataset_folder::read_volume(folder, which, variant) {
-            Ok(other) => {
-                if let Some((ours, theirs)) = overlap(volume, &other) {
-                    return (correlation(&ours, &theirs), name);
-                }
-            }
-            _ => {}
+        let other = dataset_folder::read_volume(folder, which, variant).ok();
+        if let Some((ours, theirs)) = other.and_then(|other| overlap(volume, &other)) {
+            return (correlation(&ours, &theirs), name);
         }
     }
     (f64::NAN, "none")

@@ -119,7 +119,7 @@ impl Regularization {
         self.total_variation > 0.0 || self.soft_threshold > 0.0 || self.edge > 0.0 || self.blur > 0.0
     }
 
-    /// Bytes that a [`Regularizer`] and its calls hold for a volume of `shape`, beside the volume.
+    /// Bytes that it takes while it works for a volume of `shape`, beside the volume.
     pub fn memory_bytes(&self, shape: [usize; 3]) -> u64 {
         let volume = 4 * shape.iter().map(|n| *n as u64).product::<u64>();
         let dual = if self.total_variation > 0.0 { 7 * volume } else { 0 };
