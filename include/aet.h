@@ -2815,7 +2815,7 @@ typedef struct aet_tomography_options {
    * accelerated; of SART and ART 0.3.
    */
   double relaxation;
-  /** Largest value of a voxel; 0: none. */
+  /** Largest value of a voxel, not with GENFIRE and EST; 0: none. */
   double upper_bound;
   /**
    * Part of the views, up to 0.5, that is held out: their R factor is told beside that of the others (column r_free of
@@ -2831,7 +2831,7 @@ typedef struct aet_tomography_options {
   /** GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free; 0: none. */
   double held_back;
   /**
-   * lambda of total variation, sum |(D V)_i|, isotropic: RESIRE, RESIRE_FOURIER, SIRT. This and the terms below add to
+   * lambda of total variation, sum |(D V)_i|, isotropic: RESIRE and RESIRE_FOURIER. This and the terms below add to
    * the loss in its unit: to the sum of w_i ||A_i V - b_i||^2 / 2 over the views. 0: none, as for all terms.
    */
   double total_variation;
@@ -2857,7 +2857,7 @@ typedef struct aet_tomography_options {
    * aet_recon are told theirs by aet_run_options.
    */
   int32_t iterations;
-  /** 1: extrapolate (Nesterov), the default; 0: plain steps. RESIRE and SIRT. */
+  /** 1: extrapolate along former steps, the default; 0: plain steps. RESIRE, RESIRE_FOURIER, SIRT and EST. */
   int32_t accelerated;
   /** 1: voxels stay at 0 or above in methods that can, the default; 0: not. */
   int32_t positivity;
@@ -2918,7 +2918,8 @@ aet_status aet_tomography_estimate_memory(const aet_dataset *dataset,
  * all, whatever the method, without regularisation; images NULL means those in use that are not held out. Hosts may free
  * the other blocks and drive all of them. aet_recon_step and aet_recon_run
  * iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
- * options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
+ * options of the run. Every iteration records loss and R factor of the volume from which it was made,
+ * extrapolated where it is; when a run has
  * ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.
  *
  * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options), AET_ERROR_UNSUPPORTED (bounds or views held out with methods that
@@ -2972,7 +2973,10 @@ typedef struct aet_find_options {
    * model without a probe.
    */
   const aet_lot_options *fit;
-  /** The volume of the first guess, whose shape residual volumes have, too. NULL: SIRT with its defaults. */
+  /**
+   * The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: SIRT
+   * with its defaults.
+   */
   const aet_tomography_options *tomography;
   /** Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels. */
   double minimum_distance;

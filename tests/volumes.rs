@@ -269,6 +269,28 @@ fn gradients_of_all_blocks_agree_with_differences() {
     }
 }
 
+/// The loss that a run tells at its end is the one that hosts evaluate, also where images share a view.
+#[test]
+fn runs_and_hosts_see_one_loss() {
+    let rotations: Vec<Mat3> = tilts(AngleOrder::Zyx, 12, true).iter().flat_map(|r| [*r, *r]).collect();
+    let drift = vec![[0.0; 2]; 24];
+    let single = images(&rotations, (16, 18), &drift, 0.0);
+    let double = Array3::from_shape_fn(single.dim(), |(i, r, c)| single[[i, r, c]] * [0.7, 1.2][i % 2]);
+    let mut frames = Frames::new(24).with_rotations(Rotations::Matrices(rotations));
+    frames.tilt = Some((0..24).map(|i| i / 2).collect());
+    let unit = SeriesOptions { pixel_size: 1.0, length_unit: LengthUnit::Pixel, ..Default::default() };
+    let series = TiltSeries::new(unit, double.view(), &frames).unwrap();
+    let mut weights = vec![1.0; 24];
+    (weights[3], weights[8], weights[9]) = (2.5, 0.0, 0.0);
+    let weighted = TomographyOptions { image_weights: Some(weights), ..options(TomographyMethod::Resire) };
+    let recon = Tomography::new(&context(2), &series, &weighted, None, None).unwrap();
+    assert!(recon.used_images().len() == 22 && !recon.used_images().contains(&8));
+    run(&recon, 6);
+    let told = recon.snapshot().loss();
+    let evaluated = recon.evaluate(&recon.parameters(), None, Want::default()).unwrap().loss;
+    assert!((told / evaluated - 1.0).abs() < 1e-5, "{told} {evaluated}");
+}
+
 #[test]
 fn pulling_back_is_the_adjoint_of_predicting() {
     let drift = vec![[0.3, -0.2]; 6];
@@ -407,6 +429,8 @@ fn bad_input_is_refused_by_name() {
     check(error(TomographyOptions { image_weights: Some(vec![1.0]), ..plain() }, None, None), 101, "image_weights");
     let cgls = TomographyOptions { positivity: Some(true), ..options(TomographyMethod::Cgls) };
     check(error(cgls, None, None), 107, "positivity");
+    let bounded = TomographyOptions { upper_bound: Some(1.0), ..options(TomographyMethod::Genfire) };
+    check(error(bounded, None, None), 107, "upper_bound");
     let tv = Regularization { total_variation: 1.0, ..Default::default() };
     check(error(TomographyOptions { regularization: tv, ..options(TomographyMethod::Sirt) }, None, None), 107, "sirt");
     let fine = TomographyOptions { voxel_size: Some(0.5), ..options(TomographyMethod::Genfire) };

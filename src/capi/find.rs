@@ -26,7 +26,8 @@ pub struct aet_find_options {
     /// The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct
     /// model without a probe.
     pub fit: *const aet_lot_options,
-    /// The volume of the first guess, whose shape residual volumes have, too. NULL: SIRT with its defaults.
+    /// The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: SIRT
+    /// with its defaults.
     pub tomography: *const aet_tomography_options,
     /// Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels.
     pub minimum_distance: f64,
@@ -92,7 +93,7 @@ impl Host {
             fit: self.lot_options(options.fit)?,
             tomography: match options.tomography.is_null() {
                 true => default.tomography,
-                false => self.tomography_options(options.tomography)?.options,
+                false => self.tomography_options(options.tomography)?.alone("aet_dataset_find_atoms")?,
             },
             minimum_distance: chosen(options.minimum_distance),
             smoothing: chosen(options.smoothing),

@@ -218,7 +218,7 @@ pub struct aet_tomography_options {
     /// Length of steps, below 2. 0: of RESIRE 1.9 relative to 1 / (largest eigenvalue of A* A), of SIRT 1, of both 1 where
     /// accelerated; of SART and ART 0.3.
     pub relaxation: f64,
-    /// Largest value of a voxel; 0: none.
+    /// Largest value of a voxel, not with GENFIRE and EST; 0: none.
     pub upper_bound: f64,
     /// Part of the views, up to 0.5, that is held out: their R factor is told beside that of the others (column r_free of
     /// the history), and a run ends with the best volume when it has not fallen for 5 iterations. 0: none.
@@ -231,7 +231,7 @@ pub struct aet_tomography_options {
     pub gridding_cutoff: f64,
     /// GENFIRE: part of the points of the transform, up to 0.5, that is held back for R-free; 0: none.
     pub held_back: f64,
-    /// lambda of total variation, sum |(D V)_i|, isotropic: RESIRE, RESIRE_FOURIER, SIRT. This and the terms below add to
+    /// lambda of total variation, sum |(D V)_i|, isotropic: RESIRE and RESIRE_FOURIER. This and the terms below add to
     /// the loss in its unit: to the sum of w_i ||A_i V - b_i||^2 / 2 over the views. 0: none, as for all terms.
     pub total_variation: f64,
     /// lambda of 1/2 sum V_i^2 (Tikhonov).
@@ -254,7 +254,7 @@ pub struct aet_tomography_options {
     /// 5 of ART, 100 of GENFIRE (whose schedule is spread over them, so that its runs need it, too), 50 of EST. Runs of an
     /// aet_recon are told theirs by aet_run_options.
     pub iterations: i32,
-    /// 1: extrapolate (Nesterov), the default; 0: plain steps. RESIRE and SIRT.
+    /// 1: extrapolate along former steps, the default; 0: plain steps. RESIRE, RESIRE_FOURIER, SIRT and EST.
     pub accelerated: i32,
     /// 1: voxels stay at 0 or above in methods that can, the default; 0: not.
     pub positivity: i32,
@@ -343,6 +343,17 @@ pub(super) struct TomographyInput {
 }
 
 impl TomographyInput {
+    /// The options for a function that takes no volumes.
+    pub fn alone(self, function: &str) -> Result<TomographyOptions> {
+        match (&self.initial, &self.support) {
+            (None, None) => Ok(self.options),
+            _ => Err(Error::Unsupported {
+                what: "initial or support".into(),
+                why: format!("{function} reconstructs its volumes from nothing, everywhere"),
+            }),
+        }
+    }
+
     fn initial(&self) -> Option<&Volume> {
         self.initial.as_ref().map(|held| &held.volume)
     }
@@ -488,7 +499,8 @@ pub unsafe extern "C" fn aet_tomography_estimate_memory(
 /// all, whatever the method, without regularisation; images NULL means those in use that are not held out. Hosts may free
 /// the other blocks and drive all of them. aet_recon_step and aet_recon_run
 /// iterate the method, on the volume alone; AET_ERROR_UNSUPPORTED while another block is free, and for an optimiser in the
-/// options of the run. Every iteration records loss and R factor of the volume from which it was made; when a run has
+/// options of the run. Every iteration records loss and R factor of the volume from which it was made,
+/// extrapolated where it is; when a run has
 /// ended, those of its result are known. Get the volume by aet_recon_get_volume, or from a snapshot while it runs.
 ///
 /// AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options), AET_ERROR_UNSUPPORTED (bounds or views held out with methods that

@@ -88,6 +88,8 @@ pub(super) struct Measured {
     pub data: Vec<f32>,
     /// Weights of these values, 0 where a pixel does not count.
     pub weights: Vec<f32>,
+    /// What the images of each view add to its misfit, whatever the volume is.
+    pub apart: Vec<Apart>,
     /// Views whose residuals make the steps.
     pub driving: Vec<usize>,
     /// Views that are only looked at.
@@ -97,6 +99,18 @@ pub(super) struct Measured {
     /// False where a voxel must be 0.
     pub support: Option<Arc<Vec<bool>>>,
 }
+
+/// How the images of a view differ from their mean.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Apart {
+    /// Used pixels of all its images.
+    pixels: usize,
+    /// Sum over pixels and images of w (pixel - c - s mean)^2: what is left where A V is the mean.
+    squares: f64,
+}
+
+/// Values of the frames of all views, their weights, and what the images add to the misfits.
+pub(super) type Combined = (Vec<f32>, Vec<f32>, Vec<Apart>);
 
 /// Sizes of the volume and of the images of a series.
 pub(super) fn geometry_of(version: &SeriesVersion, options: &TomographyOptions) -> ProjectionGeometry {
@@ -138,6 +152,7 @@ impl Measured {
             images,
             data: vec![],
             weights: vec![],
+            apart: vec![],
             driving: vec![],
             held_out: vec![],
             bounds: options.bounds(),
@@ -145,8 +160,8 @@ impl Measured {
         };
         measured.choose_held_out(options)?;
         let recorded = |image: usize| &measured.version.images()[image].pixels[..];
-        let (data, weights) = measured.combined(imaging, options.image_weights.as_deref(), &recorded)?;
-        (measured.data, measured.weights) = (data, weights);
+        let combined = measured.combined(imaging, options.image_weights.as_deref(), &recorded)?;
+        (measured.data, measured.weights, measured.apart) = combined;
         measured.check_content()?;
         if options.method.is_fourier() {
             super::engines::plain_views(&measured)?;
@@ -164,35 +179,42 @@ impl Measured {
         imaging: &Imaging,
         image_weights: Option<&[f64]>,
         pixels_of: &dyn Fn(usize) -> &'p [f32],
-    ) -> Result<(Vec<f32>, Vec<f32>)> {
+    ) -> Result<Combined> {
         let shape = self.projector.frame();
         let columns = self.version.columns();
         let (mut data, mut weights) =
             (zeros(self.images.len() * shape.len())?, zeros(self.images.len() * shape.len())?);
-        let mut sums = vec![(0.0, 0.0); self.version.rows() * columns];
+        // Of w s d, w s^2 and w d^2, where d = pixel - c.
+        let mut sums = vec![[0.0; 3]; self.version.rows() * columns];
+        let mut apart = vec![Apart::default(); self.images.len()];
         let frames = data.chunks_exact_mut(shape.len()).zip(weights.chunks_exact_mut(shape.len()));
-        for ((data, weights), images) in frames.zip(&self.images) {
-            sums.fill((0.0, 0.0));
+        for (((data, weights), images), apart) in frames.zip(&self.images).zip(&mut apart) {
+            sums.fill([0.0; 3]);
             for &image in images {
                 let of = &self.version.images()[image];
                 let (scale, background) = (imaging.scale[image], imaging.background[image]);
                 let weight = image_weights.map_or(1.0, |weights| weights[image]);
                 for (i, value) in pixels_of(image).iter().enumerate().filter(|(i, _)| of.uses(*i)) {
-                    sums[i].0 += weight * scale * (f64::from(*value) - background);
-                    sums[i].1 += weight * scale * scale;
+                    let value = f64::from(*value) - background;
+                    let parts = [weight * scale * value, weight * scale * scale, weight * value * value];
+                    sums[i].iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+                    apart.pixels += 1;
                 }
             }
-            for (i, (sum, weight)) in sums.iter().enumerate().filter(|(_, (_, weight))| *weight > 0.0) {
+            for (i, [sum, weight, square]) in sums.iter().enumerate().filter(|(_, [_, weight, _])| *weight > 0.0) {
                 let at = (i / columns + 1) * shape.columns + i % columns + 1;
                 (data[at], weights[at]) = ((sum / weight) as f32, *weight as f32);
+                if images.len() > 1 {
+                    apart.squares += (square - sum * sum / weight).max(0.0);
+                }
             }
         }
-        Ok((data, weights))
+        Ok((data, weights, apart))
     }
 
     /// The same pixels of other images, which are A V themselves.
     pub fn of_pixels(&self, pixels: &[Vec<f32>], options: &TomographyOptions) -> Result<Self> {
-        let (data, weights) = self.combined(&Imaging::plain(pixels.len()), None, &|image| &pixels[image])?;
+        let (data, weights, apart) = self.combined(&Imaging::plain(pixels.len()), None, &|image| &pixels[image])?;
         Ok(Self {
             context: self.context.clone(),
             version: self.version.clone(),
@@ -201,6 +223,7 @@ impl Measured {
             images: self.images.clone(),
             data,
             weights,
+            apart,
             driving: self.driving.clone(),
             held_out: self.held_out.clone(),
             bounds: options.bounds(),
@@ -250,7 +273,7 @@ impl Measured {
 
     /// How far a view is off, from its frame of b - A V.
     pub fn misfit(&self, view: usize, residual: &[f32]) -> Misfit {
-        let mut misfit = Misfit::default();
+        let mut misfit = Misfit::of(self.apart[view]);
         for (difference, at) in residual.iter().zip(view * residual.len()..) {
             if self.weights[at] > 0.0 {
                 misfit.add(f64::from(self.data[at]), f64::from(*difference), f64::from(self.weights[at]));
@@ -370,7 +393,7 @@ impl Measured {
         let misfits: Vec<Mutex<Misfit>> = views.iter().map(|_| Mutex::default()).collect();
         self.project(views, volume, residual, waiting, &|place, frame| {
             let range = views[place] * len..(views[place] + 1) * len;
-            let mut misfit = Misfit::default();
+            let mut misfit = Misfit::of(self.apart[views[place]]);
             for (value, at) in frame.iter_mut().zip(range) {
                 let (data, weight) = (self.data[at], self.weights[at]);
                 if weight == 0.0 {
@@ -390,10 +413,10 @@ impl Measured {
 /// How far a view is from its calculated image.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Misfit {
-    /// Pixels in use.
-    pub pixels: usize,
-    /// Sum of weight difference^2.
-    pub weighted_squares: f64,
+    /// Pixels in use of all its images.
+    pixels: usize,
+    /// Sum over its images of weight difference^2.
+    weighted_squares: f64,
     squares: f64,
     absolutes: f64,
     data_squares: f64,
@@ -401,8 +424,12 @@ pub(super) struct Misfit {
 }
 
 impl Misfit {
+    /// Before any pixel of the view's mean image.
+    fn of(apart: Apart) -> Self {
+        Self { pixels: apart.pixels, weighted_squares: apart.squares, ..Self::default() }
+    }
+
     fn add(&mut self, data: f64, difference: f64, weight: f64) {
-        self.pixels += 1;
         self.weighted_squares += weight * difference * difference;
         self.squares += difference * difference;
         self.absolutes += difference.abs();
@@ -436,14 +463,14 @@ impl Misfit {
         }
     }
 
-    /// Mean of weight difference^2 / 2 over the pixels of some views: the loss.
+    /// Mean of weight difference^2 / 2 over the pixels of the images of some views: the loss.
     pub fn loss(views: &[Self]) -> f64 {
         let pixels: usize = views.iter().map(|m| m.pixels).sum();
         0.5 * views.iter().map(|m| m.weighted_squares).sum::<f64>() / pixels as f64
     }
 }
 
-/// Images that take part, tilt by tilt.
+/// Images that take part, tilt by tilt: those of weight 0 do not, though their tilts count in halves.
 fn images_in_use(version: &SeriesVersion, options: &TomographyOptions) -> Vec<usize> {
     let used = |i: &usize| !version.images()[*i].excluded;
     let tilts = version.tilts().iter().map(|t| t.images.iter().copied().filter(used).collect::<Vec<_>>());
@@ -453,7 +480,8 @@ fn images_in_use(version: &SeriesVersion, options: &TomographyOptions) -> Vec<us
         ViewSubset::Even => i % 2 == 0,
         ViewSubset::Odd => i % 2 == 1,
     });
-    chosen.flat_map(|(_, images)| images).collect()
+    let weight = |image: &usize| options.image_weights.as_ref().and_then(|w| w.get(*image)).is_none_or(|w| *w > 0.0);
+    chosen.flat_map(|(_, images)| images).filter(weight).collect()
 }
 
 /// The 5 % quantile of the means over squares of pixels that all count; 0 where there is no such square.

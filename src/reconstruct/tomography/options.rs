@@ -256,8 +256,8 @@ impl TomographyOptions {
             if !(bound.is_finite() && bound > 0.0) {
                 return Err(Error::range("upper_bound", bound, "a positive number, in the unit of the images"));
             }
-            if !self.method.takes_bounds() {
-                return cannot(format!("upper_bound with the method {method}"), "its steps cannot keep to bounds");
+            if !self.method.takes_bounds() || matches!(self.method, TomographyMethod::Genfire | TomographyMethod::Est) {
+                return cannot(format!("upper_bound with the method {method}"), "its steps cannot keep to that bound");
             }
         }
         if self.iterations == Some(0) {

@@ -108,7 +108,7 @@ impl Default for GenfireOptions {
     }
 }
 
-/// What a later session needs, beside the volume, to go on to the last bit.
+/// What is needed, beside the volume, to go on to the last bit.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct GenfireState {
     /// Iterations done.
@@ -259,7 +259,7 @@ impl Genfire {
         Ok(())
     }
 
-    /// What a later session needs to go on.
+    /// What is needed to go on.
     pub fn state(&self) -> &GenfireState {
         &self.state
     }
