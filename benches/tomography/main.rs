@@ -2,19 +2,24 @@
 //! ones, and every method on a folder, beside its peers.
 //!
 //! ```text
-//! cargo bench --bench tomography -- [--case projector|methods] [--edge 64] [--views 41] [--threads 2] [--rounds 5]
+//! cargo bench --bench tomography -- [--case projector|large|methods] [--edge 64] [--views 41] [--threads 2] [--rounds 5]
 //!   [--data FOLDER]
 //! ```
+//! `large` makes iterations of RESIRE on views of a cube of the given edge, three-axis ones too, and tells the memory.
 //! `methods` reads FOLDER (default: mg_resire_sample below AET_DATA_DIR or ../shared/data). With AET_PEER_PYTHON naming a
 //! Python that has astra-toolbox and GENFIRE, these run beside it and ratios are printed.
 
 use aet::context::{Context, ContextOptions};
+use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, TiltSeries};
 use aet::forward::projection::{ProjectionGeometry, Projector, View};
 use aet::geometry::AngleOrder;
 use aet::io::dataset_folder;
 use aet::optimize::{RunOptions, Stopping};
 use aet::problem::Waiting;
-use aet::reconstruct::{Background, Reconstruct, Tomography, TomographyMethod, TomographyOptions};
+use aet::reconstruct::{
+    tomography_memory_estimate, Background, Reconstruct, Tomography, TomographyMethod, TomographyOptions,
+};
+use ndarray::Array3;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -53,6 +58,43 @@ fn projector(edge: usize, count: usize, threads: usize, rounds: usize) {
             back * each
         );
     }
+}
+
+/// Iterations of RESIRE on images of a made-up volume, and the memory of the whole process at its peak.
+fn large(edge: usize, count: usize, threads: usize) {
+    const ITERATIONS: usize = 3;
+    let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
+    for refined in [false, true] {
+        let views = views(count, refined);
+        let frames = Frames::new(count).with_rotations(Rotations::Matrices(views.iter().map(|v| v.rotation).collect()));
+        let images = Array3::from_shape_fn((count, edge, edge), |(i, r, c)| ((i * 31 + r * 7 + c * 3) % 11) as f32);
+        let unit = SeriesOptions { pixel_size: 1.0, length_unit: LengthUnit::Pixel, ..Default::default() };
+        let series = TiltSeries::new(unit, images.view(), &frames).expect("a series");
+        drop(images);
+        let options = TomographyOptions { background: Background::None, ..Default::default() };
+        let estimate = tomography_memory_estimate(&context, &series, &options).expect("an estimate");
+        let recon = Tomography::new(&context, &series, &options, None, None).expect("a reconstruction");
+        Reconstruct::step(&recon, &mut |_| true).expect("a step"); // with the bound of the step length
+        let clock = Instant::now();
+        for _ in 0..ITERATIONS {
+            Reconstruct::step(&recon, &mut |_| true).expect("a step");
+        }
+        println!(
+            "edge={edge} views={count} threads={threads} axes={} seconds_per_iteration={:.3} estimate_mib={:.0} \
+             peak_of_process_mib={:.0}",
+            if refined { 3 } else { 1 },
+            clock.elapsed().as_secs_f64() / ITERATIONS as f64,
+            estimate as f64 / f64::from(1 << 20),
+            peak_memory()
+        );
+    }
+}
+
+/// Peak resident memory in MiB, where the system tells it.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok()).map_or(f64::NAN, |kib| kib / 1024.0)
 }
 
 /// Seconds per iteration of a peer.
@@ -118,10 +160,14 @@ fn main() {
     };
     let (edge, views, threads, rounds) =
         (number("--edge", 64), number("--views", 41), number("--threads", 2), number("--rounds", 5));
-    if case.as_deref() != Some("methods") {
+    let wanted = |name: &str| case.as_deref().is_none_or(|case| case == name);
+    if wanted("projector") {
         projector(edge, views, threads, rounds);
     }
-    if case.as_deref() != Some("projector") {
+    if wanted("large") {
+        large(edge, views, threads);
+    }
+    if wanted("methods") {
         let all = std::env::var_os("AET_DATA_DIR").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
         methods(&data.unwrap_or_else(|| all.join("mg_resire_sample")), threads, rounds);
     }

@@ -136,13 +136,15 @@ host_enum!(aet_view_subset:
     Odd = "AET_VIEW_SUBSET_ODD",
 );
 
-/// How points of the Fourier space get their values in GENFIRE.
+/// How views and points of the Fourier space meet in GENFIRE and RESIRE_FOURIER.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum aet_gridding {
-    /// From slices nearer than the cutoff, the transform of the view at the foot of the point ("DFT").
+    /// GENFIRE: from slices nearer than the cutoff, the transform of the view at the foot of the point ("DFT").
+    /// RESIRE_FOURIER: interpolation among four points along each axis, its weakening corrected.
     Exact = 0,
-    /// From the samples of the padded views' transforms that lie nearer than the cutoff ("FFT").
+    /// GENFIRE: from the samples of the padded views' transforms that lie nearer than the cutoff ("FFT"). RESIRE_FOURIER:
+    /// interpolation between two points along each axis, as published (oversampling 3 there).
     Nearest = 1,
 }
 
@@ -264,7 +266,7 @@ pub struct aet_tomography_options {
     pub background: i32,
     /// An aet_view_subset.
     pub subset: i32,
-    /// An aet_gridding: GENFIRE.
+    /// An aet_gridding: GENFIRE, RESIRE_FOURIER.
     pub gridding: i32,
     /// An aet_resolution_schedule: GENFIRE.
     pub resolution: i32,

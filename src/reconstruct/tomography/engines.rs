@@ -2,7 +2,7 @@
 
 use super::est::{Est, EstOptions, EstState};
 use super::fourier_resire::{FourierProjector, Interpolation};
-use super::genfire::{Genfire, GenfireOptions, GenfireState, Iterate};
+use super::genfire::{Genfire, GenfireOptions, GenfireState, Gridding, Iterate};
 use super::measured::{geometry_of, zeros, Measured};
 use super::method::{Method, MethodMemory, Stepped};
 use super::options::{TomographyMethod, TomographyOptions};
@@ -66,7 +66,11 @@ pub(super) fn fourier_projector(measured: &Measured, options: &TomographyOptions
     let mut views = plain_views(measured)?;
     views.images.clear();
     let oversampling = options.oversampling.unwrap_or(OVERSAMPLING);
-    FourierProjector::new(&measured.context, &views, oversampling, Interpolation::FourPoint)
+    let interpolation = match options.fourier.gridding {
+        Gridding::Exact => Interpolation::FourPoint,
+        Gridding::Nearest => Interpolation::Trilinear,
+    };
+    FourierProjector::new(&measured.context, &views, oversampling, interpolation)
 }
 
 /// Bytes that the engine of a method in Fourier space needs for the images in use of a version.

@@ -117,7 +117,8 @@ pub enum RampWindow {
 /// Options of GENFIRE and EST.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FourierOptions {
-    /// GENFIRE: how points of the transform get their values.
+    /// GENFIRE: how points of the transform get their values. RESIRE in Fourier space: `Exact` interpolates among four
+    /// points along each axis, with their weakening corrected; `Nearest` between two, as published.
     pub gridding: Gridding,
     /// GENFIRE: points of the transform up to which samples or slices count.
     pub cutoff: f64,

@@ -29,7 +29,9 @@ function check_tomography(data, scratch)
     outcome = run!(p -> (push!(seen, p.iteration); true), recon; iterations = 8)
     told, values = history(recon), volume(recon).values
     check("progress and history", outcome === :max_iterations && maximum(seen) == 8 && last(told.iteration) == 8)
-    check("the loss falls", last(told.loss) < first(told.loss) / 2 && all(isnan, told.r_free))
+    # Foci of a tilt share a view and differ: that part of the loss stays.
+    check("the loss falls", last(told.loss) < first(told.loss) && all(isnan, told.r_free))
+    check("the R factor falls", last(told.r_factor) < first(told.r_factor) / 2)
     check("parameters are voxels, z slowest", parameters(recon) == vec(permutedims(values, (2, 1, 3))))
     check("so is the block", block(recon, :volume) == permutedims(values, (3, 1, 2)))
     picture = snapshot(recon)
