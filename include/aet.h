@@ -2749,11 +2749,17 @@ enum {
 };
 typedef int32_t aet_view_subset;
 
-/** How points of the Fourier space get their values in GENFIRE. */
+/** How views and points of the Fourier space meet in GENFIRE and RESIRE_FOURIER. */
 enum {
-  /** From slices nearer than the cutoff, the transform of the view at the foot of the point ("DFT"). */
+  /**
+   * GENFIRE: from slices nearer than the cutoff, the transform of the view at the foot of the point ("DFT").
+   * RESIRE_FOURIER: interpolation among four points along each axis, its weakening corrected.
+   */
   AET_GRIDDING_EXACT = 0,
-  /** From the samples of the padded views' transforms that lie nearer than the cutoff ("FFT"). */
+  /**
+   * GENFIRE: from the samples of the padded views' transforms that lie nearer than the cutoff ("FFT"). RESIRE_FOURIER:
+   * interpolation between two points along each axis, as published (oversampling 3 there).
+   */
   AET_GRIDDING_NEAREST = 1,
 };
 typedef int32_t aet_gridding;
@@ -2867,7 +2873,7 @@ typedef struct aet_tomography_options {
   int32_t background;
   /** An aet_view_subset. */
   int32_t subset;
-  /** An aet_gridding: GENFIRE. */
+  /** An aet_gridding: GENFIRE, RESIRE_FOURIER. */
   int32_t gridding;
   /** An aet_resolution_schedule: GENFIRE. */
   int32_t resolution;

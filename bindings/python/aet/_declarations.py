@@ -624,7 +624,7 @@ STRUCTS = {
         ("window", "int32_t", "An aet_ramp_window: FBP and WBP."),
         ("background", "int32_t", "An aet_background."),
         ("subset", "int32_t", "An aet_view_subset."),
-        ("gridding", "int32_t", "An aet_gridding: GENFIRE."),
+        ("gridding", "int32_t", "An aet_gridding: GENFIRE, RESIRE_FOURIER."),
         ("resolution", "int32_t", "An aet_resolution_schedule: GENFIRE."),
         ("end_with_all", "int32_t", "GENFIRE: 1: a last stage with all frequencies, the default; 0: the schedule's last."),
         ("keep_total", "int32_t", "GENFIRE: 1: what positivity adds to the sum of the volume is taken off again, the default; 0: not, as published."),
