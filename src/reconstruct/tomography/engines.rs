@@ -6,6 +6,7 @@ use super::genfire::{Genfire, GenfireOptions, GenfireState, Gridding, Iterate};
 use super::measured::{geometry_of, zeros, Measured};
 use super::method::{Method, MethodMemory, Stepped};
 use super::options::{TomographyMethod, TomographyOptions};
+use super::simultaneous::distance;
 use super::views::PlainViews;
 use crate::context::Context;
 use crate::dataset::SeriesVersion;
@@ -16,13 +17,18 @@ use crate::problem::Waiting;
 /// Points of the padded transform per voxel if nothing is said.
 pub(super) const OVERSAMPLING: f64 = 2.0;
 
-/// The driving views as plain images, one pixel to a voxel.
-pub(super) fn plain_views(measured: &Measured) -> Result<PlainViews> {
-    let geometry = measured.projector.geometry();
+/// Methods in Fourier space have one pixel to a voxel.
+pub(super) fn check_voxels(geometry: &ProjectionGeometry) -> Result<()> {
     if (geometry.voxel_size - geometry.pixel_size).abs() > 1e-9 * geometry.pixel_size {
         let wanted = format!("that of a pixel, {}, for methods in Fourier space", geometry.pixel_size);
         return Err(Error::range("voxel_size", geometry.voxel_size, wanted));
     }
+    Ok(())
+}
+
+/// The driving views as plain images, one pixel to a voxel.
+fn plain_views(measured: &Measured) -> Result<PlainViews> {
+    let geometry = measured.projector.geometry();
     let (rows, columns, len) = (geometry.rows, geometry.columns, measured.frame_len());
     let mut images = zeros(measured.driving.len() * rows * columns)?;
     let views = measured.driving.iter().map(|view| &measured.projector.views()[*view]);
@@ -144,12 +150,6 @@ fn genfire_options(
     }
 }
 
-/// Leaves the method and goes to its volume: the mean square of the change.
-fn changed(former: &[f32], volume: &[f32]) -> f64 {
-    let squares: f64 = former.iter().zip(volume).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-    (squares / volume.len() as f64).sqrt()
-}
-
 /// GENFIRE.
 pub(super) struct GenfireMethod {
     engine: Genfire,
@@ -171,7 +171,7 @@ impl Method for GenfireMethod {
         let former = volume.clone();
         let error = self.engine.step(&measured.context, volume, waiting)?;
         let finished = self.engine.state().iteration >= self.iterations;
-        let length = changed(&former, volume);
+        let length = distance(measured, volume, &former, waiting)?;
         Ok(Stepped { driving: vec![], error: Some(error), length, finished })
     }
 
@@ -213,7 +213,8 @@ impl Method for EstMethod {
     fn step(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<Stepped> {
         let former = volume.clone();
         let error = self.engine.step(&measured.context, volume, waiting)?;
-        Ok(Stepped { driving: vec![], error: Some(error), length: changed(&former, volume), finished: false })
+        let length = distance(measured, volume, &former, waiting)?;
+        Ok(Stepped { driving: vec![], error: Some(error), length, finished: false })
     }
 
     fn finish(&mut self, measured: &Measured, volume: &mut Vec<f32>, waiting: &mut Waiting<'_>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The images of a dataset as tomography sees them: views, their data and weights.
 
-use super::engines::{fourier_projector, to_frame, to_image};
+use super::engines::{check_voxels, fourier_projector, to_frame, to_image};
 use super::fourier_resire::FourierProjector;
 use super::options::{Background, TomographyMethod, TomographyOptions, ViewSubset};
 use crate::context::Context;
@@ -164,7 +164,7 @@ impl Measured {
         (measured.data, measured.weights, measured.apart) = combined;
         measured.check_content()?;
         if options.method.is_fourier() {
-            super::engines::plain_views(&measured)?;
+            check_voxels(measured.projector.geometry())?;
         }
         if options.method == TomographyMethod::ResireFourier {
             measured.fourier = Some(Arc::new(fourier_projector(&measured, options)?));
