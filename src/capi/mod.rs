@@ -65,6 +65,7 @@ mod volume;
 mod volume_files;
 mod volume_filter;
 mod volume_mask;
+mod volume_trace;
 
 pub use adf_transfer::*;
 pub use atoms::*;
@@ -110,3 +111,4 @@ pub use view::*;
 pub use volume::*;
 pub use volume_filter::*;
 pub use volume_mask::*;
+pub use volume_trace::*;

@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 use crate::prepare::{check_alike, Smoothing};
 use crate::specimen::Volume;
-use std::sync::Arc;
 
 /// How a maximum gets its sub-voxel position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +30,7 @@ pub enum Threshold {
 
 /// How atoms are traced; lengths are in the unit of the voxel size (angstrom), `None` means automatic.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TraceOptions {
+pub struct TraceOptions<'a> {
     /// Standard deviation of the smoothing before the search for maxima, voxels; 0: none.
     pub smoothing: f64,
     /// Smallest distance of two atoms, at least 2 voxels. `None`: 2 voxels.
@@ -50,7 +49,7 @@ pub struct TraceOptions {
     /// Gaussians have a width along each axis.
     pub anisotropic: bool,
     /// Only where this volume, of the same voxels, is above 0.5.
-    pub support: Option<Arc<Volume>>,
+    pub support: Option<&'a Volume>,
     /// Atoms added by hand: places from which a fit starts, taken before all others.
     pub added: Vec<Vec3>,
     /// Candidates near one of these places are dropped by hand.
@@ -65,7 +64,7 @@ pub struct TraceOptions {
     pub explain_part: Option<f64>,
 }
 
-impl Default for TraceOptions {
+impl Default for TraceOptions<'_> {
     fn default() -> Self {
         Self {
             smoothing: 1.0,
@@ -96,7 +95,7 @@ const LEAST_DISTANCE: f64 = 2.0;
 const POLYNOMIAL_RADII: std::ops::RangeInclusive<f64> = 1.0..=4.0;
 const GAUSSIAN_RADII: std::ops::RangeInclusive<f64> = 1.75..=12.0;
 
-impl TraceOptions {
+impl TraceOptions<'_> {
     /// Refuses values without meaning for `volume`.
     ///
     /// # Errors
@@ -130,7 +129,7 @@ impl TraceOptions {
             return Err(Error::range("removal_radius", radius, "a positive number (angstrom)"));
         }
         self.check_places(volume)?;
-        self.support.as_ref().map_or(Ok(()), |support| check_alike("support", support, volume))
+        self.support.map_or(Ok(()), |support| check_alike("support", support, volume))
     }
 
     fn check_heights(&self) -> Result<()> {

@@ -12,13 +12,10 @@ pub(super) struct Levels {
     pub median: f64,
     /// 99.9 % quantile.
     pub high: f64,
-    pub lowest: f64,
     pub highest: f64,
 }
 
 impl Levels {
-    /// # Errors
-    /// `Inconsistent` for a constant volume, `Cancelled`.
     pub fn of(context: &Context, values: ArrayView3<'_, f32>, waiting: &mut Waiting<'_>) -> Result<Self> {
         let of_all = collected(context, 1, "looking for the threshold", waiting, &|_| {
             let mut sorted: Vec<f32> = values.iter().copied().collect();
@@ -27,14 +24,9 @@ impl Levels {
                 let at = ((part * sorted.len() as f64) as usize).min(last);
                 f64::from(*sorted.select_nth_unstable_by(at, f32::total_cmp).1)
             };
-            Self { median: quantile(0.5), high: quantile(0.999), lowest: quantile(0.0), highest: quantile(1.0) }
+            Self { median: quantile(0.5), high: quantile(0.999), highest: quantile(1.0) }
         })?;
-        let levels = of_all.first().copied().ok_or_else(|| Error::Internal("no quantiles".into()))?;
-        if levels.lowest == levels.highest {
-            let why = format!("all voxels are {}: there is nothing to trace", levels.lowest);
-            return Err(Error::Inconsistent { what: "volume".into(), why });
-        }
-        Ok(levels)
+        of_all.first().copied().ok_or_else(|| Error::Internal("no quantiles".into()))
     }
 }
 
@@ -182,7 +174,8 @@ mod tests {
         assert!((found / 0.2 - 1.0).abs() < 0.15, "{found}");
         let flat = Array3::from_elem((5, 5, 5), 3.0);
         assert_eq!(noise(&context, flat.view(), &mut waiting).unwrap(), 0.0);
-        assert_eq!(Levels::of(&context, flat.view(), &mut waiting).unwrap_err().code(), 302);
+        let levels = Levels::of(&context, values.view(), &mut waiting).unwrap();
+        assert!(levels.median == 0.0 && levels.high > 0.4 && levels.highest > levels.high, "{levels:?}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::prepare::planes::collected;
 use crate::prepare::{smooth_values, Smoothing};
 use crate::problem::Waiting;
 use crate::specimen::{Atoms, Property, Volume};
+use crate::table::Table;
 use ndarray::{ArrayView3, CowArray, Ix3};
 
 /// What became of a candidate.
@@ -91,6 +92,42 @@ pub struct Tracing {
     pub noise: f64,
 }
 
+impl Tracing {
+    /// The candidates as columns `x`, `y`, `z` (A), `height`, `flag` (a [`Flag`]), `round`, `curvature_1` to `_3` (lowest
+    /// first, 1/A^2 times the unit of the volume), `width_x`, `_y`, `_z` (A^2), `residual`, `standard_error_x`, `_y`, `_z`
+    /// (A) and `iterations`; and the values `threshold`, `background` and `noise`.
+    ///
+    /// # Errors
+    /// None: names and lengths are right.
+    pub fn table(&self) -> Result<Table> {
+        let column = |of: &dyn Fn(&Candidate) -> f64| self.candidates.iter().map(of).collect::<Vec<f64>>();
+        let vectors: [(&str, [&str; 3], &str, fn(&Candidate) -> Vec3); 4] = [
+            ("", ["x", "y", "z"], "A", |c| c.position),
+            ("curvature_", ["1", "2", "3"], "1/A^2", |c| c.curvature),
+            ("width_", ["x", "y", "z"], "A^2", |c| c.widths),
+            ("standard_error_", ["x", "y", "z"], "A", |c| c.standard_error),
+        ];
+        let numbers: [(&str, fn(&Candidate) -> f64); 5] = [
+            ("height", |c| c.height),
+            ("flag", |c| f64::from(c.flag as i32)),
+            ("round", |c| c.round as f64),
+            ("residual", |c| c.residual),
+            ("iterations", |c| c.iterations as f64),
+        ];
+        let mut table = Table::new(self.candidates.len());
+        for (name, axes, unit, of) in vectors {
+            for (a, axis) in axes.into_iter().enumerate() {
+                table = table.with_column(&format!("{name}{axis}"), unit, column(&|c| of(c)[a]))?;
+            }
+        }
+        for (name, of) in numbers {
+            table = table.with_column(name, "", column(&of))?;
+        }
+        let values = [("threshold", self.threshold), ("background", self.background), ("noise", self.noise)];
+        values.into_iter().try_fold(table, |table, (name, value)| table.with_value(name, "", value))
+    }
+}
+
 /// Candidates that a worker takes at a time.
 const CHUNK: usize = 64;
 
@@ -99,8 +136,18 @@ const CHUNK: usize = 64;
 /// # Errors
 /// Those of [`TraceOptions::check`]; `Inconsistent` for a constant volume, `Empty` where nothing rises above the threshold
 /// or nothing is accepted, `Cancelled`.
-pub fn trace(context: &Context, volume: &Volume, options: &TraceOptions, waiting: &mut Waiting<'_>) -> Result<Tracing> {
+pub fn trace(
+    context: &Context,
+    volume: &Volume,
+    options: &TraceOptions<'_>,
+    waiting: &mut Waiting<'_>,
+) -> Result<Tracing> {
     options.check(volume)?;
+    let first = volume.values()[[0, 0, 0]];
+    if volume.as_slice().iter().all(|v| *v == first) {
+        let why = format!("all voxels are {first}: there is nothing to trace");
+        return Err(Error::Inconsistent { what: "volume".into(), why });
+    }
     let by = Smoothing::Gaussian(options.smoothing);
     let smoothed: CowArray<'_, f32, Ix3> = match options.smoothing > 0.0 {
         false => volume.values().into(),
@@ -124,18 +171,19 @@ struct Tracer<'a> {
     context: &'a Context,
     volume: &'a Volume,
     smoothed: ArrayView3<'a, f32>,
-    options: &'a TraceOptions,
+    options: &'a TraceOptions<'a>,
     levels: Levels,
     noise: f64,
 }
 
-/// A place where a fit begins: voxels of the maxima, or positions that the user added.
+/// A place where a fit begins: voxels of the maxima, or near positions that the user added.
 #[derive(Debug, Clone, Copy)]
 struct Seed {
     voxel: [usize; 3],
-    /// Along z, y, x in voxels.
-    start: Vec3,
-    added: bool,
+    /// Whether the voxel is a maximum; all are but some that the user added.
+    is_maximum: bool,
+    /// What the user added, along z, y, x in voxels.
+    added: Option<Vec3>,
 }
 
 impl Tracer<'_> {
@@ -182,13 +230,24 @@ impl Tracer<'_> {
             _ => from,
         };
         found.retain(|(_, value)| *value > threshold);
-        let added = self.options.added.iter().map(|place| {
-            let start = self.index(place);
-            Seed { voxel: self.inner_voxel(&start), start, added: true }
-        });
-        let maxima =
-            found.iter().map(|(voxel, _)| Seed { voxel: *voxel, start: voxel.map(|v| v as f64), added: false });
+        let added = self.options.added.iter().map(|place| self.climbed(self.index(place)));
+        let maxima = found.iter().map(|(voxel, _)| Seed { voxel: *voxel, is_maximum: true, added: None });
         Ok((threshold, added.chain(maxima).collect()))
+    }
+
+    /// The maximum to which voxels rise from a place that the user added, if it is near.
+    fn climbed(&self, start: Vec3) -> Seed {
+        let mut voxel = self.inner_voxel(&start);
+        for _ in 0..=FURTHEST as usize {
+            let around = (0..27).map(|k| [voxel[0] + k / 9, voxel[1] + k / 3 % 3, voxel[2] + k % 3]);
+            let inside = around.map(|at| self.inner_voxel(&at.map(|v| v as f64 - 1.0)));
+            let higher = inside.filter(|at| self.smoothed[*at] > self.smoothed[voxel]);
+            match higher.max_by(|a, b| self.smoothed[*a].total_cmp(&self.smoothed[*b])) {
+                Some(next) => voxel = next,
+                None => return Seed { voxel, is_maximum: true, added: Some(start) },
+            }
+        }
+        Seed { voxel: self.inner_voxel(&start), is_maximum: false, added: Some(start) }
     }
 
     fn nothing(&self, threshold: f64) -> Error {
@@ -275,7 +334,7 @@ impl Tracer<'_> {
     }
 
     fn polynomial(&self, fit: &Polynomial, seed: &Seed, slope: f64) -> Candidate {
-        let found = fit.fit(&self.smoothed, seed.voxel, &seed.start);
+        let found = fit.fit(&self.smoothed, seed.voxel);
         let flag = match found.end {
             End::Still => Flag::Accepted,
             End::NotAMaximum => Flag::NotAMaximum,
@@ -300,7 +359,7 @@ impl Tracer<'_> {
         let free = Freedom { anisotropic: self.options.anisotropic, widths, background: true };
         let flag_of = |fitted: &gaussian::Fitted| {
             let [atom] = fitted.atoms.as_slice() else { return Flag::NotConverged };
-            let moved = (0..3).map(|a| (atom.centre[a] - seed.start[a]).powi(2)).sum::<f64>().sqrt();
+            let moved = (0..3).map(|a| (atom.centre[a] - seed.voxel[a] as f64).powi(2)).sum::<f64>().sqrt();
             match () {
                 () if !fitted.converged => Flag::NotConverged,
                 () if atom.height <= 0.0 => Flag::NotAMaximum,
@@ -376,12 +435,11 @@ impl Tracer<'_> {
 
     /// Says what became of a fit: places added by hand are atoms in any case, at the place given where the fit has none.
     fn checked(&self, mut candidate: Candidate, seed: &Seed) -> Candidate {
-        if seed.added {
+        if let Some(start) = seed.added {
             let at = self.index(&candidate.position);
-            let moved = (0..3).map(|a| (at[a] - seed.start[a]).powi(2)).sum::<f64>().sqrt();
-            if candidate.flag != Flag::Accepted || moved > FURTHEST {
-                let height = f64::from(self.smoothed[seed.voxel]);
-                candidate = self.candidate(seed.start, height, Flag::Added);
+            let moved = (0..3).map(|a| (at[a] - start[a]).powi(2)).sum::<f64>().sqrt();
+            if candidate.flag != Flag::Accepted || moved > FURTHEST || !seed.is_maximum {
+                candidate = self.candidate(start, f64::from(self.smoothed[self.inner_voxel(&start)]), Flag::Added);
             }
             candidate.flag = Flag::Added;
         } else if candidate.flag == Flag::Accepted && !self.is_supported(&candidate.position) {
@@ -391,7 +449,7 @@ impl Tracer<'_> {
     }
 
     fn is_supported(&self, position: &Vec3) -> bool {
-        let Some(support) = &self.options.support else { return true };
+        let Some(support) = self.options.support else { return true };
         let shape = support.shape();
         let index = self.index(position);
         let voxel = std::array::from_fn(|a| (index[a].round().max(0.0) as usize).min(shape[a] - 1));
