@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in the order in which data walks down: a room uses only rooms that stand before it.
 /// `simd` stands early because every floor below the constants may use its kernels.
-const FLOORS: [&str; 23] = [
+const FLOORS: [&str; 24] = [
     "error",
     "units",
     "electron",
@@ -24,6 +24,7 @@ const FLOORS: [&str; 23] = [
     "simulate",
     "prepare",
     "trace",
+    "classify",
     "optimize",
     "reconstruct",
     "analyze",
