@@ -12,6 +12,7 @@ const FLOORS: [&str; 24] = [
     "electron",
     "grid",
     "geometry",
+    "table",
     "simd",
     "context",
     "problem",
