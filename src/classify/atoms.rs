@@ -112,9 +112,10 @@ impl ClassifyOptions {
         if self.species.len() == 1 && !self.non_atoms {
             return Err(Error::Inconsistent {
                 what: "species".into(),
-                why: "one species without non-atoms leaves nothing to tell apart: ask for non-atoms, or set the species \
+                why:
+                    "one species without non-atoms leaves nothing to tell apart: ask for non-atoms, or set the species \
                       of the atoms"
-                    .into(),
+                        .into(),
             });
         }
         if !(self.smoothing.is_finite() && self.smoothing >= 0.0) {
@@ -165,8 +166,8 @@ pub fn intensities(
 ///
 /// # Errors
 /// Before any work: `Range`, `Empty` and `Inconsistent` for options without meaning (one species without non-atoms among
-/// them) and for atoms outside of the volume. `Inconsistent` for more classes than distinct intensities and for a mask of a
-/// constant volume, `Empty` where all are non-atoms, `Memory`, `Cancelled`.
+/// them) and for atoms outside of the volume. `Inconsistent` for a constant volume and for more classes than distinct
+/// intensities, `Empty` where all are non-atoms, `Memory`, `Cancelled`.
 pub fn classify_atoms(
     context: &Context,
     volume: &Volume,
@@ -176,10 +177,10 @@ pub fn classify_atoms(
 ) -> Result<Classification> {
     options.check_with(volume, atoms.positions())?;
     let (prepared, threshold) = waiting.part(0.0, 0.5, |waiting| prepared(context, volume, options, waiting))?;
-    let samples = waiting.part(0.5, 0.6, |waiting| {
-        Samples::read(context, &prepared, atoms.positions(), options.region, waiting)
-    })?;
+    let samples = waiting
+        .part(0.5, 0.6, |waiting| Samples::read(context, &prepared, atoms.positions(), options.region, waiting))?;
     let values: Vec<f64> = (0..samples.len()).map(|atom| samples.sum(atom)).collect();
+    refuse_equal(&values)?;
     let cancel = waiting.cancel;
     let found = waiting.part(0.6, 0.7, |waiting| {
         collected(context, 1, "classifying", waiting, &|_| {
@@ -190,7 +191,8 @@ pub fn classify_atoms(
     let inside: Vec<f64> = (0..samples.len()).map(|atom| samples.inside(atom)).collect();
     let classes = if options.method.has_profiles() {
         let positions = atoms.positions();
-        waiting.part(0.7, 1.0, |waiting| by_profiles(context, (&samples, positions), &values, start, options, waiting))?
+        waiting
+            .part(0.7, 1.0, |waiting| by_profiles(context, (&samples, positions), &values, start, options, waiting))?
     } else {
         Classes::of_mixture(start)
     };
@@ -224,6 +226,16 @@ pub fn classify_heights(atoms: &Atoms, options: &ClassifyOptions) -> Result<Clas
     Classes::of_mixture(found).told(atoms, values, &vec![1.0; atoms.len()], options)
 }
 
+/// Refuses intensities that differ by no more than the rounding of sums in single precision: those of a constant volume.
+fn refuse_equal(values: &[f64]) -> Result<()> {
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    if values.len() < 2 || high - low > 1e-6 * low.abs().max(high.abs()) {
+        return Ok(());
+    }
+    let why = format!("all {} are {low}: nothing tells species apart", values.len());
+    Err(Error::Inconsistent { what: "intensities of the atoms".into(), why })
+}
+
 /// The volume as intensities are read from it, and the threshold of its mask.
 fn prepared<'v>(
     context: &Context,
@@ -239,8 +251,7 @@ fn prepared<'v>(
         return Ok((smoothed, None));
     }
     let threshold = waiting.part(0.5, 0.6, |waiting| otsu_threshold(context, &smoothed, waiting))?;
-    let inside =
-        waiting.part(0.6, 0.9, |waiting| mask(context, &smoothed, &MaskOptions::plain(threshold), waiting))?;
+    let inside = waiting.part(0.6, 0.9, |waiting| mask(context, &smoothed, &MaskOptions::plain(threshold), waiting))?;
     let masked = waiting.part(0.9, 1.0, |waiting| multiply(context, &smoothed, &inside, waiting))?;
     Ok((Cow::Owned(masked), Some(threshold)))
 }

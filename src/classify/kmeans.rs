@@ -98,8 +98,8 @@ impl Layer {
         }
         let middle = ends.0 + (ends.1 - ends.0) / 2;
         let mut best = (f64::INFINITY, starts.0);
-        for start in starts.0..=starts.1.min(middle - 1) {
-            let cost = known[start] + sorted.cost(start, middle);
+        for (start, known) in known.iter().enumerate().take(starts.1.min(middle - 1) + 1).skip(starts.0) {
+            let cost = known + sorted.cost(start, middle);
             if cost < best.0 {
                 best = (cost, start);
             }

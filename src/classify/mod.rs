@@ -6,6 +6,8 @@ mod kmeans;
 mod mixture;
 mod profile;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 pub use atoms::{classify_atoms, classify_heights, intensities, Classification, ClassifyMethod, ClassifyOptions};
 pub use mixture::{mixture, Mixture, MixtureMethod, MixtureOptions};

@@ -147,26 +147,33 @@ impl Profiles<'_> {
         waiting: &mut Waiting<'_>,
     ) -> Result<Vec<f64>> {
         let mut records = vec![0.0; self.record() * class.len()];
-        fill_planes(context, &mut records, self.record(), "comparing profiles", waiting, &|atom, place: &mut [f64]| {
-            let local = near.zip(self.radius).map(|(near, radius)| {
-                let mut others = near.within(&self.positions[atom], radius);
-                others.retain(|other| *other != atom && whole[*other]);
-                others.sort_unstable(); // the tree's order is its own affair
-                self.local_means(&others, class, means)
-            });
-            let means = local.as_ref().unwrap_or(means);
-            let profile = self.samples.of(atom);
-            for k in 0..self.classes {
-                place[k] = if whole[atom] {
-                    square(profile, means.of(k))
-                } else {
-                    square_inside(profile, means.of(k)) / self.samples.inside(atom)
-                };
-            }
-            for k in 1..self.classes {
-                place[self.classes + k - 1] = square(means.of(k - 1), means.of(k));
-            }
-        })?;
+        fill_planes(
+            context,
+            &mut records,
+            self.record(),
+            "comparing profiles",
+            waiting,
+            &|atom, place: &mut [f64]| {
+                let local = near.zip(self.radius).map(|(near, radius)| {
+                    let mut others = near.within(&self.positions[atom], radius);
+                    others.retain(|other| *other != atom && whole[*other]);
+                    others.sort_unstable(); // the tree's order is its own affair
+                    self.local_means(&others, class, means)
+                });
+                let means = local.as_ref().unwrap_or(means);
+                let profile = self.samples.of(atom);
+                for k in 0..self.classes {
+                    place[k] = if whole[atom] {
+                        square(profile, means.of(k))
+                    } else {
+                        square_inside(profile, means.of(k)) / self.samples.inside(atom)
+                    };
+                }
+                for k in 1..self.classes {
+                    place[self.classes + k - 1] = square(means.of(k - 1), means.of(k));
+                }
+            },
+        )?;
         Ok(records)
     }
 
@@ -200,7 +207,8 @@ impl Profiles<'_> {
             let (distances, apart) = record.split_at(self.classes);
             let below = own.checked_sub(1).map(|other| (other, apart[other]));
             let above = (own + 1 < self.classes).then(|| (own + 1, apart[*own]));
-            for (other, apart) in below.into_iter().chain(above).filter(|(_, apart)| *apart > 0.0 && apart.is_finite()) {
+            for (other, apart) in below.into_iter().chain(above).filter(|(_, apart)| *apart > 0.0 && apart.is_finite())
+            {
                 // (p - m_own) . (m_other - m_own) = (d_own^2 - d_other^2 + |m_other - m_own|^2) / 2
                 let along = distances[*own] - distances[other] + apart;
                 sum += along * along / (4.0 * apart);
@@ -266,7 +274,8 @@ fn background(offsets: &[[i32; 3]], sums: &[f64], counts: &[usize]) -> f64 {
     // Where all are non-atoms, they are what there is.
     let taken = if atoms > 0 { 1..counts.len() } else { 0..1 };
     let count = taken.clone().map(|k| counts[k]).sum::<usize>().max(1) as f64;
-    let mean: Vec<f64> = (0..points).map(|i| taken.clone().map(|k| sums[k * points + i]).sum::<f64>() / count).collect();
+    let mean: Vec<f64> =
+        (0..points).map(|i| taken.clone().map(|k| sums[k * points + i]).sum::<f64>() / count).collect();
     let squares: Vec<f64> = offsets.iter().map(|o| f64::from(o.iter().map(|v| v * v).sum::<i32>())).collect();
     let level = mean.iter().sum::<f64>() / points as f64;
     let fit = |s: f64| {
