@@ -147,34 +147,33 @@ impl Profiles<'_> {
         waiting: &mut Waiting<'_>,
     ) -> Result<Vec<f64>> {
         let mut records = vec![0.0; self.record() * class.len()];
-        fill_planes(
-            context,
-            &mut records,
-            self.record(),
-            "comparing profiles",
-            waiting,
-            &|atom, place: &mut [f64]| {
-                let local = near.zip(self.radius).map(|(near, radius)| {
+        let phase = "comparing profiles";
+        fill_planes(context, &mut records, self.record(), phase, waiting, &|atom, place: &mut [f64]| {
+            match near.zip(self.radius) {
+                None => self.fill(atom, whole[atom], means, place),
+                Some((near, radius)) => {
                     let mut others = near.within(&self.positions[atom], radius);
                     others.retain(|other| *other != atom && whole[*other]);
                     others.sort_unstable(); // the tree's order is its own affair
-                    self.local_means(&others, class, means)
-                });
-                let means = local.as_ref().unwrap_or(means);
-                let profile = self.samples.of(atom);
-                for k in 0..self.classes {
-                    place[k] = if whole[atom] {
-                        square(profile, means.of(k))
-                    } else {
-                        square_inside(profile, means.of(k)) / self.samples.inside(atom)
-                    };
+                    self.fill(atom, whole[atom], &self.local_means(&others, class, means), place);
                 }
-                for k in 1..self.classes {
-                    place[self.classes + k - 1] = square(means.of(k - 1), means.of(k));
-                }
-            },
-        )?;
+            }
+        })?;
         Ok(records)
+    }
+
+    /// The record of one atom.
+    fn fill(&self, atom: usize, whole: bool, means: &Means, record: &mut [f64]) {
+        let (distances, apart) = record.split_at_mut(self.classes);
+        for (k, distance) in distances.iter_mut().enumerate() {
+            *distance = match whole {
+                true => square(self.samples.of(atom), means.of(k)),
+                false => square_inside(self.samples.of(atom), means.of(k)) / self.samples.inside(atom),
+            };
+        }
+        for (k, apart) in apart.iter_mut().enumerate() {
+            *apart = square(means.of(k), means.of(k + 1));
+        }
     }
 
     /// Mean profiles over `others`; those of all atoms for classes that none of them has, and for the non-atoms.
