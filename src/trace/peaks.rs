@@ -259,6 +259,16 @@ impl Neighbours {
         Ok(Self { tree })
     }
 
+    /// Distance from each of the points of the tree, given again, to the nearest other one; infinite for a single point.
+    pub fn nearest_others(&self, points: &[Vec3]) -> Vec<f64> {
+        let two = std::num::NonZeroUsize::MIN.saturating_add(1);
+        let second = |point: &Vec3| {
+            let hits = self.tree.query(point).nearest_n::<SquaredEuclidean<f64>>(two).execute();
+            hits.get(1).map_or(f64::INFINITY, |hit| hit.distance.sqrt())
+        };
+        points.iter().map(second).collect()
+    }
+
     /// Numbers of the points nearer than `distance`.
     pub fn within(&self, point: &Vec3, distance: f64) -> Vec<usize> {
         let hits = self.tree.query(point).within::<SquaredEuclidean<f64>>(distance * distance).execute();
