@@ -41,6 +41,7 @@ const FIRST: &[&str] = &[
     "volume_filter",
     "volume_mask",
     "volume_trace",
+    "atoms_classify",
     "resolution",
     "tomography",
     "find",
