@@ -139,10 +139,17 @@ fn is_maximum(values: &ArrayView3<'_, f32>, at: [usize; 3]) -> bool {
 }
 
 fn refined(values: &ArrayView3<'_, f32>, volume: &Volume, at: [usize; 3]) -> Peak {
-    let value = |d: [i32; 3]| {
+    let (offset, height) = vertex(|d| {
         let index: [usize; 3] = std::array::from_fn(|a| (at[a] as i32 + d[a]) as usize);
         f64::from(values[index])
-    };
+    });
+    let position = volume.position(std::array::from_fn(|a| at[a] as f64 + offset[a]));
+    Peak { position, height }
+}
+
+/// The maximum of the parabola through the 26 neighbours `value(d)` of a maximum, d being -1, 0 or 1 along each axis: how
+/// far it lies from d = 0, and its height.
+pub(super) fn vertex(value: impl Fn([i32; 3]) -> f64) -> (Vec3, f64) {
     let along = |pairs: &[(usize, i32)]| {
         let mut d = [0; 3];
         pairs.iter().for_each(|(axis, by)| d[*axis] += by);
@@ -171,8 +178,7 @@ fn refined(values: &ArrayView3<'_, f32>, volume: &Volume, at: [usize; 3]) -> Pea
         })
     });
     let height = centre + 0.5 * (0..3).map(|a| gradient[a] * offset[a]).sum::<f64>();
-    let position = volume.position(std::array::from_fn(|a| at[a] as f64 + offset[a]));
-    Peak { position, height }
+    (offset, height)
 }
 
 /// -H^-1 g for a negative definite H, if no component exceeds one voxel.
