@@ -385,6 +385,94 @@ int32_t aet_context_simd(const aet_context *context);
  */
 void aet_context_request_cancel(const aet_context *context);
 
+/* ---- Tables ---- */
+
+/**
+ * An immutable table: named columns of doubles, one value per row, and single named values of the whole, all with units.
+ * What is not known is NaN; codes are whole numbers, whose enumeration the making function names.
+ */
+typedef struct aet_table aet_table;
+
+/** Frees a table. NULL is left alone. Any thread. */
+void aet_table_free(aet_table *table);
+
+/** Number of rows; 0 for NULL. Any thread. */
+int64_t aet_table_row_count(const aet_table *table);
+
+/** Number of columns; 0 for NULL. Any thread. */
+int64_t aet_table_column_count(const aet_table *table);
+
+/**
+ * The name of the column `index`, from 0, as UTF-8 into `buffer` of `capacity` bytes. `needed` takes the bytes needed with
+ * the closing NUL; `buffer` NULL only asks for them, else `needed` may be NULL. AET_ERROR_RANGE for an index that does not
+ * exist or too small a buffer. Any thread.
+ */
+aet_status aet_table_column_name(const aet_table *table,
+                                 int64_t index,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *needed);
+
+/**
+ * The unit of the column `index`, empty where it has none (counts, codes, ratios), written as by aet_table_column_name. Any
+ * thread.
+ */
+aet_status aet_table_column_unit(const aet_table *table,
+                                 int64_t index,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *needed);
+
+/**
+ * Copies the column `name` into `out` `[rows]`, of any real element type that holds its values. AET_ERROR_UNKNOWN_OPTION for
+ * a column that does not exist, AET_ERROR_SHAPE, AET_ERROR_DTYPE, AET_ERROR_RANGE for a value that `out` cannot hold. Any
+ * thread.
+ */
+aet_status aet_table_copy_column(const aet_table *table,
+                                 const char *name,
+                                 const aet_view *out);
+
+/** Number of single values; 0 for NULL. Any thread. */
+int64_t aet_table_value_count(const aet_table *table);
+
+/** The name of the single value `index`, from 0, written as by aet_table_column_name. Any thread. */
+aet_status aet_table_value_name(const aet_table *table,
+                                int64_t index,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *needed);
+
+/** The unit of the single value `index`, empty where it has none, written as by aet_table_column_name. Any thread. */
+aet_status aet_table_value_unit(const aet_table *table,
+                                int64_t index,
+                                char *buffer,
+                                size_t capacity,
+                                size_t *needed);
+
+/** The single value `name`. AET_ERROR_UNKNOWN_OPTION for one that does not exist. Any thread. */
+aet_status aet_table_value(const aet_table *table, const char *name, double *value);
+
+/**
+ * Counts the values of the column `column` in `bins` equal bins from the smallest to the largest; the largest falls into the
+ * last bin, and values that are not finite into none. `*histogram` has the columns `lower`, `upper` (in the column's unit)
+ * and `count`; where `by`, a column, is not NULL, also `count_c` for every value c of it, ascending. `bins` 0: the root of the
+ * number of values, within 10 and 200. AET_ERROR_UNKNOWN_OPTION for a column that does not exist, AET_ERROR_EMPTY without a
+ * finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 64 different
+ * values. Any thread.
+ */
+aet_status aet_table_histogram(const aet_table *table,
+                               const char *column,
+                               const char *by,
+                               int64_t bins,
+                               aet_table **histogram);
+
+/**
+ * Writes the table as text: lines `# name [unit] = value` for the single values, a line of column names with units in
+ * brackets, then one line per row, columns between commas; numbers read back to the last bit. The file appears when it is
+ * complete, an older one of that name is replaced. `path` is UTF-8. AET_ERROR_FILE. Any thread.
+ */
+aet_status aet_table_write(const aet_table *table, const char *path);
+
 /* ---- Atoms ---- */
 
 /**

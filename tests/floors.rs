@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in the order in which data walks down: a room uses only rooms that stand before it.
 /// `simd` stands early because every floor below the constants may use its kernels.
-const FLOORS: [&str; 23] = [
+const FLOORS: [&str; 24] = [
     "error",
     "units",
     "electron",
     "grid",
     "geometry",
+    "table",
     "simd",
     "context",
     "problem",

@@ -14,6 +14,7 @@ const FIRST: &[&str] = &[
     "view",
     "progress",
     "context",
+    "table",
     "atoms",
     "atoms_files",
     "atoms_change",

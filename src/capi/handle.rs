@@ -230,6 +230,11 @@ impl Host {
         Ok(NewHandle { place, host: PhantomData })
     }
 
+    /// Place for a new handle that the host may not want: NULL.
+    pub(super) fn optional_new_handle<H: Handle>(&self, place: *mut *mut H) -> Option<NewHandle<'_, H>> {
+        (!place.is_null()).then_some(NewHandle { place, host: PhantomData })
+    }
+
     /// Frees a handle: NULL and one that is no longer live are left alone. Calls at work on it finish first.
     pub(super) fn free<H: Handle>(&self, handle: *mut H) -> Result<()> {
         if let Some(slot) = slot_of(handle.cast_const()) {

@@ -14,6 +14,7 @@ pub mod npy;
 pub mod stack;
 pub mod state_file;
 pub mod structure;
+pub mod table;
 pub mod tiff;
 pub mod volume;
 mod voxels;
