@@ -2694,6 +2694,106 @@ aet_status aet_dataset_mask_images(const aet_dataset *dataset,
                                    void *user,
                                    const aet_view *kept);
 
+/* ---- Tracing with a lattice ---- */
+
+/** What became of a site of a lattice. */
+enum {
+  /** It has an atom. */
+  AET_SITE_STATE_FOUND = 0,
+  /** It has an atom, farther from it than `displaced`. */
+  AET_SITE_STATE_DISPLACED = 1,
+  /** Missing: the maximum above it belongs to a site that is nearer to it. */
+  AET_SITE_STATE_MERGED = 2,
+  /** Missing: its maximum is below `threshold`. */
+  AET_SITE_STATE_WEAK = 3,
+  /** Missing: there is no maximum within `reach`. */
+  AET_SITE_STATE_LOST = 4,
+};
+typedef int32_t aet_site_state;
+
+/**
+ * Options of aet_volume_trace_lattice. Fill with aet_lattice_options_init; 0 means automatic where nothing else is said.
+ * Lengths are in the unit of the voxel size, angstrom.
+ */
+typedef struct aet_lattice_options {
+  /** sizeof(aet_lattice_options). */
+  size_t struct_size;
+  /** Lattice vectors a, b, c of the crystal, one after the other, right-handed; all 0: the edges of its atoms' cell. */
+  double vectors[9];
+  /**
+   * Rotation R of the crystal to start from, row by row, p = R r; all 0: all rotations are looked at, and of those that
+   * symmetry makes equal the smallest is taken.
+   */
+  double rotation[9];
+  /** Largest angle to the given rotation, at most 180 degrees; 0: 10. */
+  double rotation_within_deg;
+  /**
+   * Middle (x, y, z), from the specimen origin, of the cube whose spectrum is taken; all 0: that of the mask, or the
+   * origin.
+   */
+  double region_centre[3];
+  /** Edge of that cube, at most 320 voxels; 0: 320 voxels, or the volume. */
+  double region_edge;
+  /** Standard deviation of the smoothing, voxels, at most 10; default 1; 0: none. */
+  double smoothing;
+  /**
+   * Standard deviation of the Gaussian whose average is taken away as the slowly varying part; 0: 0.75 of the longest
+   * period of the crystal that scatters strongly.
+   */
+  double background;
+  /** A maximum farther from its site is another's; 0: the distance of neighbouring sites. */
+  double reach;
+  /** An atom farther from its site is displaced; 0: a quarter of the distance of neighbouring sites. */
+  double displaced;
+  /** Smallest height of an atom as a part of the median height of its species, at most 1; 0: 0.25. */
+  double threshold;
+  /** Atomic number of the sites that are traced; 0: all. */
+  int32_t species;
+  /** 1: no slowly varying part is taken away. */
+  int32_t keep_background;
+} aet_lattice_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_lattice_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_lattice_options_init(aet_lattice_options *options, size_t struct_size);
+
+/**
+ * Traces a volume with the help of a lattice, where the contrast varies too much for one threshold. `crystal` holds the
+ * atoms of one cell, at most 2048, with an orthogonal cell or with `vectors` in the options. It is registered to the
+ * volume, p = F r + t for a point r of the crystal: F by least squares from the Bragg peaks of the flattened volume's
+ * spectrum, t from their phases, and both by Newton's method on the sum of the flattened volume over the sites, weighted by
+ * atomic number. From every site of the lattice the nearest maximum is then climbed voxel by voxel; the maximum of the
+ * parabola there is the atom. A maximum that several sites lead to belongs to the one nearest to it. Only sites in `mask`
+ * (voxels of 0.5 and more) count, where it is not NULL; else all but for the three outermost voxels.
+ *
+ * `atoms`, where not NULL, takes the atoms of found and displaced sites, in their order, with species and heights (those of
+ * the flattened volume). `sites`, where not NULL, takes a table, one row per site: `cell_a`, `cell_b`, `cell_c`, `basis`
+ * (number of the atom in `crystal`), `species`, `site_x`, `site_y`, `site_z` (A), `state` (an aet_site_state), the maximum
+ * `x`, `y`, `z` (A), `dx`, `dy`, `dz`, `displacement` (A) from site to maximum, `height`, all NaN for lost sites, and
+ * `atom`, the number of the atom or -1. Its values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost`,
+ * `found_fraction` (found and displaced sites), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| over the atoms,
+ * A), `mean_displacement` (A); of F = R (1 + strain) `rotation_xx` to `rotation_zz` and, in the frame of the crystal,
+ * `strain_xx`, `strain_yy`, `strain_zz`, `strain_yz`, `strain_xz`, `strain_xy`; the shortest t, `shift_x`, `shift_y`,
+ * `shift_z` (A); `bragg_peaks` that lie on reflections, their rms distance `bragg_error` (1/A), and `phase_agreement`, at
+ * most 1. `options` and `progress` may be NULL. The result does not depend on the number of threads.
+ *
+ * AET_ERROR_NOT_READY for a crystal without a cell, AET_ERROR_EMPTY without Bragg peaks that fit the crystal, and where no
+ * site lies in the mask or none has a maximum, AET_ERROR_INCONSISTENT for a constant volume, a rotation that is none, atoms
+ * of the crystal that coincide, a mask with other voxels, AET_ERROR_SHAPE for a mask of another shape and a volume of fewer
+ * than 16 voxels along an axis, AET_ERROR_RANGE for a cell below two voxels, a species that the crystal has not, and
+ * options without meaning, AET_ERROR_NON_FINITE, AET_ERROR_MEMORY; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace_lattice(const aet_volume *volume,
+                                    const aet_atoms *crystal,
+                                    const aet_volume *mask,
+                                    const aet_lattice_options *options,
+                                    aet_progress_fn progress,
+                                    void *user,
+                                    aet_atoms **atoms,
+                                    aet_table **sites);
+
 /* ---- Resolution ---- */
 
 /** Options of aet_volume_shell_correlation. Fill with aet_correlation_options_init; 0 means automatic. */

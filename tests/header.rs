@@ -40,6 +40,7 @@ const FIRST: &[&str] = &[
     "volume",
     "volume_filter",
     "volume_mask",
+    "volume_lattice",
     "resolution",
     "tomography",
     "find",

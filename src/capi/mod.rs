@@ -64,6 +64,7 @@ mod view;
 mod volume;
 mod volume_files;
 mod volume_filter;
+mod volume_lattice;
 mod volume_mask;
 
 pub use adf_transfer::*;
@@ -109,4 +110,5 @@ pub use version::*;
 pub use view::*;
 pub use volume::*;
 pub use volume_filter::*;
+pub use volume_lattice::*;
 pub use volume_mask::*;

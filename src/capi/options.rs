@@ -9,7 +9,7 @@ use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
     simulation_options, tomography,
 };
-use super::{resolution, volume_filter, volume_mask};
+use super::{resolution, volume_filter, volume_lattice, volume_mask};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -167,6 +167,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<tomography::aet_tomography_options>(),
     grown::<volume::aet_trace_options>(),
     grown::<volume_filter::aet_filter_options>(),
+    grown::<volume_lattice::aet_lattice_options>(),
     grown::<volume_mask::aet_mask_options>(),
     grown::<volume_mask::aet_support_options>(),
     grown::<volume_mask::aet_image_mask_options>(),

@@ -9,6 +9,7 @@ use crate::geometry::Vec3;
 use crate::prepare::collected;
 use crate::problem::Waiting;
 use crate::specimen::Atoms;
+use crate::table::Table;
 use crate::trace::peaks::vertex;
 
 /// Sites climbed by one item of work.
@@ -94,6 +95,88 @@ impl LatticeTrace {
         (std::array::from_fn(|a| mean(&|d| d[a].abs())), mean(&|d| d.iter().map(|v| v * v).sum::<f64>().sqrt()))
     }
 }
+
+impl LatticeTrace {
+    /// The sites as a table.
+    ///
+    /// Columns, one row per site: `cell_a`, `cell_b`, `cell_c` (whole numbers), `basis` (number of the atom in the crystal's
+    /// list), `species`, `site_x`, `site_y`, `site_z` (A), `state` ([`SiteState`]), `x`, `y`, `z` (A), `dx`, `dy`, `dz` and
+    /// `displacement` (A), `height`, `atom` (number of the atom, -1 for missing ones).
+    ///
+    /// Values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost` (numbers of sites), `found_fraction` (found and
+    /// displaced ones), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| of the atoms, A), `mean_displacement` (A);
+    /// `rotation_xx` to `rotation_zz` (row, column), `strain_xx`, `strain_yy`, `strain_zz`, `strain_yz`, `strain_xz`,
+    /// `strain_xy`, `shift_x`, `shift_y`, `shift_z` (A), `bragg_peaks`, `bragg_error` (1/A), `phase_agreement`, as
+    /// [`Registration`] has them.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub fn table(&self) -> Result<Table> {
+        let column = |of: &dyn Fn(&LatticeSite) -> f64| self.sites.iter().map(of).collect::<Vec<f64>>();
+        let mut table = Table::new(self.sites.len());
+        for (a, name) in ["cell_a", "cell_b", "cell_c"].into_iter().enumerate() {
+            table = table.with_column(name, "", column(&|s| f64::from(s.cell[a])))?;
+        }
+        table = table.with_column("basis", "", column(&|s| s.basis as f64))?;
+        table = table.with_column("species", "", column(&|s| f64::from(s.species)))?;
+        for (a, axis) in AXES.into_iter().enumerate() {
+            table = table.with_column(&format!("site_{axis}"), "A", column(&|s| s.site[a]))?;
+        }
+        table = table.with_column("state", "", column(&|s| f64::from(s.state as i32)))?;
+        for (a, axis) in AXES.into_iter().enumerate() {
+            table = table.with_column(axis, "A", column(&|s| s.position[a]))?;
+        }
+        for (a, axis) in AXES.into_iter().enumerate() {
+            table = table.with_column(&format!("d{axis}"), "A", column(&|s| s.displacement()[a]))?;
+        }
+        table = table.with_column("displacement", "A", column(&|s| distance(&s.position, &s.site)))?;
+        table = table.with_column("height", "", column(&|s| s.height))?;
+        table = table.with_column("atom", "", column(&|s| s.atom.map_or(-1.0, |i| i as f64)))?;
+        self.registration.told(self.told(table)?)
+    }
+
+    /// Counts and means.
+    fn told(&self, mut table: Table) -> Result<Table> {
+        let states = [
+            ("found", SiteState::Found),
+            ("displaced", SiteState::Displaced),
+            ("merged", SiteState::Merged),
+            ("weak", SiteState::Weak),
+            ("lost", SiteState::Lost),
+        ];
+        table = table.with_value("sites", "", self.sites.len() as f64)?;
+        for (name, state) in states {
+            table = table.with_value(name, "", self.count(state) as f64)?;
+        }
+        let (mean, all) = self.mean_displacement();
+        table = table.with_value("found_fraction", "", self.found_fraction())?;
+        for (a, axis) in AXES.into_iter().enumerate() {
+            table = table.with_value(&format!("mean_d{axis}"), "A", mean[a])?;
+        }
+        table.with_value("mean_displacement", "A", all)
+    }
+}
+
+impl Registration {
+    /// The numbers of the registration as values of a table.
+    fn told(&self, mut table: Table) -> Result<Table> {
+        for (i, j) in (0..9).map(|n| (n / 3, n % 3)) {
+            table = table.with_value(&format!("rotation_{}{}", AXES[i], AXES[j]), "", self.rotation[i][j])?;
+        }
+        for (i, j) in [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)] {
+            table = table.with_value(&format!("strain_{}{}", AXES[i], AXES[j]), "", self.strain[i][j])?;
+        }
+        for (a, axis) in AXES.into_iter().enumerate() {
+            table = table.with_value(&format!("shift_{axis}"), "A", self.shift[a])?;
+        }
+        table
+            .with_value("bragg_peaks", "", self.bragg_peaks as f64)?
+            .with_value("bragg_error", "1/A", self.bragg_error)?
+            .with_value("phase_agreement", "", self.phase_agreement)
+    }
+}
+
+const AXES: [&str; 3] = ["x", "y", "z"];
 
 /// A maximum: its voxel, position and height.
 #[derive(Debug, Clone, Copy)]

@@ -139,7 +139,7 @@ fn fraction_by_phases(peaks: &[BraggPeak], reflections: &Reflections, orientatio
         (0..n).map(|i| Complex64::from_polar(1.0, TAU * f64::from(i) / f64::from(n))).collect()
     });
     let wave = |a: usize, h: i32, i: i32| waves[a][(h * i).rem_euclid(points[a]) as usize];
-    let mut best = ([0; 3], f64::NEG_INFINITY);
+    let mut best = ([0; 3], f64::MIN);
     for x in 0..points[0] {
         let first: Vec<Complex64> = terms.iter().map(|(h, c)| c * wave(0, h[0], x)).collect();
         for y in 0..points[1] {
