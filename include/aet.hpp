@@ -588,6 +588,75 @@ private:
     detail::Handle<aet_context, aet_context_free> handle_;
 };
 
+// ---- tables ----------------------------------------------------------------------------------------------------
+
+/// An immutable table of results: named columns of doubles, one value per row, and single named values of the whole. What
+/// is not known is NaN; codes are whole numbers. Columns of the unit "index" count from 0.
+class Table {
+public:
+    /// What a column or a single value is called, and its unit, which is empty for counts, codes and ratios.
+    struct Quantity {
+        std::string name, unit;
+    };
+
+    /// Takes over a handle of the C interface.
+    explicit Table(aet_table *owned) noexcept : handle_(owned) {}
+
+    std::int64_t rows() const noexcept { return aet_table_row_count(get()); }
+    /// The columns in their order.
+    std::vector<Quantity> columns() const {
+        return quantities(aet_table_column_count(get()), aet_table_column_name, aet_table_column_unit);
+    }
+    /// The column `name` [rows]; AET_ERROR_UNKNOWN_OPTION names the columns there are.
+    std::vector<double> column(const std::string &name) const {
+        std::vector<double> values(static_cast<std::size_t>(rows()));
+        copy_column(name, View(values));
+        return values;
+    }
+    /// The same into a view [rows] of any real element type that holds the values.
+    void copy_column(const std::string &name, const View &out) const {
+        detail::check(aet_table_copy_column(get(), name.c_str(), out.get()));
+    }
+    /// The single values in their order.
+    std::vector<Quantity> values() const {
+        return quantities(aet_table_value_count(get()), aet_table_value_name, aet_table_value_unit);
+    }
+    /// The single value `name`; AET_ERROR_UNKNOWN_OPTION names those there are.
+    double value(const std::string &name) const {
+        double value = 0;
+        detail::check(aet_table_value(get(), name.c_str(), &value));
+        return value;
+    }
+    /// Columns lower, upper and count over equal bins of a column; with `by`, also count_c for every value c of that
+    /// column. `bins` 0: automatic.
+    Table histogram(const std::string &column, const std::string &by = {}, std::int64_t bins = 0) const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_histogram(get(), column.c_str(), detail::or_null(by), bins, &created));
+        return Table(created);
+    }
+    /// Writes text: single values as comments, names and units, then one line per row, columns between commas.
+    void write(const std::string &path) const { detail::check(aet_table_write(get(), path.c_str())); }
+
+    aet_table *get() const noexcept { return handle_.get(); }
+
+private:
+    template <class Text>
+    std::vector<Quantity> quantities(std::int64_t count, Text name, Text unit) const {
+        std::vector<Quantity> found;
+        for (std::int64_t i = 0; i < count; ++i) {
+            const auto text = [&](Text of) {
+                return detail::read_text([&](char *buffer, std::size_t capacity, std::size_t *needed) {
+                    return of(get(), i, buffer, capacity, needed);
+                });
+            };
+            found.push_back({text(name), text(unit)});
+        }
+        return found;
+    }
+
+    detail::Handle<aet_table, aet_table_free> handle_;
+};
+
 // ---- atoms -----------------------------------------------------------------------------------------------------
 
 /// Result of comparing two lists of atoms: counts, RMSD in pm in total and per axis, the common shift removed (A).

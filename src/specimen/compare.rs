@@ -1,4 +1,5 @@
-//! Comparison of a found atom list with the true one: who was found, and how well.
+//! Comparison of a found atom list with the true one: who was found, and how well. Tracing error and total classification
+//! rate are those of J. Lee, M. Lee, Y. Park, C. Ophus and Y. Yang, "Multislice Electron Tomography using 4D-STEM", II F.
 
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 
@@ -37,7 +38,9 @@ pub struct Comparison {
     pub rmsd_pm: f64,
     /// The same along x, y and z, pm.
     pub rmsd_axis_pm: Vec3,
-    /// Fraction of the true atoms whose partner has the same species.
+    /// (missing + extra) / true atoms: the tracing error.
+    pub tracing_error: f64,
+    /// Fraction of the true atoms whose partner has the same species: the total classification rate.
     pub species_correct: f64,
     /// Common shift that was added to the found atoms, angstrom.
     pub shift: Vec3,
@@ -57,7 +60,7 @@ pub struct Comparison {
 /// Matching and motion settle in a few rounds; the cap only stops a cycle of pairs at the edge of the cutoff.
 const MAX_ROUNDS: usize = 100;
 
-type Tree = ImmutableKdTree<f64, 3>;
+pub(super) type Tree = ImmutableKdTree<f64, 3>;
 
 /// Compares the atoms that were found with the true ones: mutually nearest atoms within the cutoff match, after the
 /// common shift was iterated out (matching and shift in turns, until the pairs no longer change). Where fewer than
@@ -177,6 +180,7 @@ fn report(matcher: &Matcher, matching: &Matching, found: &Atoms, truth: &Atoms) 
         extra: found.len() - matched,
         rmsd_pm,
         rmsd_axis_pm,
+        tracing_error: (truth.len() + found.len() - 2 * matched) as f64 / truth.len() as f64,
         species_correct: same_species as f64 / truth.len() as f64,
         shift: matching.motion.shift,
         rotation_deg: f64::NAN,
@@ -194,8 +198,9 @@ fn rms(errors: &[Vec3]) -> (f64, Vec3) {
     (pm(mean.iter().sum()), mean.map(pm))
 }
 
-fn tree(points: &[Vec3]) -> Result<Tree> {
-    Tree::new_from_slice(points).map_err(|e| Error::Internal(format!("neighbour tree of {} atoms: {e}", points.len())))
+/// The tree of some points.
+pub(super) fn tree(points: &[Vec3]) -> Result<Tree> {
+    Tree::new_from_slice(points).map_err(|e| Error::Internal(format!("neighbour tree of {} points: {e}", points.len())))
 }
 
 /// Index and squared distance of the nearest point.
@@ -272,7 +277,7 @@ mod tests {
         let found = atoms(positions).with_species(species).unwrap();
         let c = compare(&found, &truth, &CompareOptions::default()).unwrap();
         assert_eq!((c.matched, c.missing, c.extra), (61, 3, 1));
-        assert_eq!(c.species_correct, 60.0 / 64.0);
+        assert_eq!((c.species_correct, c.tracing_error), (60.0 / 64.0, 4.0 / 64.0));
         assert!(c.errors[61].is_none() && c.partners[0] == Some(3));
     }
 

@@ -13,6 +13,7 @@ pub mod elements;
 pub mod scattering;
 pub mod structures;
 mod superpose;
+mod surface;
 mod transform;
 mod volume;
 
@@ -22,6 +23,7 @@ pub use compare::{compare, CompareOptions, Comparison};
 pub use scattering::{Parametrization, ScatteringFactor};
 pub use structures::random_packing;
 pub use superpose::{superpose, Superposition};
+pub use surface::Surface;
 pub use transform::{CellCentre, CellSize};
 pub(crate) use volume::check_voxel_size;
 pub use volume::Volume;

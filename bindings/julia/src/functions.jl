@@ -53,6 +53,20 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_dataset_metadata_value(dataset::HandlePtr, key::Cstring, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
 @declare aet_dataset_metadata_unit(dataset::HandlePtr, key::Cstring, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
 
+# tables
+@declare aet_table_free(table::HandlePtr)::Cvoid
+@declare aet_table_row_count(table::HandlePtr)::Int64
+@declare aet_table_column_count(table::HandlePtr)::Int64
+@declare aet_table_column_name(table::HandlePtr, index::Int64, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_table_column_unit(table::HandlePtr, index::Int64, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_table_copy_column(table::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_table_value_count(table::HandlePtr)::Int64
+@declare aet_table_value_name(table::HandlePtr, index::Int64, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_table_value_unit(table::HandlePtr, index::Int64, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
+@declare aet_table_value(table::HandlePtr, name::Cstring, value::Ptr{Float64})::Int32
+@declare aet_table_histogram(table::HandlePtr, column::Cstring, by::Cstring, bins::Int64, histogram::OutHandlePtr)::Int32
+@declare aet_table_write(table::HandlePtr, path::Cstring)::Int32
+
 # atoms
 @declare aet_atoms_create(positions::Ptr{View}, species::Ptr{View}, heights::Ptr{View}, widths::Ptr{View}, atoms::OutHandlePtr)::Int32
 @declare aet_atoms_free(atoms::HandlePtr)::Cvoid

@@ -63,6 +63,7 @@ const CommandTable &commands() {
     CommandTable all;
     add_library_commands(all);
     add_dataset_commands(all);
+    add_table_commands(all);
     add_atoms_commands(all);
     add_specimen_commands(all);
     add_generate_commands(all);

@@ -72,6 +72,7 @@ using CommandTable = std::unordered_map<std::string_view, Command>;
 // One per object of the library, each in its own file; command names are those of the C functions.
 void add_library_commands(CommandTable &table);
 void add_dataset_commands(CommandTable &table);
+void add_table_commands(CommandTable &table);
 void add_atoms_commands(CommandTable &table);
 void add_specimen_commands(CommandTable &table);
 void add_generate_commands(CommandTable &table);

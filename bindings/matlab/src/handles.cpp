@@ -30,6 +30,7 @@ void free_any_handle(uint64_t key) noexcept {
   HandleTable<aet_volume>::instance().remove(key);
   HandleTable<aet_simulation>::instance().remove(key);
   HandleTable<aet_dataset>::instance().remove(key);
+  HandleTable<aet_table>::instance().remove(key);
   HandleTable<aet_atoms>::instance().remove(key);
   HandleTable<aet_probe>::instance().remove(key);
   HandleTable<aet_detector>::instance().remove(key);
@@ -44,6 +45,7 @@ void free_all_handles() noexcept {
   HandleTable<aet_volume>::instance().clear();
   HandleTable<aet_simulation>::instance().clear();
   HandleTable<aet_dataset>::instance().clear();
+  HandleTable<aet_table>::instance().clear();
   HandleTable<aet_atoms>::instance().clear();
   HandleTable<aet_probe>::instance().clear();
   HandleTable<aet_detector>::instance().clear();

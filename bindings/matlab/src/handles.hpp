@@ -42,6 +42,11 @@ struct Kind<aet_orbital> {
   static void release(aet_orbital *object) { aet_orbital_free(object); }
 };
 template <>
+struct Kind<aet_table> {
+  static constexpr const char *noun = "table";
+  static void release(aet_table *object) { aet_table_free(object); }
+};
+template <>
 struct Kind<aet_atoms> {
   static constexpr const char *noun = "atom list";
   static void release(aet_atoms *object) { aet_atoms_free(object); }

@@ -27,6 +27,7 @@ from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Recons
 from .series import Metadata, TiltSeries
 from .simulated_series import estimate_series_memory, simulate_series
 from .simulation import Simulation
+from .table import Table
 from .volume import ShellCorrelation, Volume, find_atoms
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "ShellCorrelation",
     "Simulation",
     "Snapshot",
+    "Table",
     "TiltSeries",
     "Tomography",
     "Volume",

@@ -33,14 +33,14 @@ impl Tetrahedron {
 }
 
 /// The tetrahedra of a set of points.
-pub(super) struct Delaunay {
+pub(in crate::specimen) struct Delaunay {
     points: Vec<Vec3>,
     tetrahedra: Vec<Tetrahedron>,
     free: Vec<u32>,
 }
 
 /// One bounded tetrahedron: its corners, its neighbours opposite to each (`None`: the outside), its circumradius.
-pub(super) struct Cell {
+pub(in crate::specimen) struct Cell {
     pub corners: [u32; 4],
     pub neighbours: [Option<u32>; 4],
     pub circumradius: f64,
@@ -48,7 +48,7 @@ pub(super) struct Cell {
 
 impl Delaunay {
     /// Triangulates at least four points; `go_on` is told the part that is done.
-    pub(super) fn new(points: &[Vec3], go_on: &mut dyn FnMut(f64) -> Result<()>) -> Result<Self> {
+    pub(in crate::specimen) fn new(points: &[Vec3], go_on: &mut dyn FnMut(f64) -> Result<()>) -> Result<Self> {
         let width = points.iter().flatten().fold(0.0_f64, |most, v| most.max(v.abs()));
         let mut rng = stream(0, 0);
         let moved = |p: &Vec3| p.map(|v| v + JITTER * width * rng.random_range(-1.0..1.0));
@@ -111,6 +111,28 @@ impl Delaunay {
             None => {
                 let [a, b, c, d] = t.corners.map(|corner| self.point(corner));
                 insphere(a, b, c, d, self.point(p)) > 0.0
+            }
+        }
+    }
+
+    /// Circumradius of the tetrahedron around a point; `None` outside the convex hull.
+    pub(in crate::specimen) fn circumradius_around(&self, point: &Vec3) -> Option<f64> {
+        let [x, y, z] = *point;
+        let p = Coord3D { x, y, z };
+        let mut at = self.tetrahedra.iter().position(|t| t.corners[0] != GONE && !t.corners.contains(&INFINITE))?;
+        loop {
+            let t = &self.tetrahedra[at];
+            if t.corners.contains(&INFINITE) {
+                return None;
+            }
+            let behind = |i: &usize| {
+                let mut corners = t.corners.map(|corner| self.point(corner));
+                corners[*i] = p;
+                orient3d(corners[0], corners[1], corners[2], corners[3]) < 0.0
+            };
+            match (0..4).find(behind) {
+                Some(i) => at = t.opposite[i] as usize,
+                None => return Some(self.circumradius(&t.corners)),
             }
         }
     }
@@ -194,7 +216,7 @@ impl Delaunay {
     }
 
     /// The bounded tetrahedra.
-    pub(super) fn cells(&self) -> Vec<Cell> {
+    pub(in crate::specimen) fn cells(&self) -> Vec<Cell> {
         let bounded = |t: &Tetrahedron| t.corners[0] != GONE && !t.corners.contains(&INFINITE);
         let mut number = vec![None; self.tetrahedra.len()];
         let mut count = 0;

@@ -35,6 +35,7 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+pub(super) use delaunay::Delaunay;
 pub use packing::{pack, random_packing, Packing};
 pub use presets::PRESETS;
 pub use region::Region;

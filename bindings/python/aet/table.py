@@ -1,0 +1,90 @@
+"""Tables of results."""
+
+import collections.abc
+import ctypes
+
+import numpy as np
+
+from ._handles import Handle
+from ._library import copied_text, lib
+
+
+class Table(Handle, collections.abc.Mapping, c_type="aet_table", free=lib.aet_table_free):
+    """An immutable table of results: a mapping of the names of its columns to arrays, one value per row, and single
+    named values of the whole.
+
+        table["intensity"]               # a new array; AET_ERROR_UNKNOWN_OPTION names the columns there are
+        table.units["intensity"]
+        table.value("threshold")         # or all: table.single_values
+        pandas.DataFrame(dict(table))
+
+    What is not known is NaN; codes are whole numbers. Columns of the unit "index" count from 0.
+    """
+
+    __slots__ = ()
+
+    # Two tables are equal where they are the same: arrays have no single truth value.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @property
+    def rows(self):
+        """Number of rows."""
+        return lib.aet_table_row_count(self)
+
+    @property
+    def units(self):
+        """Unit of every column by name, "" where it has none (counts, codes, ratios)."""
+        return texts(self, lib.aet_table_column_count, lib.aet_table_column_name, lib.aet_table_column_unit)
+
+    @property
+    def single_values(self):
+        """The single values by name."""
+        return {name: self.value(name) for name in self.value_units}
+
+    @property
+    def value_units(self):
+        """Unit of every single value by name."""
+        return texts(self, lib.aet_table_value_count, lib.aet_table_value_name, lib.aet_table_value_unit)
+
+    def value(self, name):
+        """One of the single values. AET_ERROR_UNKNOWN_OPTION names those there are."""
+        value = ctypes.c_double()
+        lib.aet_table_value(self, name, value)
+        return value.value
+
+    def histogram(self, column, by=None, bins=0):
+        """Counts the values of a column in equal bins: a table with the columns lower, upper and count; with `by`, another
+        column, also count_c for every value c of it. `bins` 0: automatic."""
+        return Table._of(lib.aet_table_histogram(self, column, by, bins))
+
+    def write(self, path):
+        """Writes text: single values as comments, names and units of the columns, then one line per row, columns between
+        commas; numbers read back to the last bit."""
+        lib.aet_table_write(self, path)
+
+    def __getitem__(self, name):
+        out = np.zeros(self.rows)
+        lib.aet_table_copy_column(self, name, out)
+        return out
+
+    def __contains__(self, name):
+        return name in self.units
+
+    def get(self, name, default=None):
+        """The column, or `default` where there is none."""
+        return self[name] if name in self else default
+
+    def __iter__(self):
+        return iter(self.units)
+
+    def __len__(self):
+        return lib.aet_table_column_count(self)
+
+    def _describe(self):
+        return f"{self.rows} rows: {', '.join(self)}"
+
+
+def texts(table, count, name, unit):
+    """Units by names."""
+    return {copied_text(name, table, i): copied_text(unit, table, i) for i in range(count(table))}
