@@ -159,9 +159,9 @@ pub unsafe extern "C" fn aet_lattice_options_init(options: *mut aet_lattice_opti
 ///
 /// `atoms`, where not NULL, takes the atoms of found and displaced sites, in their order, with species and heights (those of
 /// the flattened volume). `sites`, where not NULL, takes a table, one row per site: `cell_a`, `cell_b`, `cell_c`, `basis`
-/// (number of the atom in `crystal`), `species`, `site_x`, `site_y`, `site_z` (A), `state` (an aet_site_state), the maximum
+/// (index of the atom in `crystal`), `species`, `site_x`, `site_y`, `site_z` (A), `state` (an aet_site_state), the maximum
 /// `x`, `y`, `z` (A), `dx`, `dy`, `dz`, `displacement` (A) from site to maximum, `height`, all NaN for lost sites, and
-/// `atom`, the number of the atom or -1. Its values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost`,
+/// `atom`, the index of the atom, NaN for missing ones. Its values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost`,
 /// `found_fraction` (found and displaced sites), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| over the atoms,
 /// A), `mean_displacement` (A); of F = R (1 + strain) `rotation_xx` to `rotation_zz` and, in the frame of the crystal,
 /// `strain_xx`, `strain_yy`, `strain_zz`, `strain_yz`, `strain_xz`, `strain_xy`; the shortest t, `shift_x`, `shift_y`,

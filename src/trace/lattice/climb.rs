@@ -99,9 +99,9 @@ impl LatticeTrace {
 impl LatticeTrace {
     /// The sites as a table.
     ///
-    /// Columns, one row per site: `cell_a`, `cell_b`, `cell_c` (whole numbers), `basis` (number of the atom in the crystal's
+    /// Columns, one row per site: `cell_a`, `cell_b`, `cell_c` (whole numbers), `basis` (index of the atom in the crystal's
     /// list), `species`, `site_x`, `site_y`, `site_z` (A), `state` ([`SiteState`]), `x`, `y`, `z` (A), `dx`, `dy`, `dz` and
-    /// `displacement` (A), `height`, `atom` (number of the atom, -1 for missing ones).
+    /// `displacement` (A), `height`, `atom` (number of the atom, NaN for missing ones).
     ///
     /// Values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost` (numbers of sites), `found_fraction` (found and
     /// displaced ones), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| of the atoms, A), `mean_displacement` (A);
@@ -117,7 +117,7 @@ impl LatticeTrace {
         for (a, name) in ["cell_a", "cell_b", "cell_c"].into_iter().enumerate() {
             table = table.with_column(name, "", column(&|s| f64::from(s.cell[a])))?;
         }
-        table = table.with_column("basis", "", column(&|s| s.basis as f64))?;
+        table = table.with_column("basis", "index", column(&|s| s.basis as f64))?;
         table = table.with_column("species", "", column(&|s| f64::from(s.species)))?;
         for (a, axis) in AXES.into_iter().enumerate() {
             table = table.with_column(&format!("site_{axis}"), "A", column(&|s| s.site[a]))?;
@@ -131,7 +131,7 @@ impl LatticeTrace {
         }
         table = table.with_column("displacement", "A", column(&|s| distance(&s.position, &s.site)))?;
         table = table.with_column("height", "", column(&|s| s.height))?;
-        table = table.with_column("atom", "", column(&|s| s.atom.map_or(-1.0, |i| i as f64)))?;
+        table = table.with_column("atom", "index", column(&|s| s.atom.map_or(f64::NAN, |i| i as f64)))?;
         self.registration.told(self.told(table)?)
     }
 

@@ -25,6 +25,7 @@
 #include "detectors.h"
 #include "ensembles.h"
 #include "generated.h"
+#include "lattices.h"
 #include "orbitals.h"
 #include "problem.h"
 #include "simulated_series.h"
@@ -1367,6 +1368,7 @@ int main(int argc, char **argv)
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_volume_filters(f.context, f.dataset);
+    check_lattices(f.context);
     const path tomography_file = join(&scratch, "tomography.aet");
     check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);
