@@ -268,8 +268,7 @@ fn states(summits: &[Option<Summit>], species: &[u8], options: &LatticeOptions, 
     let limit = options.displaced.unwrap_or(0.25 * nearest);
     for kind in kinds {
         let owned = |i: &usize| species[*i] == kind && states[*i] == SiteState::Found;
-        let heights: Vec<f64> =
-            (0..states.len()).filter(owned).filter_map(|i| summits[i].map(|s| s.height)).collect();
+        let heights: Vec<f64> = (0..states.len()).filter(owned).filter_map(|i| summits[i].map(|s| s.height)).collect();
         let least = options.threshold * median(heights).max(0.0);
         for i in 0..states.len() {
             let Some(summit) = summits[i].filter(|_| species[i] == kind && states[i] == SiteState::Found) else {

@@ -105,18 +105,8 @@ impl Field {
 }
 
 /// Orders of the derivatives along (z, y, x) in the sums of [`Field::sample`].
-const DERIVATIVES: [[usize; 3]; 10] = [
-    [0, 0, 0],
-    [0, 0, 1],
-    [0, 1, 0],
-    [1, 0, 0],
-    [0, 0, 2],
-    [0, 2, 0],
-    [2, 0, 0],
-    [0, 1, 1],
-    [1, 0, 1],
-    [1, 1, 0],
-];
+const DERIVATIVES: [[usize; 3]; 10] =
+    [[0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0], [0, 0, 2], [0, 2, 0], [2, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]];
 
 /// Weights of the voxels -1, 0, 1 and 2 at the distance `t` from voxel 0, and their first two derivatives.
 fn cubic(t: f64) -> [[f64; 4]; 3] {

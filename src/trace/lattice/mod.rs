@@ -163,18 +163,16 @@ pub fn trace_lattice(
     }
     let lattice = Lattice::new(crystal, mask, options.species, volume.voxel_size())?;
     let background = options.background.unwrap_or(0.75 / lattice.lowest) / volume.voxel_size();
-    let field = waiting.part(0.0, 0.3, |waiting| {
-        Field::new(context, volume, (options.smoothing, background), waiting)
-    })?;
+    let field =
+        waiting.part(0.0, 0.3, |waiting| Field::new(context, volume, (options.smoothing, background), waiting))?;
     let centre = match (options.region_centre, mask) {
         (Some(centre), _) => centre,
         (None, Some(mask)) => waiting.part(0.3, 0.35, |waiting| middle_of(context, mask, waiting))?,
         (None, None) => [0.0; 3],
     };
     let region = Region::new(&field, &centre, options.region_edge);
-    let registration = waiting.part(0.35, 0.8, |waiting| {
-        register::register(context, (&field, &region), &lattice, options, waiting)
-    })?;
+    let registration = waiting
+        .part(0.35, 0.8, |waiting| register::register(context, (&field, &region), &lattice, options, waiting))?;
     waiting.part(0.8, 1.0, |waiting| climb::climb(context, &field, &lattice, registration, options, waiting))
 }
 
@@ -246,7 +244,10 @@ impl<'a> Lattice<'a> {
         let sites: Vec<Place> = found.into_iter().flatten().collect();
         match sites.is_empty() {
             false => Ok(sites),
-            true => Err(Error::Empty { what: "lattice".into(), why: "none of its sites lies in the volume and mask".into() }),
+            true => Err(Error::Empty {
+                what: "lattice".into(),
+                why: "none of its sites lies in the volume and mask".into(),
+            }),
         }
     }
 

@@ -88,9 +88,8 @@ pub(super) fn orientations(
             distinct.push(*rotation);
         }
     }
-    let refined = collected(context, distinct.len(), "matching Bragg peaks", waiting, &|i| {
-        pattern.refined(&distinct[i])
-    })?;
+    let refined =
+        collected(context, distinct.len(), "matching Bragg peaks", waiting, &|i| pattern.refined(&distinct[i]))?;
     let mut refined: Vec<Orientation> = refined.into_iter().flatten().collect();
     refined.sort_by(|a, b| b.score.total_cmp(&a.score));
     let Some(best) = refined.first() else { return Err(pattern.unmatched(near.is_some(), candidates.is_empty())) };
@@ -146,7 +145,8 @@ impl Pattern<'_> {
     fn score(&self, matrix: &Mat3, count: usize) -> f64 {
         let Some(back) = inverse(matrix) else { return 0.0 };
         let of = |peak: &BraggPeak| {
-            let (reflection, strength) = self.reflections.get(self.reflections.indices(&apply(&back, &peak.frequency)))?;
+            let (reflection, strength) =
+                self.reflections.get(self.reflections.indices(&apply(&back, &peak.frequency)))?;
             let off = distance(&apply(matrix, &reflection.vector), &peak.frequency) / self.tolerance(peak);
             (off < 1.0).then(|| peak.height.sqrt() * strength * (1.0 - off * off))
         };
@@ -209,7 +209,9 @@ impl Pattern<'_> {
             (count, _) if count < 3 => {
                 format!("{count} rise above the noise, wanted 3 or more in different directions")
             }
-            (count, true) if near => format!("no two of {count} fit this crystal within the given angle of the rotation"),
+            (count, true) if near => {
+                format!("no two of {count} fit this crystal within the given angle of the rotation")
+            }
             (count, true) => format!("no two of {count} fit this crystal: is its cell right, and the voxel size?"),
             (count, false) => format!("of {count} too few fit this crystal, or those that fit lie in a plane"),
         };

@@ -81,11 +81,11 @@ pub(super) fn register(
     let nyquist = 0.5 / field.voxel;
     let lowest = 0.85 * lattice.lowest;
     let spacing = spacing(crystal);
-    let peaks = waiting.part(0.0, 0.4, |waiting| {
-        bragg_peaks(context, field, region, (lowest, 0.6 * spacing), waiting)
-    })?;
+    let peaks =
+        waiting.part(0.0, 0.4, |waiting| bragg_peaks(context, field, region, (lowest, 0.6 * spacing), waiting))?;
     let highest = peaks.iter().map(|p| length(&p.frequency)).fold(lowest, f64::max).min(nyquist);
-    let reflections = collected(context, 1, "calculating reflections", waiting, &|_| crystal.reflections(1.1 * highest))?;
+    let reflections =
+        collected(context, 1, "calculating reflections", waiting, &|_| crystal.reflections(1.1 * highest))?;
     let Some(reflections) = reflections.first() else { return Err(Error::Internal("no reflections".into())) };
     let pattern = Pattern { peaks: &peaks, reflections, step: region.step(field.voxel), spacing };
     let near = options.rotation.map(|rotation| (rotation, options.rotation_within_deg));
@@ -135,16 +135,14 @@ fn fraction_by_phases(peaks: &[BraggPeak], reflections: &Reflections, orientatio
     let terms: Vec<([i32; 3], Complex64)> = orientation.matches.iter().take(PHASED).filter_map(of).collect();
     let finest: [i32; 3] = std::array::from_fn(|a| terms.iter().map(|(h, _)| h[a].abs()).max().unwrap_or(0));
     let points = finest.map(|h| (PER_PERIOD * h).clamp(1, MOST_POINTS));
-    let waves: [Vec<Complex64>; 3] = points.map(|n| {
-        (0..n).map(|i| Complex64::from_polar(1.0, TAU * f64::from(i) / f64::from(n))).collect()
-    });
+    let waves: [Vec<Complex64>; 3] =
+        points.map(|n| (0..n).map(|i| Complex64::from_polar(1.0, TAU * f64::from(i) / f64::from(n))).collect());
     let wave = |a: usize, h: i32, i: i32| waves[a][(h * i).rem_euclid(points[a]) as usize];
     let mut best = ([0; 3], f64::MIN);
     for x in 0..points[0] {
         let first: Vec<Complex64> = terms.iter().map(|(h, c)| c * wave(0, h[0], x)).collect();
         for y in 0..points[1] {
-            let second: Vec<Complex64> =
-                terms.iter().zip(&first).map(|((h, _), c)| c * wave(1, h[1], y)).collect();
+            let second: Vec<Complex64> = terms.iter().zip(&first).map(|((h, _), c)| c * wave(1, h[1], y)).collect();
             for z in 0..points[2] {
                 let sum: f64 = terms.iter().zip(&second).map(|((h, _), c)| (c * wave(2, h[2], z)).re).sum();
                 // maxima that symmetry makes equal differ by roundoff: the first is taken

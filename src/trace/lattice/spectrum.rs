@@ -98,8 +98,7 @@ pub(super) fn bragg_peaks(
     waiting: &mut Waiting<'_>,
 ) -> Result<Vec<BraggPeak>> {
     let windowed = waiting.part(0.0, 0.2, |waiting| windowed(context, field, region, waiting))?;
-    let values =
-        waiting.part(0.2, 0.6, |waiting| spectrum_of(context, region.size, &windowed, waiting))?;
+    let values = waiting.part(0.2, 0.6, |waiting| spectrum_of(context, region.size, &windowed, waiting))?;
     drop(windowed);
     let spectrum = Spectrum { size: region.size, voxel: field.voxel, values };
     let shells = Shells::new(region.size);
@@ -165,8 +164,7 @@ impl Spectrum {
 
     /// The value at the point nearest to a frequency (x, y, z), 1 / angstrom, the middle of the box at phase zero.
     fn nearest(&self, frequency: &Vec3) -> Complex64 {
-        let k: [i64; 3] =
-            std::array::from_fn(|a| (frequency[2 - a] * self.size[a] as f64 * self.voxel).round() as i64);
+        let k: [i64; 3] = std::array::from_fn(|a| (frequency[2 - a] * self.size[a] as f64 * self.voxel).round() as i64);
         // the transform has its first voxel there
         let turns: f64 = (0..3).map(|a| k[a] as f64 * origin(self.size[a]) as f64 / self.size[a] as f64).sum();
         let value = self.at(k);
@@ -189,9 +187,8 @@ impl Spectrum {
                 if square <= threshold || (kx == 0 && (k[1], k[0]) < (0, 0)) {
                     continue;
                 }
-                let around = |d: [i32; 3]| {
-                    f64::from(self.at(std::array::from_fn(|a| k[a] + i64::from(d[a]))).norm_sqr())
-                };
+                let around =
+                    |d: [i32; 3]| f64::from(self.at(std::array::from_fn(|a| k[a] + i64::from(d[a]))).norm_sqr());
                 let mut neighbours = (0..27).filter(|n| *n != 13).map(|n| [n / 9 - 1, n / 3 % 3 - 1, n % 3 - 1]);
                 if neighbours.all(|d| around(d) <= square) {
                     // a Gaussian is a parabola in the logarithm
