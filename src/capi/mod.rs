@@ -13,6 +13,7 @@
 mod adf_transfer;
 mod arguments;
 mod atoms;
+mod atoms_accuracy;
 mod atoms_change;
 mod atoms_compare;
 mod atoms_files;
@@ -68,6 +69,7 @@ mod volume_mask;
 
 pub use adf_transfer::*;
 pub use atoms::*;
+pub use atoms_accuracy::*;
 pub use atoms_change::*;
 pub use atoms_compare::*;
 pub use atoms_files::*;

@@ -4,12 +4,12 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
+use super::{atoms_accuracy, resolution, volume_filter, volume_mask};
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
 use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
     simulation_options, tomography,
 };
-use super::{resolution, volume_filter, volume_mask};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -155,6 +155,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<context::aet_context_options>(),
     grown::<atoms_compare::aet_compare_options>(),
     grown::<atoms_compare::aet_comparison>(),
+    grown::<atoms_accuracy::aet_accuracy_options>(),
     grown::<atoms_generate::aet_structure_options>(),
     grown::<dataset::aet_dataset_options>(),
     grown::<frames::aet_frames>(),

@@ -96,7 +96,16 @@ mutable struct CComparison <: CStruct
     shift::NTuple{3,Float64}
     rotation_deg::Float64
     rmsd_rotated_pm::Float64
-    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0)
+    tracing_error::Float64
+    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0, 0)
+end
+
+mutable struct AccuracyOptions <: CStruct
+    struct_size::Csize_t
+    cutoff::Float64
+    depth_axis::NTuple{3,Float64}
+    probe_radius::Float64
+    AccuracyOptions() = new(0, 0, (0.0, 0.0, 0.0), 0)
 end
 
 mutable struct StructureOptions <: CStruct
@@ -531,6 +540,7 @@ const CSTRUCTS = (
     "aet_context_options" => ContextOptions, "aet_progress" => CProgress,
     "aet_dataset_options" => DatasetOptions, "aet_frames" => Frames,
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
+    "aet_accuracy_options" => AccuracyOptions,
     "aet_detector_options" => DetectorOptions, "aet_pattern_options" => PatternOptions,
     "aet_structure_options" => StructureOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
@@ -583,6 +593,7 @@ const SIMDS = Enumeration("AET_SIMD", :automatic => 0, :portable => 1, :avx2 => 
 const PHASES = Enumeration("AET_PHASE", :reading => 0, :planning => 1, :evaluating => 2,
     :optimizing => 3, :saving => 4, :simulating => 5)
 const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz => 2)
+const ATOM_STATES = Enumeration("AET_ATOM_STATE", :true => 0, :false => 1, :extra => 2, :missing => 3)
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
 const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)

@@ -17,6 +17,7 @@ import numpy as np
 
 import aet
 from aet._arrays import input_view
+from accuracy import accuracy_is_told
 from checks import check, finish, run
 from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
@@ -688,6 +689,7 @@ run(
     tomography,
     masks_find_the_specimen,
     filters_and_resolution,
+    accuracy_is_told,
     an_instrument_records_ideal_images,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
