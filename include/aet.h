@@ -731,9 +731,9 @@ aet_status aet_atoms_compare(const aet_atoms *found,
 /** What became of an atom: the numbers in the column `state` of aet_atoms_accuracy. */
 enum {
   /** Found, with its species. */
-  AET_ATOM_STATE_TRUE = 0,
+  AET_ATOM_STATE_CORRECT = 0,
   /** Found, with another species. */
-  AET_ATOM_STATE_FALSE = 1,
+  AET_ATOM_STATE_WRONG_SPECIES = 1,
   /** Found where there is none. */
   AET_ATOM_STATE_EXTRA = 2,
   /** Not found. */
@@ -798,7 +798,7 @@ aet_status aet_atoms_accuracy(const aet_context *context,
  * Errors of position and of tracing against any column of a table of aet_atoms_accuracy, such as `depth` (the papers take
  * 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
  * between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
- * `missing`, `extra` and `false_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
+ * `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
  * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
  * AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
  * more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.

@@ -965,8 +965,8 @@ private:
 
 /// What became of an atom: the numbers in the column state of aet::accuracy.
 enum class AtomState : std::int32_t {
-    correct = AET_ATOM_STATE_TRUE,
-    wrong_species = AET_ATOM_STATE_FALSE,
+    correct = AET_ATOM_STATE_CORRECT,
+    wrong_species = AET_ATOM_STATE_WRONG_SPECIES,
     extra = AET_ATOM_STATE_EXTRA,
     missing = AET_ATOM_STATE_MISSING
 };

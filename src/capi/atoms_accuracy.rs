@@ -18,9 +18,9 @@ use std::ffi::{c_char, c_void};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum aet_atom_state {
     /// Found, with its species.
-    True = 0,
+    Correct = 0,
     /// Found, with another species.
-    False = 1,
+    WrongSpecies = 1,
     /// Found where there is none.
     Extra = 2,
     /// Not found.
@@ -28,16 +28,16 @@ pub enum aet_atom_state {
 }
 
 host_enum!(aet_atom_state:
-    True = "AET_ATOM_STATE_TRUE",
-    False = "AET_ATOM_STATE_FALSE",
+    Correct = "AET_ATOM_STATE_CORRECT",
+    WrongSpecies = "AET_ATOM_STATE_WRONG_SPECIES",
     Extra = "AET_ATOM_STATE_EXTRA",
     Missing = "AET_ATOM_STATE_MISSING",
 );
 
 /// The numbers of the header are those in the table.
 const _: () = {
-    assert!(aet_atom_state::True as u8 == AtomState::True as u8);
-    assert!(aet_atom_state::False as u8 == AtomState::False as u8);
+    assert!(aet_atom_state::Correct as u8 == AtomState::Correct as u8);
+    assert!(aet_atom_state::WrongSpecies as u8 == AtomState::WrongSpecies as u8);
     assert!(aet_atom_state::Extra as u8 == AtomState::Extra as u8);
     assert!(aet_atom_state::Missing as u8 == AtomState::Missing as u8);
 };
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn aet_atoms_accuracy(
 /// Errors of position and of tracing against any column of a table of aet_atoms_accuracy, such as `depth` (the papers take
 /// 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
 /// between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
-/// `missing`, `extra` and `false_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
+/// `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
 /// lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
 /// AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
 /// more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.

@@ -135,7 +135,7 @@ end
     accuracy([progress,] found, truth; cutoff, depth_axis, probe_radius, context = default_context())
 
 Found atoms beside the true ones, as a [`Table`](@ref): a row per found atom, in their order, and then
-one per missing atom. Columns: `x`, `y`, `z` (A); `state`, 0 true, 1 wrong species, 2 extra, 3 missing;
+one per missing atom. Columns: `x`, `y`, `z` (A); `state`, 0 correct, 1 wrong species, 2 extra, 3 missing;
 `found_species`, `true_species` and `true_index`, `NaN` where there is none; `error_x`, `error_y`,
 `error_z`, `error` (pm); `depth` and `surface_distance` (A; negative outside). Single values:
 `tracing_error`, `species_correct`, `rmsd` (pm) and more.
@@ -159,7 +159,7 @@ end
 
 Errors of position and of tracing of a table of [`accuracy`](@ref) in bins of `width` of a column such
 as `"depth"` (the papers take 4 A) or `"surface_distance"`, as a [`Table`](@ref) with the columns
-`lower`, `upper`, `true_count`, `matched`, `missing`, `extra`, `false_species`, and in pm `rmsd`,
+`lower`, `upper`, `true_count`, `matched`, `missing`, `extra`, `wrong_species`, and in pm `rmsd`,
 `rmsd_x`, `rmsd_y`, `rmsd_z`, `quartile_1`, `median`, `quartile_3`, `largest`.
 """
 error_profile(table::Table, column, width::Real) =

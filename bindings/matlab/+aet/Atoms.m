@@ -191,7 +191,7 @@ classdef Atoms < aet.internal.Object
             %ACCURACY  These atoms beside the true ones, as an aet.Table.
             %   TABLE = found.accuracy(TRUTH, 'Name', value, ...) has a row per
             %   found atom, in their order, and then one per missing atom, with
-            %   the columns x, y, z (angstrom); state: 0 true, 1 wrong species,
+            %   the columns x, y, z (angstrom); state: 0 correct, 1 wrong species,
             %   2 extra, 3 missing; found_species, true_species, true_index, NaN
             %   where there is none; error_x, error_y, error_z, error (pm); depth
             %   and surface_distance (angstrom; negative outside). Single values:

@@ -55,7 +55,7 @@ classdef Table < aet.internal.Object
             %ERRORPROFILE  Errors against a column, of aet.Atoms.accuracy.
             %   PROFILE = table.errorProfile('depth', 4) is an aet.Table of bins
             %   of WIDTH (the papers take 4 angstrom) with the columns lower,
-            %   upper; true_count, matched, missing, extra, false_species; in pm
+            %   upper; true_count, matched, missing, extra, wrong_species; in pm
             %   rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3,
             %   largest. Another column is 'surface_distance'.
             profile = aet.Table.fromKey(aet_mex('table_error_profile', this.key, char(column), width));

@@ -71,8 +71,8 @@ ENUMS = {
         "avx512": 3,
     },
     "aet_atom_state": {
-        "true": 0,
-        "false": 1,
+        "correct": 0,
+        "wrong_species": 1,
         "extra": 2,
         "missing": 3,
     },

@@ -194,7 +194,7 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         """These atoms beside the true ones, as a `Table`: a row per found atom, in their order, and then one per missing
         atom.
 
-        Columns: x, y, z (A); state, 0 true, 1 wrong species, 2 extra, 3 missing; found_species, true_species and
+        Columns: x, y, z (A); state, 0 correct, 1 wrong species, 2 extra, 3 missing; found_species, true_species and
         true_index, NaN where there is none; error_x, error_y, error_z, error (pm); depth and surface_distance (A; negative
         outside). Single values: tracing_error, species_correct, rmsd (pm) and more. `depth_axis` a makes the depth of an
         atom at p a . p, z unless given: the mean of the third rows of the rotations of a series gives the average depth.

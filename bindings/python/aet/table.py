@@ -61,7 +61,7 @@ class Table(Handle, collections.abc.Mapping, c_type="aet_table", free=lib.aet_ta
     def error_profile(self, column, width):
         """Of a table of `Atoms.accuracy`: errors of position and of tracing in bins of `width` of a column such as "depth"
         (the papers take 4 A) or "surface_distance". Columns: lower, upper; true_count, matched, missing, extra,
-        false_species; in pm rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3, largest."""
+        wrong_species; in pm rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3, largest."""
         return Table._of(lib.aet_table_error_profile(self, column, width))
 
     def confusion(self):

@@ -50,9 +50,9 @@ impl AccuracyOptions {
 #[repr(u8)]
 pub enum AtomState {
     /// Found, with its species.
-    True = 0,
+    Correct = 0,
     /// Found, with another species.
-    False = 1,
+    WrongSpecies = 1,
     /// Found where there is none.
     Extra = 2,
     /// Not found.
@@ -169,8 +169,8 @@ impl Rows {
 
     fn state(&self, row: usize) -> AtomState {
         match (self.found[row], self.truth[row]) {
-            (Some((_, found)), Some((_, _, truth))) if found == truth => AtomState::True,
-            (Some(_), Some(_)) => AtomState::False,
+            (Some((_, found)), Some((_, _, truth))) if found == truth => AtomState::Correct,
+            (Some(_), Some(_)) => AtomState::WrongSpecies,
             (Some(_), None) => AtomState::Extra,
             (None, _) => AtomState::Missing,
         }

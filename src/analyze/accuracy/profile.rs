@@ -11,7 +11,7 @@ const MAX_BINS: f64 = 1e6;
 /// Errors of position and of tracing against a column of [`super::Accuracy::atoms`], such as `depth`, in bins
 /// `[k width, (k + 1) width)` that reach from the smallest to the largest value, empty ones between them included.
 /// Columns: `lower` and `upper` (unit of the column); the numbers `true_count` of true atoms, `matched`, `missing`,
-/// `extra` and `false_species` (matched, but with another species); of the matched ones `rmsd`, `rmsd_x`, `rmsd_y`,
+/// `extra` and `wrong_species` (matched, but with another species); of the matched ones `rmsd`, `rmsd_x`, `rmsd_y`,
 /// `rmsd_z` and of the lengths of their errors the `quartile_1`, `median`, `quartile_3` and `largest` (pm), NaN in bins
 /// without any. Quartiles are linear between neighbours in order. Rows whose value is not finite are left out.
 ///
@@ -46,16 +46,17 @@ pub fn error_profile(atoms: &Table, column: &str, width: f64) -> Result<Table> {
         let counted = |rows: &Vec<usize>| rows.iter().filter(|row| states.iter().any(|s| is(**row, *s))).count() as f64;
         members.iter().map(counted).collect::<Vec<f64>>()
     };
-    use AtomState::{Extra, False, Missing, True};
+    use AtomState::{Correct, Extra, Missing, WrongSpecies};
     let mut profile = Table::new(count)
         .with_column("lower", unit, (0..count).map(edge).collect())?
         .with_column("upper", unit, (1..=count).map(edge).collect())?
-        .with_column("true_count", "", number(&[True, False, Missing]))?
-        .with_column("matched", "", number(&[True, False]))?
+        .with_column("true_count", "", number(&[Correct, WrongSpecies, Missing]))?
+        .with_column("matched", "", number(&[Correct, WrongSpecies]))?
         .with_column("missing", "", number(&[Missing]))?
         .with_column("extra", "", number(&[Extra]))?
-        .with_column("false_species", "", number(&[False]))?;
-    let found = |rows: &Vec<usize>| rows.iter().filter(|row| is(**row, True) || is(**row, False)).copied().collect();
+        .with_column("wrong_species", "", number(&[WrongSpecies]))?;
+    let found =
+        |rows: &Vec<usize>| rows.iter().filter(|row| is(**row, Correct) || is(**row, WrongSpecies)).copied().collect();
     let pairs: Vec<Vec<usize>> = members.iter().map(found).collect();
     for axis in ["", "_x", "_y", "_z"] {
         let errors = atoms.column(&format!("error{axis}"))?;

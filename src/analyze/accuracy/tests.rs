@@ -81,7 +81,7 @@ fn errors_against_depth_and_surface() {
     assert_eq!(depth.column("true_count").unwrap(), [162.0, 81.0, 81.0, 162.0, 81.0, 81.0, 81.0, 0.0]);
     assert_eq!(depth.column("missing").unwrap(), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(depth.column("extra").unwrap(), [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-    assert_eq!(depth.column("false_species").unwrap()[0], 1.0);
+    assert_eq!(depth.column("wrong_species").unwrap()[0], 1.0);
     for name in ["rmsd", "rmsd_z", "median", "quartile_1", "largest"] {
         let column = depth.column(name).unwrap();
         assert!((column[0] - 10.0).abs() < 0.1 && column[7].is_nan(), "{name}: {column:?}");

@@ -116,7 +116,7 @@ static void check_accuracy(const aet_context *context, const char *file)
     check("nothing is written on failure", none == NULL);
     expect("accuracy", aet_atoms_accuracy(context, found, truth, NULL, NULL, NULL, &table), AET_OK, "");
     check("found and missing atoms", aet_table_row_count(table) == 28 && column_of(table, "state", values, 28) &&
-                                         values[0] == AET_ATOM_STATE_FALSE && values[1] == AET_ATOM_STATE_TRUE &&
+                                         values[0] == AET_ATOM_STATE_WRONG_SPECIES && values[1] == AET_ATOM_STATE_CORRECT &&
                                          values[26] == AET_ATOM_STATE_EXTRA && values[27] == AET_ATOM_STATE_MISSING);
     check("distances to the surface", column_of(table, "surface_distance", values, 28) &&
                                           fabs(values[13] - 3) < 1e-6 && values[0] < 1e-6 && fabs(values[26] + 6) < 1e-6);
