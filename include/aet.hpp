@@ -1583,7 +1583,7 @@ inline Volume Volume::reconstruct(const Context &context, const TiltSeries &seri
     return volume;
 }
 
-// ---- filters, masks and resolution of volumes ------------------------------------------------------------------
+// ---- filters and masks of volumes ------------------------------------------------------------------------------
 
 /// By what a volume is smoothed: a width in voxels, of a Gaussian its standard deviation, of a box its odd edge.
 enum class Smoothing : std::int32_t {
@@ -1776,6 +1776,92 @@ inline std::vector<std::int32_t> mask_images(const TiltSeries &series, const Vol
                                                           observer.user(), out.get())));
     return kept;
 }
+
+// ---- classification --------------------------------------------------------------------------------------------
+
+/// How species are told apart.
+enum class ClassifyMethod : std::int32_t {
+    gaussian = AET_CLASSIFY_METHOD_GAUSSIAN,
+    k_means = AET_CLASSIFY_METHOD_K_MEANS,
+    profile_global = AET_CLASSIFY_METHOD_PROFILE_GLOBAL,
+    profile_local = AET_CLASSIFY_METHOD_PROFILE_LOCAL
+};
+/// The points about an atom that count: a cube by its edge in voxels or in A, or a ball by its radius in A.
+enum class Region : std::int32_t {
+    box = AET_REGION_BOX,
+    box_length = AET_REGION_BOX_LENGTH,
+    sphere = AET_REGION_SPHERE
+};
+
+/// How atoms are classified; lengths in A.
+class ClassifyOptions {
+public:
+    /// Up to eight atomic numbers in ascending order of the intensity that is expected.
+    explicit ClassifyOptions(const std::vector<std::int32_t> &species) {
+        detail::check(aet_classify_options_init(&raw_, sizeof raw_));
+        constexpr std::size_t most = sizeof raw_.species / sizeof raw_.species[0];
+        if (species.size() > most)
+            throw error(AET_ERROR_SHAPE, "got " + std::to_string(species.size()) + " species, wanted at most " +
+                                        std::to_string(most));
+        std::copy(species.begin(), species.end(), raw_.species);
+    }
+    /// A class below all species, whose members are removed.
+    ClassifyOptions &non_atoms(bool on) noexcept { return raw_.non_atoms = on ? 1 : 0, *this; }
+    ClassifyOptions &method(ClassifyMethod method) noexcept {
+        return raw_.method = static_cast<std::int32_t>(method), *this;
+    }
+    /// Standard deviation of a Gaussian; 0: none.
+    ClassifyOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+    /// By default the box of 5 voxels.
+    ClassifyOptions &region(Region region, double size) noexcept {
+        return raw_.region = static_cast<std::int32_t>(region), raw_.region_size = size, *this;
+    }
+    /// Of local profiles; 0: 10.
+    ClassifyOptions &radius(double radius) noexcept { return raw_.radius = radius, *this; }
+    ClassifyOptions &otsu_mask(bool on) noexcept { return raw_.otsu_mask = on ? 1 : 0, *this; }
+    ClassifyOptions &seed(std::int64_t seed) noexcept { return raw_.seed = seed, *this; }
+    const aet_classify_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_classify_options raw_{};
+};
+
+/// Atoms with species and their probability, and how they came by them: a row per atom that was given, a row per class. See
+/// aet_atoms_classify for the columns.
+struct Classification {
+    Atoms atoms;
+    Table table;
+    Table classes;
+};
+
+namespace detail {
+
+inline Classification classified(const Atoms &atoms, const aet_volume *volume, const ClassifyOptions &options,
+                                 const ProgressFunction &progress) {
+    Observer observer(progress);
+    aet_atoms *kept = nullptr;
+    aet_table *table = nullptr, *classes = nullptr;
+    const aet_status status = aet_atoms_classify(atoms.get(), volume, options.get(), observer.function(),
+                                                 observer.user(), &kept, &table, &classes);
+    Classification made{Atoms(kept), Table(table), Table(classes)}; // owns them before anything is thrown
+    check(observer.finish(status));
+    return made;
+}
+
+} // namespace detail
+
+/// Gives atoms their species by the intensities of a volume about them.
+inline Classification classify(const Atoms &atoms, const Volume &volume, const ClassifyOptions &options,
+                               const ProgressFunction &progress = {}) {
+    return detail::classified(atoms, volume.get(), options, progress);
+}
+
+/// The same by their heights.
+inline Classification classify(const Atoms &atoms, const ClassifyOptions &options) {
+    return detail::classified(atoms, nullptr, options, {});
+}
+
+// ---- resolution ------------------------------------------------------------------------------------------------
 
 /// What counts in a Fourier shell correlation.
 class CorrelationOptions {

@@ -41,6 +41,8 @@ const FIRST: &[&str] = &[
     "volume",
     "volume_filter",
     "volume_mask",
+    "volume_trace",
+    "atoms_classify",
     "resolution",
     "tomography",
     "find",

@@ -300,6 +300,20 @@ mutable struct FilterOptions <: CStruct
     FilterOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
+mutable struct ClassifyOptions <: CStruct
+    struct_size::Csize_t
+    smoothing::Float64
+    region_size::Float64
+    radius::Float64
+    seed::Int64
+    species::NTuple{8,Int32}
+    non_atoms::Int32
+    method::Int32
+    region::Int32
+    otsu_mask::Int32
+    ClassifyOptions() = new(0, 0, 0, 0, 0, ntuple(_ -> 0, 8), 0, 0, 0, 0)
+end
+
 mutable struct MaskOptions <: CStruct
     struct_size::Csize_t
     smoothing_width::Float64
@@ -549,6 +563,7 @@ const CSTRUCTS = (
     "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_filter_options" => FilterOptions, "aet_mask_options" => MaskOptions,
     "aet_support_options" => SupportOptions, "aet_image_mask_options" => ImageMaskOptions,
+    "aet_classify_options" => ClassifyOptions,
     "aet_correlation_options" => CorrelationOptions, "aet_resolution" => CResolution,
     "aet_instrument_options" => InstrumentOptions,
     "aet_simulation_options" => SimulationOptions, "aet_scan_gradients" => ScanGradients,
@@ -634,6 +649,9 @@ const THRESHOLDS = Enumeration("AET_THRESHOLD", :otsu => 0, :value => 1)
 const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 1)
 const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
     :cylinder_z => 3)
+const CLASSIFY_METHODS = Enumeration("AET_CLASSIFY_METHOD", :gaussian => 0, :k_means => 1, :profile_global => 2,
+    :profile_local => 3)
+const REGIONS = Enumeration("AET_REGION", :box => 0, :box_length => 1, :sphere => 2)
 const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
 const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)
 const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
@@ -651,6 +669,7 @@ const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
+    CLASSIFY_METHODS, REGIONS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,
     STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

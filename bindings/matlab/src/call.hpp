@@ -53,10 +53,15 @@ class Call {
   void give(int index, const std::string &value) { give(index, make_text(value)); }
   template <class T>
   void give_handle(T *object) {
+    give_handle(0, object);
+  }
+  /// The host must take the output: an object that it does not ask for has no owner.
+  template <class T>
+  void give_handle(int index, T *object) {
     const uint64_t key = HandleTable<T>::instance().add(object);
     mxArray *array = mxCreateNumericMatrix(1, 1, mxUINT64_CLASS, mxREAL);
     *static_cast<uint64_t *>(mxGetData(array)) = key;
-    give(0, array);
+    give(index, array);
   }
 
  private:
@@ -81,6 +86,7 @@ void add_detector_commands(CommandTable &table);
 void add_orbital_commands(CommandTable &table);
 void add_volume_commands(CommandTable &table);
 void add_volume_filter_commands(CommandTable &table);
+void add_classify_commands(CommandTable &table);
 void add_instrument_commands(CommandTable &table);
 void add_simulation_commands(CommandTable &table);
 void add_series_commands(CommandTable &table);

@@ -182,15 +182,16 @@ class Function:
         self.name = name
         self.returns = returns
         self.arguments = [pair for pair in arguments if not pair[1].endswith("**")]
-        # The handle that the function creates through one of its arguments is its result here.
-        created = [(at, declared.rstrip(" *")) for at, (_, declared) in enumerate(arguments) if declared.endswith("**")]
-        self.created_at, self.created = created[0] if created else (None, None)
+        # What the function creates through its arguments is its result here: a handle, or a tuple of several.
+        self.created = [
+            (at, declared.rstrip(" *")) for at, (_, declared) in enumerate(arguments) if declared.endswith("**")
+        ]
         self.converters = [(converter(declared), argument) for argument, declared in self.arguments]
         self.address.restype = {"void": None, "const char *": ctypes.c_char_p}.get(returns) or SCALARS.get(returns)
         self.address.argtypes = [SCALARS.get(declared, ctypes.c_void_p) for _, declared in arguments]
 
     def __call__(self, *arguments):
-        """The value of a getter, or the new handle; AetError for every status but AET_OK."""
+        """The value of a getter, the new handle or handles; AetError for every status but AET_OK."""
         value, handle = self._called(arguments)
         if self.returns == "aet_status":
             outcome = self._outcome(value)
@@ -224,14 +225,16 @@ class Function:
         if len(arguments) != len(self.converters):
             raise TypeError(f"{self.name} takes {len(self.converters)} arguments, got {len(arguments)}")
         values = [convert(value, what) for (convert, what), value in zip(self.converters, arguments)]
-        if self.created is None:
-            return self.address(*values), None
-        out = ctypes.c_void_p()
-        values.insert(self.created_at, ctypes.byref(out))
+        places = [ctypes.c_void_p() for _ in self.created]
+        for (at, _), place in zip(self.created, places):
+            values.insert(at, ctypes.byref(place))
         value = self.address(*values)
-        if pending.exception is not None and out.value is not None:
-            getattr(lib, self.created + "_free").without_checks(out.value)
-        return value, out.value
+        handles = tuple(place.value for place in places)
+        if pending.exception is not None:
+            for (_, kind), handle in zip(self.created, handles):
+                if handle is not None:
+                    getattr(lib, kind + "_free").without_checks(handle)
+        return value, handles if len(handles) > 1 else next(iter(handles), None)
 
     def _outcome(self, status):
         pending.raise_it()

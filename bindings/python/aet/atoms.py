@@ -35,6 +35,19 @@ class Comparison(collections.namedtuple("Comparison", result_members("aet_compar
         )
 
 
+class Classification(collections.namedtuple("Classification", ("atoms", "table", "classes"))):
+    """Atoms with species and its probability, and how they came by them.
+
+    `atoms` are those that are none of the non-atoms. `table` has a row per atom that was given: `intensity`, `inside` (the part
+    of the region in the volume), `class` (0 for non-atoms, from 1 on the species in their order), `species`, `probability`
+    and `probability_1`, ... of each class. `classes` has a row per class: `class`, `species`, `count`, `mean`, `sigma`,
+    `fraction`; its values are `iterations`, `converged` and, where there are such, `log_likelihood`, `bic`,
+    `otsu_threshold` and `background`.
+    """
+
+    __slots__ = ()
+
+
 AXES = ("x", "y", "z")
 
 
@@ -204,6 +217,24 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         with LongCall(progress) as call:
             made = lib.aet_atoms_accuracy(context or default_context(), self, truth, settings, call.report, None)
             return Table._of(made)
+
+    @takes_options(lib.aet_classify_options_init)
+    def classify(self, species, volume=None, *, progress=None, **options):
+        """Gives the atoms their species by the intensities of `volume` about them, or by their heights; returns a
+        `Classification`. `species` are up to eight atomic numbers in ascending order of the intensity that is expected.
+
+            found = traced.classify([29, 79], volume, non_atoms=True, smoothing=0.3)
+            found.table.histogram("intensity", by="class")
+
+        AET_ERROR_INCONSISTENT for one species without non-atoms, for more classes than distinct intensities and for
+        atoms outside of the volume, AET_ERROR_NOT_READY for atoms without heights, AET_ERROR_EMPTY where all are
+        non-atoms.
+        """
+        settings = Options(lib.aet_classify_options_init, {**options, "species": species})
+        with LongCall(progress) as call:
+            made = lib.aet_atoms_classify(self, volume, settings, call.report, None)
+        atoms, table, classes = made
+        return Classification(Atoms._of(atoms), Table._of(table), Table._of(classes))
 
     positions = column("positions", "Positions, n x 3, A.", 3)
     x = column("x", "x, A.")

@@ -83,9 +83,8 @@ pub fn draw_slice(
         let shown = root.clone().shrink((MARGIN as u32, MARGIN as u32), (width as u32, height as u32));
         draw_voxels(&shown, volume, thickness, zoom)?;
         for (position, mark) in &marks {
-            let pixel = |k: usize, n: usize| {
-                ((position[k] / volume.voxel_size() + (n / 2) as f64 + 0.5) * zoom).round() as i32
-            };
+            let pixel =
+                |k: usize, n: usize| ((position[k] / volume.voxel_size() + (n / 2) as f64 + 0.5) * zoom).round() as i32;
             draw_mark(&shown, (pixel(0, nx), pixel(1, ny)), mark, (zoom * 0.8).clamp(4.0, 7.0) as i32)?;
         }
         draw_scale(&shown, width, height, volume.voxel_size() / zoom)?;
@@ -112,12 +111,7 @@ enum Mark {
 type Place = [f64; 3];
 
 /// Atoms in the slice, in the frame of the found ones.
-fn marks(
-    found: &Atoms,
-    truth: Option<(&Atoms, &Comparison)>,
-    thickness: f64,
-    species: &[u8],
-) -> Vec<(Place, Mark)> {
+fn marks(found: &Atoms, truth: Option<(&Atoms, &Comparison)>, thickness: f64, species: &[u8]) -> Vec<(Place, Mark)> {
     let mark = |i: usize| {
         let z = found.species()[i];
         let colour = colour_of(species, z);
@@ -175,7 +169,8 @@ fn draw_voxels(area: &Area<'_>, volume: &Volume, thickness: f64, zoom: f64) -> F
     let half = (0.5 * thickness / volume.voxel_size()).max(0.5);
     let planes: Vec<usize> = (0..nz).filter(|z| (*z as f64 - (nz / 2) as f64).abs() <= half).collect();
     let values = volume.values();
-    let mean = |y: usize, x: usize| planes.iter().map(|z| f64::from(values[[*z, y, x]])).sum::<f64>() / planes.len() as f64;
+    let mean =
+        |y: usize, x: usize| planes.iter().map(|z| f64::from(values[[*z, y, x]])).sum::<f64>() / planes.len() as f64;
     let pixels: Vec<f64> = (0..ny * nx).map(|i| mean(i / nx, i % nx)).collect();
     let mut sorted = pixels.clone();
     sorted.sort_by(f64::total_cmp);
@@ -205,7 +200,13 @@ fn draw_scale(area: &Area<'_>, width: i32, height: i32, angstrom_per_pixel: f64)
 
 /// Draws a histogram of `Table::histogram`: where it has counts per class (`count_c`), one colour for each, on top of each
 /// other; `boundaries` are drawn as lines, `names` are those of the classes in their order.
-pub fn draw_histogram(path: &Path, histogram: &Table, quantity: &str, names: &[&str], boundaries: &[f64]) -> Fallible<()> {
+pub fn draw_histogram(
+    path: &Path,
+    histogram: &Table,
+    quantity: &str,
+    names: &[&str],
+    boundaries: &[f64],
+) -> Fallible<()> {
     let (lower, upper) = (histogram.column("lower")?, histogram.column("upper")?);
     let classes: Vec<_> = histogram.columns().iter().filter(|c| c.name.starts_with("count_")).collect();
     let total = histogram.column("count")?;
@@ -228,19 +229,24 @@ pub fn draw_histogram(path: &Path, histogram: &Table, quantity: &str, names: &[&
             .y_label_area_size(56)
             .build_cartesian_2d(low..high, 0.0..1.1 * highest)?;
         let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh().max_light_lines(0).y_label_formatter(&|n| format!("{n:.0}")).x_desc(quantity).y_desc("atoms");
+        mesh.disable_x_mesh()
+            .max_light_lines(0)
+            .y_label_formatter(&|n| format!("{n:.0}"))
+            .x_desc(quantity)
+            .y_desc("atoms");
         mesh.label_style(("sans-serif", 15)).axis_desc_style(("sans-serif", 16)).draw()?;
         let mut base = vec![0.0; total.len()];
         for (name, colour, counts) in &stacks {
-            let bars: Vec<_> = (0..counts.len()).map(|i| [(lower[i], base[i]), (upper[i], base[i] + counts[i])]).collect();
+            let bars: Vec<_> =
+                (0..counts.len()).map(|i| [(lower[i], base[i]), (upper[i], base[i] + counts[i])]).collect();
             base.iter_mut().zip(*counts).for_each(|(b, n)| *b += n);
             let sum = counts.iter().sum::<f64>();
             let series = chart.draw_series(bars.into_iter().map(|bar| Rectangle::new(bar, colour.filled())))?;
             if !name.is_empty() {
                 let colour = *colour;
-                series.label(format!("{name}, {sum:.0}")).legend(move |(x, y)| {
-                    Rectangle::new([(x, y - 6), (x + 14, y + 6)], colour.filled())
-                });
+                series
+                    .label(format!("{name}, {sum:.0}"))
+                    .legend(move |(x, y)| Rectangle::new([(x, y - 6), (x + 14, y + 6)], colour.filled()));
             }
         }
         for boundary in boundaries {
@@ -263,7 +269,8 @@ pub fn draw_profile(path: &Path, profile: &Table, quantity: &str) -> Fallible<()
     let (lower, upper) = (column("lower")?, column("upper")?);
     let bins = lower.len();
     let (low, high) = (lower[0], upper[bins - 1]);
-    let (first, median, third, rmsd) = (column("quartile_1")?, column("median")?, column("quartile_3")?, column("rmsd")?);
+    let (first, median, third, rmsd) =
+        (column("quartile_1")?, column("median")?, column("quartile_3")?, column("rmsd")?);
     let (truth, missing, extra) = (column("true_count")?, column("missing")?, column("extra")?);
     let finite = |values: &[f64]| values.iter().copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
     let most = finite(&third).max(finite(&rmsd)).max(1e-3);
@@ -299,9 +306,14 @@ pub fn draw_profile(path: &Path, profile: &Table, quantity: &str) -> Fallible<()
             .y_label_area_size(64)
             .build_cartesian_2d(low..high, 0.0..1.15 * tallest)?;
         let mut mesh = chart.configure_mesh();
-        mesh.disable_x_mesh().max_light_lines(0).y_label_formatter(&|n| format!("{n:.0}")).x_desc(quantity).y_desc("atoms");
+        mesh.disable_x_mesh()
+            .max_light_lines(0)
+            .y_label_formatter(&|n| format!("{n:.0}"))
+            .x_desc(quantity)
+            .y_desc("atoms");
         mesh.label_style(("sans-serif", 15)).axis_desc_style(("sans-serif", 16)).draw()?;
-        let stacks = [("found", BARS.mix(0.35).to_rgba()), ("missing", MISSING.to_rgba()), ("extra", COLOURS[0].to_rgba())];
+        let stacks =
+            [("found", BARS.mix(0.35).to_rgba()), ("missing", MISSING.to_rgba()), ("extra", COLOURS[0].to_rgba())];
         for (kind, (name, colour)) in stacks.into_iter().enumerate() {
             let bar = |i: usize| {
                 let edges = [0.0, truth[i] - missing[i], truth[i], truth[i] + extra[i]];
@@ -316,7 +328,11 @@ pub fn draw_profile(path: &Path, profile: &Table, quantity: &str) -> Fallible<()
     })
 }
 
-type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
+type Chart<'a, 'b> = ChartContext<
+    'a,
+    BitMapBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
 
 fn labels(chart: &mut Chart<'_, '_>) -> Fallible<()> {
     let mut labels = chart.configure_series_labels();

@@ -23,6 +23,7 @@
 #include "aet.h"
 #include "accuracy.h"
 #include "check.h"
+#include "classification.h"
 #include "detectors.h"
 #include "ensembles.h"
 #include "generated.h"
@@ -1370,6 +1371,7 @@ int main(int argc, char **argv)
     check_volume_filters(f.context, f.dataset);
     const path accuracy_file = join(&scratch, "accuracy.csv");
     check_accuracy(f.context, accuracy_file.text);
+    check_classification(f.context);
     const path tomography_file = join(&scratch, "tomography.aet");
     check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);

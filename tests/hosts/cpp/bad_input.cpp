@@ -601,6 +601,51 @@ void check_accuracy(const aet::Context &context, const std::string &scratch) {
     });
 }
 
+// Nine empty places, nine of Cu and nine of Au, told apart by the volume and by their heights.
+void check_classification(const aet::Context &context) {
+    constexpr std::int64_t edge = 24, count = 27;
+    std::vector<float> values(edge * edge * edge);
+    std::vector<double> positions, heights;
+    for (int i = 0; i < count; ++i) {
+        const int x = 6 + 6 * (i % 3), y = 6 + 6 * (i / 3 % 3), z = 6 + 6 * (i / 9);
+        for (const int at : {x, y, z}) positions.push_back(0.4 * (at - 12));
+        heights.push_back((i % 3) * (1 + 0.01 * (7 * i % 5)) + 0.003 * (i % 4));
+        for (int at = 0; at < edge * edge * edge; ++at) {
+            const int dx = at % edge - x, dy = at / edge % edge - y, dz = at / (edge * edge) - z;
+            values[static_cast<std::size_t>(at)] +=
+                static_cast<float>(heights.back() * std::exp(-(dx * dx + dy * dy + dz * dz) / 3.0));
+        }
+    }
+    const aet::Volume volume(context, aet::ConstView(values, {edge, edge, edge}), 0.4);
+    const aet::ConstView places(positions, {count, 3});
+    const aet::Atoms traced(places), known(places, aet::Atoms::Options{}.heights(aet::ConstView(heights)));
+    const auto options = aet::ClassifyOptions({29, 79}).non_atoms(true);
+    const auto is_true = [](const aet::Classification &found) {
+        const auto classes = found.table.column("class");
+        for (std::size_t i = 0; i < classes.size(); ++i)
+            if (classes[i] != static_cast<double>(i % 3)) return false;
+        return found.atoms.size() == 18 && found.classes.rows() == 3;
+    };
+    check("classes by a volume", is_true(aet::classify(traced, volume, options)));
+    check("classes by heights", is_true(aet::classify(known, options)));
+    const auto local = aet::ClassifyOptions(options).method(aet::ClassifyMethod::profile_local).smoothing(0.2);
+    const auto found = aet::classify(traced, volume, aet::ClassifyOptions(local).region(aet::Region::sphere, 1));
+    check("classes by local profiles", is_true(found) && found.classes.value("converged") == 1);
+    expect("one species", AET_ERROR_INCONSISTENT, "nothing to tell apart",
+           [&] { (void)aet::classify(traced, volume, aet::ClassifyOptions({29})); });
+    expect("nine species", AET_ERROR_SHAPE, "9 species",
+           [&] { aet::ClassifyOptions({1, 2, 3, 4, 5, 6, 7, 8, 9}); });
+    expect("no heights", AET_ERROR_NOT_READY, "heights", [&] { (void)aet::classify(traced, options); });
+    bool rethrown = false;
+    try {
+        (void)aet::classify(traced, volume, options,
+                            [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of a classification throws", rethrown);
+}
+
 void check_instrument(const aet::Context &context, const Host &host) {
     const auto series = host.series(context);
     check("a perfect instrument changes nothing",
@@ -902,6 +947,7 @@ int main(int argc, char **argv) {
         check_tomography(context, host, argv[2]);
         check_volume_filters(context, host);
         check_accuracy(context, argv[2]);
+        check_classification(context);
         check_instrument(context, host);
         check_specimens(argv[2]);
         check_series(context, argv[2]);

@@ -19,6 +19,7 @@ import aet
 from aet._arrays import input_view
 from accuracy import accuracy_is_told
 from checks import check, finish, run
+from classification import atoms_are_classified, bad_classifications_are_refused
 from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
 from series import series_are_simulated, series_by_prism, series_of_patterns
@@ -688,6 +689,8 @@ run(
     volumes_and_atoms_from_images_alone,
     tomography,
     masks_find_the_specimen,
+    atoms_are_classified,
+    bad_classifications_are_refused,
     filters_and_resolution,
     accuracy_is_told,
     an_instrument_records_ideal_images,
