@@ -207,6 +207,25 @@ enum class TomographyMethod : std::int32_t {
     resire_fourier = AET_TOMOGRAPHY_METHOD_RESIRE_FOURIER
 };
 /// What is taken off the images before a volume is reconstructed.
+enum class TraceMethod : std::int32_t {
+    parabola = AET_TRACE_METHOD_PARABOLA,
+    polynomial = AET_TRACE_METHOD_POLYNOMIAL,
+    gaussian = AET_TRACE_METHOD_GAUSSIAN
+};
+
+/// Column `flag` of the candidates of Volume::trace_candidates.
+enum class TraceFlag : std::int32_t {
+    accepted = AET_TRACE_FLAG_ACCEPTED,
+    not_a_maximum = AET_TRACE_FLAG_NOT_A_MAXIMUM,
+    left_its_box = AET_TRACE_FLAG_LEFT_ITS_BOX,
+    too_close = AET_TRACE_FLAG_TOO_CLOSE,
+    not_converged = AET_TRACE_FLAG_NOT_CONVERGED,
+    out_of_support = AET_TRACE_FLAG_OUT_OF_SUPPORT,
+    removed = AET_TRACE_FLAG_REMOVED,
+    added = AET_TRACE_FLAG_ADDED,
+    surplus = AET_TRACE_FLAG_SURPLUS
+};
+
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
 /// Window on the ramp of filtered back-projection.
 enum class RampWindow : std::int32_t {
@@ -1370,23 +1389,63 @@ class TomographyOptions;
 /// An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n / 2 of each axis.
 class Volume {
 public:
-    /// How peaks become atoms.
+    /// How maxima become atoms; lengths in A.
     class TraceOptions {
     public:
         TraceOptions() { detail::check(aet_trace_options_init(&raw_, sizeof raw_)); }
         /// Standard deviation, voxels; 0: none.
         TraceOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
-        /// A; 0: two voxels.
+        /// At least two voxels; 0: two voxels.
         TraceOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
         /// Part of the 99.9 % quantile; 0: automatic.
-        TraceOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+        TraceOptions &threshold(double part) noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_PART, raw_.threshold = part, *this;
+        }
+        /// In the unit of the volume.
+        TraceOptions &threshold_value(double value) noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_VALUE, raw_.threshold = value, *this;
+        }
+        /// From the histogram of the heights of all maxima.
+        TraceOptions &threshold_from_histogram() noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_HISTOGRAM, *this;
+        }
         /// 0: all.
         TraceOptions &max_atoms(std::int64_t count) noexcept { return raw_.max_atoms = count, *this; }
         TraceOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
-        const aet_trace_options *get() const noexcept { return &raw_; }
+        TraceOptions &method(TraceMethod method) noexcept {
+            return raw_.method = static_cast<std::int32_t>(method), *this;
+        }
+        /// Radius of the ball that is fitted.
+        TraceOptions &fit_radius(double radius) noexcept { return raw_.fit_radius = radius, *this; }
+        /// Fitted Gaussians have a width along each axis.
+        TraceOptions &anisotropic(bool on) noexcept { return raw_.anisotropic = on ? 1 : 0, *this; }
+        /// Only where this volume is above 0.5; it must live until the options are used.
+        TraceOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
+        /// Places [n, 3] of atoms added by hand; they must live as long as this object.
+        TraceOptions &added(const ConstView &places) { return added_ = places, *this; }
+        /// Places [n, 3] near which candidates are dropped by hand; they must live as long as this object.
+        TraceOptions &removed(const ConstView &places) { return removed_ = places, *this; }
+        TraceOptions &removal_radius(double radius) noexcept { return raw_.removal_radius = radius, *this; }
+        /// Rounds of explaining away at most, and the least height there as a part of the threshold (0: automatic).
+        TraceOptions &explain(std::int32_t rounds, double part = 0.0) noexcept {
+            return raw_.explain_rounds = rounds, raw_.explain_part = part, *this;
+        }
+        aet_trace_options c_struct() const noexcept {
+            aet_trace_options raw = raw_;
+            raw.added = added_ ? added_->get() : nullptr;
+            raw.removed = removed_ ? removed_->get() : nullptr;
+            return raw;
+        }
 
     private:
         aet_trace_options raw_{};
+        std::optional<ConstView> added_, removed_;
+    };
+
+    /// Atoms, and what became of every candidate; the columns are those of aet_volume_trace.
+    struct Tracing {
+        Atoms atoms;
+        Table candidates;
     };
 
     /// From values [z, y, x] and the edge of a voxel, A.
@@ -1436,13 +1495,25 @@ public:
         detail::check(observer.finish(aet_volume_write_as(get(), path.c_str(), given(format), given(name),
                                                           observer.function(), observer.user())));
     }
-    /// The peaks as atoms, the strongest first.
+    /// The maxima as atoms, the strongest first.
     Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {
+        const aet_trace_options raw = options.c_struct();
         detail::Observer observer(progress);
         aet_atoms *created = nullptr;
         detail::check(observer.finish(
-            aet_volume_trace(get(), options.get(), observer.function(), observer.user(), &created)));
+            aet_volume_trace(get(), &raw, observer.function(), observer.user(), &created, nullptr)));
         return Atoms(created);
+    }
+    /// The same with the table of all candidates.
+    Tracing trace_candidates(const TraceOptions &options = TraceOptions(),
+                             const ProgressFunction &progress = {}) const {
+        const aet_trace_options raw = options.c_struct();
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        aet_table *rows = nullptr;
+        detail::check(observer.finish(
+            aet_volume_trace(get(), &raw, observer.function(), observer.user(), &created, &rows)));
+        return {Atoms(created), Table(rows)};
     }
 
     /// Voxels along z, y and x.

@@ -286,7 +286,7 @@ fn bad_input_is_named() {
     fail(TraceOptions { support: Some(&nowhere), ..base() }, 301, "maxima above");
     let flat = Volume::new(Array3::from_elem((9, 8, 7), 2.5), 1.0).unwrap();
     let error = run(1, &flat, &base()).unwrap_err();
-    assert!(error.code() == 302 && error.to_string().contains("all voxels are 2.5"), "{error}");
+    assert!(error.code() == 301 && error.to_string().contains("all voxels are 2.5"), "{error}");
     let thin = Volume::new(Array3::from_shape_fn((2, 8, 8), |(z, y, x)| (z + y * x) as f32), 1.0).unwrap();
     assert_eq!(run(1, &thin, &base()).unwrap_err().code(), 301);
     let edited = TraceOptions { added: vec![[0.0; 3]], ..base() };

@@ -134,8 +134,8 @@ const CHUNK: usize = 64;
 /// Traces the atoms of `volume`. The outermost voxels hold none. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// Those of [`TraceOptions::check`]; `Inconsistent` for a constant volume, `Empty` where nothing rises above the threshold
-/// or nothing is accepted, `Cancelled`.
+/// Those of [`TraceOptions::check`]; `Empty` for a constant volume, and where nothing rises above the threshold or nothing
+/// is accepted; `Cancelled`.
 pub fn trace(
     context: &Context,
     volume: &Volume,
@@ -145,8 +145,8 @@ pub fn trace(
     options.check(volume)?;
     let first = volume.values()[[0, 0, 0]];
     if volume.as_slice().iter().all(|v| *v == first) {
-        let why = format!("all voxels are {first}: there is nothing to trace");
-        return Err(Error::Inconsistent { what: "volume".into(), why });
+        let why = format!("all voxels are {first}");
+        return Err(Error::Empty { what: "peaks of the volume".into(), why });
     }
     let by = Smoothing::Gaussian(options.smoothing);
     let smoothed: CowArray<'_, f32, Ix3> = match options.smoothing > 0.0 {

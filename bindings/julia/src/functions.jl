@@ -147,7 +147,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_volume_copy_to(volume::HandlePtr, out::Ptr{View})::Int32
 @declare aet_volume_residual_count(volume::HandlePtr)::Int64
 @declare aet_volume_copy_residuals(volume::HandlePtr, out::Ptr{View})::Int32
-@declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+@declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, candidates::OutHandlePtr)::Int32
 
 # volumes from tilt series
 @declare aet_tomography_options_init(options::Ptr{TomographyOptions}, struct_size::Csize_t)::Int32

@@ -281,7 +281,17 @@ mutable struct TraceOptions <: CStruct
     max_atoms::Int64
     species::Int32
     reserved::Int32
-    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
+    support::Ptr{Cvoid}
+    added::Ptr{View}
+    removed::Ptr{View}
+    removal_radius::Float64
+    fit_radius::Float64
+    explain_part::Float64
+    method::Int32
+    thresholding::Int32
+    anisotropic::Int32
+    explain_rounds::Int32
+    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0)
 end
 
 mutable struct FilterOptions <: CStruct
@@ -646,6 +656,10 @@ const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 const SMOOTHINGS = Enumeration("AET_SMOOTHING", :none => 0, :gaussian => 1, :box => 2)
 const PADDINGS = Enumeration("AET_PADDING", :zeros => 0, :mirror => 1, :periodic => 2)
 const THRESHOLDS = Enumeration("AET_THRESHOLD", :otsu => 0, :value => 1)
+const TRACE_METHODS = Enumeration("AET_TRACE_METHOD", :parabola => 0, :polynomial => 1, :gaussian => 2)
+const TRACE_THRESHOLDS = Enumeration("AET_TRACE_THRESHOLD", :part => 0, :value => 1, :histogram => 2)
+const TRACE_FLAGS = Enumeration("AET_TRACE_FLAG", :accepted => 0, :not_a_maximum => 1, :left_its_box => 2,
+    :too_close => 3, :not_converged => 4, :out_of_support => 5, :removed => 6, :added => 7, :surplus => 8)
 const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 1)
 const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
     :cylinder_z => 3)
@@ -669,6 +683,7 @@ const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
+    TRACE_METHODS, TRACE_THRESHOLDS, TRACE_FLAGS,
     CLASSIFY_METHODS, REGIONS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,

@@ -394,6 +394,35 @@ void check_detectors(const aet::Context &context) {
            [&] { (void)all.measure(context, view, sampling, [](const aet::Progress &) { return false; }); });
 }
 
+/// Edits by hand and supports, seen in the flags of the candidates.
+void check_tracing(const aet::Volume &tomogram) {
+    using Options = aet::Volume::TraceOptions;
+    const double apart = 3 * tomogram.voxel_size();
+    const auto options = Options{}.minimum_distance(apart).method(aet::TraceMethod::polynomial);
+    const auto traced = tomogram.trace_candidates(options);
+    const auto flag = [](aet::TraceFlag value) { return static_cast<double>(value); };
+    const std::vector<double> flags = traced.candidates.column("flag");
+    const auto accepted = std::count(flags.begin(), flags.end(), flag(aet::TraceFlag::accepted));
+    check("accepted candidates are the atoms", accepted == traced.atoms.size() && accepted > 1);
+    const std::vector<double> strongest = {traced.candidates.column("x")[0], traced.candidates.column("y")[0],
+                                           traced.candidates.column("z")[0]};
+    const aet::ConstView place(strongest, {1, 3});
+    const auto without = tomogram.trace_candidates(Options(options).removed(place));
+    check("removed by hand", without.candidates.column("flag")[0] == flag(aet::TraceFlag::removed));
+    const auto with = tomogram.trace_candidates(Options(options).added(place));
+    check("added by hand", with.candidates.column("flag")[0] == flag(aet::TraceFlag::added));
+    check("the same atoms", with.atoms.size() == traced.atoms.size());
+    check("a threshold from the histogram", tomogram.trace(Options{}.threshold_from_histogram()).size() > 0);
+    expect("support of another size", AET_ERROR_SHAPE, "support", [&] {
+        const std::vector<float> ones(8, 1.0F);
+        const aet::Context context;
+        const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), tomogram.voxel_size());
+        (void)tomogram.trace(Options{}.support(small));
+    });
+    expect("below two voxels", AET_ERROR_RANGE, "two voxels",
+           [&] { (void)tomogram.trace(Options{}.minimum_distance(1.5 * tomogram.voxel_size())); });
+}
+
 void check_volumes(const aet::Context &context, const Host &host, const std::string &scratch) {
     std::vector<float> values(60);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
@@ -438,6 +467,7 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
     }
     check("what the progress function throws", rethrown);
     check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
+    check_tracing(tomogram);
     const auto options = aet::FindOptions{}.species(14).tomography(sirt).fit(
         aet::LocalOrbital::Options{}.model(aet::Model::direct));
     check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
