@@ -2880,9 +2880,9 @@ aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size
  * maximum of the volume), `residual` (root mean square of what the fit does not follow), `iterations`; and the values
  * `threshold`, `background` (median of the smoothed volume) and `noise` (standard deviation of white noise per voxel).
  *
- * AET_ERROR_INCONSISTENT for a constant volume or a support with other voxels, AET_ERROR_SHAPE for a support of another
- * shape or places that are not `[n,3]`, AET_ERROR_EMPTY where no voxel rises above the threshold or no candidate is
- * accepted, AET_ERROR_RANGE (a minimum distance below two voxels, places outside of the volume),
+ * AET_ERROR_EMPTY for a constant volume, and where no voxel rises above the threshold or no candidate is accepted,
+ * AET_ERROR_SHAPE for a support of another shape or places that are not `[n,3]`, AET_ERROR_INCONSISTENT for a support with
+ * other voxels, AET_ERROR_RANGE (a minimum distance below two voxels, places outside of the volume),
  * AET_ERROR_UNKNOWN_OPTION; AET_CANCELLED, then without results. Any thread; `progress` is called on it.
  */
 aet_status aet_volume_trace(const aet_volume *volume,

@@ -26,9 +26,9 @@ use std::path::Path;
 const EDGE: usize = 56;
 const VOXEL: f64 = 0.5;
 /// Width of the noise of a voxel, in electrons of an atom.
-const NOISE: f64 = 8.0;
+const NOISE: f64 = 5.0;
 /// Blur, standard deviation in angstrom.
-const BLUR: f64 = 0.7;
+const BLUR: f64 = 0.5;
 
 /// Each atom as its atomic number, shared among the eight voxels around it so that their centroid is its position; and
 /// uniform noise from a linear congruential generator, which every language computes alike.
@@ -74,7 +74,12 @@ fn run() -> aet::Result<Run> {
     let blur = FilterOptions { gaussian: Some(BLUR), ..Default::default() };
     let volume = filter(&context, &raw_volume(&truth)?, &blur, waiting)?;
 
-    let options = TraceOptions { minimum_distance: Some(1.6), threshold: Threshold::Part(0.2), ..Default::default() };
+    let options = TraceOptions {
+        smoothing: 0.0,
+        minimum_distance: Some(1.6),
+        threshold: Threshold::Part(0.2),
+        ..Default::default()
+    };
     let traced = trace(&context, &volume, &options, waiting)?.atoms;
     let options = ClassifyOptions { species: vec![29, 79], non_atoms: true, ..Default::default() };
     let classified = classify_atoms(&context, &volume, &traced, &options, waiting)?;
@@ -84,12 +89,11 @@ fn run() -> aet::Result<Run> {
 
 fn tell(run: &Run) -> aet::Result<()> {
     let value = |name: &str| run.report.atoms.value(name);
-    let surface = run.report.by_surface(2.0)?;
+    let largest = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::max); // of those that are known
     let histogram = run.classified.table.histogram("intensity", Some("class"), None)?;
-    let highest = histogram.column("count")?.iter().copied().fold(0.0, f64::max);
     println!(
         "traced={} true={} matched={} missing={} extra={} tracing_error={:.12e} species_correct={:.12e} rmsd_pm={:.12e} \
-         surface_rmsd_pm={:.12e} copper_rate={:.12e} gold_mean={:.12e} bins={} highest_bin={highest}",
+         worst_shell_rmsd_pm={:.12e} copper_rate={:.12e} gold_mean={:.12e} bins={} highest_bin={}",
         run.traced,
         value("true_count")?,
         value("matched")?,
@@ -98,10 +102,11 @@ fn tell(run: &Run) -> aet::Result<()> {
         value("tracing_error")?,
         value("species_correct")?,
         value("rmsd")?,
-        surface.column("rmsd")?.first().copied().unwrap_or(f64::NAN),
+        largest(run.report.by_surface(2.0)?.column("rmsd")?),
         run.report.confusion()?.column("rate")?.first().copied().unwrap_or(f64::NAN),
         run.classified.classes.column("mean")?.last().copied().unwrap_or(f64::NAN),
         histogram.rows(),
+        largest(histogram.column("count")?),
     );
     Ok(())
 }

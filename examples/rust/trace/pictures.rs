@@ -15,14 +15,14 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 /// Colours of species or classes, in ascending order of their numbers; they differ for the colour-blind, too.
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 5] = [
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 215),
     RGBColor(0, 180, 120),
     RGBColor(204, 121, 167),
     RGBColor(240, 228, 66),
-    RGBColor(150, 150, 150),
 ];
+const NO_ATOM: RGBColor = RGBColor(150, 150, 150);
 const MISSING: RGBColor = RGBColor(255, 60, 60);
 const BARS: RGBColor = RGBColor(60, 110, 180);
 const MARGIN: i32 = 12;
@@ -51,6 +51,14 @@ fn picture(path: &Path, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Fallib
 
 fn colour_of(species: &[u8], z: u8) -> RGBColor {
     COLOURS[species.iter().position(|known| *known == z).unwrap_or(0) % COLOURS.len()]
+}
+
+/// That of the species in their order, and grey for class 0, which is no atom.
+fn class_colour(column: &str) -> RGBColor {
+    match column.trim_start_matches("count_").parse::<usize>() {
+        Ok(class) if class > 0 => COLOURS[(class - 1) % COLOURS.len()],
+        _ => NO_ATOM,
+    }
 }
 
 fn all_species(lists: &[&Atoms]) -> Vec<u8> {
@@ -215,10 +223,8 @@ pub fn draw_histogram(
         true => vec![(String::new(), BARS, total)],
         false => {
             let name = |i: usize, c: &str| names.get(i).map_or(c.replace("count_", "class "), |n| (*n).to_owned());
-            let stack = |(i, c): (usize, &&aet::table::Quantity<Vec<f64>>)| {
-                (name(i, &c.name), COLOURS[i % COLOURS.len()], c.content.as_slice())
-            };
-            classes.iter().enumerate().map(stack).collect()
+            let counts = classes.iter().map(|c| c.content.as_slice()).enumerate();
+            counts.map(|(i, counts)| (name(i, &classes[i].name), class_colour(&classes[i].name), counts)).collect()
         }
     };
     let (low, high) = (lower[0], upper[upper.len() - 1]);
@@ -251,7 +257,7 @@ pub fn draw_histogram(
         }
         for boundary in boundaries {
             let ends = [(*boundary, 0.0), (*boundary, 1.1 * highest)];
-            chart.draw_series(LineSeries::new(ends, BLACK.stroke_width(2)))?;
+            chart.draw_series([PathElement::new(ends, BLACK.stroke_width(2))])?;
         }
         if stacks.iter().any(|(name, _, _)| !name.is_empty()) {
             let mut labels = chart.configure_series_labels();
@@ -280,7 +286,7 @@ pub fn draw_profile(path: &Path, profile: &Table, quantity: &str) -> Fallible<()
             .margin(14)
             .x_label_area_size(30)
             .y_label_area_size(64)
-            .build_cartesian_2d(low..high, 0.0..1.1 * most)?;
+            .build_cartesian_2d(low..high, 0.0..1.3 * most)?;
         let mut mesh = chart.configure_mesh();
         mesh.disable_x_mesh().max_light_lines(0).y_desc("error of position, pm");
         mesh.label_style(("sans-serif", 15)).axis_desc_style(("sans-serif", 16)).draw()?;
@@ -289,10 +295,10 @@ pub fn draw_profile(path: &Path, profile: &Table, quantity: &str) -> Fallible<()
             let corners = [(inside(i, 0.2), first[i]), (inside(i, 0.8), third[i])];
             chart.draw_series([Rectangle::new(corners, BARS.mix(0.35).filled())])?;
             let line = [(inside(i, 0.2), median[i]), (inside(i, 0.8), median[i])];
-            chart.draw_series(LineSeries::new(line, BARS.stroke_width(3)))?;
+            chart.draw_series([PathElement::new(line, BARS.stroke_width(3))])?;
         }
         let points: Vec<_> = (0..bins).filter(|i| rmsd[*i].is_finite()).map(|i| (inside(i, 0.5), rmsd[i])).collect();
-        chart.draw_series(LineSeries::new(points.clone(), BLACK.stroke_width(2)))?;
+        chart.draw_series([PathElement::new(points.clone(), BLACK.stroke_width(2))])?;
         chart
             .draw_series(points.iter().map(|p| Circle::new(*p, 4, BLACK.filled())))?
             .label("RMSD; boxes: quartiles and median")
@@ -334,7 +340,7 @@ type Chart<'a, 'b> = ChartContext<
     Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
 >;
 
-fn labels(chart: &mut Chart<'_, '_>) -> Fallible<()> {
+fn labels<'a, 'b: 'a>(chart: &mut Chart<'a, 'b>) -> Fallible<()> {
     let mut labels = chart.configure_series_labels();
     labels.position(SeriesLabelPosition::UpperRight).label_font(("sans-serif", 16));
     Ok(labels.background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?)
