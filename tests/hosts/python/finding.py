@@ -3,7 +3,7 @@
 import numpy as np
 
 import aet
-from checks import check, check_fault
+from checks import check, check_fault, check_raises
 from problem import ATOMS, POSITIONS, small_series
 
 SHORT = {"max_cycles": 2, "fit_iterations": 15}
@@ -38,6 +38,6 @@ def finding_refuses():
     refused("a block that is not there", "unknown_option", "nonsense", free=("drift", "nonsense"))
     refused("a block's name cut short", "text", "free", free="drift\0")
     refused("split 0.5", "range", "split", split=0.5)
-    refused("an array as support", "dtype", "support", support=np.ones((2, 2, 2)))
+    check_raises(lambda: aet.find_atoms(series, support=np.ones((2, 2, 2))), "an array as support", TypeError)
     small = aet.Volume(np.ones((2, 2, 2)), series.pixel_size)
     refused("support of another size", "shape", "support", support=small)
