@@ -1,13 +1,13 @@
 //! Classes of numbers: k-means and mixtures of Gaussians.
 //!
 //! A mixture gives the density sum_k w_k N(x; m_k, s_k). Expectation-maximisation (A. Dempster, N. Laird and D. Rubin,
-//! J. R. Stat. Soc. B 39 (1977) 1) raises its likelihood step by step: r_ik = w_k N(x_i; m_k, s_k) / sum_l w_l N(x_i; m_l, s_l),
-//! then w_k, m_k and s_k are the share, mean and deviation of the values under the weights r_ik. No s_k falls below a
-//! hundredth of the deviation of all values: a class of one value would have an infinite likelihood.
+//! J. R. Stat. Soc. B 39 (1977) 1) raises its likelihood step by step: r_ik = w_k N(x_i; m_k, s_k) / sum_l w_l N(x_i;
+//! m_l, s_l), then w_k, m_k and s_k are the share, mean and deviation of the values under the weights r_ik. No s_k
+//! falls below a hundredth of the deviation of all values: a class of one value would have an infinite likelihood.
 //!
-//! It starts from the exact k-means and from means drawn at random as k-means++ does (each value in proportion to its squared
-//! distance from the means drawn before), because k-means cuts a frequent species in two rather than find a rare one. The
-//! start that has come furthest after [`SHORT`] steps is followed to the end.
+//! It starts from the exact k-means and from means drawn at random as k-means++ does (each value in proportion to its
+//! squared distance from the means drawn before), because k-means cuts a frequent species in two rather than find a
+//! rare one. The start that has come furthest after [`SHORT`] steps is followed to the end.
 
 use super::kmeans::{Group, Sorted};
 use crate::error::{Error, Result};
@@ -30,8 +30,8 @@ const LEAST_SIGMA: f64 = 0.01;
 /// How classes of numbers are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MixtureMethod {
-    /// The partition of least squares. Probabilities are those of the mixture of which it is the limit: all classes have
-    /// the same weight and the same width, the deviation within classes.
+    /// The partition of least squares. Probabilities are those of the mixture of which it is the limit: all classes
+    /// have the same weight and the same width, the deviation within classes.
     KMeans,
     /// The mixture of Gaussians of largest likelihood, each class with its own width and weight.
     #[default]
@@ -83,14 +83,14 @@ pub struct Mixture {
     pub fractions: Vec<f64>,
     /// The most probable class of each value.
     pub class: Vec<usize>,
-    /// Probability of each class, `[value][class]`; each row sums to 1. Where classes differ in width, the wider one would
-    /// win far out on both sides; beyond the value where the odds of two neighbouring classes turn they stay what they are
-    /// there, so that a larger value never means a lower class.
+    /// Probability of each class, `[value][class]`; each row sums to 1. Where classes differ in width, the wider one
+    /// would win far out on both sides; beyond the value where the odds of two neighbouring classes turn they stay what
+    /// they are there, so that a larger value never means a lower class.
     pub probabilities: Vec<Vec<f64>>,
     /// Natural logarithm of the likelihood of all values.
     pub log_likelihood: f64,
-    /// Bayesian information criterion p ln(n) - 2 ln(likelihood) of n values and p free parameters: of several numbers of
-    /// classes, the one with the smallest is best supported.
+    /// Bayesian information criterion p ln(n) - 2 ln(likelihood) of n values and p free parameters: of several numbers
+    /// of classes, the one with the smallest is best supported.
     pub bic: f64,
     /// Steps of the start that was followed; 0 for k-means.
     pub iterations: usize,
