@@ -207,6 +207,25 @@ enum class TomographyMethod : std::int32_t {
     resire_fourier = AET_TOMOGRAPHY_METHOD_RESIRE_FOURIER
 };
 /// What is taken off the images before a volume is reconstructed.
+enum class TraceMethod : std::int32_t {
+    parabola = AET_TRACE_METHOD_PARABOLA,
+    polynomial = AET_TRACE_METHOD_POLYNOMIAL,
+    gaussian = AET_TRACE_METHOD_GAUSSIAN
+};
+
+/// Column `flag` of the candidates of Volume::trace_candidates.
+enum class TraceFlag : std::int32_t {
+    accepted = AET_TRACE_FLAG_ACCEPTED,
+    not_a_maximum = AET_TRACE_FLAG_NOT_A_MAXIMUM,
+    left_its_box = AET_TRACE_FLAG_LEFT_ITS_BOX,
+    too_close = AET_TRACE_FLAG_TOO_CLOSE,
+    not_converged = AET_TRACE_FLAG_NOT_CONVERGED,
+    out_of_support = AET_TRACE_FLAG_OUT_OF_SUPPORT,
+    removed = AET_TRACE_FLAG_REMOVED,
+    added = AET_TRACE_FLAG_ADDED,
+    surplus = AET_TRACE_FLAG_SURPLUS
+};
+
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
 /// Window on the ramp of filtered back-projection.
 enum class RampWindow : std::int32_t {
@@ -634,6 +653,20 @@ public:
         detail::check(aet_table_histogram(get(), column.c_str(), detail::or_null(by), bins, &created));
         return Table(created);
     }
+    /// Of a table of aet::accuracy: errors of position and of tracing in bins [k width, (k + 1) width) of a column such as
+    /// depth (the papers take 4 A) or surface_distance. See aet_table_error_profile.
+    Table error_profile(const std::string &column, double width) const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_error_profile(get(), column.c_str(), width, &created));
+        return Table(created);
+    }
+    /// Of a table of aet::accuracy: a row per true species and one of extra atoms, a column per found species and
+    /// missing. See aet_table_confusion.
+    Table confusion() const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_confusion(get(), &created));
+        return Table(created);
+    }
     /// Writes text: single values as comments, names and units, then one line per row, columns between commas.
     void write(const std::string &path) const { detail::check(aet_table_write(get(), path.c_str())); }
 
@@ -948,6 +981,44 @@ private:
 
     detail::Handle<aet_atoms, aet_atoms_free> handle_;
 };
+
+/// What became of an atom: the numbers in the column state of aet::accuracy.
+enum class AtomState : std::int32_t {
+    correct = AET_ATOM_STATE_CORRECT,
+    wrong_species = AET_ATOM_STATE_WRONG_SPECIES,
+    extra = AET_ATOM_STATE_EXTRA,
+    missing = AET_ATOM_STATE_MISSING
+};
+
+/// Options of aet::accuracy; 0 is automatic.
+class AccuracyOptions {
+public:
+    AccuracyOptions() { detail::check(aet_accuracy_options_init(&raw_, sizeof raw_)); }
+    /// Largest distance of a matched pair, A; 0: 0.9 A.
+    AccuracyOptions &cutoff(double distance) noexcept { return raw_.cutoff = distance, *this; }
+    /// The depth of an atom at p is a . p; all 0: z.
+    AccuracyOptions &depth_axis(double x, double y, double z) noexcept {
+        raw_.depth_axis[0] = x, raw_.depth_axis[1] = y, raw_.depth_axis[2] = z;
+        return *this;
+    }
+    /// Radius of the ball that tells the surface, A; 0: twice the median distance of nearest neighbours.
+    AccuracyOptions &probe_radius(double radius) noexcept { return raw_.probe_radius = radius, *this; }
+    const aet_accuracy_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_accuracy_options raw_{};
+};
+
+/// Found atoms beside the true ones: a row per found atom and then per missing one, with state, errors (pm), depth and
+/// distance to the surface (A). See aet_atoms_accuracy, Table::error_profile and Table::confusion.
+inline Table accuracy(const Context &context, const Atoms &found, const Atoms &truth,
+                      const AccuracyOptions &options = AccuracyOptions(), const ProgressFunction &progress = {}) {
+    detail::Observer observer(progress);
+    aet_table *created = nullptr;
+    detail::check(observer.finish(aet_atoms_accuracy(context.get(), found.get(), truth.get(), options.get(),
+                                                     observer.function(), observer.user(), &created)));
+    return Table(created);
+}
 
 // ---- probe -----------------------------------------------------------------------------------------------------
 
@@ -1318,23 +1389,63 @@ class TomographyOptions;
 /// An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n / 2 of each axis.
 class Volume {
 public:
-    /// How peaks become atoms.
+    /// How maxima become atoms; lengths in A.
     class TraceOptions {
     public:
         TraceOptions() { detail::check(aet_trace_options_init(&raw_, sizeof raw_)); }
         /// Standard deviation, voxels; 0: none.
         TraceOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
-        /// A; 0: two voxels.
+        /// At least two voxels; 0: two voxels.
         TraceOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
         /// Part of the 99.9 % quantile; 0: automatic.
-        TraceOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+        TraceOptions &threshold(double part) noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_PART, raw_.threshold = part, *this;
+        }
+        /// In the unit of the volume.
+        TraceOptions &threshold_value(double value) noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_VALUE, raw_.threshold = value, *this;
+        }
+        /// From the histogram of the heights of all maxima.
+        TraceOptions &threshold_from_histogram() noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_HISTOGRAM, *this;
+        }
         /// 0: all.
         TraceOptions &max_atoms(std::int64_t count) noexcept { return raw_.max_atoms = count, *this; }
         TraceOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
-        const aet_trace_options *get() const noexcept { return &raw_; }
+        TraceOptions &method(TraceMethod method) noexcept {
+            return raw_.method = static_cast<std::int32_t>(method), *this;
+        }
+        /// Radius of the ball that is fitted.
+        TraceOptions &fit_radius(double radius) noexcept { return raw_.fit_radius = radius, *this; }
+        /// Fitted Gaussians have a width along each axis.
+        TraceOptions &anisotropic(bool on) noexcept { return raw_.anisotropic = on ? 1 : 0, *this; }
+        /// Only where this volume is above 0.5; it must live until the options are used.
+        TraceOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
+        /// Places [n, 3] of atoms added by hand; they must live as long as this object.
+        TraceOptions &added(const ConstView &places) { return added_ = places, *this; }
+        /// Places [n, 3] near which candidates are dropped by hand; they must live as long as this object.
+        TraceOptions &removed(const ConstView &places) { return removed_ = places, *this; }
+        TraceOptions &removal_radius(double radius) noexcept { return raw_.removal_radius = radius, *this; }
+        /// Rounds of explaining away at most, and the least height there as a part of the threshold (0: automatic).
+        TraceOptions &explain(std::int32_t rounds, double part = 0.0) noexcept {
+            return raw_.explain_rounds = rounds, raw_.explain_part = part, *this;
+        }
+        aet_trace_options c_struct() const noexcept {
+            aet_trace_options raw = raw_;
+            raw.added = added_ ? added_->get() : nullptr;
+            raw.removed = removed_ ? removed_->get() : nullptr;
+            return raw;
+        }
 
     private:
         aet_trace_options raw_{};
+        std::optional<ConstView> added_, removed_;
+    };
+
+    /// Atoms, and what became of every candidate; the columns are those of aet_volume_trace.
+    struct Tracing {
+        Atoms atoms;
+        Table candidates;
     };
 
     /// From values [z, y, x] and the edge of a voxel, A.
@@ -1384,13 +1495,25 @@ public:
         detail::check(observer.finish(aet_volume_write_as(get(), path.c_str(), given(format), given(name),
                                                           observer.function(), observer.user())));
     }
-    /// The peaks as atoms, the strongest first.
+    /// The maxima as atoms, the strongest first.
     Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {
+        const aet_trace_options raw = options.c_struct();
         detail::Observer observer(progress);
         aet_atoms *created = nullptr;
         detail::check(observer.finish(
-            aet_volume_trace(get(), options.get(), observer.function(), observer.user(), &created)));
+            aet_volume_trace(get(), &raw, observer.function(), observer.user(), &created, nullptr)));
         return Atoms(created);
+    }
+    /// The same with the table of all candidates.
+    Tracing trace_candidates(const TraceOptions &options = TraceOptions(),
+                             const ProgressFunction &progress = {}) const {
+        const aet_trace_options raw = options.c_struct();
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        aet_table *rows = nullptr;
+        detail::check(observer.finish(
+            aet_volume_trace(get(), &raw, observer.function(), observer.user(), &created, &rows)));
+        return {Atoms(created), Table(rows)};
     }
 
     /// Voxels along z, y and x.
@@ -1875,6 +1998,74 @@ inline std::vector<std::int32_t> half_sets(const TiltSeries &series) {
     std::vector<std::int32_t> half(static_cast<std::size_t>(series.image_count()));
     detail::check(aet_dataset_half_sets(series.get(), half.data(), static_cast<std::int64_t>(half.size())));
     return half;
+}
+
+// ---- tracing with a lattice ------------------------------------------------------------------------------------
+
+/// What became of a site of a lattice: the codes of the column `state`.
+enum class SiteState : std::int32_t {
+    found = AET_SITE_STATE_FOUND,
+    displaced = AET_SITE_STATE_DISPLACED,
+    merged = AET_SITE_STATE_MERGED,
+    weak = AET_SITE_STATE_WEAK,
+    lost = AET_SITE_STATE_LOST,
+};
+
+/// How a crystal is registered and its sites are climbed; lengths in A. What is not set is automatic.
+class LatticeOptions {
+public:
+    LatticeOptions() { detail::check(aet_lattice_options_init(&raw_, sizeof raw_)); }
+    /// Lattice vectors a, b, c (rows) in the place of the cell of the crystal's atoms.
+    LatticeOptions &vectors(const Atoms::Matrix &rows) noexcept { return copy(rows, raw_.vectors), *this; }
+    /// Rotation R of the crystal to start from, p = R r, and the largest angle to it, degrees (0: 10).
+    LatticeOptions &rotation(const Atoms::Matrix &rotation, double within_deg = 0.0) noexcept {
+        copy(rotation, raw_.rotation);
+        return raw_.rotation_within_deg = within_deg, *this;
+    }
+    /// Edge of the cube whose spectrum is taken, and its middle (x, y, z).
+    LatticeOptions &region(double edge, const std::array<double, 3> &centre = {}) noexcept {
+        std::copy(centre.begin(), centre.end(), raw_.region_centre);
+        return raw_.region_edge = edge, *this;
+    }
+    /// Standard deviation of the smoothing, voxels.
+    LatticeOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+    /// Standard deviation of the average that is taken away as the slowly varying part.
+    LatticeOptions &background(double sigma) noexcept { return raw_.background = sigma, *this; }
+    LatticeOptions &keep_background(bool on) noexcept { return raw_.keep_background = on ? 1 : 0, *this; }
+    LatticeOptions &reach(double length) noexcept { return raw_.reach = length, *this; }
+    LatticeOptions &displaced(double length) noexcept { return raw_.displaced = length, *this; }
+    /// Smallest height as a part of the median of the species.
+    LatticeOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+    /// Atomic number of the sites that are traced; 0: all.
+    LatticeOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+    const aet_lattice_options *get() const noexcept { return &raw_; }
+
+private:
+    static void copy(const Atoms::Matrix &rows, double (&out)[9]) noexcept {
+        for (std::size_t i = 0; i < 9; ++i) out[i] = rows[i / 3][i % 3];
+    }
+
+    aet_lattice_options raw_{};
+};
+
+/// Atoms found from the sites of a lattice, and a table of all sites: columns and values as of aet_volume_trace_lattice.
+struct LatticeTrace {
+    Atoms atoms;
+    Table sites;
+};
+
+/// Registers a crystal, the atoms of one cell, to a volume and climbs from each of its sites to the maximum above it; only
+/// sites in `mask` count, where there is one.
+inline LatticeTrace trace_lattice(const Volume &volume, const Atoms &crystal, const Volume *mask = nullptr,
+                                  const LatticeOptions &options = LatticeOptions(),
+                                  const ProgressFunction &progress = {}) {
+    detail::Observer observer(progress);
+    aet_atoms *atoms = nullptr;
+    aet_table *sites = nullptr;
+    detail::check(observer.finish(aet_volume_trace_lattice(
+        volume.get(), crystal.get(), mask == nullptr ? nullptr : mask->get(), options.get(), observer.function(),
+        observer.user(), &atoms, &sites)));
+    return {Atoms(atoms), Table(sites)};
 }
 
 // ---- detectors -------------------------------------------------------------------------------------------------

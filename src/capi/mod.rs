@@ -13,6 +13,7 @@
 mod adf_transfer;
 mod arguments;
 mod atoms;
+mod atoms_accuracy;
 mod atoms_change;
 mod atoms_classify;
 mod atoms_compare;
@@ -65,10 +66,13 @@ mod view;
 mod volume;
 mod volume_files;
 mod volume_filter;
+mod volume_lattice;
 mod volume_mask;
+mod volume_trace;
 
 pub use adf_transfer::*;
 pub use atoms::*;
+pub use atoms_accuracy::*;
 pub use atoms_change::*;
 pub use atoms_classify::*;
 pub use atoms_compare::*;
@@ -111,4 +115,6 @@ pub use version::*;
 pub use view::*;
 pub use volume::*;
 pub use volume_filter::*;
+pub use volume_lattice::*;
 pub use volume_mask::*;
+pub use volume_trace::*;

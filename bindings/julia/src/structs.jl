@@ -96,7 +96,16 @@ mutable struct CComparison <: CStruct
     shift::NTuple{3,Float64}
     rotation_deg::Float64
     rmsd_rotated_pm::Float64
-    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0)
+    tracing_error::Float64
+    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0, 0)
+end
+
+mutable struct AccuracyOptions <: CStruct
+    struct_size::Csize_t
+    cutoff::Float64
+    depth_axis::NTuple{3,Float64}
+    probe_radius::Float64
+    AccuracyOptions() = new(0, 0, (0.0, 0.0, 0.0), 0)
 end
 
 mutable struct StructureOptions <: CStruct
@@ -272,7 +281,17 @@ mutable struct TraceOptions <: CStruct
     max_atoms::Int64
     species::Int32
     reserved::Int32
-    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
+    support::Ptr{Cvoid}
+    added::Ptr{View}
+    removed::Ptr{View}
+    removal_radius::Float64
+    fit_radius::Float64
+    explain_part::Float64
+    method::Int32
+    thresholding::Int32
+    anisotropic::Int32
+    explain_rounds::Int32
+    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0)
 end
 
 mutable struct FilterOptions <: CStruct
@@ -322,6 +341,23 @@ mutable struct MaskOptions <: CStruct
     fill_holes::Int32
     reserved::Int32
     MaskOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct LatticeOptions <: CStruct
+    struct_size::Csize_t
+    vectors::NTuple{9,Float64}
+    rotation::NTuple{9,Float64}
+    rotation_within_deg::Float64
+    region_centre::NTuple{3,Float64}
+    region_edge::Float64
+    smoothing::Float64
+    background::Float64
+    reach::Float64
+    displaced::Float64
+    threshold::Float64
+    species::Int32
+    keep_background::Int32
+    LatticeOptions() = new(0, ntuple(i -> 0.0, 9), ntuple(i -> 0.0, 9), 0, (0.0, 0.0, 0.0), 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
 mutable struct SupportOptions <: CStruct
@@ -545,6 +581,7 @@ const CSTRUCTS = (
     "aet_context_options" => ContextOptions, "aet_progress" => CProgress,
     "aet_dataset_options" => DatasetOptions, "aet_frames" => Frames,
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
+    "aet_accuracy_options" => AccuracyOptions,
     "aet_detector_options" => DetectorOptions, "aet_pattern_options" => PatternOptions,
     "aet_structure_options" => StructureOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
@@ -552,6 +589,7 @@ const CSTRUCTS = (
     "aet_tomography_options" => TomographyOptions,
     "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_filter_options" => FilterOptions, "aet_mask_options" => MaskOptions,
+    "aet_lattice_options" => LatticeOptions,
     "aet_support_options" => SupportOptions, "aet_image_mask_options" => ImageMaskOptions,
     "aet_classify_options" => ClassifyOptions,
     "aet_correlation_options" => CorrelationOptions, "aet_resolution" => CResolution,
@@ -598,6 +636,7 @@ const SIMDS = Enumeration("AET_SIMD", :automatic => 0, :portable => 1, :avx2 => 
 const PHASES = Enumeration("AET_PHASE", :reading => 0, :planning => 1, :evaluating => 2,
     :optimizing => 3, :saving => 4, :simulating => 5)
 const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz => 2)
+const ATOM_STATES = Enumeration("AET_ATOM_STATE", :correct => 0, :wrong_species => 1, :extra => 2, :missing => 3)
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
 const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)
@@ -635,6 +674,10 @@ const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 const SMOOTHINGS = Enumeration("AET_SMOOTHING", :none => 0, :gaussian => 1, :box => 2)
 const PADDINGS = Enumeration("AET_PADDING", :zeros => 0, :mirror => 1, :periodic => 2)
 const THRESHOLDS = Enumeration("AET_THRESHOLD", :otsu => 0, :value => 1)
+const TRACE_METHODS = Enumeration("AET_TRACE_METHOD", :parabola => 0, :polynomial => 1, :gaussian => 2)
+const TRACE_THRESHOLDS = Enumeration("AET_TRACE_THRESHOLD", :part => 0, :value => 1, :histogram => 2)
+const TRACE_FLAGS = Enumeration("AET_TRACE_FLAG", :accepted => 0, :not_a_maximum => 1, :left_its_box => 2,
+    :too_close => 3, :not_converged => 4, :out_of_support => 5, :removed => 6, :added => 7, :surplus => 8)
 const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 1)
 const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
     :cylinder_z => 3)
@@ -654,10 +697,11 @@ const BAND_LIMITS = Enumeration("AET_BAND_LIMIT", :circular => 0, :square => 1, 
 const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :padded => 1)
 
 "Every enumeration of the interface."
-const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
+const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, ATOM_STATES, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
+    TRACE_METHODS, TRACE_THRESHOLDS, TRACE_FLAGS,
     CLASSIFY_METHODS, REGIONS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,

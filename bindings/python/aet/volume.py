@@ -12,6 +12,7 @@ from ._options import Options, takes_options
 from ._structs import empty_structure, number_of
 from .atoms import Atoms
 from .context import default_context
+from .table import Table
 
 
 #: A Fourier shell correlation. Per shell the frequency (1/A), the correlation, the half-bit threshold and the number of
@@ -21,6 +22,17 @@ ShellCorrelation = collections.namedtuple(
     "ShellCorrelation",
     "frequency correlation half_bit_threshold coefficients one_seventh half_bit half nyquist",
 )
+
+
+class Tracing(collections.namedtuple("Tracing", ("atoms", "candidates"))):
+    """Atoms of a volume, and the table of all candidates.
+
+    `candidates` has the columns `x`, `y`, `z`, `height`, `flag` (0 accepted, 1 not a maximum, 2 left its box, 3 too close,
+    4 not converged, 5 out of support, 6 removed, 7 added, 8 surplus), `curvature_1` to `_3`, `width_x` to `_z`,
+    `standard_error_x` to `_z`, `residual`, `round` and `iterations`, and the values `threshold`, `background` and `noise`.
+    """
+
+    __slots__ = ()
 
 
 class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
@@ -80,10 +92,31 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
 
     @takes_options(lib.aet_trace_options_init)
     def trace(self, *, progress=None, **options):
-        """The peaks of the volume as `Atoms`, the strongest first. AET_ERROR_EMPTY where there is none."""
+        """The maxima of the volume as `Atoms`, the strongest first. AET_ERROR_EMPTY where there is none,
+        AET_ERROR_RANGE for a minimum distance below two voxels."""
+        return self.trace_candidates(progress=progress, **options).atoms
+
+    @takes_options(lib.aet_trace_options_init)
+    def trace_candidates(self, *, progress=None, **options):
+        """As `trace`, with what became of every maximum: a `Tracing`."""
         settings = Options(lib.aet_trace_options_init, options)
         with LongCall(progress) as call:
-            return Atoms._of(lib.aet_volume_trace(self, settings, call.report, None))
+            atoms, candidates = lib.aet_volume_trace(self, settings, call.report, None)
+        return Tracing(Atoms._of(atoms), Table._of(candidates))
+
+    @takes_options(lib.aet_lattice_options_init)
+    def trace_lattice(self, crystal, *, mask=None, progress=None, **options):
+        """The maxima above the sites of a crystal, as `Atoms` and a `Table` of all sites: state, displacement, height, and
+        how the crystal lies as single values. For volumes whose contrast varies too much for one threshold.
+
+        `crystal` holds the atoms of one cell. Only sites in `mask` count, where there is one. `state` is an
+        `aet_site_state`: 0 found, 1 displaced, 2 merged, 3 weak, 4 lost. AET_ERROR_EMPTY without Bragg peaks that fit the
+        crystal, AET_ERROR_NOT_READY for a crystal without a cell.
+        """
+        settings = Options(lib.aet_lattice_options_init, options)
+        with LongCall(progress) as call:
+            atoms, sites = lib.aet_volume_trace_lattice(self, crystal, mask, settings, call.report, None)
+            return Atoms._of(atoms), Table._of(sites)
 
     @takes_options(lib.aet_filter_options_init)
     def filter(self, *, seen=None, curve=None, progress=None, **options):
