@@ -184,10 +184,24 @@ struct Gaussian {
     sigma: f64,
 }
 
-impl Gaussian {
-    fn log(&self, x: f64) -> f64 {
-        let z = (x - self.mean) / self.sigma;
-        self.weight.ln() - self.sigma.ln() - 0.5 * (z * z + std::f64::consts::TAU.ln())
+/// ln(w N(x; m, s)) of one class, with all that does not depend on x calculated once.
+#[derive(Clone, Copy)]
+struct LogDensity {
+    mean: f64,
+    per_sigma: f64,
+    constant: f64,
+}
+
+impl LogDensity {
+    fn of(mixture: &[Gaussian]) -> Vec<Self> {
+        let constant = |g: &Gaussian| g.weight.ln() - g.sigma.ln() - 0.5 * std::f64::consts::TAU.ln();
+        let of = |g: &Gaussian| Self { mean: g.mean, per_sigma: 1.0 / g.sigma, constant: constant(g) };
+        mixture.iter().map(of).collect()
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        let z = (x - self.mean) * self.per_sigma;
+        self.constant - 0.5 * z * z
     }
 }
 
@@ -202,10 +216,11 @@ fn normalised(logs: &mut [f64]) -> f64 {
 
 /// Log likelihood of `values` under the mixture.
 fn likelihood(values: &[f64], mixture: &[Gaussian]) -> f64 {
+    let densities = LogDensity::of(mixture);
     let mut logs = vec![0.0; mixture.len()];
     let mut sum = 0.0;
     for x in values {
-        logs.iter_mut().zip(mixture).for_each(|(l, g)| *l = g.log(*x));
+        logs.iter_mut().zip(&densities).for_each(|(l, d)| *l = d.at(*x));
         sum += normalised(&mut logs);
     }
     sum
@@ -216,8 +231,9 @@ fn step(values: &[f64], mixture: &[Gaussian]) -> (Vec<Gaussian>, f64) {
     let mut sums = vec![[0.0; 3]; mixture.len()];
     let mut shares = vec![0.0; mixture.len()];
     let mut likelihood = 0.0;
+    let densities = LogDensity::of(mixture);
     for x in values {
-        shares.iter_mut().zip(mixture).for_each(|(s, g)| *s = g.log(*x));
+        shares.iter_mut().zip(&densities).for_each(|(s, d)| *s = d.at(*x));
         likelihood += normalised(&mut shares);
         for ((sum, share), g) in sums.iter_mut().zip(&shares).zip(mixture) {
             let d = x - g.mean; // about the mean before, against cancellation
@@ -361,7 +377,9 @@ impl Found {
         self.mixture.sort_by(|a, b| a.mean.total_cmp(&b.mean));
         let n = values.len() as f64;
         let log_likelihood = likelihood(values, &self.mixture) - n * scale.unit().ln();
-        let probabilities: Vec<Vec<f64>> = values.iter().map(|x| probabilities(&self.mixture, *x)).collect();
+        let densities = LogDensity::of(&self.mixture);
+        let probabilities: Vec<Vec<f64>> =
+            values.iter().map(|x| probabilities(&self.mixture, &densities, *x)).collect();
         let class = probabilities.iter().map(|p| most_probable(p)).collect();
         let told: Vec<(f64, f64)> = match &self.widths {
             Some(groups) => groups.iter().map(|g| (g.sigma, g.count / n)).collect(),
@@ -382,12 +400,12 @@ impl Found {
 }
 
 /// Probability of each class of an ascending mixture, from the odds of neighbours.
-fn probabilities(mixture: &[Gaussian], x: f64) -> Vec<f64> {
+fn probabilities(mixture: &[Gaussian], densities: &[LogDensity], x: f64) -> Vec<f64> {
     let mut log = 0.0;
     let mut logs = vec![log];
-    for pair in mixture.windows(2) {
+    for (pair, densities) in mixture.windows(2).zip(densities.windows(2)) {
         let at = before_turn(&pair[0], &pair[1], x);
-        log += pair[1].log(at) - pair[0].log(at);
+        log += densities[1].at(at) - densities[0].at(at);
         logs.push(log);
     }
     normalised(&mut logs);
