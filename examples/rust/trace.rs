@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo run --release --example trace -- --data FOLDER [--variant KEY] [--species K] [--min-distance A] [--cutoff A]
-//!   [--images FIRST:STEP] [--dose E_PER_A2 --seed N] [--method sirt|resire|genfire --iterations N] [--free drift,scale]
+//!   [--tilts FIRST:STEP] [--dose E_PER_A2 --seed N] [--method sirt|resire|genfire --iterations N] [--free drift,scale]
 //!   [--model direct|rigid] [--loss mse|poisson] [--cycles N] [--threads N] [--out DIR]
 //! ```
 //! The same defaults serve every folder. `--species` is the number of species (those that the folder names, else one);
-//! `--images` takes every STEP-th image from FIRST on; `--dose` adds counting noise to images in units of the beam, as of so
+//! `--tilts` takes every STEP-th tilt from FIRST on; `--dose` adds counting noise to images in units of the beam, as of so
 //! many electrons per square angstrom and image. Where the folder knows energy and aperture, the model is rigid, else direct.
 //!
 //! Two lines of `key=value` pairs: `stage=traced` for what the volume shows, and last `stage=refined`. They compare with the
@@ -19,7 +19,7 @@ mod pictures;
 use aet::analyze::{accuracy, AccuracyOptions};
 use aet::classify::{classify_atoms, classify_heights, Classification, ClassifyOptions};
 use aet::context::{log, Context, ContextOptions};
-use aet::dataset::{Frames, Rotations, SeriesOptions, SeriesVersion, TiltSeries};
+use aet::dataset::{SeriesVersion, TiltSeries};
 use aet::io::dataset_folder::{self, Which};
 use aet::io::{table, xyz};
 use aet::optics::{Probe, ProbeOptions};
@@ -50,7 +50,7 @@ struct Arguments {
     species: Option<usize>,
     min_distance: f64,
     cutoff: f64,
-    images: (usize, usize),
+    tilts: (usize, usize),
     dose: Option<f64>,
     seed: u64,
     threads: Option<usize>,
@@ -75,7 +75,7 @@ fn parse() -> Parsed<Arguments> {
     options.free = free.iter().flat_map(|free| free.split(',')).map(str::to_string).collect();
     options.max_cycles = cli.opt_value_from_str("--cycles")?.unwrap_or(options.max_cycles);
     let every = |text: &str| -> Parsed<(usize, usize)> {
-        let (first, step) = text.split_once(':').ok_or("--images wants FIRST:STEP")?;
+        let (first, step) = text.split_once(':').ok_or("--tilts wants FIRST:STEP")?;
         Ok((first.parse()?, step.parse::<usize>()?.max(1)))
     };
     let arguments = Arguments {
@@ -84,7 +84,7 @@ fn parse() -> Parsed<Arguments> {
         species: cli.opt_value_from_str("--species")?,
         min_distance: cli.opt_value_from_str("--min-distance")?.unwrap_or(1.6),
         cutoff: cli.opt_value_from_str("--cutoff")?.unwrap_or(0.9),
-        images: cli.opt_value_from_fn("--images", every)?.unwrap_or((0, 1)),
+        tilts: cli.opt_value_from_fn("--tilts", every)?.unwrap_or((0, 1)),
         dose: cli.opt_value_from_str("--dose")?,
         seed: cli.opt_value_from_str("--seed")?.unwrap_or(1),
         threads: cli.opt_value_from_str("--threads")?,
@@ -108,47 +108,27 @@ fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> std::result::Result<T, S
     known.iter().find(|(name, _)| *name == value).map(|(_, v)| *v).ok_or_else(wanted)
 }
 
-/// The images that were asked for, with the noise that was.
+/// The series with the noise that was asked for, and only the tilts that were.
 fn series(arguments: &Arguments) -> Result<TiltSeries> {
-    let series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
-    let (first, step) = arguments.images;
-    if (first, step) == (0, 1) && arguments.dose.is_none() {
-        return Ok(series);
-    }
+    let mut series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
     let version = series.version();
-    let chosen: Vec<_> = version.images().iter().skip(first).step_by(step).collect();
-    if chosen.is_empty() {
-        return Err(Error::range("--images", first, format!("below {}", version.images().len())));
-    }
-    let (rows, columns) = (version.rows(), version.columns());
-    let mut images =
-        ndarray::Array3::from_shape_fn((chosen.len(), rows, columns), |(i, r, c)| chosen[i].pixels[r * columns + c]);
-    let mut frames =
-        Frames::new(chosen.len()).with_rotations(Rotations::Matrices(chosen.iter().map(|i| i.rotation).collect()));
     if let Some(dose) = arguments.dose {
         let electrons = dose * version.pixel_size().powi(2);
         let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(arguments.seed);
-        for value in &mut images {
+        let mut counts = |value: f32| {
             let mean = electrons * f64::from(value.max(0.0));
-            let noisy = Poisson::new(mean).map_or(0.0, |poisson| poisson.sample(&mut random));
-            *value = noisy as f32;
-        }
-        frames.counts_per_unit = Some(vec![1.0; chosen.len()]);
-    } else {
-        frames.counts_per_unit = Some(chosen.iter().map(|i| i.counts_per_unit.unwrap_or(f64::NAN)).collect());
+            Poisson::new(mean).map_or(0.0, |poisson| poisson.sample(&mut random)) as f32
+        };
+        let (images, columns) = (version.images(), version.columns());
+        let noisy = ndarray::Array3::from_shape_fn((images.len(), version.rows(), columns), |(i, r, c)| {
+            counts(images[i].pixels[r * columns + c])
+        });
+        series = TiltSeries::with_other_pixels(&version, noisy.view(), |_| (None, Some(1.0)))?;
     }
-    let options = SeriesOptions {
-        pixel_size: version.pixel_size(),
-        length_unit: version.length_unit(),
-        energy_ev: version.energy_ev(),
-        semiangle_mrad: version.semiangle_mrad(),
-        ..Default::default()
-    };
-    let part = TiltSeries::new(options, images.view(), &frames)?;
-    if let Some(entry) = version.metadata().get("elements") {
-        part.set_metadata("elements", &entry.value, &entry.unit)?;
-    }
-    Ok(part)
+    let (first, step) = arguments.tilts;
+    let unwanted = (0..version.tilts().len()).filter(|tilt| *tilt < first || (tilt - first) % step != 0);
+    unwanted.into_iter().try_for_each(|tilt| series.exclude_tilt(tilt, true))?;
+    Ok(series)
 }
 
 /// Atomic numbers, ascending: those that the folder names, as many as were asked for.
