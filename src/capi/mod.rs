@@ -66,6 +66,7 @@ mod view;
 mod volume;
 mod volume_files;
 mod volume_filter;
+mod volume_lattice;
 mod volume_mask;
 mod volume_trace;
 
@@ -114,5 +115,6 @@ pub use version::*;
 pub use view::*;
 pub use volume::*;
 pub use volume_filter::*;
+pub use volume_lattice::*;
 pub use volume_mask::*;
 pub use volume_trace::*;

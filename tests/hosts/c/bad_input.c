@@ -27,6 +27,7 @@
 #include "detectors.h"
 #include "ensembles.h"
 #include "generated.h"
+#include "lattices.h"
 #include "orbitals.h"
 #include "problem.h"
 #include "simulated_series.h"
@@ -1372,6 +1373,7 @@ int main(int argc, char **argv)
     const path accuracy_file = join(&scratch, "accuracy.csv");
     check_accuracy(f.context, accuracy_file.text);
     check_classification(f.context);
+    check_lattices(f.context);
     const path tomography_file = join(&scratch, "tomography.aet");
     check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);
