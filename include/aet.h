@@ -2324,30 +2324,6 @@ aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atom
  */
 typedef struct aet_volume aet_volume;
 
-/** Options of aet_volume_trace. Fill with aet_trace_options_init. */
-typedef struct aet_trace_options {
-  /** sizeof(aet_trace_options). */
-  size_t struct_size;
-  /** Standard deviation of the Gaussian smoothing, voxels; default 1; 0: none. */
-  double smoothing;
-  /** Smallest distance of two atoms, in the unit of the voxel size (angstrom); 0: two voxels. */
-  double minimum_distance;
-  /** Smallest height of a peak as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
-  double threshold;
-  /** Most atoms, the strongest are kept; 0: all. */
-  int64_t max_atoms;
-  /** Atomic number of all atoms; 0: unknown. */
-  int32_t species;
-  /** Zero. */
-  int32_t reserved;
-} aet_trace_options;
-
-/**
- * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
- * AET_ERROR_STRUCT_SIZE. Any thread.
- */
-aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size);
-
 /**
  * Creates a volume from `values` `[z,y,x]`, of any real element type (kept in single precision), with voxels of edge
  * `voxel_size`, angstrom. AET_ERROR_SHAPE, AET_ERROR_EMPTY without voxels, AET_ERROR_RANGE for a voxel size that is not
@@ -2383,19 +2359,6 @@ int64_t aet_volume_residual_count(const aet_volume *volume);
  * aet_volume_residual_count. AET_ERROR_SHAPE. Any thread.
  */
 aet_status aet_volume_copy_residuals(const aet_volume *volume, const aet_view *out);
-
-/**
- * Finds the peaks of the volume: Gaussian smoothing, local maxima among 26 neighbours, the maximum of the parabola
- * through the neighbourhood, and the strongest of peaks nearer than the minimum distance. The atoms come with heights
- * (the smoothed values), the strongest first; the outermost voxels hold none. `options` and `progress` may be NULL.
- * AET_ERROR_EMPTY where no voxel rises above the threshold, AET_ERROR_RANGE; AET_CANCELLED, then without atoms. Any
- * thread; `progress` is called on it.
- */
-aet_status aet_volume_trace(const aet_volume *volume,
-                            const aet_trace_options *options,
-                            aet_progress_fn progress,
-                            void *user,
-                            aet_atoms **atoms);
 
 /* ---- Filters of volumes ---- */
 
@@ -2693,6 +2656,151 @@ aet_status aet_dataset_mask_images(const aet_dataset *dataset,
                                    aet_progress_fn progress,
                                    void *user,
                                    const aet_view *kept);
+
+/* ---- Atoms of volumes ---- */
+
+/** How a maximum of a volume gets its sub-voxel position, height and standard errors. */
+enum {
+  /** The maximum of the parabola V + g.d + 1/2 d.H d through the 26 neighbours in the smoothed volume, d = -H^-1 g. */
+  AET_TRACE_METHOD_PARABOLA = 0,
+  /**
+   * The published fit of all monomials of total degree up to 4 to the smoothed volume (cubic splines) around the
+   * position, weighted by a Gaussian; the position moves to the maximum of the quadratic part until it stands still.
+   * What has none is no maximum.
+   */
+  AET_TRACE_METHOD_POLYNOMIAL = 1,
+  /** A Gaussian h exp(-r^2 / B) on a background, by least squares against the volume as it is, not the smoothed one. */
+  AET_TRACE_METHOD_GAUSSIAN = 2,
+};
+typedef int32_t aet_trace_method;
+
+/** From which height on a maximum of the smoothed volume is a candidate. */
+enum {
+  /** The member `threshold` times the 99.9 % quantile of the smoothed volume. */
+  AET_TRACE_THRESHOLD_PART = 0,
+  /** The member `threshold`, unit of the volume. */
+  AET_TRACE_THRESHOLD_VALUE = 1,
+  /**
+   * The lowest valley between two groups in the histogram of the heights of all maxima; where there is one group only,
+   * 0.25 times the 99.9 % quantile.
+   */
+  AET_TRACE_THRESHOLD_HISTOGRAM = 2,
+};
+typedef int32_t aet_trace_threshold;
+
+/** What became of a candidate: column `flag` of the table of aet_volume_trace. */
+enum {
+  /** An atom. */
+  AET_TRACE_FLAG_ACCEPTED = 0,
+  /** The fitted curvature is not that of a maximum. */
+  AET_TRACE_FLAG_NOT_A_MAXIMUM = 1,
+  /** The fit moved too far from the voxel where it began. */
+  AET_TRACE_FLAG_LEFT_ITS_BOX = 2,
+  /** Nearer than the minimum distance to a stronger atom. */
+  AET_TRACE_FLAG_TOO_CLOSE = 3,
+  /** The fit did not come to rest; or what was found in a round of explaining away was too weak after the joint fit. */
+  AET_TRACE_FLAG_NOT_CONVERGED = 4,
+  /** Outside of the support. */
+  AET_TRACE_FLAG_OUT_OF_SUPPORT = 5,
+  /** Removed by hand. */
+  AET_TRACE_FLAG_REMOVED = 6,
+  /** An atom added by hand. */
+  AET_TRACE_FLAG_ADDED = 7,
+  /** Weaker than the `max_atoms` strongest. */
+  AET_TRACE_FLAG_SURPLUS = 8,
+};
+typedef int32_t aet_trace_flag;
+
+/**
+ * Options of aet_volume_trace. Fill with aet_trace_options_init; lengths are in the unit of the voxel size (angstrom).
+ */
+typedef struct aet_trace_options {
+  /** sizeof(aet_trace_options). */
+  size_t struct_size;
+  /** Standard deviation of the Gaussian smoothing before the search for maxima, voxels; default 1; 0: none. */
+  double smoothing;
+  /** Smallest distance of two atoms, at least two voxels; 0: two voxels. */
+  double minimum_distance;
+  /**
+   * Smallest height of a candidate, as `thresholding` says; with AET_TRACE_THRESHOLD_PART 0 is 0.25, and with
+   * AET_TRACE_THRESHOLD_HISTOGRAM it is not used.
+   */
+  double threshold;
+  /** Most atoms, the strongest are kept; 0: all. */
+  int64_t max_atoms;
+  /** Atomic number of all atoms; 0: unknown. */
+  int32_t species;
+  /** Zero. */
+  int32_t reserved;
+  /** Only atoms where this volume, of the same voxels, is above 0.5, as aet_volume_mask makes it; NULL: everywhere. */
+  const aet_volume *support;
+  /**
+   * Atoms added by hand, `[n,3]` (x, y, z): each is fitted from the place given, where it stays if there is no maximum, and
+   * taken before all others, which may not come nearer than the minimum distance. NULL: none.
+   */
+  const aet_const_view *added;
+  /** Places `[n,3]` near which candidates are dropped by hand, before near ones are compared. NULL: none. */
+  const aet_const_view *removed;
+  /** How near; 0: half the minimum distance. */
+  double removal_radius;
+  /**
+   * Radius of the ball that is fitted; 0: 3.5 / 3 voxels for AET_TRACE_METHOD_POLYNOMIAL as published, and half the
+   * minimum distance, but 2 to 6 voxels, for AET_TRACE_METHOD_GAUSSIAN.
+   */
+  double fit_radius;
+  /**
+   * Smallest height of an atom in what is left, as a part of the height of the threshold above the background; 0: 0.5.
+   * It never lies below five times the white noise there.
+   */
+  double explain_part;
+  /** An aet_trace_method. */
+  int32_t method;
+  /** An aet_trace_threshold. */
+  int32_t thresholding;
+  /** 1: fitted Gaussians have a width along each axis. */
+  int32_t anisotropic;
+  /**
+   * Rounds of explaining away at most: Gaussians of all atoms are fitted together and subtracted, and what is left is
+   * searched for more; 0: none.
+   */
+  int32_t explain_rounds;
+} aet_trace_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size);
+
+/**
+ * Traces the atoms of the volume: Gaussian smoothing; voxels above the threshold that are not below any of their 26
+ * neighbours are candidates; each gets a sub-voxel position; the strongest is accepted and closes the ball of the minimum
+ * distance to all others, and so on. `*atoms` has the accepted ones, the strongest first (those added by hand before
+ * them), with heights (values of the smoothed volume; of Gaussians the height above the background), standard errors for
+ * white noise and, where Gaussians were fitted, widths B. The outermost voxels hold none. The result does not depend on
+ * the number of threads. `options` and `progress` may be NULL.
+ *
+ * With `explain_rounds`, Gaussians of all atoms are fitted together and subtracted, what is left is smoothed and searched
+ * for more, and so on until nothing is found: weak atoms in the tails of strong ones, and two atoms with a single maximum.
+ * Positions, heights and widths are then those of the joint fit.
+ *
+ * `*candidates` (NULL: not wanted) has a row per candidate: `x`, `y`, `z` (A), `curvature_1`, `_2`, `_3` (eigenvalues, the
+ * lowest first; unit of the volume per A^2; NaN for Gaussians), `width_x`, `_y`, `_z` (B in A^2, NaN where no Gaussian was
+ * fitted), `standard_error_x`, `_y`, `_z` (A), `height`, `flag` (an aet_trace_flag), `round` (of explaining away, 0: a
+ * maximum of the volume), `residual` (root mean square of what the fit does not follow), `iterations`; and the values
+ * `threshold`, `background` (median of the smoothed volume) and `noise` (standard deviation of white noise per voxel).
+ *
+ * AET_ERROR_EMPTY for a constant volume, and where no voxel rises above the threshold or no candidate is accepted,
+ * AET_ERROR_SHAPE for a support of another shape or places that are not `[n,3]`, AET_ERROR_INCONSISTENT for a support with
+ * other voxels, AET_ERROR_RANGE (a minimum distance below two voxels, places outside of the volume),
+ * AET_ERROR_UNKNOWN_OPTION; AET_CANCELLED, then without results. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace(const aet_volume *volume,
+                            const aet_trace_options *options,
+                            aet_progress_fn progress,
+                            void *user,
+                            aet_atoms **atoms,
+                            aet_table **candidates);
 
 /* ---- Classification of atoms ---- */
 
