@@ -1948,6 +1948,74 @@ inline std::vector<std::int32_t> half_sets(const TiltSeries &series) {
     return half;
 }
 
+// ---- tracing with a lattice ------------------------------------------------------------------------------------
+
+/// What became of a site of a lattice: the codes of the column `state`.
+enum class SiteState : std::int32_t {
+    found = AET_SITE_STATE_FOUND,
+    displaced = AET_SITE_STATE_DISPLACED,
+    merged = AET_SITE_STATE_MERGED,
+    weak = AET_SITE_STATE_WEAK,
+    lost = AET_SITE_STATE_LOST,
+};
+
+/// How a crystal is registered and its sites are climbed; lengths in A. What is not set is automatic.
+class LatticeOptions {
+public:
+    LatticeOptions() { detail::check(aet_lattice_options_init(&raw_, sizeof raw_)); }
+    /// Lattice vectors a, b, c (rows) in the place of the cell of the crystal's atoms.
+    LatticeOptions &vectors(const Atoms::Matrix &rows) noexcept { return copy(rows, raw_.vectors), *this; }
+    /// Rotation R of the crystal to start from, p = R r, and the largest angle to it, degrees (0: 10).
+    LatticeOptions &rotation(const Atoms::Matrix &rotation, double within_deg = 0.0) noexcept {
+        copy(rotation, raw_.rotation);
+        return raw_.rotation_within_deg = within_deg, *this;
+    }
+    /// Edge of the cube whose spectrum is taken, and its middle (x, y, z).
+    LatticeOptions &region(double edge, const std::array<double, 3> &centre = {}) noexcept {
+        std::copy(centre.begin(), centre.end(), raw_.region_centre);
+        return raw_.region_edge = edge, *this;
+    }
+    /// Standard deviation of the smoothing, voxels.
+    LatticeOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+    /// Standard deviation of the average that is taken away as the slowly varying part.
+    LatticeOptions &background(double sigma) noexcept { return raw_.background = sigma, *this; }
+    LatticeOptions &keep_background(bool on) noexcept { return raw_.keep_background = on ? 1 : 0, *this; }
+    LatticeOptions &reach(double length) noexcept { return raw_.reach = length, *this; }
+    LatticeOptions &displaced(double length) noexcept { return raw_.displaced = length, *this; }
+    /// Smallest height as a part of the median of the species.
+    LatticeOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+    /// Atomic number of the sites that are traced; 0: all.
+    LatticeOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+    const aet_lattice_options *get() const noexcept { return &raw_; }
+
+private:
+    static void copy(const Atoms::Matrix &rows, double (&out)[9]) noexcept {
+        for (std::size_t i = 0; i < 9; ++i) out[i] = rows[i / 3][i % 3];
+    }
+
+    aet_lattice_options raw_{};
+};
+
+/// Atoms found from the sites of a lattice, and a table of all sites: columns and values as of aet_volume_trace_lattice.
+struct LatticeTrace {
+    Atoms atoms;
+    Table sites;
+};
+
+/// Registers a crystal, the atoms of one cell, to a volume and climbs from each of its sites to the maximum above it; only
+/// sites in `mask` count, where there is one.
+inline LatticeTrace trace_lattice(const Volume &volume, const Atoms &crystal, const Volume *mask = nullptr,
+                                  const LatticeOptions &options = LatticeOptions(),
+                                  const ProgressFunction &progress = {}) {
+    detail::Observer observer(progress);
+    aet_atoms *atoms = nullptr;
+    aet_table *sites = nullptr;
+    detail::check(observer.finish(aet_volume_trace_lattice(
+        volume.get(), crystal.get(), mask == nullptr ? nullptr : mask->get(), options.get(), observer.function(),
+        observer.user(), &atoms, &sites)));
+    return {Atoms(atoms), Table(sites)};
+}
+
 // ---- detectors -------------------------------------------------------------------------------------------------
 
 /// What makes signals of diffraction patterns; immutable, described without a grid.

@@ -51,6 +51,16 @@ pub fn determinant(a: &Mat3) -> f64 {
         + a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0])
 }
 
+/// Inverse; `None` where there is none.
+pub fn inverse(a: &Mat3) -> Option<Mat3> {
+    let det = determinant(a);
+    if det == 0.0 || !det.is_finite() {
+        return None;
+    }
+    let rows = [cross(&a[1], &a[2]), cross(&a[2], &a[0]), cross(&a[0], &a[1])];
+    Some(transpose(&rows.map(|row| row.map(|v| v / det))))
+}
+
 /// Rotation by `degrees` about axis 0 (x), 1 (y) or 2 (z).
 pub fn rotation_about(axis: usize, degrees: f64) -> Mat3 {
     rotation_from(axis, degrees.to_radians().sin_cos())

@@ -42,6 +42,7 @@ const FIRST: &[&str] = &[
     "volume_mask",
     "volume_trace",
     "atoms_classify",
+    "volume_lattice",
     "resolution",
     "tomography",
     "find",

@@ -65,6 +65,7 @@ mod view;
 mod volume;
 mod volume_files;
 mod volume_filter;
+mod volume_lattice;
 mod volume_mask;
 mod volume_trace;
 
@@ -112,5 +113,6 @@ pub use version::*;
 pub use view::*;
 pub use volume::*;
 pub use volume_filter::*;
+pub use volume_lattice::*;
 pub use volume_mask::*;
 pub use volume_trace::*;

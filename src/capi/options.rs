@@ -4,7 +4,7 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_classify, resolution, volume_filter, volume_mask, volume_trace};
+use super::{atoms_classify, resolution, volume_filter, volume_lattice, volume_mask, volume_trace};
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view};
 use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
@@ -168,6 +168,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<tomography::aet_tomography_options>(),
     grown::<volume_trace::aet_trace_options>(),
     grown::<volume_filter::aet_filter_options>(),
+    grown::<volume_lattice::aet_lattice_options>(),
     grown::<volume_mask::aet_mask_options>(),
     grown::<volume_mask::aet_support_options>(),
     grown::<volume_mask::aet_image_mask_options>(),

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::prepare::planes::{fill_planes, reserved};
+use crate::prepare::planes::{collected, fill_planes, reserved};
 use crate::problem::Waiting;
 use crate::specimen::Volume;
 
@@ -68,6 +68,8 @@ pub(super) struct Samples {
     pub offsets: Vec<[i32; 3]>,
     /// `[atom][point]`.
     values: Vec<f32>,
+    /// Sum over the points that lie in the volume, and their number, of each atom.
+    sums: Vec<(f64, usize)>,
 }
 
 impl Samples {
@@ -87,15 +89,23 @@ impl Samples {
         let points = offsets.len();
         let mut values = reserved(points * positions.len(), "values about the atoms")?;
         values.resize(points * positions.len(), 0.0f32);
-        fill_planes(context, &mut values, points, "reading intensities", waiting, &|atom, place: &mut [f32]| {
-            read_about(volume, &positions[atom], &offsets, place);
+        let phase = "reading intensities";
+        waiting.part(0.0, 0.8, |waiting| {
+            fill_planes(context, &mut values, points, phase, waiting, &|atom, place: &mut [f32]| {
+                read_about(volume, &positions[atom], &offsets, place);
+            })
         })?;
-        Ok(Self { offsets, values })
+        let sum = |atom: usize| {
+            let inside = values[atom * points..][..points].iter().filter(|v| !v.is_nan());
+            inside.fold((0.0, 0), |(sum, count), v| (sum + f64::from(*v), count + 1))
+        };
+        let sums = waiting.part(0.8, 1.0, |waiting| collected(context, positions.len(), phase, waiting, &sum))?;
+        Ok(Self { offsets, values, sums })
     }
 
     /// Number of atoms.
     pub fn len(&self) -> usize {
-        self.values.len() / self.offsets.len()
+        self.sums.len()
     }
 
     /// The values about an atom.
@@ -105,13 +115,12 @@ impl Samples {
 
     /// The part of the points about an atom that lie in the volume.
     pub fn inside(&self, atom: usize) -> f64 {
-        self.of(atom).iter().filter(|v| !v.is_nan()).count() as f64 / self.offsets.len() as f64
+        self.sums[atom].1 as f64 / self.offsets.len() as f64
     }
 
     /// The sum over the points; where some lie outside, the sum over the others, in proportion.
     pub fn sum(&self, atom: usize) -> f64 {
-        let sum: f64 = self.of(atom).iter().filter(|v| !v.is_nan()).map(|v| f64::from(*v)).sum();
-        sum / self.inside(atom)
+        self.sums[atom].0 / self.inside(atom)
     }
 }
 

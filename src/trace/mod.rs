@@ -2,6 +2,7 @@
 
 mod explain;
 mod gaussian;
+mod lattice;
 mod options;
 mod peaks;
 mod polynomial;
@@ -10,6 +11,7 @@ mod statistics;
 mod tests;
 mod tracing;
 
+pub use lattice::{trace_lattice, Crystal, LatticeOptions, LatticeSite, LatticeTrace, Registration, SiteState};
 pub use options::{Method, Threshold, TraceOptions};
 pub(crate) use peaks::{maxima, thin_out, Neighbours, Peak};
 pub use peaks::{peaks, PeakOptions};

@@ -161,11 +161,18 @@ pub(super) struct Parabola {
 
 impl Parabola {
     pub fn around(values: &ArrayView3<'_, f32>, at: [usize; 3]) -> Self {
+        Self::of(|d| {
+            let index: [usize; 3] = std::array::from_fn(|a| (at[a] as i32 + d[a]) as usize);
+            f64::from(values[index])
+        })
+    }
+
+    /// Through the values at d of -1, 0 and 1 along each axis.
+    pub fn of(value_at: impl Fn([i32; 3]) -> f64) -> Self {
         let along = |pairs: &[(usize, i32)]| {
             let mut d = [0; 3];
             pairs.iter().for_each(|(axis, by)| d[*axis] += by);
-            let index: [usize; 3] = std::array::from_fn(|a| (at[a] as i32 + d[a]) as usize);
-            f64::from(values[index])
+            value_at(d)
         };
         let value = along(&[]);
         let gradient = std::array::from_fn(|a| 0.5 * (along(&[(a, 1)]) - along(&[(a, -1)])));
@@ -257,6 +264,16 @@ impl Neighbours {
         let tree = ImmutableKdTree::new_from_slice(points)
             .map_err(|e| Error::Internal(format!("neighbour tree of {} atoms: {e}", points.len())))?;
         Ok(Self { tree })
+    }
+
+    /// Distance from each of the points of the tree, given again, to the nearest other one; infinite for a single point.
+    pub fn nearest_others(&self, points: &[Vec3]) -> Vec<f64> {
+        let two = std::num::NonZeroUsize::MIN.saturating_add(1);
+        let second = |point: &Vec3| {
+            let hits = self.tree.query(point).nearest_n::<SquaredEuclidean<f64>>(two).execute();
+            hits.get(1).map_or(f64::INFINITY, |hit| hit.distance.sqrt())
+        };
+        points.iter().map(second).collect()
     }
 
     /// Numbers of the points nearer than `distance`.

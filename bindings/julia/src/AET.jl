@@ -34,6 +34,7 @@ export with_column, with_element_values, with_cell, rotate, shift, place_in_cell
 export Table, histogram
 export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, read_volume, trace, trace_candidates, residuals, find_atoms
+export trace_lattice
 export Tomography, volume, reconstruct_volume, estimate_tomography_memory
 export filter_volume, smooth, mask_volume, otsu_threshold, multiply, volume_support, mask_images!
 export classify

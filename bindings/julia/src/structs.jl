@@ -334,6 +334,23 @@ mutable struct MaskOptions <: CStruct
     MaskOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 end
 
+mutable struct LatticeOptions <: CStruct
+    struct_size::Csize_t
+    vectors::NTuple{9,Float64}
+    rotation::NTuple{9,Float64}
+    rotation_within_deg::Float64
+    region_centre::NTuple{3,Float64}
+    region_edge::Float64
+    smoothing::Float64
+    background::Float64
+    reach::Float64
+    displaced::Float64
+    threshold::Float64
+    species::Int32
+    keep_background::Int32
+    LatticeOptions() = new(0, ntuple(i -> 0.0, 9), ntuple(i -> 0.0, 9), 0, (0.0, 0.0, 0.0), 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
 mutable struct SupportOptions <: CStruct
     struct_size::Csize_t
     nz::Int64
@@ -562,6 +579,7 @@ const CSTRUCTS = (
     "aet_tomography_options" => TomographyOptions,
     "aet_trace_options" => TraceOptions, "aet_find_options" => FindOptions,
     "aet_filter_options" => FilterOptions, "aet_mask_options" => MaskOptions,
+    "aet_lattice_options" => LatticeOptions,
     "aet_support_options" => SupportOptions, "aet_image_mask_options" => ImageMaskOptions,
     "aet_classify_options" => ClassifyOptions,
     "aet_correlation_options" => CorrelationOptions, "aet_resolution" => CResolution,

@@ -178,6 +178,35 @@ function shell_correlation(progress, volume::Volume, other::Volume; mask::Union{
 end
 
 """
+    trace_lattice([progress,] volume, crystal; mask = nothing, vectors, rotation, rotation_within_deg, region_edge,
+                  region_centre, smoothing, background, keep_background, reach, displaced, threshold, species)
+
+Register a crystal, the [`Atoms`](@ref) of one cell, to a volume and climb from each of its sites to the
+maximum above it: the atoms found, and a [`Table`](@ref) of all sites with how the crystal lies as single
+values. `state` is 0 where the site has an atom, 1 where that is farther than `displaced`, and of missing
+ones 2 where their maximum is another site's, 3 where it is below `threshold`, 4 where there is none within
+`reach`. `rotation` and `vectors` (rows a, b, c; default: the cell of the atoms) are 3 x 3 matrices. Only
+sites in `mask` count, where there is one. Throws `AET_ERROR_EMPTY` without Bragg peaks that fit the
+crystal, `AET_ERROR_NOT_READY` for a crystal without a cell.
+"""
+trace_lattice(volume::Volume, crystal::Atoms; keywords...) = trace_lattice(nothing, volume, crystal; keywords...)
+
+function trace_lattice(progress, volume::Volume, crystal::Atoms; mask::Union{Volume,Nothing} = nothing, keywords...)
+    options = defaults(LatticeOptions, aet_lattice_options_init)
+    for (name, value) in keywords
+        # row by row in C
+        set_option!(options, name, value isa AbstractMatrix ? vec(permutedims(value)) : value)
+    end
+    foreach(live, (volume, crystal))
+    atoms, sites = Ref{Ptr{Cvoid}}(C_NULL), Ref{Ptr{Cvoid}}(C_NULL)
+    status = with_progress(progress) do report, user
+        aet_volume_trace_lattice(volume, crystal, optional_handle(mask), options, report, user, atoms, sites)
+    end
+    check(status, "the search for lattice sites")
+    return Atoms(atoms[]), Table(sites[])
+end
+
+"""
     half_sets(series)
 
 Indices of the images of every other tilt in use: two halves to be reconstructed apart and compared.

@@ -10,7 +10,7 @@ classdef Volume < aet.internal.Object
     %   HDF5 files.
     %
     %   Properties: voxelSize (angstrom), residuals (relative, per iteration)
-    %   Methods: values, trace, write; static reconstruct, read
+    %   Methods: values, trace, traceLattice, write; static reconstruct, read
     %   Methods: filter, smooth, mask, otsuThreshold, multiply,
     %     shellCorrelation; static support
     %
@@ -179,6 +179,49 @@ classdef Volume < aet.internal.Object
             aet.internal.require(mask, 'aet.Volume', 'mask');
             product = aet.Volume();
             product.key = aet_mex('volume_multiply', this.key, mask.key, []);
+        end
+
+        function [atoms, sites] = traceLattice(this, crystal, varargin)
+            %TRACELATTICE  Maxima above the sites of a crystal.
+            %   [ATOMS, SITES] = volume.traceLattice(CRYSTAL, 'Name', value, ...)
+            %   registers CRYSTAL, the aet.Atoms of one cell, to the volume and
+            %   climbs from each of its sites to the maximum above it. SITES is an
+            %   aet.Table of all sites, with how the crystal lies as single
+            %   values. Its column state: 0 found, 1 displaced; missing: 2 the
+            %   maximum is another site's, 3 too low, 4 none within reach.
+            %     Mask               aet.Volume: only sites in it count
+            %     Vectors            [3 x 3] lattice vectors, rows a, b, c
+            %                        (default: the cell of the atoms)
+            %     Rotation           [3 x 3] of the crystal to start from, p = R r
+            %     RotationWithinDeg  largest angle to it (default 10)
+            %     RegionEdge, RegionCentre  cube whose spectrum is taken
+            %     Smoothing          standard deviation, voxels (default 1)
+            %     Background         standard deviation of the average taken away
+            %     KeepBackground     logical: nothing is taken away
+            %     Reach, Displaced   largest distances from a site (angstrom)
+            %     Threshold          part of the median height (default 0.25)
+            %     Species            atomic number of the sites, 0: all
+            %     Progress           function as for aet.LocalOrbital.run
+            aet.internal.require(crystal, 'aet.Atoms', 'crystal');
+            known = {'Mask', 'Vectors', 'Rotation', 'RotationWithinDeg', 'RegionEdge', 'RegionCentre', ...
+                'Smoothing', 'Background', 'KeepBackground', 'Reach', 'Displaced', 'Threshold', 'Species', ...
+                'Progress'};
+            options = aet.internal.options('traceLattice', known, varargin);
+            [mask, options] = aet.internal.take(options, 'Mask', []);
+            if ~isempty(mask)
+                aet.internal.require(mask, 'aet.Volume', 'Mask');
+                mask = mask.key;
+            end
+            for name = {'Vectors', 'Rotation'}
+                if isfield(options, name{1})
+                    options.(name{1}) = options.(name{1}).';  % row by row in C
+                end
+            end
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            [atomsKey, sitesKey] = aet.internal.withProgress(progress, 'volume_trace_lattice', this.key, ...
+                crystal.key, mask, options);
+            atoms = aet.Atoms.fromKey(atomsKey);
+            sites = aet.Table.fromKey(sitesKey);
         end
 
         function [resolution, curve] = shellCorrelation(this, other, varargin)

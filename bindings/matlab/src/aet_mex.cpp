@@ -31,6 +31,7 @@ void require_layout() {
                   {"aet_run_options", sizeof(aet_run_options)},
                   {"aet_tomography_options", sizeof(aet_tomography_options)},
                   {"aet_trace_options", sizeof(aet_trace_options)},
+                  {"aet_lattice_options", sizeof(aet_lattice_options)},
                   {"aet_find_options", sizeof(aet_find_options)},
                   {"aet_classify_options", sizeof(aet_classify_options)},
                   {"aet_instrument_options", sizeof(aet_instrument_options)},

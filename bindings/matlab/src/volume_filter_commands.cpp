@@ -143,6 +143,38 @@ void mask_images(Call &call) {
   call.give(0, kept.array);
 }
 
+/// Atoms, and a table of sites.
+void trace_lattice(Call &call) {
+  const auto volume = call.handle<aet_volume>(0);
+  const auto crystal = call.handle<aet_atoms>(1);
+  const auto mask = call.optional_handle<aet_volume>(2);
+  const Options given = call.options(3);
+  auto options = defaults(aet_lattice_options_init);
+  given.read("Vectors", options.vectors);
+  given.read("Rotation", options.rotation);
+  given.read("RotationWithinDeg", options.rotation_within_deg);
+  given.read("RegionCentre", options.region_centre);
+  given.read("RegionEdge", options.region_edge);
+  given.read("Smoothing", options.smoothing);
+  given.read("Background", options.background);
+  given.read_flag("KeepBackground", options.keep_background);
+  given.read("Reach", options.reach);
+  given.read("Displaced", options.displaced);
+  given.read("Threshold", options.threshold);
+  given.read("Species", options.species);
+  ProgressBridge progress(call.argument(4));
+  aet_atoms *atoms = nullptr;
+  aet_table *sites = nullptr;
+  const aet_status status = aet_volume_trace_lattice(volume.get(), crystal.get(), mask.get(), &options,
+                                                     ProgressBridge::call, &progress, &atoms, &sites);
+  std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> made(atoms, Kind<aet_atoms>::release);
+  std::unique_ptr<aet_table, void (*)(aet_table *)> told(sites, Kind<aet_table>::release);
+  progress.rethrow();
+  check(status);
+  call.give_handle(0, made.release());
+  call.give_handle(1, told.release());
+}
+
 /// The curve, and a struct of resolutions.
 void shell_correlation(Call &call) {
   const auto volume = call.handle<aet_volume>(0);
@@ -194,6 +226,7 @@ void add_volume_filter_commands(CommandTable &table) {
   table["volume_multiply"] = multiply;
   table["volume_create_support"] = create_support;
   table["volume_shell_correlation"] = shell_correlation;
+  table["volume_trace_lattice"] = trace_lattice;
   table["dataset_mask_images"] = mask_images;
   table["dataset_half_sets"] = half_sets;
 }

@@ -104,6 +104,20 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
             atoms, candidates = lib.aet_volume_trace(self, settings, call.report, None)
         return Tracing(Atoms._of(atoms), Table._of(candidates))
 
+    @takes_options(lib.aet_lattice_options_init)
+    def trace_lattice(self, crystal, *, mask=None, progress=None, **options):
+        """The maxima above the sites of a crystal, as `Atoms` and a `Table` of all sites: state, displacement, height, and
+        how the crystal lies as single values. For volumes whose contrast varies too much for one threshold.
+
+        `crystal` holds the atoms of one cell. Only sites in `mask` count, where there is one. `state` is an
+        `aet_site_state`: 0 found, 1 displaced, 2 merged, 3 weak, 4 lost. AET_ERROR_EMPTY without Bragg peaks that fit the
+        crystal, AET_ERROR_NOT_READY for a crystal without a cell.
+        """
+        settings = Options(lib.aet_lattice_options_init, options)
+        with LongCall(progress) as call:
+            atoms, sites = lib.aet_volume_trace_lattice(self, crystal, mask, settings, call.report, None)
+            return Atoms._of(atoms), Table._of(sites)
+
     @takes_options(lib.aet_filter_options_init)
     def filter(self, *, seen=None, curve=None, progress=None, **options):
         """The volume with its spectrum times all factors that are given, as a new one.

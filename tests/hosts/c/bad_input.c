@@ -26,6 +26,7 @@
 #include "detectors.h"
 #include "ensembles.h"
 #include "generated.h"
+#include "lattices.h"
 #include "orbitals.h"
 #include "problem.h"
 #include "simulated_series.h"
@@ -1369,6 +1370,7 @@ int main(int argc, char **argv)
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_volume_filters(f.context, f.dataset);
     check_classification(f.context);
+    check_lattices(f.context);
     const path tomography_file = join(&scratch, "tomography.aet");
     check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);

@@ -635,6 +635,34 @@ void check_classification(const aet::Context &context) {
         rethrown = true;
     }
     check("what the progress function of a classification throws", rethrown);
+void check_lattice(const aet::Context &context) {
+    // a body-centred crystal of 4 A in voxels of 0.5 A
+    const std::size_t n = 40;
+    std::vector<float> values(n * n * n);
+    const auto wave = [](std::size_t i, double from) {
+        return std::cos(std::acos(-1.0) / 2 * (0.5 * (static_cast<double>(i) - 20) - from));
+    };
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const double a = wave(i % n, 0.3), b = wave(i / n % n, -0.2), c = wave(i / n / n, 0.1);
+        values[i] = static_cast<float>(1 + a * b + b * c + c * a);
+    }
+    const aet::Volume volume(context, aet::ConstView(values, {40, 40, 40}), 0.5);
+    const std::vector<double> positions{0, 0, 0, 2, 2, 2};
+    const aet::Atoms bare(aet::ConstView(positions, {2, 3}));
+    const auto crystal = bare.with_cell({4, 4, 4});
+    const auto found = aet::trace_lattice(volume, crystal);
+    check("every site has its atom", found.sites.value("found_fraction") == 1 &&
+                                         found.atoms.size() == found.sites.rows() &&
+                                         found.sites.value("mean_displacement") < 0.03);
+    const auto states = found.sites.column("state");
+    check("states", std::count(states.begin(), states.end(), static_cast<double>(aet::SiteState::found)) ==
+                        found.sites.rows());
+    const aet::Atoms::Matrix unit{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}, edges{{{4, 0, 0}, {0, 4, 0}, {0, 0, 4}}};
+    const auto options = aet::LatticeOptions{}.rotation(unit, 5).vectors(edges).region(18).smoothing(0.8);
+    check("the same with options", aet::trace_lattice(volume, bare, &volume, options).atoms.size() > 50);
+    expect("crystal without a cell", AET_ERROR_NOT_READY, "cell", [&] { (void)aet::trace_lattice(volume, bare); });
+    expect("no rotation", AET_ERROR_INCONSISTENT, "rotation",
+           [&] { (void)aet::trace_lattice(volume, crystal, nullptr, aet::LatticeOptions{}.rotation(edges)); });
 }
 
 void check_instrument(const aet::Context &context, const Host &host) {
@@ -938,6 +966,7 @@ int main(int argc, char **argv) {
         check_tomography(context, host, argv[2]);
         check_volume_filters(context, host);
         check_classification(context);
+        check_lattice(context);
         check_instrument(context, host);
         check_specimens(argv[2]);
         check_series(context, argv[2]);

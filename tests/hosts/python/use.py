@@ -24,6 +24,7 @@ from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_man
 from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
 from tomography import volumes_are_reconstructed
+from lattices import a_lattice_tells_where_to_look
 from volume_filters import filters_and_resolution, masks_find_the_specimen
 from problem import (
     ATOMS,
@@ -691,6 +692,7 @@ run(
     atoms_are_classified,
     bad_classifications_are_refused,
     filters_and_resolution,
+    a_lattice_tells_where_to_look,
     an_instrument_records_ideal_images,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
