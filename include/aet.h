@@ -707,6 +707,8 @@ typedef struct aet_comparison {
   double rotation_deg;
   /** RMSD with the common rotation removed, too, pm; NaN as `rotation_deg`. */
   double rmsd_rotated_pm;
+  /** (missing + extra) / true_count. */
+  double tracing_error;
 } aet_comparison;
 
 /** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
@@ -723,6 +725,94 @@ aet_status aet_atoms_compare(const aet_atoms *found,
                              const aet_compare_options *options,
                              aet_comparison *comparison,
                              const aet_view *errors);
+
+/* ---- Accuracy of traced atoms ---- */
+
+/** What became of an atom: the numbers in the column `state` of aet_atoms_accuracy. */
+enum {
+  /** Found, with its species. */
+  AET_ATOM_STATE_CORRECT = 0,
+  /** Found, with another species. */
+  AET_ATOM_STATE_WRONG_SPECIES = 1,
+  /** Found where there is none. */
+  AET_ATOM_STATE_EXTRA = 2,
+  /** Not found. */
+  AET_ATOM_STATE_MISSING = 3,
+};
+typedef int32_t aet_atom_state;
+
+/** Options of aet_atoms_accuracy. Fill with aet_accuracy_options_init; 0 means automatic. */
+typedef struct aet_accuracy_options {
+  /** sizeof(aet_accuracy_options). */
+  size_t struct_size;
+  /** Atoms farther apart than this never match, angstrom; 0: 0.9. */
+  double cutoff;
+  /**
+   * The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt
+   * series gives the average depth 1 / M sum_j z_j.
+   */
+  double depth_axis[3];
+  /**
+   * Radius of the ball that tells the surface of the particle, angstrom; 0: twice the median distance of nearest
+   * neighbours among the true atoms. Holes that the ball does not fit into are no surface.
+   */
+  double probe_radius;
+} aet_accuracy_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_accuracy_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_accuracy_options_init(aet_accuracy_options *options, size_t struct_size);
+
+/**
+ * Compares found atoms with the true ones as aet_atoms_compare does, atom by atom. `*table` has one row per found atom, in
+ * their order, and then one per missing atom, in theirs. Columns:
+ *
+ * - `x`, `y`, `z`: position, angstrom, in the frame of the found atoms; missing ones are moved by minus the common shift;
+ * - `state`: an aet_atom_state;
+ * - `found_species`, `true_species`: atomic numbers, NaN where there is none;
+ * - `true_index`: index of the true atom, from 0; NaN for extra atoms;
+ * - `error_x`, `error_y`, `error_z`, `error`: found + shift - truth and its length, pm; NaN without a pair;
+ * - `depth`, angstrom: that of the true atom, or of an extra atom;
+ * - `surface_distance`, angstrom: distance of the true atom to the surface of the particle, which goes through its
+ *   outermost atoms (alpha shape); of an extra atom its own, negative outside. The cell of the atoms plays no part.
+ *
+ * Single values: `true_count`, `matched`, `missing`, `extra`, `tracing_error` = (missing + extra) / true_count,
+ * `species_correct`, the total classification rate, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z` (pm), `shift_x`, `shift_y`,
+ * `shift_z` (angstrom). aet_table_error_profile and aet_table_confusion condense the table. `options` and `progress` may be
+ * NULL; the result does not depend on the number of threads.
+ *
+ * AET_ERROR_RANGE for options without meaning; AET_CANCELLED. Any thread; `progress` is called on it. Tracing error and
+ * classification rate as of J. Lee et al., "Multislice Electron Tomography using 4D-STEM", II F.
+ */
+aet_status aet_atoms_accuracy(const aet_context *context,
+                              const aet_atoms *found,
+                              const aet_atoms *truth,
+                              const aet_accuracy_options *options,
+                              aet_progress_fn progress,
+                              void *user,
+                              aet_table **table);
+
+/**
+ * Errors of position and of tracing against any column of a table of aet_atoms_accuracy, such as `depth` (the papers take
+ * 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
+ * between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
+ * `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
+ * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
+ * AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
+ * more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.
+ */
+aet_status aet_table_error_profile(const aet_table *table, const char *column, double width, aet_table **profile);
+
+/**
+ * The confusion matrix of a table of aet_atoms_accuracy: a row per true species in ascending order, then one of extra atoms,
+ * whose `true_species` is NaN; a column of numbers of atoms for each found species, called by its symbol (`X`: unknown), and
+ * `missing`; `rate` is the part of the row that has its species, NaN for extra atoms. AET_ERROR_UNKNOWN_OPTION where the
+ * table has no `true_species` and `found_species`. Any thread.
+ */
+aet_status aet_table_confusion(const aet_table *table,
+                               aet_table **confusion);
 
 /* ---- What is known of the images of a dataset ---- */
 

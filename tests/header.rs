@@ -19,6 +19,7 @@ const FIRST: &[&str] = &[
     "atoms_files",
     "atoms_change",
     "atoms_compare",
+    "atoms_accuracy",
     "frames",
     "atoms_generate",
     "dataset",

@@ -31,7 +31,7 @@ export Probe, wave, intensity
 export Detector, signal_size, measure, integrate_center_of_mass, adf_transfer
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
-export Table, histogram
+export Table, histogram, accuracy, error_profile, confusion
 export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, read_volume, trace, trace_candidates, residuals, find_atoms
 export trace_lattice

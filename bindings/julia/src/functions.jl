@@ -66,6 +66,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_table_value(table::HandlePtr, name::Cstring, value::Ptr{Float64})::Int32
 @declare aet_table_histogram(table::HandlePtr, column::Cstring, by::Cstring, bins::Int64, histogram::OutHandlePtr)::Int32
 @declare aet_table_write(table::HandlePtr, path::Cstring)::Int32
+@declare aet_table_error_profile(table::HandlePtr, column::Cstring, width::Float64, profile::OutHandlePtr)::Int32
+@declare aet_table_confusion(table::HandlePtr, confusion::OutHandlePtr)::Int32
 
 # atoms
 @declare aet_atoms_create(positions::Ptr{View}, species::Ptr{View}, heights::Ptr{View}, widths::Ptr{View}, atoms::OutHandlePtr)::Int32
@@ -92,6 +94,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_atoms_close_pairs(atoms::HandlePtr, distance::Float64, periodic_z::Int32, pairs::Ptr{View}, distances::Ptr{View}, count::Ptr{Int64})::Int32
 @declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
+@declare aet_accuracy_options_init(options::Ptr{AccuracyOptions}, struct_size::Csize_t)::Int32
+@declare aet_atoms_accuracy(context::HandlePtr, found::HandlePtr, truth::HandlePtr, options::Ptr{AccuracyOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, table::OutHandlePtr)::Int32
 
 # generated atoms
 @declare aet_structure_options_init(options::Ptr{StructureOptions}, struct_size::Csize_t)::Int32

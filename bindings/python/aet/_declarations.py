@@ -70,6 +70,12 @@ ENUMS = {
         "avx2": 2,
         "avx512": 3,
     },
+    "aet_atom_state": {
+        "correct": 0,
+        "wrong_species": 1,
+        "extra": 2,
+        "missing": 3,
+    },
     "aet_angle_order": {
         "zyx": 0,
         "zyz": 1,
@@ -376,6 +382,13 @@ STRUCTS = {
         ("shift", "double[3]", "Common shift (x, y, z) that was added to the found atoms, angstrom."),
         ("rotation_deg", "double", "Angle of the common rotation, degrees; NaN where it was not asked for or there are fewer than three pairs."),
         ("rmsd_rotated_pm", "double", "RMSD with the common rotation removed, too, pm; NaN as `rotation_deg`."),
+        ("tracing_error", "double", "(missing + extra) / true_count."),
+    ],
+    "aet_accuracy_options": [
+        ("struct_size", "size_t", "sizeof(aet_accuracy_options)."),
+        ("cutoff", "double", "Atoms farther apart than this never match, angstrom; 0: 0.9."),
+        ("depth_axis", "double[3]", "The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt series gives the average depth 1 / M sum_j z_j."),
+        ("probe_radius", "double", "Radius of the ball that tells the surface of the particle, angstrom; 0: twice the median distance of nearest neighbours among the true atoms. Holes that the ball does not fit into are no surface."),
     ],
     "aet_frames": [
         ("struct_size", "size_t", "sizeof(aet_frames)."),
@@ -878,6 +891,10 @@ FUNCTIONS = {
     "aet_atoms_close_pairs": ("aet_status", [("atoms", "const aet_atoms *"), ("distance", "double"), ("periodic_z", "int32_t"), ("pairs", "const aet_view *"), ("distances", "const aet_view *"), ("count", "int64_t *")]),
     "aet_compare_options_init": ("aet_status", [("options", "aet_compare_options *"), ("struct_size", "size_t")]),
     "aet_atoms_compare": ("aet_status", [("found", "const aet_atoms *"), ("truth", "const aet_atoms *"), ("options", "const aet_compare_options *"), ("comparison", "aet_comparison *"), ("errors", "const aet_view *")]),
+    "aet_accuracy_options_init": ("aet_status", [("options", "aet_accuracy_options *"), ("struct_size", "size_t")]),
+    "aet_atoms_accuracy": ("aet_status", [("context", "const aet_context *"), ("found", "const aet_atoms *"), ("truth", "const aet_atoms *"), ("options", "const aet_accuracy_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("table", "aet_table **")]),
+    "aet_table_error_profile": ("aet_status", [("table", "const aet_table *"), ("column", "const char *"), ("width", "double"), ("profile", "aet_table **")]),
+    "aet_table_confusion": ("aet_status", [("table", "const aet_table *"), ("confusion", "aet_table **")]),
     "aet_frames_init": ("aet_status", [("frames", "aet_frames *"), ("struct_size", "size_t")]),
     "aet_structure_options_init": ("aet_status", [("options", "aet_structure_options *"), ("struct_size", "size_t")]),
     "aet_structure_options_preset": ("aet_status", [("options", "aet_structure_options *"), ("struct_size", "size_t"), ("name", "const char *")]),

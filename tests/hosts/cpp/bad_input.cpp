@@ -592,6 +592,45 @@ void check_volume_filters(const aet::Context &context, const Host &host) {
     check("what the progress function of a mask throws", rethrown);
 }
 
+void check_accuracy(const aet::Context &context, const std::string &scratch) {
+    // A cube of 27 gold atoms; found: all but the last, the first as copper, and one too many.
+    std::vector<double> places;
+    for (int i = 0; i < 27; ++i) {
+        for (const int at : {i % 3, i / 3 % 3, i / 9}) places.push_back(3.0 * at - 3);
+    }
+    std::vector<std::int32_t> species(27, 79);
+    const auto atoms = [&] {
+        return aet::Atoms(aet::ConstView(places, {27, 3}), aet::Atoms::Options{}.species(species));
+    };
+    auto truth = atoms();
+    places[78] = places[79] = 0, places[80] = 9;
+    species[0] = 29;
+    auto found = atoms();
+    check("tracing error of a comparison", found.compare(truth).tracing_error == 2.0 / 27);
+    aet::Table table = aet::accuracy(context, found, truth);
+    truth = atoms(), found = atoms(); // tables need nothing of what they were made from
+    const auto state = table.column("state");
+    check("found and missing atoms", table.rows() == 28 && state[0] == static_cast<double>(aet::AtomState::wrong_species) &&
+                                         state[27] == static_cast<double>(aet::AtomState::missing));
+    check("names and units", table.columns()[0].name == "x" && table.columns()[0].unit == "A" &&
+                                 table.values()[0].name == "true_count");
+    check("a single value", table.value("tracing_error") == 2.0 / 27);
+    std::vector<float> single(28);
+    table.copy_column("surface_distance", single);
+    check("a column of floats", std::abs(single[13] - 3) < 1e-5F);
+    check("errors against depth", table.error_profile("depth", 4).column("true_count") == std::vector<double>{9, 18, 0, 0});
+    check("confusion", table.confusion().column("Cu") == std::vector<double>{1, 0});
+    check("histogram", table.histogram("depth", "state", 2).columns().size() == 7);
+    table.write(scratch + "/accuracy.csv");
+    expect("no such column", AET_ERROR_UNKNOWN_OPTION, "surface_distance", [&] { (void)table.column("flag"); });
+    expect("negative probe", AET_ERROR_RANGE, "probe_radius", [&] {
+        (void)aet::accuracy(context, found, found, aet::AccuracyOptions{}.probe_radius(-1));
+    });
+    expect("a stopped report", AET_CANCELLED, "", [&] {
+        (void)aet::accuracy(context, found, found, {}, [](const aet::Progress &) { return false; });
+    });
+}
+
 // Nine empty places, nine of Cu and nine of Au, told apart by the volume and by their heights.
 void check_classification(const aet::Context &context) {
     constexpr std::int64_t edge = 24, count = 27;
@@ -965,6 +1004,7 @@ int main(int argc, char **argv) {
         check_volumes(context, host, argv[2]);
         check_tomography(context, host, argv[2]);
         check_volume_filters(context, host);
+        check_accuracy(context, argv[2]);
         check_classification(context);
         check_lattice(context);
         check_instrument(context, host);
