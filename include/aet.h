@@ -2324,30 +2324,6 @@ aet_status aet_snapshot_get_atoms(const aet_snapshot *snapshot, aet_atoms **atom
  */
 typedef struct aet_volume aet_volume;
 
-/** Options of aet_volume_trace. Fill with aet_trace_options_init. */
-typedef struct aet_trace_options {
-  /** sizeof(aet_trace_options). */
-  size_t struct_size;
-  /** Standard deviation of the Gaussian smoothing, voxels; default 1; 0: none. */
-  double smoothing;
-  /** Smallest distance of two atoms, in the unit of the voxel size (angstrom); 0: two voxels. */
-  double minimum_distance;
-  /** Smallest height of a peak as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
-  double threshold;
-  /** Most atoms, the strongest are kept; 0: all. */
-  int64_t max_atoms;
-  /** Atomic number of all atoms; 0: unknown. */
-  int32_t species;
-  /** Zero. */
-  int32_t reserved;
-} aet_trace_options;
-
-/**
- * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
- * AET_ERROR_STRUCT_SIZE. Any thread.
- */
-aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size);
-
 /**
  * Creates a volume from `values` `[z,y,x]`, of any real element type (kept in single precision), with voxels of edge
  * `voxel_size`, angstrom. AET_ERROR_SHAPE, AET_ERROR_EMPTY without voxels, AET_ERROR_RANGE for a voxel size that is not
@@ -2383,19 +2359,6 @@ int64_t aet_volume_residual_count(const aet_volume *volume);
  * aet_volume_residual_count. AET_ERROR_SHAPE. Any thread.
  */
 aet_status aet_volume_copy_residuals(const aet_volume *volume, const aet_view *out);
-
-/**
- * Finds the peaks of the volume: Gaussian smoothing, local maxima among 26 neighbours, the maximum of the parabola
- * through the neighbourhood, and the strongest of peaks nearer than the minimum distance. The atoms come with heights
- * (the smoothed values), the strongest first; the outermost voxels hold none. `options` and `progress` may be NULL.
- * AET_ERROR_EMPTY where no voxel rises above the threshold, AET_ERROR_RANGE; AET_CANCELLED, then without atoms. Any
- * thread; `progress` is called on it.
- */
-aet_status aet_volume_trace(const aet_volume *volume,
-                            const aet_trace_options *options,
-                            aet_progress_fn progress,
-                            void *user,
-                            aet_atoms **atoms);
 
 /* ---- Filters of volumes ---- */
 
@@ -2794,6 +2757,248 @@ aet_status aet_volume_trace_lattice(const aet_volume *volume,
                                     aet_atoms **atoms,
                                     aet_table **sites);
 
+/* ---- Atoms of volumes ---- */
+
+/** How a maximum of a volume gets its sub-voxel position, height and standard errors. */
+enum {
+  /** The maximum of the parabola V + g.d + 1/2 d.H d through the 26 neighbours in the smoothed volume, d = -H^-1 g. */
+  AET_TRACE_METHOD_PARABOLA = 0,
+  /**
+   * The published fit of all monomials of total degree up to 4 to the smoothed volume (cubic splines) around the
+   * position, weighted by a Gaussian; the position moves to the maximum of the quadratic part until it stands still.
+   * What has none is no maximum.
+   */
+  AET_TRACE_METHOD_POLYNOMIAL = 1,
+  /** A Gaussian h exp(-r^2 / B) on a background, by least squares against the volume as it is, not the smoothed one. */
+  AET_TRACE_METHOD_GAUSSIAN = 2,
+};
+typedef int32_t aet_trace_method;
+
+/** From which height on a maximum of the smoothed volume is a candidate. */
+enum {
+  /** The member `threshold` times the 99.9 % quantile of the smoothed volume. */
+  AET_TRACE_THRESHOLD_PART = 0,
+  /** The member `threshold`, unit of the volume. */
+  AET_TRACE_THRESHOLD_VALUE = 1,
+  /**
+   * The lowest valley between two groups in the histogram of the heights of all maxima; where there is one group only,
+   * 0.25 times the 99.9 % quantile.
+   */
+  AET_TRACE_THRESHOLD_HISTOGRAM = 2,
+};
+typedef int32_t aet_trace_threshold;
+
+/** What became of a candidate: column `flag` of the table of aet_volume_trace. */
+enum {
+  /** An atom. */
+  AET_TRACE_FLAG_ACCEPTED = 0,
+  /** The fitted curvature is not that of a maximum. */
+  AET_TRACE_FLAG_NOT_A_MAXIMUM = 1,
+  /** The fit moved too far from the voxel where it began. */
+  AET_TRACE_FLAG_LEFT_ITS_BOX = 2,
+  /** Nearer than the minimum distance to a stronger atom. */
+  AET_TRACE_FLAG_TOO_CLOSE = 3,
+  /** The fit did not come to rest; or what was found in a round of explaining away was too weak after the joint fit. */
+  AET_TRACE_FLAG_NOT_CONVERGED = 4,
+  /** Outside of the support. */
+  AET_TRACE_FLAG_OUT_OF_SUPPORT = 5,
+  /** Removed by hand. */
+  AET_TRACE_FLAG_REMOVED = 6,
+  /** An atom added by hand. */
+  AET_TRACE_FLAG_ADDED = 7,
+  /** Weaker than the `max_atoms` strongest. */
+  AET_TRACE_FLAG_SURPLUS = 8,
+};
+typedef int32_t aet_trace_flag;
+
+/**
+ * Options of aet_volume_trace. Fill with aet_trace_options_init; lengths are in the unit of the voxel size (angstrom).
+ */
+typedef struct aet_trace_options {
+  /** sizeof(aet_trace_options). */
+  size_t struct_size;
+  /** Standard deviation of the Gaussian smoothing before the search for maxima, voxels; default 1; 0: none. */
+  double smoothing;
+  /** Smallest distance of two atoms, at least two voxels; 0: two voxels. */
+  double minimum_distance;
+  /**
+   * Smallest height of a candidate, as `thresholding` says; with AET_TRACE_THRESHOLD_PART 0 is 0.25, and with
+   * AET_TRACE_THRESHOLD_HISTOGRAM it is not used.
+   */
+  double threshold;
+  /** Most atoms, the strongest are kept; 0: all. */
+  int64_t max_atoms;
+  /** Atomic number of all atoms; 0: unknown. */
+  int32_t species;
+  /** Zero. */
+  int32_t reserved;
+  /** Only atoms where this volume, of the same voxels, is above 0.5, as aet_volume_mask makes it; NULL: everywhere. */
+  const aet_volume *support;
+  /**
+   * Atoms added by hand, `[n,3]` (x, y, z): each is fitted from the place given, where it stays if there is no maximum, and
+   * taken before all others, which may not come nearer than the minimum distance. NULL: none.
+   */
+  const aet_const_view *added;
+  /** Places `[n,3]` near which candidates are dropped by hand, before near ones are compared. NULL: none. */
+  const aet_const_view *removed;
+  /** How near; 0: half the minimum distance. */
+  double removal_radius;
+  /**
+   * Radius of the ball that is fitted; 0: 3.5 / 3 voxels for AET_TRACE_METHOD_POLYNOMIAL as published, and half the
+   * minimum distance, but 2 to 6 voxels, for AET_TRACE_METHOD_GAUSSIAN.
+   */
+  double fit_radius;
+  /**
+   * Smallest height of an atom in what is left, as a part of the height of the threshold above the background; 0: 0.5.
+   * It never lies below five times the white noise there.
+   */
+  double explain_part;
+  /** An aet_trace_method. */
+  int32_t method;
+  /** An aet_trace_threshold. */
+  int32_t thresholding;
+  /** 1: fitted Gaussians have a width along each axis. */
+  int32_t anisotropic;
+  /**
+   * Rounds of explaining away at most: Gaussians of all atoms are fitted together and subtracted, and what is left is
+   * searched for more; 0: none.
+   */
+  int32_t explain_rounds;
+} aet_trace_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_trace_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_trace_options_init(aet_trace_options *options, size_t struct_size);
+
+/**
+ * Traces the atoms of the volume: Gaussian smoothing; voxels above the threshold that are not below any of their 26
+ * neighbours are candidates; each gets a sub-voxel position; the strongest is accepted and closes the ball of the minimum
+ * distance to all others, and so on. `*atoms` has the accepted ones, the strongest first (those added by hand before
+ * them), with heights (values of the smoothed volume; of Gaussians the height above the background), standard errors for
+ * white noise and, where Gaussians were fitted, widths B. The outermost voxels hold none. The result does not depend on
+ * the number of threads. `options` and `progress` may be NULL.
+ *
+ * With `explain_rounds`, Gaussians of all atoms are fitted together and subtracted, what is left is smoothed and searched
+ * for more, and so on until nothing is found: weak atoms in the tails of strong ones, and two atoms with a single maximum.
+ * Positions, heights and widths are then those of the joint fit.
+ *
+ * `*candidates` (NULL: not wanted) has a row per candidate: `x`, `y`, `z` (A), `curvature_1`, `_2`, `_3` (eigenvalues, the
+ * lowest first; unit of the volume per A^2; NaN for Gaussians), `width_x`, `_y`, `_z` (B in A^2, NaN where no Gaussian was
+ * fitted), `standard_error_x`, `_y`, `_z` (A), `height`, `flag` (an aet_trace_flag), `round` (of explaining away, 0: a
+ * maximum of the volume), `residual` (root mean square of what the fit does not follow), `iterations`; and the values
+ * `threshold`, `background` (median of the smoothed volume) and `noise` (standard deviation of white noise per voxel).
+ *
+ * AET_ERROR_EMPTY for a constant volume, and where no voxel rises above the threshold or no candidate is accepted,
+ * AET_ERROR_SHAPE for a support of another shape or places that are not `[n,3]`, AET_ERROR_INCONSISTENT for a support with
+ * other voxels, AET_ERROR_RANGE (a minimum distance below two voxels, places outside of the volume),
+ * AET_ERROR_UNKNOWN_OPTION; AET_CANCELLED, then without results. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace(const aet_volume *volume,
+                            const aet_trace_options *options,
+                            aet_progress_fn progress,
+                            void *user,
+                            aet_atoms **atoms,
+                            aet_table **candidates);
+
+/* ---- Classification of atoms ---- */
+
+/** How species are told apart. */
+enum {
+  /** A mixture of Gaussians of the intensities, by expectation-maximisation. */
+  AET_CLASSIFY_METHOD_GAUSSIAN = 0,
+  /** The classes of intensities of least squares; probabilities by classes of equal weight and width. */
+  AET_CLASSIFY_METHOD_K_MEANS = 1,
+  /**
+   * Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile, the values at all
+   * points of the region, is nearest to its own, until nothing changes. The profile of non-atoms is flat.
+   */
+  AET_CLASSIFY_METHOD_PROFILE_GLOBAL = 2,
+  /**
+   * From the classes of AET_CLASSIFY_METHOD_PROFILE_GLOBAL, the same with the mean profiles of the atoms within `radius`.
+   */
+  AET_CLASSIFY_METHOD_PROFILE_LOCAL = 3,
+};
+typedef int32_t aet_classify_method;
+
+/** The points about an atom at which the volume is read, one voxel apart, the central one at the atom. */
+enum {
+  /** A cube of `region_size` points along each edge, an odd number up to 21. */
+  AET_REGION_BOX = 0,
+  /** The cube of an odd number of points whose edge is nearest to `region_size` angstrom. */
+  AET_REGION_BOX_LENGTH = 1,
+  /** All points within `region_size` angstrom. */
+  AET_REGION_SPHERE = 2,
+};
+typedef int32_t aet_region;
+
+/**
+ * Options of aet_atoms_classify. Fill with aet_classify_options_init. Lengths are in the unit of the voxel size (angstrom).
+ */
+typedef struct aet_classify_options {
+  /** sizeof(aet_classify_options). */
+  size_t struct_size;
+  /**
+   * Standard deviation of the Gaussian by which the volume is smoothed first; default 0: none. A published chain takes
+   * 0.3 angstrom.
+   */
+  double smoothing;
+  /** Size of the region, as aet_region says; 0: automatic, a cube of 5 voxels, as published. */
+  double region_size;
+  /** Radius of AET_CLASSIFY_METHOD_PROFILE_LOCAL; 0: 10, as published. */
+  double radius;
+  /** Of the random starts of the mixture; any number. */
+  int64_t seed;
+  /** Atomic numbers in ascending order of the intensity that is expected, all different; zeros behind the last. */
+  int32_t species[8];
+  /** 1: there is a class below all species, of what was traced but is no atom; its members are removed. */
+  int32_t non_atoms;
+  /** An aet_classify_method. */
+  int32_t method;
+  /** An aet_region. */
+  int32_t region;
+  /** 1: the smoothed volume is 0 where it is not above its Otsu threshold. */
+  int32_t otsu_mask;
+} aet_classify_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_classify_options). `species` must be filled in.
+ * AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_classify_options_init(aet_classify_options *options, size_t struct_size);
+
+/**
+ * Gives atoms their species by the intensities about them: the sum of `volume`, smoothed and masked as the options say, over
+ * the region at each sub-voxel position, by trilinear interpolation; where a part of the region lies beyond the faces, the
+ * sum over the rest, in proportion. With `volume` NULL by the heights of the atoms, and then without smoothing, mask, region
+ * and profiles. The result depends on the options and the seed, not on the number of threads.
+ *
+ * `*classified`: the atoms that are none of the non-atoms, in their order, with species and its probability; all other
+ * columns stay. `*table`: one row per atom of the input, with the columns `intensity`; `inside`, the part of the region in the
+ * volume; `class`, 0 for non-atoms and from 1 on the species in their order; `species`, 0 for non-atoms; `probability` of the
+ * class; `probability_1`, `probability_2`, ... of each species and, with non-atoms, `probability_0`. Its histogram of
+ * `intensity` by `class` is the picture of the classification. `*classes`: one row per class, with `class`, `species`, `count`, and
+ * of its intensities `mean`, `sigma` and `fraction` (the weight in the mixture, else the part of the atoms); its values are
+ * `iterations`, `converged` (1 or 0), `log_likelihood` and `bic` of mixtures, `otsu_threshold` where there is a mask, and
+ * `background`, the level of the flat profile of non-atoms. Each of the three places may be NULL: not wanted. `options` are
+ * required, because species have no default; `progress` may be NULL.
+ *
+ * AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without non-atoms,
+ * which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct intensities,
+ * for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
+ * AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no volume;
+ * AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a volume.
+ */
+aet_status aet_atoms_classify(const aet_atoms *atoms,
+                              const aet_volume *volume,
+                              const aet_classify_options *options,
+                              aet_progress_fn progress,
+                              void *user,
+                              aet_atoms **classified,
+                              aet_table **table,
+                              aet_table **classes);
+
 /* ---- Resolution ---- */
 
 /** Options of aet_volume_shell_correlation. Fill with aet_correlation_options_init; 0 means automatic. */
@@ -3168,31 +3373,56 @@ typedef struct aet_find_options {
    */
   const aet_lot_options *fit;
   /**
-   * The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: SIRT
-   * with its defaults.
+   * The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: 20
+   * iterations of SIRT without positivity, whose noise is alike everywhere and of either sign.
    */
   const aet_tomography_options *tomography;
   /** Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels. */
   double minimum_distance;
   /** Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance. */
   double smoothing;
-  /** Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
-  double threshold;
   /**
-   * Orbitals lower than this part of the median height are no atoms; 0: 0.4. With species of very different heights
-   * it must lie below the ratio of the lightest to the median.
+   * Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: the lowest valley in
+   * the histogram of the peaks' heights.
    */
+  double threshold;
+  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.5. */
   double weak;
   /** Fits at most; 0: 12. */
   int32_t max_cycles;
   /** Iterations of each fit; 0: 40. */
   int32_t fit_iterations;
-  /**
-   * Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown.
-   */
+  /** Atomic number of all atoms; 0: as `elements` says. */
   int32_t species;
   /** Zero. */
   int32_t reserved;
+  /**
+   * Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL:
+   * `species`, and where that is 0 the elements that the dataset's metadata name as `elements`, in the order of their
+   * numbers; else one unknown species.
+   */
+  const aet_const_view *elements;
+  /** The first guess, with species of `elements`, instead of what is traced in a volume. NULL: none. */
+  const aet_atoms *start;
+  /** Atoms lie only where this volume, of the voxels of `tomography`, is above 0.5. NULL: everywhere. */
+  const aet_volume *support;
+  /**
+   * Names of blocks, between commas, that are fitted beside positions, heights, widths and backgrounds, such as
+   * "drift,scale", as aet_recon_freeze takes them. NULL: none.
+   */
+  const char *free;
+  /**
+   * Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 1.6, infinity: none
+   * are.
+   */
+  double split;
+  /**
+   * Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
+   * times the minimum distance; infinity: none are.
+   */
+  double isolation;
+  /** Of the random starts of the classification. */
+  uint64_t seed;
 } aet_find_options;
 
 /**
@@ -3202,24 +3432,30 @@ typedef struct aet_find_options {
 aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
 
 /**
- * Finds atoms without a model to start from: the peaks of a SIRT volume are fitted as local orbitals; weak ones are
- * dropped, near ones merged; a volume of the images minus the fit shows atoms that are missing; and so on until nothing
- * changes. Start aet_recon_create_lot from the result for the final fit. `probe` is needed by the rigid model; NULL: the
- * direct one. `options` and `progress` may be NULL; progress tells the cycle as iteration. The result does not depend on
- * the number of threads.
+ * Finds the atoms of the images. A volume of the images is traced, or `start` is taken; local orbitals are fitted to the
+ * images; their heights tell the species; weak and lonely ones are dropped, near ones merged, those far too high parted; a
+ * volume of the images minus the fit shows atoms that are missing; and so on until next to nothing changes. The atoms carry
+ * heights, widths and, of several species, probabilities. Start aet_recon_create_lot from them for a final fit with error
+ * bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
+ * cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
+ * one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
+ * and the value `r_factor_traced` of the first guess. The result does not depend on the number of threads.
  *
- * AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
- * where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
- * was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
- * dataset in pixels, without minimum_distance, and the errors of aet_volume_reconstruct and aet_recon_create_lot. Any
- * thread; `progress` is called on it.
+ * AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
+ * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL, as
+ * the other two, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
+ * image in use or, for a dataset in pixels, without minimum_distance, AET_ERROR_INCONSISTENT for more elements than atoms,
+ * AET_ERROR_UNKNOWN_OPTION for a block that does not exist, and the errors of aet_volume_reconstruct, aet_volume_trace and
+ * aet_recon_create_lot. Any thread; `progress` is called on it.
  */
 aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
                                   const aet_probe *probe,
                                   const aet_find_options *options,
                                   aet_progress_fn progress,
                                   void *user,
-                                  aet_atoms **atoms);
+                                  aet_atoms **atoms,
+                                  aet_atoms **traced,
+                                  aet_table **cycles);
 
 /* ---- The recording instrument ---- */
 

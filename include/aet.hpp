@@ -207,6 +207,25 @@ enum class TomographyMethod : std::int32_t {
     resire_fourier = AET_TOMOGRAPHY_METHOD_RESIRE_FOURIER
 };
 /// What is taken off the images before a volume is reconstructed.
+enum class TraceMethod : std::int32_t {
+    parabola = AET_TRACE_METHOD_PARABOLA,
+    polynomial = AET_TRACE_METHOD_POLYNOMIAL,
+    gaussian = AET_TRACE_METHOD_GAUSSIAN
+};
+
+/// Column `flag` of the candidates of Volume::trace_candidates.
+enum class TraceFlag : std::int32_t {
+    accepted = AET_TRACE_FLAG_ACCEPTED,
+    not_a_maximum = AET_TRACE_FLAG_NOT_A_MAXIMUM,
+    left_its_box = AET_TRACE_FLAG_LEFT_ITS_BOX,
+    too_close = AET_TRACE_FLAG_TOO_CLOSE,
+    not_converged = AET_TRACE_FLAG_NOT_CONVERGED,
+    out_of_support = AET_TRACE_FLAG_OUT_OF_SUPPORT,
+    removed = AET_TRACE_FLAG_REMOVED,
+    added = AET_TRACE_FLAG_ADDED,
+    surplus = AET_TRACE_FLAG_SURPLUS
+};
+
 enum class Background : std::int32_t { automatic = AET_BACKGROUND_AUTOMATIC, none = AET_BACKGROUND_NONE };
 /// Window on the ramp of filtered back-projection.
 enum class RampWindow : std::int32_t {
@@ -1318,23 +1337,63 @@ class TomographyOptions;
 /// An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n / 2 of each axis.
 class Volume {
 public:
-    /// How peaks become atoms.
+    /// How maxima become atoms; lengths in A.
     class TraceOptions {
     public:
         TraceOptions() { detail::check(aet_trace_options_init(&raw_, sizeof raw_)); }
         /// Standard deviation, voxels; 0: none.
         TraceOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
-        /// A; 0: two voxels.
+        /// At least two voxels; 0: two voxels.
         TraceOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
         /// Part of the 99.9 % quantile; 0: automatic.
-        TraceOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
+        TraceOptions &threshold(double part) noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_PART, raw_.threshold = part, *this;
+        }
+        /// In the unit of the volume.
+        TraceOptions &threshold_value(double value) noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_VALUE, raw_.threshold = value, *this;
+        }
+        /// From the histogram of the heights of all maxima.
+        TraceOptions &threshold_from_histogram() noexcept {
+            return raw_.thresholding = AET_TRACE_THRESHOLD_HISTOGRAM, *this;
+        }
         /// 0: all.
         TraceOptions &max_atoms(std::int64_t count) noexcept { return raw_.max_atoms = count, *this; }
         TraceOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
-        const aet_trace_options *get() const noexcept { return &raw_; }
+        TraceOptions &method(TraceMethod method) noexcept {
+            return raw_.method = static_cast<std::int32_t>(method), *this;
+        }
+        /// Radius of the ball that is fitted.
+        TraceOptions &fit_radius(double radius) noexcept { return raw_.fit_radius = radius, *this; }
+        /// Fitted Gaussians have a width along each axis.
+        TraceOptions &anisotropic(bool on) noexcept { return raw_.anisotropic = on ? 1 : 0, *this; }
+        /// Only where this volume is above 0.5; it must live until the options are used.
+        TraceOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
+        /// Places [n, 3] of atoms added by hand; they must live as long as this object.
+        TraceOptions &added(const ConstView &places) { return added_ = places, *this; }
+        /// Places [n, 3] near which candidates are dropped by hand; they must live as long as this object.
+        TraceOptions &removed(const ConstView &places) { return removed_ = places, *this; }
+        TraceOptions &removal_radius(double radius) noexcept { return raw_.removal_radius = radius, *this; }
+        /// Rounds of explaining away at most, and the least height there as a part of the threshold (0: automatic).
+        TraceOptions &explain(std::int32_t rounds, double part = 0.0) noexcept {
+            return raw_.explain_rounds = rounds, raw_.explain_part = part, *this;
+        }
+        aet_trace_options c_struct() const noexcept {
+            aet_trace_options raw = raw_;
+            raw.added = added_ ? added_->get() : nullptr;
+            raw.removed = removed_ ? removed_->get() : nullptr;
+            return raw;
+        }
 
     private:
         aet_trace_options raw_{};
+        std::optional<ConstView> added_, removed_;
+    };
+
+    /// Atoms, and what became of every candidate; the columns are those of aet_volume_trace.
+    struct Tracing {
+        Atoms atoms;
+        Table candidates;
     };
 
     /// From values [z, y, x] and the edge of a voxel, A.
@@ -1384,13 +1443,25 @@ public:
         detail::check(observer.finish(aet_volume_write_as(get(), path.c_str(), given(format), given(name),
                                                           observer.function(), observer.user())));
     }
-    /// The peaks as atoms, the strongest first.
+    /// The maxima as atoms, the strongest first.
     Atoms trace(const TraceOptions &options = TraceOptions(), const ProgressFunction &progress = {}) const {
+        const aet_trace_options raw = options.c_struct();
         detail::Observer observer(progress);
         aet_atoms *created = nullptr;
         detail::check(observer.finish(
-            aet_volume_trace(get(), options.get(), observer.function(), observer.user(), &created)));
+            aet_volume_trace(get(), &raw, observer.function(), observer.user(), &created, nullptr)));
         return Atoms(created);
+    }
+    /// The same with the table of all candidates.
+    Tracing trace_candidates(const TraceOptions &options = TraceOptions(),
+                             const ProgressFunction &progress = {}) const {
+        const aet_trace_options raw = options.c_struct();
+        detail::Observer observer(progress);
+        aet_atoms *created = nullptr;
+        aet_table *rows = nullptr;
+        detail::check(observer.finish(
+            aet_volume_trace(get(), &raw, observer.function(), observer.user(), &created, &rows)));
+        return {Atoms(created), Table(rows)};
     }
 
     /// Voxels along z, y and x.
@@ -1531,7 +1602,7 @@ inline Volume Volume::reconstruct(const Context &context, const TiltSeries &seri
     return volume;
 }
 
-// ---- filters, masks and resolution of volumes ------------------------------------------------------------------
+// ---- filters and masks of volumes ------------------------------------------------------------------------------
 
 /// By what a volume is smoothed: a width in voxels, of a Gaussian its standard deviation, of a box its odd edge.
 enum class Smoothing : std::int32_t {
@@ -1724,6 +1795,92 @@ inline std::vector<std::int32_t> mask_images(const TiltSeries &series, const Vol
                                                           observer.user(), out.get())));
     return kept;
 }
+
+// ---- classification --------------------------------------------------------------------------------------------
+
+/// How species are told apart.
+enum class ClassifyMethod : std::int32_t {
+    gaussian = AET_CLASSIFY_METHOD_GAUSSIAN,
+    k_means = AET_CLASSIFY_METHOD_K_MEANS,
+    profile_global = AET_CLASSIFY_METHOD_PROFILE_GLOBAL,
+    profile_local = AET_CLASSIFY_METHOD_PROFILE_LOCAL
+};
+/// The points about an atom that count: a cube by its edge in voxels or in A, or a ball by its radius in A.
+enum class Region : std::int32_t {
+    box = AET_REGION_BOX,
+    box_length = AET_REGION_BOX_LENGTH,
+    sphere = AET_REGION_SPHERE
+};
+
+/// How atoms are classified; lengths in A.
+class ClassifyOptions {
+public:
+    /// Up to eight atomic numbers in ascending order of the intensity that is expected.
+    explicit ClassifyOptions(const std::vector<std::int32_t> &species) {
+        detail::check(aet_classify_options_init(&raw_, sizeof raw_));
+        constexpr std::size_t most = sizeof raw_.species / sizeof raw_.species[0];
+        if (species.size() > most)
+            throw error(AET_ERROR_SHAPE, "got " + std::to_string(species.size()) + " species, wanted at most " +
+                                        std::to_string(most));
+        std::copy(species.begin(), species.end(), raw_.species);
+    }
+    /// A class below all species, whose members are removed.
+    ClassifyOptions &non_atoms(bool on) noexcept { return raw_.non_atoms = on ? 1 : 0, *this; }
+    ClassifyOptions &method(ClassifyMethod method) noexcept {
+        return raw_.method = static_cast<std::int32_t>(method), *this;
+    }
+    /// Standard deviation of a Gaussian; 0: none.
+    ClassifyOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
+    /// By default the box of 5 voxels.
+    ClassifyOptions &region(Region region, double size) noexcept {
+        return raw_.region = static_cast<std::int32_t>(region), raw_.region_size = size, *this;
+    }
+    /// Of local profiles; 0: 10.
+    ClassifyOptions &radius(double radius) noexcept { return raw_.radius = radius, *this; }
+    ClassifyOptions &otsu_mask(bool on) noexcept { return raw_.otsu_mask = on ? 1 : 0, *this; }
+    ClassifyOptions &seed(std::int64_t seed) noexcept { return raw_.seed = seed, *this; }
+    const aet_classify_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_classify_options raw_{};
+};
+
+/// Atoms with species and their probability, and how they came by them: a row per atom that was given, a row per class. See
+/// aet_atoms_classify for the columns.
+struct Classification {
+    Atoms atoms;
+    Table table;
+    Table classes;
+};
+
+namespace detail {
+
+inline Classification classified(const Atoms &atoms, const aet_volume *volume, const ClassifyOptions &options,
+                                 const ProgressFunction &progress) {
+    Observer observer(progress);
+    aet_atoms *kept = nullptr;
+    aet_table *table = nullptr, *classes = nullptr;
+    const aet_status status = aet_atoms_classify(atoms.get(), volume, options.get(), observer.function(),
+                                                 observer.user(), &kept, &table, &classes);
+    Classification made{Atoms(kept), Table(table), Table(classes)}; // owns them before anything is thrown
+    check(observer.finish(status));
+    return made;
+}
+
+} // namespace detail
+
+/// Gives atoms their species by the intensities of a volume about them.
+inline Classification classify(const Atoms &atoms, const Volume &volume, const ClassifyOptions &options,
+                               const ProgressFunction &progress = {}) {
+    return detail::classified(atoms, volume.get(), options, progress);
+}
+
+/// The same by their heights.
+inline Classification classify(const Atoms &atoms, const ClassifyOptions &options) {
+    return detail::classified(atoms, nullptr, options, {});
+}
+
+// ---- resolution ------------------------------------------------------------------------------------------------
 
 /// What counts in a Fourier shell correlation.
 class CorrelationOptions {

@@ -37,6 +37,8 @@ pub mod simulate;
 pub mod prepare;
 pub mod trace;
 
+pub mod classify;
+
 pub mod optimize;
 pub mod reconstruct;
 

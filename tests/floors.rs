@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in the order in which data walks down: a room uses only rooms that stand before it.
 /// `simd` stands early because every floor below the constants may use its kernels.
-const FLOORS: [&str; 24] = [
+const FLOORS: [&str; 25] = [
     "error",
     "units",
     "electron",
@@ -25,6 +25,7 @@ const FLOORS: [&str; 24] = [
     "simulate",
     "prepare",
     "trace",
+    "classify",
     "optimize",
     "reconstruct",
     "analyze",

@@ -41,6 +41,8 @@ const FIRST: &[&str] = &[
     "volume_filter",
     "volume_mask",
     "volume_lattice",
+    "volume_trace",
+    "atoms_classify",
     "resolution",
     "tomography",
     "find",

@@ -70,7 +70,7 @@ static aet_atoms *find_start(const aet_context *context, const aet_dataset *data
     options.minimum_distance = 1.6; /* A: bonds of silicon are 2.35 A long, what is nearer is one atom */
     options.species = 14;
     aet_atoms *atoms = NULL;
-    check(aet_volume_trace(volume, &options, NULL, NULL, &atoms));
+    check(aet_volume_trace(volume, &options, NULL, NULL, &atoms, NULL));
     aet_volume_free(volume);
     return atoms;
 }

@@ -8,12 +8,15 @@ use super::options::{chosen, CStruct};
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
+use super::table::aet_table;
 use super::tomography::aet_tomography_options;
+use super::view::aet_const_view;
+use super::volume::aet_volume;
 use crate::optimize::Termination;
 use crate::reconstruct::{find_atoms, FindOptions};
-use crate::specimen::elements;
+use crate::specimen::{elements, Atoms};
 use crate::{Error, Result};
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 
 /// Options of aet_dataset_find_atoms. Fill with aet_find_options_init; 0 and NULL mean automatic in all members. Lengths
@@ -26,29 +29,48 @@ pub struct aet_find_options {
     /// The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct
     /// model without a probe.
     pub fit: *const aet_lot_options,
-    /// The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: SIRT
-    /// with its defaults.
+    /// The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: 20
+    /// iterations of SIRT without positivity, whose noise is alike everywhere and of either sign.
     pub tomography: *const aet_tomography_options,
     /// Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels.
     pub minimum_distance: f64,
     /// Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance.
     pub smoothing: f64,
-    /// Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25.
+    /// Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: the lowest valley in
+    /// the histogram of the peaks' heights.
     pub threshold: f64,
-    /// Orbitals lower than this part of the median height are no atoms; 0: 0.4. With species of very different heights
-    /// it must lie below the ratio of the lightest to the median.
+    /// Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.5.
     pub weak: f64,
     /// Fits at most; 0: 12.
     pub max_cycles: i32,
     /// Iterations of each fit; 0: 40.
     pub fit_iterations: i32,
-    /// Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown.
+    /// Atomic number of all atoms; 0: as `elements` says.
     pub species: i32,
     /// Zero.
     pub reserved: i32,
+    /// Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL:
+    /// `species`, and where that is 0 the elements that the dataset's metadata name as `elements`, in the order of their
+    /// numbers; else one unknown species.
+    pub elements: *const aet_const_view,
+    /// The first guess, with species of `elements`, instead of what is traced in a volume. NULL: none.
+    pub start: *const aet_atoms,
+    /// Atoms lie only where this volume, of the voxels of `tomography`, is above 0.5. NULL: everywhere.
+    pub support: *const aet_volume,
+    /// Names of blocks, between commas, that are fitted beside positions, heights, widths and backgrounds, such as
+    /// "drift,scale", as aet_recon_freeze takes them. NULL: none.
+    pub free: *const c_char,
+    /// Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 1.6, infinity: none
+    /// are.
+    pub split: f64,
+    /// Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
+    /// times the minimum distance; infinity: none are.
+    pub isolation: f64,
+    /// Of the random starts of the classification.
+    pub seed: u64,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; four i32 stand after the 8-byte
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; four i32 stand between 8-byte
 // members.
 unsafe impl CStruct for aet_find_options {
     const NAME: &'static str = "aet_find_options";
@@ -70,6 +92,13 @@ unsafe impl CStruct for aet_find_options {
             fit_iterations: 0,
             species: 0,
             reserved: 0,
+            elements: ptr::null(),
+            start: ptr::null(),
+            support: ptr::null(),
+            free: ptr::null(),
+            split: 0.0,
+            isolation: 0.0,
+            seed: 0,
         }
     }
 }
@@ -101,8 +130,34 @@ impl Host {
             weak: chosen(options.weak).unwrap_or(default.weak),
             max_cycles: count(options.max_cycles, "max_cycles", default.max_cycles)?,
             fit_iterations: count(options.fit_iterations, "fit_iterations", default.fit_iterations)?,
-            species: self.atomic_number(options.species, "species")?,
+            species: self.species_to_find(&options)?,
+            start: self.optional_input(options.start, "start")?.map(|atoms| Atoms::clone(atoms)),
+            support: self.optional_input(options.support, "support")?.map(|held| held.volume.clone()),
+            free: self.block_names(options.free)?,
+            split: chosen(options.split).unwrap_or(default.split),
+            isolation: chosen(options.isolation),
+            seed: options.seed,
         })
+    }
+
+    fn species_to_find(&self, options: &aet_find_options) -> Result<Vec<u8>> {
+        let Some(view) = self.optional_view(options.elements, "elements")? else {
+            return Ok(self.atomic_number(options.species, "species")?.into_iter().collect());
+        };
+        let numbers = view.read::<i64, 1>([None])?;
+        let number = |(i, number): (usize, &i64)| {
+            u8::try_from(*number).map_err(|_| {
+                let wanted = format!("an atomic number 0 (unknown) to {}", elements::MAX_ATOMIC_NUMBER);
+                Error::range(format!("elements[{i}]"), number, wanted)
+            })
+        };
+        numbers.iter().enumerate().map(number).collect()
+    }
+
+    /// Names between commas.
+    fn block_names(&self, names: *const c_char) -> Result<Vec<String>> {
+        let names = self.optional_text(names, "free")?.unwrap_or_default();
+        Ok(names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect())
     }
 }
 
@@ -113,17 +168,21 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
     guard("aet_find_options_init", |host| host.init(options, struct_size))
 }
 
-/// Finds atoms without a model to start from: the peaks of a SIRT volume are fitted as local orbitals; weak ones are
-/// dropped, near ones merged; a volume of the images minus the fit shows atoms that are missing; and so on until nothing
-/// changes. Start aet_recon_create_lot from the result for the final fit. `probe` is needed by the rigid model; NULL: the
-/// direct one. `options` and `progress` may be NULL; progress tells the cycle as iteration. The result does not depend on
-/// the number of threads.
+/// Finds the atoms of the images. A volume of the images is traced, or `start` is taken; local orbitals are fitted to the
+/// images; their heights tell the species; weak and lonely ones are dropped, near ones merged, those far too high parted; a
+/// volume of the images minus the fit shows atoms that are missing; and so on until next to nothing changes. The atoms carry
+/// heights, widths and, of several species, probabilities. Start aet_recon_create_lot from them for a final fit with error
+/// bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
+/// cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
+/// one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
+/// and the value `r_factor_traced` of the first guess. The result does not depend on the number of threads.
 ///
-/// AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
-/// where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
-/// was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
-/// dataset in pixels, without minimum_distance, and the errors of aet_volume_reconstruct and aet_recon_create_lot. Any
-/// thread; `progress` is called on it.
+/// AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
+/// AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL, as
+/// the other two, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
+/// image in use or, for a dataset in pixels, without minimum_distance, AET_ERROR_INCONSISTENT for more elements than atoms,
+/// AET_ERROR_UNKNOWN_OPTION for a block that does not exist, and the errors of aet_volume_reconstruct, aet_volume_trace and
+/// aet_recon_create_lot. Any thread; `progress` is called on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_dataset_find_atoms(
     dataset: *const aet_dataset,
@@ -132,14 +191,23 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
     progress: aet_progress_fn,
     user: *mut c_void,
     atoms: *mut *mut aet_atoms,
+    traced: *mut *mut aet_atoms,
+    cycles: *mut *mut aet_table,
 ) -> aet_status {
     guard("aet_dataset_find_atoms", |host| {
         let place = host.new_handle(atoms, "atoms")?;
+        let (traced, cycles) = (host.optional_new_handle(traced), host.optional_new_handle(cycles));
         let dataset = host.dataset(dataset)?;
         let probe = host.optional_input(probe, "probe")?.map(AsRef::as_ref);
         let options = host.find_options(options)?;
         match find_atoms(&dataset.context, &dataset.series, probe, &options, &mut host.progress(progress, user)) {
             Ok(found) => {
+                if let Some(cycles) = cycles {
+                    cycles.set(found.cycles.with_value("r_factor_traced", "", found.r_factor_traced)?);
+                }
+                if let Some(traced) = traced {
+                    traced.set(found.traced);
+                }
                 place.set(found.atoms);
                 Ok(match found.termination {
                     Termination::Cancelled => aet_status::AET_CANCELLED,
@@ -150,6 +218,8 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
             Err(error) => {
                 if matches!(error, Error::Cancelled { .. }) {
                     place.clear();
+                    traced.into_iter().for_each(|place| place.clear());
+                    cycles.into_iter().for_each(|place| place.clear());
                 }
                 Err(error)
             }

@@ -4,12 +4,12 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view, volume};
+use super::{atoms_classify, resolution, volume_filter, volume_lattice, volume_mask, volume_trace};
+use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view};
 use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
     simulation_options, tomography,
 };
-use super::{resolution, volume_filter, volume_lattice, volume_mask};
 use crate::{Error, Result};
 use std::marker::PhantomData;
 use std::mem::offset_of;
@@ -155,6 +155,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<context::aet_context_options>(),
     grown::<atoms_compare::aet_compare_options>(),
     grown::<atoms_compare::aet_comparison>(),
+    grown::<atoms_classify::aet_classify_options>(),
     grown::<atoms_generate::aet_structure_options>(),
     grown::<dataset::aet_dataset_options>(),
     grown::<frames::aet_frames>(),
@@ -165,7 +166,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<recon::aet_block>(),
     grown::<recon_options::aet_run_options>(),
     grown::<tomography::aet_tomography_options>(),
-    grown::<volume::aet_trace_options>(),
+    grown::<volume_trace::aet_trace_options>(),
     grown::<volume_filter::aet_filter_options>(),
     grown::<volume_lattice::aet_lattice_options>(),
     grown::<volume_mask::aet_mask_options>(),

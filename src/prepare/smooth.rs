@@ -47,6 +47,13 @@ impl Smoothing {
         }
     }
 
+    /// Half of the symmetric kernel, from its centre on, of sum 1.
+    pub(crate) fn normalised(self) -> Result<Vec<f64>> {
+        let half: Vec<f64> = self.kernel()?.map_or_else(|| vec![1.0], |k| k.iter().map(|v| f64::from(*v)).collect());
+        let sum = 2.0 * half.iter().sum::<f64>() - half[0];
+        Ok(half.iter().map(|v| v / sum).collect())
+    }
+
     /// Refuses widths without meaning.
     pub(crate) fn check(self) -> Result<()> {
         self.kernel().map(|_| ())

@@ -60,6 +60,12 @@ impl Volume {
         let shape = self.shape();
         std::array::from_fn(|axis| (index[2 - axis] - grid::origin(shape[2 - axis]) as f64) * self.voxel_size)
     }
+
+    /// Fractional voxel index (z, y, x) of a position (x, y, z), which may lie outside.
+    pub fn index(&self, position: &Vec3) -> [f64; 3] {
+        let shape = self.shape();
+        std::array::from_fn(|axis| position[2 - axis] / self.voxel_size + grid::origin(shape[axis]) as f64)
+    }
 }
 
 /// Refuses a voxel size that is no positive number.
@@ -79,6 +85,7 @@ mod tests {
         let volume = Volume::new(Array3::zeros((4, 5, 7)), 0.5).unwrap();
         assert_eq!(volume.position([2.0, 2.0, 3.0]), [0.0; 3]);
         assert_eq!(volume.position([0.0, 2.5, 6.0]), [1.5, 0.25, -1.0]); // x, y, z
+        assert_eq!(volume.index(&[1.5, 0.25, -1.0]), [0.0, 2.5, 6.0]);
     }
 
     #[test]

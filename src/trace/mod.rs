@@ -1,8 +1,18 @@
-//! From a volume to atoms: local maxima, sub-voxel positions.
+//! From a volume to atoms: local maxima, sub-voxel positions, what no maximum tells.
 
+mod explain;
+mod gaussian;
 mod lattice;
+mod options;
 mod peaks;
+mod polynomial;
+mod statistics;
+#[cfg(test)]
+mod tests;
+mod tracing;
 
 pub use lattice::{trace_lattice, Crystal, LatticeOptions, LatticeSite, LatticeTrace, Registration, SiteState};
+pub use options::{Method, Threshold, TraceOptions};
 pub(crate) use peaks::{maxima, thin_out, Neighbours, Peak};
 pub use peaks::{peaks, PeakOptions};
+pub use tracing::{trace, Candidate, Flag, Tracing};

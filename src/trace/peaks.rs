@@ -101,11 +101,23 @@ pub(crate) fn maxima(
     threshold: f64,
     waiting: &mut Waiting<'_>,
 ) -> Result<Vec<Peak>> {
+    voxel_maxima(context, values, threshold, waiting, &|at| Parabola::around(&values, at).peak(volume, at))
+}
+
+/// What `make` says of every voxel `[z, y, x]` above `threshold` that is not below any of its 26 neighbours, in the order
+/// of the voxels.
+pub(super) fn voxel_maxima<T: Send>(
+    context: &Context,
+    values: ArrayView3<'_, f32>,
+    threshold: f64,
+    waiting: &mut Waiting<'_>,
+    make: &(dyn Fn([usize; 3]) -> T + Sync),
+) -> Result<Vec<T>> {
     let (nz, ny, nx) = values.dim();
     if nz < 3 || ny < 3 || nx < 3 {
         return Ok(vec![]);
     }
-    let found: Vec<Mutex<Vec<Peak>>> = (0..nz - 2).map(|_| Mutex::default()).collect();
+    let found: Vec<Mutex<Vec<T>>> = (0..nz - 2).map(|_| Mutex::default()).collect();
     let cancel = waiting.cancel;
     let mut tell = |done: usize| waiting.at(done as f64 / nz as f64, "looking for peaks");
     context.for_each(nz - 2, &mut tell, &|item| {
@@ -115,7 +127,7 @@ pub(crate) fn maxima(
             for x in 1..nx - 1 {
                 let value = values[[item + 1, y, x]];
                 if f64::from(value) > threshold && is_maximum(&values, [item + 1, y, x]) {
-                    of_plane.push(refined(&values, volume, [item + 1, y, x]));
+                    of_plane.push(make([item + 1, y, x]));
                 }
             }
         }
@@ -138,47 +150,81 @@ fn is_maximum(values: &ArrayView3<'_, f32>, at: [usize; 3]) -> bool {
     })
 }
 
-fn refined(values: &ArrayView3<'_, f32>, volume: &Volume, at: [usize; 3]) -> Peak {
-    let (offset, height) = vertex(|d| {
-        let index: [usize; 3] = std::array::from_fn(|a| (at[a] as i32 + d[a]) as usize);
-        f64::from(values[index])
-    });
-    let position = volume.position(std::array::from_fn(|a| at[a] as f64 + offset[a]));
-    Peak { position, height }
+/// The parabola V + g.d + 1/2 d.H d through the neighbourhood of a voxel, by central differences; d along z, y, x in
+/// voxels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parabola {
+    pub value: f64,
+    pub gradient: Vec3,
+    pub hessian: [Vec3; 3],
 }
 
-/// The maximum of the parabola through the 26 neighbours `value(d)` of a maximum, d being -1, 0 or 1 along each axis: how
-/// far it lies from d = 0, and its height.
-pub(super) fn vertex(value: impl Fn([i32; 3]) -> f64) -> (Vec3, f64) {
-    let along = |pairs: &[(usize, i32)]| {
-        let mut d = [0; 3];
-        pairs.iter().for_each(|(axis, by)| d[*axis] += by);
-        value(d)
-    };
-    let centre = value([0; 3]);
-    let gradient: Vec3 = std::array::from_fn(|a| 0.5 * (along(&[(a, 1)]) - along(&[(a, -1)])));
-    let hessian: [Vec3; 3] = std::array::from_fn(|a| {
-        std::array::from_fn(|b| {
-            if a == b {
-                along(&[(a, 1)]) - 2.0 * centre + along(&[(a, -1)])
-            } else {
-                let of = |s: i32, t: i32| along(&[(a, s), (b, t)]);
-                0.25 * (of(1, 1) - of(1, -1) - of(-1, 1) + of(-1, -1))
-            }
+impl Parabola {
+    pub fn around(values: &ArrayView3<'_, f32>, at: [usize; 3]) -> Self {
+        Self::of(|d| {
+            let index: [usize; 3] = std::array::from_fn(|a| (at[a] as i32 + d[a]) as usize);
+            f64::from(values[index])
         })
-    });
-    let offset = newton(&hessian, &gradient).unwrap_or_else(|| {
-        std::array::from_fn(|a| {
-            let curvature = hessian[a][a];
-            if curvature < 0.0 {
-                (-gradient[a] / curvature).clamp(-0.5, 0.5)
-            } else {
-                0.0
-            }
+    }
+
+    /// Through the values at d = -1, 0 and 1 along each axis.
+    pub fn of(value_at: impl Fn([i32; 3]) -> f64) -> Self {
+        let along = |pairs: &[(usize, i32)]| {
+            let mut d = [0; 3];
+            pairs.iter().for_each(|(axis, by)| d[*axis] += by);
+            value_at(d)
+        };
+        let value = along(&[]);
+        let gradient = std::array::from_fn(|a| 0.5 * (along(&[(a, 1)]) - along(&[(a, -1)])));
+        let hessian = std::array::from_fn(|a| {
+            std::array::from_fn(|b| {
+                if a == b {
+                    along(&[(a, 1)]) - 2.0 * value + along(&[(a, -1)])
+                } else {
+                    let of = |s: i32, t: i32| along(&[(a, s), (b, t)]);
+                    0.25 * (of(1, 1) - of(1, -1) - of(-1, 1) + of(-1, -1))
+                }
+            })
+        });
+        Self { value, gradient, hessian }
+    }
+
+    /// Where the maximum is; where H is not negative definite, each axis by itself, at most half a voxel away.
+    pub fn offset(&self) -> Vec3 {
+        newton(&self.hessian, &self.gradient).unwrap_or_else(|| {
+            std::array::from_fn(|a| {
+                let curvature = self.hessian[a][a];
+                if curvature < 0.0 {
+                    (-self.gradient[a] / curvature).clamp(-0.5, 0.5)
+                } else {
+                    0.0
+                }
+            })
         })
-    });
-    let height = centre + 0.5 * (0..3).map(|a| gradient[a] * offset[a]).sum::<f64>();
-    (offset, height)
+    }
+
+    /// V + g.d + 1/2 d.H d
+    pub fn at(&self, d: &Vec3) -> f64 {
+        let curved: f64 = (0..3).map(|a| d[a] * (0..3).map(|b| self.hessian[a][b] * d[b]).sum::<f64>()).sum();
+        self.value + (0..3).map(|a| self.gradient[a] * d[a]).sum::<f64>() + 0.5 * curved
+    }
+
+    /// Value at the maximum `offset`, exact where that is the Newton step.
+    pub fn height(&self, offset: &Vec3) -> f64 {
+        self.value + 0.5 * (0..3).map(|a| self.gradient[a] * offset[a]).sum::<f64>()
+    }
+
+    /// Where the maximum is, and its value.
+    pub fn vertex(&self) -> (Vec3, f64) {
+        let offset = self.offset();
+        (offset, self.height(&offset))
+    }
+
+    fn peak(&self, volume: &Volume, at: [usize; 3]) -> Peak {
+        let (offset, height) = self.vertex();
+        let position = volume.position(std::array::from_fn(|a| at[a] as f64 + offset[a]));
+        Peak { position, height }
+    }
 }
 
 /// -H^-1 g for a negative definite H, if no component exceeds one voxel.
@@ -224,6 +270,16 @@ impl Neighbours {
         let tree = ImmutableKdTree::new_from_slice(points)
             .map_err(|e| Error::Internal(format!("neighbour tree of {} atoms: {e}", points.len())))?;
         Ok(Self { tree })
+    }
+
+    /// Distance from each of the points of the tree, given again, to the nearest other one; infinite for a single point.
+    pub fn nearest_others(&self, points: &[Vec3]) -> Vec<f64> {
+        let two = std::num::NonZeroUsize::MIN.saturating_add(1);
+        let second = |point: &Vec3| {
+            let hits = self.tree.query(point).nearest_n::<SquaredEuclidean<f64>>(two).execute();
+            hits.get(1).map_or(f64::INFINITY, |hit| hit.distance.sqrt())
+        };
+        points.iter().map(second).collect()
     }
 
     /// Numbers of the points nearer than `distance`.
@@ -328,7 +384,7 @@ mod tests {
             let d = [z as f64 - 1.0 - top[0], y as f64 - 1.0 - top[1], x as f64 - 1.0 - top[2]];
             (7.0 - d[0] * d[0] - 2.0 * d[1] * d[1] - 1.5 * d[2] * d[2] + 0.5 * d[0] * d[1] - 0.3 * d[1] * d[2]) as f32
         });
-        let peak = refined(&values.view(), &volume, [1, 1, 1]);
+        let peak = Parabola::around(&values.view(), [1, 1, 1]).peak(&volume, [1, 1, 1]);
         for a in 0..3 {
             assert!((peak.position[a] - top[2 - a]).abs() < 1e-6, "{peak:?}");
         }

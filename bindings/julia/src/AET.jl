@@ -33,10 +33,10 @@ export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
 export Table, histogram
 export Atoms, read_atoms, generate_atoms, compare, Comparison
-export Volume, read_volume, trace, residuals, find_atoms
-export trace_lattice
+export Volume, read_volume, trace, trace_candidates, trace_lattice, residuals, find_atoms
 export Tomography, volume, reconstruct_volume, estimate_tomography_memory
 export filter_volume, smooth, mask_volume, otsu_threshold, multiply, volume_support, mask_images!
+export classify
 export shell_correlation, ShellCorrelation, half_sets
 export record_series, record_patterns, instrument_truth
 export Simulation, estimate_memory, choose_window, potential, exit_wave, scan, patterns, simulate_series
@@ -71,6 +71,7 @@ include("orbital.jl")
 include("recon.jl")
 include("volume.jl")
 include("volume_filters.jl")
+include("classify.jl")
 include("instrument.jl")
 include("run.jl")
 include("tomography.jl")

@@ -143,7 +143,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_volume_copy_to(volume::HandlePtr, out::Ptr{View})::Int32
 @declare aet_volume_residual_count(volume::HandlePtr)::Int64
 @declare aet_volume_copy_residuals(volume::HandlePtr, out::Ptr{View})::Int32
-@declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr)::Int32
+@declare aet_volume_trace(volume::HandlePtr, options::Ptr{TraceOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, candidates::OutHandlePtr)::Int32
 
 # volumes from tilt series
 @declare aet_tomography_options_init(options::Ptr{TomographyOptions}, struct_size::Csize_t)::Int32
@@ -167,6 +167,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_dataset_mask_images(dataset::HandlePtr, mask::HandlePtr, options::Ptr{ImageMaskOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, kept::Ptr{View})::Int32
 @declare aet_lattice_options_init(options::Ptr{LatticeOptions}, struct_size::Csize_t)::Int32
 @declare aet_volume_trace_lattice(volume::HandlePtr, crystal::HandlePtr, mask::HandlePtr, options::Ptr{LatticeOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, sites::OutHandlePtr)::Int32
+@declare aet_classify_options_init(options::Ptr{ClassifyOptions}, struct_size::Csize_t)::Int32
+@declare aet_atoms_classify(atoms::HandlePtr, volume::HandlePtr, options::Ptr{ClassifyOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, classified::OutHandlePtr, table::OutHandlePtr, classes::OutHandlePtr)::Int32
 @declare aet_correlation_options_init(options::Ptr{CorrelationOptions}, struct_size::Csize_t)::Int32
 @declare aet_volume_shell_count(volume::HandlePtr)::Int64
 @declare aet_volume_shell_correlation(volume::HandlePtr, other::HandlePtr, mask::HandlePtr, options::Ptr{CorrelationOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, curve::Ptr{View}, resolution::Ptr{CResolution})::Int32

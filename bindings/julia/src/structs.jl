@@ -272,7 +272,17 @@ mutable struct TraceOptions <: CStruct
     max_atoms::Int64
     species::Int32
     reserved::Int32
-    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0)
+    support::Ptr{Cvoid}
+    added::Ptr{View}
+    removed::Ptr{View}
+    removal_radius::Float64
+    fit_radius::Float64
+    explain_part::Float64
+    method::Int32
+    thresholding::Int32
+    anisotropic::Int32
+    explain_rounds::Int32
+    TraceOptions() = new(0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0)
 end
 
 mutable struct FilterOptions <: CStruct
@@ -289,6 +299,20 @@ mutable struct FilterOptions <: CStruct
     padding::Int32
     curve_of_half::Int32
     FilterOptions() = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+end
+
+mutable struct ClassifyOptions <: CStruct
+    struct_size::Csize_t
+    smoothing::Float64
+    region_size::Float64
+    radius::Float64
+    seed::Int64
+    species::NTuple{8,Int32}
+    non_atoms::Int32
+    method::Int32
+    region::Int32
+    otsu_mask::Int32
+    ClassifyOptions() = new(0, 0, 0, 0, 0, ntuple(_ -> 0, 8), 0, 0, 0, 0)
 end
 
 mutable struct MaskOptions <: CStruct
@@ -557,6 +581,7 @@ const CSTRUCTS = (
     "aet_filter_options" => FilterOptions, "aet_mask_options" => MaskOptions,
     "aet_lattice_options" => LatticeOptions,
     "aet_support_options" => SupportOptions, "aet_image_mask_options" => ImageMaskOptions,
+    "aet_classify_options" => ClassifyOptions,
     "aet_correlation_options" => CorrelationOptions, "aet_resolution" => CResolution,
     "aet_instrument_options" => InstrumentOptions,
     "aet_simulation_options" => SimulationOptions, "aet_scan_gradients" => ScanGradients,
@@ -638,9 +663,16 @@ const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 const SMOOTHINGS = Enumeration("AET_SMOOTHING", :none => 0, :gaussian => 1, :box => 2)
 const PADDINGS = Enumeration("AET_PADDING", :zeros => 0, :mirror => 1, :periodic => 2)
 const THRESHOLDS = Enumeration("AET_THRESHOLD", :otsu => 0, :value => 1)
+const TRACE_METHODS = Enumeration("AET_TRACE_METHOD", :parabola => 0, :polynomial => 1, :gaussian => 2)
+const TRACE_THRESHOLDS = Enumeration("AET_TRACE_THRESHOLD", :part => 0, :value => 1, :histogram => 2)
+const TRACE_FLAGS = Enumeration("AET_TRACE_FLAG", :accepted => 0, :not_a_maximum => 1, :left_its_box => 2,
+    :too_close => 3, :not_converged => 4, :out_of_support => 5, :removed => 6, :added => 7, :surplus => 8)
 const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 1)
 const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
     :cylinder_z => 3)
+const CLASSIFY_METHODS = Enumeration("AET_CLASSIFY_METHOD", :gaussian => 0, :k_means => 1, :profile_global => 2,
+    :profile_local => 3)
+const REGIONS = Enumeration("AET_REGION", :box => 0, :box_length => 1, :sphere => 2)
 const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
 const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)
 const ERROR_METHODS = Enumeration("AET_ESTIMATE_METHOD", :automatic => 0, :local => 1, :dense => 2)
@@ -658,6 +690,8 @@ const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
+    TRACE_METHODS, TRACE_THRESHOLDS, TRACE_FLAGS,
+    CLASSIFY_METHODS, REGIONS,
     BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,
     STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

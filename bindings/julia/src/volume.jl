@@ -123,21 +123,49 @@ function residuals(volume::Volume)
 end
 
 """
-    trace([progress,] volume; smoothing, minimum_distance, threshold, max_atoms, species)
+    trace([progress,] volume; smoothing, minimum_distance, threshold, max_atoms, species, ...)
 
-The peaks of a volume as [`Atoms`](@ref), the strongest first: Gaussian `smoothing` (voxels, default
+The maxima of a volume as [`Atoms`](@ref), the strongest first: Gaussian `smoothing` (voxels, default
 1), local maxima with sub-voxel positions, at least `minimum_distance` (A, default two voxels) apart
-and above `threshold` (part of the 99.9 % quantile). Throws `AET_ERROR_EMPTY` where there is none.
+and above `threshold` (`thresholding = :part` of the 99.9 % quantile, `:value`, or none with
+`:histogram`). Further options:
+
+- `method`: `:parabola`, `:polynomial` or `:gaussian`, with `fit_radius` (A) and `anisotropic` (0, 1);
+- `support`: a [`Volume`](@ref) that is above 0.5 where atoms may be;
+- `added`, `removed`: n x 3 positions (A) of edits by hand, `removal_radius` (A);
+- `explain_rounds`, `explain_part`: search what fitted Gaussians leave for weak and close atoms.
+
+Throws `AET_ERROR_EMPTY` where there is none and `AET_ERROR_RANGE` for a minimum distance below two
+voxels. See also [`trace_candidates`](@ref).
 """
 trace(volume::Volume; keywords...) = trace(nothing, volume; keywords...)
 
 function trace(progress, volume::Volume; keywords...)
-    options = set_options!(defaults(TraceOptions, aet_trace_options_init), keywords)
+    traced = trace_candidates(progress, volume; keywords...)
+    close(traced.candidates)
+    return traced.atoms
+end
+
+"""
+    trace_candidates([progress,] volume; ...)
+
+As [`trace`](@ref), but a named tuple `(atoms, candidates)`: `candidates`, a [`Table`](@ref), has a row per
+maximum: `x`, `y`, `z`, `height`, `flag` (0 accepted, 1 not a maximum, 2 left its box, 3 too close, 4 not
+converged, 5 out of support, 6 removed, 7 added, 8 surplus), `curvature_1` to `_3`, `width_x` to `_z`,
+`standard_error_x` to `_z`, `residual`, `round`, `iterations`; its values are `threshold`, `background` and
+`noise`.
+"""
+trace_candidates(volume::Volume; keywords...) = trace_candidates(nothing, volume; keywords...)
+
+function trace_candidates(progress, volume::Volume; keywords...)
+    options = with_views(TraceOptions, aet_trace_options_init, keywords)
     live(volume)
-    out = Ref{Ptr{Cvoid}}(C_NULL)
-    status = with_progress((report, user) -> aet_volume_trace(volume, options, report, user, out), progress)
-    check(status, "the search for peaks")
-    return Atoms(out[])
+    atoms, candidates = (Ref{Ptr{Cvoid}}(C_NULL) for _ in 1:2)
+    status = GC.@preserve keywords with_progress(progress) do report, user
+        aet_volume_trace(volume, options, report, user, atoms, candidates)
+    end
+    check(status, "tracing")
+    return (atoms = Atoms(atoms[]), candidates = Table(candidates[]))
 end
 
 """

@@ -13,7 +13,7 @@ classdef Atoms < aet.internal.Object
     %     x, y, z, species, height, width, occupancy, probability,
     %     debyeWallerB, debyeWallerU, rmsDisplacement, standardError [n x 3];
     %     count; cell [1 x 3], or [] without cell
-    %   Methods: write, compare, closePairs; new lists of atoms from old ones:
+    %   Methods: write, compare, classify, closePairs; new lists of atoms from old ones:
     %     withColumn, withElementValues, withCell, rotate, shift, placeInCell,
     %     wrap, cutSlab, subset, repeat, merge, displaced
     %
@@ -185,6 +185,45 @@ classdef Atoms < aet.internal.Object
             aet.internal.require(truth, 'aet.Atoms', 'truth');
             options = aet.internal.options('compare', {'Cutoff', 'RemoveRotation'}, varargin);
             [report, errors] = aet_mex('atoms_compare', this.key, truth.key, options);
+        end
+
+        function [atoms, table, classes] = classify(this, species, varargin)
+            %CLASSIFY  Which species the atoms are, and which are none.
+            %   [ATOMS, TABLE, CLASSES] = traced.classify(SPECIES, 'Name', value, ...)
+            %   takes up to eight atomic numbers in ascending order of the
+            %   intensity that is expected. ATOMS have species and probability.
+            %   TABLE has a row per atom of TRACED: intensity, inside (part of the
+            %   region in the volume), class (0 for non-atoms, from 1 on the
+            %   species), species, probability, and probability_1, ... of each
+            %   class. CLASSES has a row per class: class, species, count, mean,
+            %   sigma, fraction, and values as iterations and converged.
+            %     Volume      aet.Volume (default: by the heights of the atoms)
+            %     NonAtoms    true: a class below the species, whose members are
+            %                 removed
+            %     Method      'gaussian' (default) | 'kMeans' | 'profileGlobal' |
+            %                 'profileLocal'
+            %     Smoothing   of the volume, standard deviation in angstrom
+            %     Region      'box' of voxels (default) | 'boxLength' in angstrom |
+            %                 'sphere' by its radius in angstrom
+            %     RegionSize  its size (default: 5 voxels)
+            %     Radius      of local profiles, angstrom (default 10)
+            %     OtsuMask    true: the volume counts inside its Otsu mask only
+            %     Seed        of random starts
+            %     Progress    function as for aet.LocalOrbital.run
+            known = {'Volume', 'NonAtoms', 'Method', 'Smoothing', 'Region', 'RegionSize', 'Radius', 'OtsuMask', ...
+                'Seed', 'Progress'};
+            options = aet.internal.options('classify', known, varargin);
+            options.Species = species;
+            [volume, options] = aet.internal.take(options, 'Volume', []);
+            if ~isempty(volume)
+                aet.internal.require(volume, 'aet.Volume', 'Volume');
+                volume = volume.key;
+            end
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            [atoms, table, classes] = aet.internal.withProgress(progress, 'atoms_classify', this.key, volume, options);
+            atoms = aet.Atoms.fromKey(atoms);
+            table = aet.Table.fromKey(table);
+            classes = aet.Table.fromKey(classes);
         end
 
         function value = get.count(this)

@@ -47,19 +47,45 @@ classdef Volume < aet.internal.Object
             value = aet_mex('volume_copy_to', this.key, char(class));
         end
 
-        function atoms = trace(this, varargin)
-            %TRACE  Peaks as atoms, the strongest first.
-            %   ATOMS = volume.trace('Name', value, ...)
+        function [atoms, candidates] = trace(this, varargin)
+            %TRACE  Maxima as atoms, the strongest first.
+            %   [ATOMS, CANDIDATES] = volume.trace('Name', value, ...)
+            %   CANDIDATES, an aet.Table, has a row per maximum: x, y, z, height,
+            %   flag (0 accepted, 1 not a maximum, 2 left its box, 3 too close,
+            %   4 not converged, 5 out of support, 6 removed, 7 added, 8 surplus),
+            %   curvature_1 to _3, width_x to _z, standard_error_x to _z,
+            %   residual, round, iterations; its values are threshold,
+            %   background and noise.
             %     Smoothing        standard deviation in voxels (default 1)
-            %     MinimumDistance  angstrom (default: two voxels)
-            %     Threshold        part of the 99.9 % quantile (default 0.25)
+            %     MinimumDistance  angstrom, at least two voxels (default)
+            %     Thresholding     'part' of the 99.9 % quantile (default) |
+            %                      'value' | 'histogram' of the maxima
+            %     Threshold        part (default 0.25) or value
+            %     Method           'parabola' (default) | 'polynomial' | 'gaussian'
+            %     FitRadius        of the fitted ball, angstrom
+            %     Anisotropic      true: Gaussians have a width along each axis
+            %     Support          aet.Volume: only where it is above 0.5
+            %     Added            [n x 3] atoms added by hand, angstrom
+            %     Removed          [n x 3] where candidates are removed by hand,
+            %     RemovalRadius    within this (default: half MinimumDistance)
+            %     ExplainRounds    rounds of explaining away (default 0)
+            %     ExplainPart      smallest height there, part of the threshold
             %     MaxAtoms         the strongest are kept
             %     Species          atomic number of all
             %     Progress         function as for aet.LocalOrbital.run
-            known = {'Smoothing', 'MinimumDistance', 'Threshold', 'MaxAtoms', 'Species', 'Progress'};
+            known = {'Smoothing', 'MinimumDistance', 'Thresholding', 'Threshold', 'Method', 'FitRadius', ...
+                'Anisotropic', 'Support', 'Added', 'Removed', 'RemovalRadius', 'ExplainRounds', 'ExplainPart', ...
+                'MaxAtoms', 'Species', 'Progress'};
             options = aet.internal.options('trace', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
-            atoms = aet.Atoms.fromKey(aet.internal.withProgress(progress, 'volume_trace', this.key, options));
+            [support, options] = aet.internal.take(options, 'Support', []);
+            if ~isempty(support)
+                aet.internal.require(support, 'aet.Volume', 'Support');
+                support = support.key;
+            end
+            [atoms, candidates] = aet.internal.withProgress(progress, 'volume_trace', this.key, options, support);
+            atoms = aet.Atoms.fromKey(atoms);
+            candidates = aet.Table.fromKey(candidates);
         end
 
         function write(this, file, varargin)

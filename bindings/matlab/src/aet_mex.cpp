@@ -33,6 +33,7 @@ void require_layout() {
                   {"aet_trace_options", sizeof(aet_trace_options)},
                   {"aet_lattice_options", sizeof(aet_lattice_options)},
                   {"aet_find_options", sizeof(aet_find_options)},
+                  {"aet_classify_options", sizeof(aet_classify_options)},
                   {"aet_instrument_options", sizeof(aet_instrument_options)},
                   {"aet_simulation_options", sizeof(aet_simulation_options)},
                   {"aet_ensemble_options", sizeof(aet_ensemble_options)},
@@ -73,6 +74,7 @@ const CommandTable &commands() {
     add_orbital_commands(all);
     add_volume_commands(all);
     add_volume_filter_commands(all);
+    add_classify_commands(all);
     add_instrument_commands(all);
     add_simulation_commands(all);
     add_series_commands(all);

@@ -86,6 +86,7 @@ void add_detector_commands(CommandTable &table);
 void add_orbital_commands(CommandTable &table);
 void add_volume_commands(CommandTable &table);
 void add_volume_filter_commands(CommandTable &table);
+void add_classify_commands(CommandTable &table);
 void add_instrument_commands(CommandTable &table);
 void add_simulation_commands(CommandTable &table);
 void add_series_commands(CommandTable &table);

@@ -61,19 +61,55 @@ void copy_residuals(Call &call) {
   call.give(0, out.array);
 }
 
+constexpr Choice trace_methods[] = {{"parabola", AET_TRACE_METHOD_PARABOLA},
+                                    {"polynomial", AET_TRACE_METHOD_POLYNOMIAL},
+                                    {"gaussian", AET_TRACE_METHOD_GAUSSIAN}};
+constexpr Choice trace_thresholds[] = {{"part", AET_TRACE_THRESHOLD_PART},
+                                       {"value", AET_TRACE_THRESHOLD_VALUE},
+                                       {"histogram", AET_TRACE_THRESHOLD_HISTOGRAM}};
+
+/// aet_volume_trace(volume, options, support or [], progress): keys of the atoms and of the table of candidates.
 void trace(Call &call) {
   const auto volume = call.handle<aet_volume>(0);
   const Options given = call.options(1);
+  const auto support = call.optional_handle<aet_volume>(2);
   auto options = defaults(aet_trace_options_init);
   given.read("Smoothing", options.smoothing);
   given.read("MinimumDistance", options.minimum_distance);
   given.read("Threshold", options.threshold);
   given.read("MaxAtoms", options.max_atoms);
   given.read("Species", options.species);
-  ProgressBridge progress(call.argument(2));
+  given.read("RemovalRadius", options.removal_radius);
+  given.read("FitRadius", options.fit_radius);
+  given.read("ExplainPart", options.explain_part);
+  given.choose("Method", trace_methods, options.method);
+  given.choose("Thresholding", trace_thresholds, options.thresholding);
+  given.read_flag("Anisotropic", options.anisotropic);
+  given.read("ExplainRounds", options.explain_rounds);
+  options.support = support.get();
+  aet_const_view added{}, removed{};
+  if (const mxArray *places = given.find("Added")) {
+    added = matrix_view(places, "Added");
+    options.added = &added;
+  }
+  if (const mxArray *places = given.find("Removed")) {
+    removed = matrix_view(places, "Removed");
+    options.removed = &removed;
+  }
+  if (call.outputs() < 2) {
+    throw Failure("aet:null", "volume_trace gives two objects, both of which must be taken");
+  }
+  ProgressBridge progress(call.argument(3));
   aet_atoms *atoms = nullptr;
-  const aet_status status = aet_volume_trace(volume.get(), &options, ProgressBridge::call, &progress, &atoms);
-  give_made(call, atoms, status, progress);
+  aet_table *candidates = nullptr;
+  const aet_status status =
+      aet_volume_trace(volume.get(), &options, ProgressBridge::call, &progress, &atoms, &candidates);
+  std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> made(atoms, aet_atoms_free);
+  std::unique_ptr<aet_table, void (*)(aet_table *)> rows(candidates, aet_table_free);
+  progress.rethrow();
+  check(status);
+  call.give_handle(0, made.release());
+  call.give_handle(1, rows.release());
 }
 
 /// A cancelled search keeps the atoms of its last fit.

@@ -12,6 +12,7 @@ from ._handles import Handle
 from ._library import lib
 from ._options import Options, result_members, result_values, takes_options
 from ._structs import empty_structure
+from .table import Table
 
 
 class Comparison(collections.namedtuple("Comparison", result_members("aet_comparison") + ("errors",))):
@@ -30,6 +31,19 @@ class Comparison(collections.namedtuple("Comparison", result_members("aet_compar
             f"{self.matched} of {self.true_count} atoms matched, {self.missing} missing, {self.extra} extra, rmsd "
             f"{self.rmsd_pm:.3f} pm (x {self.rmsd_x_pm:.3f}, y {self.rmsd_y_pm:.3f}, z {self.rmsd_z_pm:.3f})"
         )
+
+
+class Classification(collections.namedtuple("Classification", ("atoms", "table", "classes"))):
+    """Atoms with species and its probability, and how they came by them.
+
+    `atoms` are those that are none of the non-atoms. `table` has a row per atom that was given: `intensity`, `inside` (the part
+    of the region in the volume), `class` (0 for non-atoms, from 1 on the species in their order), `species`, `probability`
+    and `probability_1`, ... of each class. `classes` has a row per class: `class`, `species`, `count`, `mean`, `sigma`,
+    `fraction`; its values are `iterations`, `converged` and, where there are such, `log_likelihood`, `bic`,
+    `otsu_threshold` and `background`.
+    """
+
+    __slots__ = ()
 
 
 AXES = ("x", "y", "z")
@@ -185,6 +199,24 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         errors = np.zeros((len(self), 3))
         lib.aet_atoms_compare(self, truth, Options(lib.aet_compare_options_init, options), comparison, errors)
         return Comparison(*result_values("aet_comparison", comparison), errors)
+
+    @takes_options(lib.aet_classify_options_init)
+    def classify(self, species, volume=None, *, progress=None, **options):
+        """Gives the atoms their species by the intensities of `volume` about them, or by their heights; returns a
+        `Classification`. `species` are up to eight atomic numbers in ascending order of the intensity that is expected.
+
+            found = traced.classify([29, 79], volume, non_atoms=True, smoothing=0.3)
+            found.table.histogram("intensity", by="class")
+
+        AET_ERROR_INCONSISTENT for one species without non-atoms, for more classes than distinct intensities and for
+        atoms outside of the volume, AET_ERROR_NOT_READY for atoms without heights, AET_ERROR_EMPTY where all are
+        non-atoms.
+        """
+        settings = Options(lib.aet_classify_options_init, {**options, "species": species})
+        with LongCall(progress) as call:
+            made = lib.aet_atoms_classify(self, volume, settings, call.report, None)
+        atoms, table, classes = made
+        return Classification(Atoms._of(atoms), Table._of(table), Table._of(classes))
 
     positions = column("positions", "Positions, n x 3, A.", 3)
     x = column("x", "x, A.")

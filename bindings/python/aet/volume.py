@@ -24,6 +24,17 @@ ShellCorrelation = collections.namedtuple(
 )
 
 
+class Tracing(collections.namedtuple("Tracing", ("atoms", "candidates"))):
+    """Atoms of a volume, and the table of all candidates.
+
+    `candidates` has the columns `x`, `y`, `z`, `height`, `flag` (0 accepted, 1 not a maximum, 2 left its box, 3 too close,
+    4 not converged, 5 out of support, 6 removed, 7 added, 8 surplus), `curvature_1` to `_3`, `width_x` to `_z`,
+    `standard_error_x` to `_z`, `residual`, `round` and `iterations`, and the values `threshold`, `background` and `noise`.
+    """
+
+    __slots__ = ()
+
+
 class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
     """An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n // 2 of each axis.
 
@@ -81,10 +92,17 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
 
     @takes_options(lib.aet_trace_options_init)
     def trace(self, *, progress=None, **options):
-        """The peaks of the volume as `Atoms`, the strongest first. AET_ERROR_EMPTY where there is none."""
+        """The maxima of the volume as `Atoms`, the strongest first. AET_ERROR_EMPTY where there is none,
+        AET_ERROR_RANGE for a minimum distance below two voxels."""
+        return self.trace_candidates(progress=progress, **options).atoms
+
+    @takes_options(lib.aet_trace_options_init)
+    def trace_candidates(self, *, progress=None, **options):
+        """As `trace`, with what became of every maximum: a `Tracing`."""
         settings = Options(lib.aet_trace_options_init, options)
         with LongCall(progress) as call:
-            return Atoms._of(lib.aet_volume_trace(self, settings, call.report, None))
+            atoms, candidates = lib.aet_volume_trace(self, settings, call.report, None)
+        return Tracing(Atoms._of(atoms), Table._of(candidates))
 
     @takes_options(lib.aet_lattice_options_init)
     def trace_lattice(self, crystal, *, mask=None, progress=None, **options):

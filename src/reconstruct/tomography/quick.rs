@@ -67,6 +67,11 @@ impl QuickVolume {
         Ok(Self { options: options.clone(), measured })
     }
 
+    /// A volume of zeros on the voxels that it solves for.
+    pub fn empty(&self) -> Result<Volume> {
+        self.measured.volume(vec![0.0; self.measured.projector.geometry().shape.iter().product()])
+    }
+
     /// The volume of other `pixels` of the images, from which nothing is taken off.
     pub fn of_pixels(&self, pixels: &[Vec<f32>], options: TomographyOptions) -> Result<Self> {
         Ok(Self { measured: self.measured.of_pixels(pixels, &options)?, options })

@@ -6,11 +6,11 @@ use super::{Lattice, LatticeOptions, Place};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::prepare::collected;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use crate::specimen::Atoms;
 use crate::table::Table;
-use crate::trace::peaks::vertex;
+use crate::trace::peaks::Parabola;
 
 /// Sites climbed by one item of work.
 const SITES_PER_ITEM: usize = 512;
@@ -237,10 +237,11 @@ fn summit(field: &Field, start: &Vec3, reach: f64) -> Option<Summit> {
             return None;
         }
     }
-    let (offset, height) = vertex(|d| {
+    let around = |d: [i32; 3]| {
         let at = std::array::from_fn(|a| (here[a] as i32 + d[a]) as usize);
         f64::from(field.values[field.place(at)])
-    });
+    };
+    let (offset, height) = Parabola::of(around).vertex();
     let position = field.position(std::array::from_fn(|a| here[a] as f64 + offset[a]));
     let away = distance(&position, start);
     (away <= reach).then_some(Summit { voxel: field.place(here), position, height, distance: away })

@@ -11,7 +11,7 @@ use super::spectrum::BraggPeak;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{apply, cross, determinant, inverse, multiply, transpose, Mat3, Vec3, IDENTITY};
-use crate::prepare::collected;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use nalgebra::Matrix3;
 

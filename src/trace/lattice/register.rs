@@ -16,8 +16,9 @@ use super::{Lattice, LatticeOptions};
 use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
 use crate::geometry::{apply, inverse, transpose, Mat3, Vec3, IDENTITY};
-use crate::prepare::collected;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
+use crate::trace::peaks::Parabola;
 use nalgebra::{DMatrix, DVector};
 use num_complex::Complex64;
 use std::f64::consts::TAU;
@@ -169,9 +170,8 @@ fn fraction_by_phases(peaks: &[BraggPeak], reflections: &Reflections, orientatio
         terms.iter().map(|(h, c)| (c * Complex64::from_polar(1.0, phase(h))).re).sum()
     };
     let grid: Vec3 = std::array::from_fn(|a| f64::from(best.0[a]) / f64::from(points[a]));
-    let (offset, _) = crate::trace::peaks::vertex(|d| {
-        series(&std::array::from_fn(|a| grid[a] + f64::from(d[a]) / f64::from(points[a])))
-    });
+    let near = |d: [i32; 3]| series(&std::array::from_fn(|a| grid[a] + f64::from(d[a]) / f64::from(points[a])));
+    let offset = Parabola::of(near).offset();
     let fraction: Vec3 = std::array::from_fn(|a| grid[a] + offset[a] / f64::from(points[a]));
     let total: f64 = terms.iter().map(|(_, c)| c.norm()).sum();
     (fraction, series(&fraction) / total.max(f64::MIN_POSITIVE))

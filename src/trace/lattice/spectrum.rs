@@ -13,10 +13,9 @@ use crate::error::Result;
 use crate::fourier::{spectrum_of, Shells};
 use crate::geometry::Vec3;
 use crate::grid::{fast_size, origin};
-use crate::prepare::collected;
-use crate::prepare::planes::planes;
+use crate::prepare::planes::{collected, planes};
 use crate::problem::Waiting;
-use crate::trace::peaks::{thin_out, vertex, Peak};
+use crate::trace::peaks::{thin_out, Parabola, Peak};
 use num_complex::{Complex32, Complex64};
 use std::f64::consts::TAU;
 
@@ -192,7 +191,7 @@ impl Spectrum {
                 let mut neighbours = (0..27).filter(|n| *n != 13).map(|n| [n / 9 - 1, n / 3 % 3 - 1, n % 3 - 1]);
                 if neighbours.all(|d| around(d) <= square) {
                     // a Gaussian is a parabola in the logarithm
-                    let (offset, top) = vertex(|d| 0.5 * around(d).max(1e-12 * square).ln());
+                    let (offset, top) = Parabola::of(|d| 0.5 * around(d).max(1e-12 * square).ln()).vertex();
                     let position = std::array::from_fn(|a| {
                         (k[2 - a] as f64 + offset[2 - a]) / (self.size[2 - a] as f64 * self.voxel)
                     });

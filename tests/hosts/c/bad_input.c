@@ -22,6 +22,7 @@
 
 #include "aet.h"
 #include "check.h"
+#include "classification.h"
 #include "detectors.h"
 #include "ensembles.h"
 #include "generated.h"
@@ -1369,6 +1370,7 @@ int main(int argc, char **argv)
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_volume_filters(f.context, f.dataset);
     check_lattices(f.context);
+    check_classification(f.context);
     const path tomography_file = join(&scratch, "tomography.aet");
     check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);

@@ -2,6 +2,7 @@
 #ifndef AET_TESTS_VOLUMES_H
 #define AET_TESTS_VOLUMES_H
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,44 @@ static void check_volume_formats(const aet_context *context, const aet_volume *v
     aet_volume_free(named);
 }
 
+static void check_trace_bad_input(const aet_context *context, const aet_volume *volume)
+{
+    aet_trace_options trace;
+    aet_atoms *atoms = NULL;
+    aet_table *candidates = NULL;
+    const int64_t one[3] = {1, 1, 1}, two[2] = {1, 2};
+    const double numbers[2] = {0, 0};
+    const aet_const_view cube = aet_const_view_c(numbers, AET_DTYPE_F64, 3, one);
+    const aet_const_view pair = aet_const_view_c(numbers, AET_DTYPE_F64, 2, two);
+    aet_volume *small = NULL;
+    expect("one voxel", aet_volume_create(context, &cube, 0.5, &small), AET_OK, "");
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.minimum_distance = 0.9; /* voxels of 0.5 A */
+    expect("below two voxels", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, &candidates), AET_ERROR_RANGE,
+           "two voxels of 0.5");
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.method = 7;
+    expect("method 7", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, &candidates), AET_ERROR_UNKNOWN_OPTION,
+           "AET_TRACE_METHOD_GAUSSIAN = 2");
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.support = small;
+    expect("support of another size", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, &candidates),
+           AET_ERROR_SHAPE, "support");
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.added = &pair;
+    expect("places without z", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, &candidates), AET_ERROR_SHAPE,
+           "added");
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.thresholding = AET_TRACE_THRESHOLD_VALUE;
+    trace.threshold = 100;
+    expect("threshold above all", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, &candidates), AET_ERROR_EMPTY,
+           "highest smoothed value");
+    expect("one voxel is constant", aet_volume_trace(small, NULL, NULL, NULL, &atoms, &candidates), AET_ERROR_EMPTY,
+           "all voxels are 0");
+    check("failures write no handle", atoms == NULL && candidates == NULL);
+    aet_volume_free(small);
+}
+
 static void check_volume_bad_input(const aet_context *context, const aet_const_view *values, const aet_volume *volume,
                                    const aet_dataset *dataset)
 {
@@ -165,10 +204,11 @@ static void check_volume_bad_input(const aet_context *context, const aet_const_v
     aet_trace_options trace;
     (void)aet_trace_options_init(&trace, sizeof trace);
     trace.species = 200;
-    expect("species 200", aet_volume_trace(volume, &trace, NULL, NULL, &atoms), AET_ERROR_RANGE, "species");
+    expect("species 200", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, NULL), AET_ERROR_RANGE, "species");
     (void)aet_trace_options_init(&trace, sizeof trace);
     trace.smoothing = -1;
-    expect("smoothing -1", aet_volume_trace(volume, &trace, NULL, NULL, &atoms), AET_ERROR_RANGE, "smoothing");
+    expect("smoothing -1", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, NULL), AET_ERROR_RANGE, "smoothing");
+    check_trace_bad_input(context, volume);
 
     aet_find_options find;
     (void)aet_find_options_init(&find, sizeof find);
@@ -179,6 +219,66 @@ static void check_volume_bad_input(const aet_context *context, const aet_const_v
     expect("-1 cycles", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms), AET_ERROR_RANGE,
            "max_cycles");
     check("failures write no handle", none == NULL && atoms == NULL);
+}
+
+enum { EDGE = 24, CUBE = EDGE * EDGE * EDGE };
+
+/* Two Gaussian atoms of height 2 and 1, 3.2 A apart along x, B = 0.5 A^2, in voxels of 0.4 A. */
+static aet_volume *two_atoms(const aet_context *context)
+{
+    static float values[CUBE];
+    const int64_t shape[3] = {EDGE, EDGE, EDGE};
+    for (int i = 0; i < CUBE; i++) {
+        const double z = 0.4 * (i / EDGE / EDGE - 12), y = 0.4 * (i / EDGE % EDGE - 12), x = 0.4 * (i % EDGE - 12);
+        const double left = (x + 1.7) * (x + 1.7) + y * y + z * z, right = (x - 1.5) * (x - 1.5) + y * y + z * z;
+        values[i] = (float)(0.1 + 2 * exp(-left / 0.5) + exp(-right / 0.5));
+    }
+    const aet_const_view view = aet_const_view_c(values, AET_DTYPE_F32, 3, shape);
+    aet_volume *volume = NULL;
+    expect("two atoms", aet_volume_create(context, &view, 0.4, &volume), AET_OK, "");
+    return volume;
+}
+
+static void check_tracing(const aet_context *context)
+{
+    aet_volume *volume = two_atoms(context);
+    const double place[3] = {1.5, 0, 0};
+    const int64_t one[2] = {1, 3}, two = 2;
+    const aet_const_view places = aet_const_view_c(place, AET_DTYPE_F64, 2, one);
+    double flags[2], widths[2], errors[2], noise = -1;
+    const aet_view flag_view = aet_view_c(flags, AET_DTYPE_F64, 1, &two);
+    const aet_view width_view = aet_view_c(widths, AET_DTYPE_F64, 1, &two);
+    const aet_view error_view = aet_view_c(errors, AET_DTYPE_F64, 1, &two);
+    aet_trace_options trace;
+    aet_atoms *atoms = NULL;
+    aet_table *candidates = NULL;
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.method = AET_TRACE_METHOD_GAUSSIAN;
+    trace.fit_radius = 1.2;
+    trace.minimum_distance = 1.6;
+    trace.removed = &places;
+    expect("traced", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, &candidates), AET_OK, "");
+    check("one is left", aet_atoms_count(atoms) == 1 && aet_table_row_count(candidates) == 2);
+    expect("flags", aet_table_copy_column(candidates, "flag", &flag_view), AET_OK, "");
+    expect("widths", aet_table_copy_column(candidates, "width_x", &width_view), AET_OK, "");
+    expect("errors", aet_table_copy_column(candidates, "standard_error_z", &error_view), AET_OK, "");
+    expect("noise", aet_table_value(candidates, "noise", &noise), AET_OK, "");
+    check("the stronger is accepted, the other removed",
+          flags[0] == AET_TRACE_FLAG_ACCEPTED && flags[1] == AET_TRACE_FLAG_REMOVED);
+    check("widths are told", fabs(widths[0] - 0.5) < 0.02 && fabs(widths[1] - 0.5) < 0.02);
+    check("numbers of the whole", noise >= 0 && errors[0] < 0.01);
+    aet_table_free(candidates);
+    aet_atoms_free(atoms);
+
+    (void)aet_trace_options_init(&trace, sizeof trace);
+    trace.thresholding = AET_TRACE_THRESHOLD_VALUE;
+    trace.threshold = 0.3;
+    trace.support = volume; /* above 0.5 around both atoms */
+    trace.explain_rounds = 2;
+    expect("explained", aet_volume_trace(volume, &trace, NULL, NULL, &atoms, NULL), AET_OK, "");
+    check("both are there", aet_atoms_count(atoms) == 2);
+    aet_atoms_free(atoms);
+    aet_volume_free(volume);
 }
 
 /* `dataset` shows `true_atoms`. */
@@ -202,6 +302,7 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
     check_volume_bad_input(context, &view, volume, dataset);
     aet_volume_free(volume);
     aet_volume_free(volume);
+    check_tracing(context);
 
     aet_tomography_options sirt;
     aet_volume *tomogram = NULL, *short_one = NULL, *none = (aet_volume *)&view;
@@ -221,7 +322,7 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
 
     aet_find_options find;
     aet_atoms *peaks = NULL, *found = NULL;
-    expect("peaks", aet_volume_trace(tomogram, NULL, NULL, NULL, &peaks), AET_OK, "");
+    expect("peaks", aet_volume_trace(tomogram, NULL, NULL, NULL, &peaks, NULL), AET_OK, "");
     check("there are peaks", aet_atoms_count(peaks) > 0);
     (void)aet_find_options_init(&find, sizeof find);
     find.tomography = &sirt;

@@ -394,6 +394,35 @@ void check_detectors(const aet::Context &context) {
            [&] { (void)all.measure(context, view, sampling, [](const aet::Progress &) { return false; }); });
 }
 
+/// Edits by hand and supports, seen in the flags of the candidates.
+void check_tracing(const aet::Volume &tomogram) {
+    using Options = aet::Volume::TraceOptions;
+    const double apart = 3 * tomogram.voxel_size();
+    const auto options = Options{}.minimum_distance(apart).method(aet::TraceMethod::polynomial);
+    const auto traced = tomogram.trace_candidates(options);
+    const auto flag = [](aet::TraceFlag value) { return static_cast<double>(value); };
+    const std::vector<double> flags = traced.candidates.column("flag");
+    const auto accepted = std::count(flags.begin(), flags.end(), flag(aet::TraceFlag::accepted));
+    check("accepted candidates are the atoms", accepted == traced.atoms.size() && accepted > 1);
+    const std::vector<double> strongest = {traced.candidates.column("x")[0], traced.candidates.column("y")[0],
+                                           traced.candidates.column("z")[0]};
+    const aet::ConstView place(strongest, {1, 3});
+    const auto without = tomogram.trace_candidates(Options(options).removed(place));
+    check("removed by hand", without.candidates.column("flag")[0] == flag(aet::TraceFlag::removed));
+    const auto with = tomogram.trace_candidates(Options(options).added(place));
+    check("added by hand", with.candidates.column("flag")[0] == flag(aet::TraceFlag::added));
+    check("the same atoms", with.atoms.size() == traced.atoms.size());
+    check("a threshold from the histogram", tomogram.trace(Options{}.threshold_from_histogram()).size() > 0);
+    expect("support of another size", AET_ERROR_SHAPE, "support", [&] {
+        const std::vector<float> ones(8, 1.0F);
+        const aet::Context context;
+        const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), tomogram.voxel_size());
+        (void)tomogram.trace(Options{}.support(small));
+    });
+    expect("below two voxels", AET_ERROR_RANGE, "two voxels",
+           [&] { (void)tomogram.trace(Options{}.minimum_distance(1.5 * tomogram.voxel_size())); });
+}
+
 void check_volumes(const aet::Context &context, const Host &host, const std::string &scratch) {
     std::vector<float> values(60);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
@@ -438,6 +467,7 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
     }
     check("what the progress function throws", rethrown);
     check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
+    check_tracing(tomogram);
     const auto options = aet::FindOptions{}.species(14).tomography(sirt).fit(
         aet::LocalOrbital::Options{}.model(aet::Model::direct));
     check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
@@ -590,6 +620,51 @@ void check_lattice(const aet::Context &context) {
     expect("crystal without a cell", AET_ERROR_NOT_READY, "cell", [&] { (void)aet::trace_lattice(volume, bare); });
     expect("no rotation", AET_ERROR_INCONSISTENT, "rotation",
            [&] { (void)aet::trace_lattice(volume, crystal, nullptr, aet::LatticeOptions{}.rotation(edges)); });
+}
+
+// Nine empty places, nine of Cu and nine of Au, told apart by the volume and by their heights.
+void check_classification(const aet::Context &context) {
+    constexpr std::int64_t edge = 24, count = 27;
+    std::vector<float> values(edge * edge * edge);
+    std::vector<double> positions, heights;
+    for (int i = 0; i < count; ++i) {
+        const int x = 6 + 6 * (i % 3), y = 6 + 6 * (i / 3 % 3), z = 6 + 6 * (i / 9);
+        for (const int at : {x, y, z}) positions.push_back(0.4 * (at - 12));
+        heights.push_back((i % 3) * (1 + 0.01 * (7 * i % 5)) + 0.003 * (i % 4));
+        for (int at = 0; at < edge * edge * edge; ++at) {
+            const int dx = at % edge - x, dy = at / edge % edge - y, dz = at / (edge * edge) - z;
+            values[static_cast<std::size_t>(at)] +=
+                static_cast<float>(heights.back() * std::exp(-(dx * dx + dy * dy + dz * dz) / 3.0));
+        }
+    }
+    const aet::Volume volume(context, aet::ConstView(values, {edge, edge, edge}), 0.4);
+    const aet::ConstView places(positions, {count, 3});
+    const aet::Atoms traced(places), known(places, aet::Atoms::Options{}.heights(aet::ConstView(heights)));
+    const auto options = aet::ClassifyOptions({29, 79}).non_atoms(true);
+    const auto is_true = [](const aet::Classification &found) {
+        const auto classes = found.table.column("class");
+        for (std::size_t i = 0; i < classes.size(); ++i)
+            if (classes[i] != static_cast<double>(i % 3)) return false;
+        return found.atoms.size() == 18 && found.classes.rows() == 3;
+    };
+    check("classes by a volume", is_true(aet::classify(traced, volume, options)));
+    check("classes by heights", is_true(aet::classify(known, options)));
+    const auto local = aet::ClassifyOptions(options).method(aet::ClassifyMethod::profile_local).smoothing(0.2);
+    const auto found = aet::classify(traced, volume, aet::ClassifyOptions(local).region(aet::Region::sphere, 1));
+    check("classes by local profiles", is_true(found) && found.classes.value("converged") == 1);
+    expect("one species", AET_ERROR_INCONSISTENT, "nothing to tell apart",
+           [&] { (void)aet::classify(traced, volume, aet::ClassifyOptions({29})); });
+    expect("nine species", AET_ERROR_SHAPE, "9 species",
+           [&] { aet::ClassifyOptions({1, 2, 3, 4, 5, 6, 7, 8, 9}); });
+    expect("no heights", AET_ERROR_NOT_READY, "heights", [&] { (void)aet::classify(traced, options); });
+    bool rethrown = false;
+    try {
+        (void)aet::classify(traced, volume, options,
+                            [](const aet::Progress &) -> bool { throw std::logic_error("mine"); });
+    } catch (const std::logic_error &) {
+        rethrown = true;
+    }
+    check("what the progress function of a classification throws", rethrown);
 }
 
 void check_instrument(const aet::Context &context, const Host &host) {
@@ -893,6 +968,7 @@ int main(int argc, char **argv) {
         check_tomography(context, host, argv[2]);
         check_volume_filters(context, host);
         check_lattice(context);
+        check_classification(context);
         check_instrument(context, host);
         check_specimens(argv[2]);
         check_series(context, argv[2]);

@@ -29,6 +29,7 @@ function check_volumes(scratch)
     end
     check("what the progress function throws", thrown isa ErrorException && thrown.msg == "mine")
     check("peaks", 1 <= length(trace(tomogram; max_atoms = 3)) <= 3)
+    check_tracing(tomogram)
     check_fault(() -> trace(Volume(zeros(5, 5, 5), 1.0)), "no peaks", :empty, "peaks")
     found = find_atoms(series; species = 14)
     check("atoms were found", length(found) > 0 && all(==(14), found.species))
@@ -36,6 +37,28 @@ function check_volumes(scratch)
     check_fault(() -> find_atoms(series; tomography = (voxel_size = 9,)), "bad option of the volume", :range, "voxel_size")
     close(tomogram)
     check_fault(() -> tomogram.values, "closed volume", :stale_handle)
+end
+
+# Candidates with flags, edits by hand, supports.
+function check_tracing(volume)
+    apart = 3 * volume.voxel_size
+    run(; keywords...) = trace_candidates(volume; minimum_distance = apart, method = :polynomial, keywords...)
+    atoms, candidates = run()
+    check("accepted candidates are the atoms", count(iszero, candidates["flag"]) == length(atoms) > 1)
+    check("values of the whole", candidates.values["threshold"] > 0 && candidates.values["noise"] >= 0)
+    strongest = [candidates[axis][1] for _ in 1:1, axis in ("x", "y", "z")]
+    check("removed by hand", run(; removed = strongest).candidates["flag"][1] == 6)
+    again = run(; added = strongest)
+    check("added by hand", again.candidates["flag"][1] == 7 && length(again.atoms) == length(atoms))
+    all_of_it = Volume(ones(size(volume)), volume.voxel_size)
+    check("a support of all", run(; support = all_of_it).candidates["x"] == candidates["x"])
+    check("explained away", length(trace(volume; thresholding = :histogram, explain_rounds = 1)) > 0)
+    check("widths of Gaussians", all(>(0), trace(volume; method = :gaussian, minimum_distance = apart).width))
+    small = Volume(ones(2, 2, 2), volume.voxel_size)
+    check_fault(() -> run(; support = small), "support of another size", :shape, "support")
+    check_fault(() -> trace(volume; minimum_distance = apart / 2), "below two voxels", :range, "two voxels")
+    check_fault(() -> run(; added = [1.0 2.0]), "places without z", :shape, "added")
+    check_fault(() -> run(; method = :spline), "unknown method", :unknown_option, "gaussian")
 end
 
 function check_volume_files(volume, values, scratch)

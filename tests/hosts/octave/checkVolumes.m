@@ -34,6 +34,7 @@ expect('unknown background', 'aet:unknownOption', 'Background', ...
     @() sirt('Background', 'blue'));
 peaks = tomogram.trace('MaxAtoms', 3);
 check('peaks', peaks.count <= 3);
+checkTracing(tomogram);
 flat = aet.Volume(zeros(5, 5, 5), 1);
 expect('no peaks', 'aet:empty', 'peaks', @() flat.trace());
 found = f.series.findAtoms([], 'Species', 14);
@@ -43,6 +44,29 @@ expect('weak 2', 'aet:range', 'weak', @() f.series.findAtoms([], 'Weak', 2));
 expect('unknown option', 'aet:unknownOption', 'Weka', @() f.series.findAtoms([], 'Weka', 2));
 delete(tomogram);
 expect('deleted volume', 'aet:staleHandle', '', @() tomogram.values());
+end
+
+function checkTracing(volume)
+%CHECKTRACING  Candidates with flags, edits by hand, supports.
+apart = 3 * volume.voxelSize;
+run = @(varargin) volume.trace('MinimumDistance', apart, 'Method', 'polynomial', varargin{:});
+[atoms, candidates] = run();
+check('accepted candidates are the atoms', sum(candidates.column('flag') == 0) == atoms.count && atoms.count > 1);
+check('values of the whole', candidates.values.threshold > 0 && candidates.values.noise >= 0);
+strongest = [candidates.column('x') candidates.column('y') candidates.column('z')](1, :);
+[~, candidates] = run('Removed', strongest);
+check('removed by hand', candidates.column('flag')(1) == 6);
+[again, candidates] = run('Added', strongest);
+check('added by hand', candidates.column('flag')(1) == 7 && again.count == atoms.count);
+check('within itself', run('Support', volume.mask('SmoothingWidth', 1, 'Dilation', 0, 'Closing', 0, ...
+    'Erosion', 0, 'MinimumIsland', 0)).count <= atoms.count);
+check('explained away', volume.trace('Thresholding', 'histogram', 'ExplainRounds', 1).count > 0);
+check('widths of Gaussians', all(volume.trace('Method', 'gaussian', 'MinimumDistance', apart).width > 0));
+expect('support of another size', 'aet:shape', 'support', ...
+    @() run('Support', aet.Volume(ones(2, 2, 2), volume.voxelSize)));
+expect('below two voxels', 'aet:range', 'two voxels', @() volume.trace('MinimumDistance', apart / 2));
+expect('places without z', 'aet:shape', 'added', @() run('Added', [1 2]));
+expect('unknown method', 'aet:unknownOption', 'gaussian', @() run('Method', 'spline'));
 end
 
 function checkVolumeFiles(volume, values, scratch)

@@ -48,12 +48,34 @@ def volumes_are_reconstructed(data, scratch):
     other = aet.Context(threads=1)
     check("on any context", np.array_equal(snapshot.volume_on(other).values, values))
     check("peaks are atoms", len(recon.volume.trace(minimum_distance=1.6)) >= 50)
+    tracing(recon.volume)
     half_sets_and_start_values(series)
     loss_and_gradient_of_voxels(series)
     stored(series, recon, scratch)
     with aet.Context(threads=3) as three, aet.Context(threads=1) as one:
         volumes = [aet.Volume.reconstruct(series, iterations=3, context=context).values for context in (one, three)]
         check("threads do not matter", np.array_equal(*volumes))
+
+
+def tracing(volume):
+    """Candidates with flags, edits by hand, supports."""
+    run = lambda **options: volume.trace_candidates(minimum_distance=1.6, method="polynomial", **options)
+    atoms, candidates = run()
+    check("accepted candidates are the atoms", np.count_nonzero(candidates["flag"] == 0) == len(atoms) > 1)
+    check("values of the whole", candidates.value("threshold") > 0 <= candidates.value("noise"))
+    strongest = np.array([[candidates[axis][0] for axis in "xyz"]])
+    check("removed by hand", run(removed=strongest).candidates["flag"][0] == 6)
+    again = run(added=strongest)
+    check("added by hand", again.candidates["flag"][0] == 7 and len(again.atoms) == len(atoms))
+    everywhere = aet.Volume(np.ones(volume.shape), volume.voxel_size)
+    check("a support of all", np.array_equal(run(support=everywhere).candidates["x"], candidates["x"]))
+    check("explained away", len(volume.trace(thresholding="histogram", explain_rounds=1)) > 0)
+    check("widths of Gaussians", (volume.trace(method="gaussian", minimum_distance=1.6).width > 0).all())
+    small = aet.Volume(np.ones((2, 2, 2)), volume.voxel_size)
+    check_fault(lambda: run(support=small), "support of another size", "shape", "support")
+    check_fault(lambda: volume.trace(minimum_distance=volume.voxel_size), "below two voxels", "range", "two voxels")
+    check_fault(lambda: run(added=np.zeros((1, 2))), "places without z", "shape", "added")
+    check_fault(lambda: run(method="spline"), "unknown method", "unknown_option", "gaussian")
 
 
 def half_sets_and_start_values(series):

@@ -18,6 +18,7 @@ import numpy as np
 import aet
 from aet._arrays import input_view
 from checks import check, finish, run
+from classification import atoms_are_classified, bad_classifications_are_refused
 from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
 from series import series_are_simulated, series_by_prism, series_of_patterns
@@ -688,6 +689,8 @@ run(
     volumes_and_atoms_from_images_alone,
     tomography,
     masks_find_the_specimen,
+    atoms_are_classified,
+    bad_classifications_are_refused,
     filters_and_resolution,
     a_lattice_tells_where_to_look,
     an_instrument_records_ideal_images,

@@ -15,8 +15,9 @@ catch failure
     rethrow(failure);
 end
 aet.progressBar();
-if ~isempty(guard.failure) && isa(varargout{1}, 'uint64')
-    aet_mex('handle_free', varargout{1});   % what was done before the function failed
+if ~isempty(guard.failure)
+    keys = varargout(cellfun(@(value) isa(value, 'uint64'), varargout));
+    cellfun(@(key) aet_mex('handle_free', key), keys);   % what was done before the function failed
 end
 guard.rethrow();
 end

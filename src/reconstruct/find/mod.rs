@@ -1,0 +1,341 @@
+//! From images to atoms: traced in a volume, then refined against the images themselves.
+//!
+//! 1. A volume of the images is traced ([`crate::trace`]): its maxima, above the valley between noise and atoms in the
+//!    histogram of their heights, are the first guess. Or the atoms that are given are.
+//! 2. The local-orbital model is fitted to the images: positions, a height for every atom, one width per species.
+//! 3. The heights tell the species ([`crate::classify`]). Weak orbitals are dropped, and lonely ones; near ones are merged,
+//!    those far too high become two.
+//! 4. The images minus the fit give a residual volume (SIRT without positivity: linear in the data). Its peaks that are as
+//!    high as those of a fitted atom, taken as a part, and neither too near to atoms nor far from all become new atoms.
+//!
+//! Steps 2 to 4 repeat until next to nothing changes. What one atom measures in the residual volume is measured, not assumed:
+//! the same solver sees calculated images of some of the fitted atoms alone.
+
+mod options;
+mod residual;
+mod revise;
+
+pub use options::FindOptions;
+
+use self::revise::{Counts, Course};
+use super::driver::Watch;
+use super::options::{LotModel, LotOptions};
+use super::reconstruction::Reconstruction;
+use super::tomography::QuickVolume;
+use crate::classify::{mixture, MixtureMethod, MixtureOptions};
+use crate::context::{log, CancelToken, Context};
+use crate::dataset::{SeriesVersion, TiltSeries};
+use crate::error::{Error, Result};
+use crate::forward::local_orbital::Sharing;
+use crate::geometry::Vec3;
+use crate::optics::Probe;
+use crate::optimize::{Stopping, Termination};
+use crate::prepare;
+use crate::problem::{Observer, Progress};
+use crate::specimen::Atoms;
+use crate::table::Table;
+use crate::trace::{self, Threshold, TraceOptions};
+
+/// Atoms with what led to them.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The atoms, with heights and widths as fitted; where there are several species, with the probabilities of theirs.
+    pub atoms: Atoms,
+    /// The first guess: what was traced in the volume, or the atoms that were given.
+    pub traced: Atoms,
+    /// One row per fit: see [`find_atoms`].
+    pub cycles: Table,
+    /// Mean R factor of the last fit.
+    pub r_factor: f64,
+    /// Mean R factor of the first guess, with one height for all, the start width and the background of least squares.
+    pub r_factor_traced: f64,
+    /// `Stalled`: next to nothing changed any more; `MaxIterations`: the last cycle still changed something; `Cancelled`:
+    /// the atoms of the last fit.
+    pub termination: Termination,
+}
+
+/// Changes of the last cycle that end the search, as a part of the number of atoms.
+const SETTLED: f64 = 5e-4;
+
+/// Finds the atoms of `series`; `probe` is needed by the rigid model. The observer sees the cycle as iteration, the
+/// volume's residual or the fit's loss, and may end the search: the atoms of the last fit are kept.
+///
+/// The table of the fits has the columns `atoms` (fitted), `dropped` (weak, unseen, outside of the support), `lonely`,
+/// `merged`, `split`, `added`, `reclassified` (atoms whose species changed), `loss` and `r_factor`. Before the last fit is
+/// handed out, its weak, lonely and near orbitals are taken away; nothing is added to it.
+///
+/// # Errors
+/// As for [`super::reconstruct_volume`], [`trace::trace`] and [`Reconstruction::local_orbital`]; `Empty` where the volume has
+/// no peak or no atom is left; `Inconsistent` for more species than atoms; `Cancelled` before the first fit was done.
+pub fn find_atoms(
+    context: &Context,
+    series: &TiltSeries,
+    probe: Option<&Probe>,
+    options: &FindOptions,
+    observer: &mut Observer<'_>,
+) -> Result<Found> {
+    context.check_process()?;
+    options.check()?;
+    let version = series.version();
+    let mut fit = LotOptions { height_sharing: Some(Sharing::Atom), ..options.fit.clone() };
+    if probe.is_none() {
+        fit.model = LotModel::Direct;
+    }
+    fit.check()?;
+    let cancel = context.cancel_token();
+    let mut watch = Watch::new(&cancel, observer, 0, options.max_cycles);
+    let solver = QuickVolume::new(context, version.clone(), &options.tomography, None)?;
+    if let Some(support) = &options.support {
+        prepare::check_alike("support", support, &solver.empty()?)?;
+    }
+    let search = Search {
+        context,
+        series,
+        version: &version,
+        probe,
+        fit,
+        options,
+        solver,
+        distance: options.minimum_distance(&version)?,
+        species: options.species_of(&version),
+        cancel: &cancel,
+    };
+    search.run(&mut watch)
+}
+
+struct Search<'a> {
+    context: &'a Context,
+    series: &'a TiltSeries,
+    version: &'a SeriesVersion,
+    probe: Option<&'a Probe>,
+    fit: LotOptions,
+    options: &'a FindOptions,
+    solver: QuickVolume,
+    distance: f64,
+    /// Atomic numbers, the weakest scatterer first; never empty.
+    species: Vec<u8>,
+    cancel: &'a CancelToken<'a>,
+}
+
+/// Orbitals that a fit starts from or ended with.
+#[derive(Debug, Clone)]
+struct Guess {
+    positions: Vec<Vec3>,
+    heights: Vec<f64>,
+    /// Class of each orbital, a place in [`Search::species`].
+    classes: Vec<usize>,
+    /// Width of each class, where known.
+    widths: Vec<Option<f64>>,
+}
+
+/// A fit and what it gave.
+struct Fitted {
+    recon: Reconstruction,
+    orbitals: Guess,
+    /// Probability of each orbital's class.
+    probabilities: Vec<f64>,
+    r_factor: f64,
+    r_factor_start: f64,
+    reclassified: usize,
+}
+
+impl Search<'_> {
+    fn run(&self, watch: &mut Watch<'_, '_>) -> Result<Found> {
+        let mut guess = self.first_guess(watch)?;
+        let traced = self.atoms(&guess, None)?;
+        let mut course = Course::default();
+        let mut rows: Vec<[f64; Counts::COLUMNS.len()]> = vec![];
+        let mut kept: Option<Found> = None;
+        let mut r_factor_traced = f64::NAN;
+        for cycle in 1..=self.options.max_cycles {
+            let fitted = match self.fitted(&guess, cycle, watch) {
+                Ok(fitted) => fitted,
+                Err(Error::Cancelled { .. }) if kept.is_some() => break,
+                Err(error) => return Err(error),
+            };
+            if cycle == 1 {
+                r_factor_traced = fitted.r_factor_start;
+            }
+            let (left, mut counts) = self.pruned(&fitted.orbitals, &mut course)?;
+            let survivors = self.atoms(&left.orbitals, Some(&left.of(&fitted.probabilities)))?;
+            let next = match self.revised(&fitted, left.orbitals, &mut counts, &mut course, watch) {
+                Ok(next) => Some(next),
+                Err(Error::Cancelled { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            counts.reclassified = fitted.reclassified;
+            log::info(format!("cycle {cycle}: {counts}"));
+            rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
+            let settled = counts.changes() as f64 <= SETTLED * counts.atoms as f64;
+            let termination = match (&next, settled) {
+                (None, _) => Termination::Cancelled,
+                (_, true) => Termination::Stalled,
+                (_, false) => Termination::MaxIterations,
+            };
+            kept = Some(Found {
+                atoms: survivors,
+                traced: traced.clone(),
+                cycles: Counts::table(&rows)?,
+                r_factor: fitted.r_factor,
+                r_factor_traced,
+                termination,
+            });
+            match next {
+                Some(next) if !settled => guess = next,
+                _ => break,
+            }
+            if cycle < self.options.max_cycles && self.cancel.is_cancelled() {
+                kept.iter_mut().for_each(|k| k.termination = Termination::Cancelled);
+                break;
+            }
+        }
+        if let Some(found) = kept.as_mut().filter(|_| self.cancel.is_cancelled()) {
+            found.termination = Termination::Cancelled;
+        }
+        kept.ok_or_else(|| Error::Internal("no fit was made".into()))
+    }
+
+    fn smoothing_voxels(&self) -> f64 {
+        let smoothing = self.options.smoothing.unwrap_or(0.25 * self.distance);
+        smoothing / self.options.tomography.voxel_size.unwrap_or(self.version.pixel_size())
+    }
+
+    /// The atoms that were given, or those of the volume; all of the heaviest species, with one height.
+    fn first_guess(&self, watch: &mut Watch<'_, '_>) -> Result<Guess> {
+        let heaviest = self.species.len() - 1;
+        if let Some(start) = &self.options.start {
+            let class = |z: &u8| self.species.iter().position(|known| known == z).unwrap_or(heaviest);
+            return Ok(Guess {
+                positions: start.positions().to_vec(),
+                heights: start.heights().map_or_else(|| vec![1.0; start.len()], <[f64]>::to_vec),
+                classes: start.species().iter().map(class).collect(),
+                widths: vec![self.fit.width_start; self.species.len()],
+            });
+        }
+        let volume = self.solver.solve(None, watch)?.volume;
+        self.cancel.check("reconstructing the start volume")?;
+        let options = TraceOptions {
+            smoothing: self.smoothing_voxels(),
+            minimum_distance: Some(self.distance.max(2.0 * volume.voxel_size())),
+            threshold: self.options.threshold.map_or(Threshold::Histogram, Threshold::Part),
+            support: self.options.support.as_ref(),
+            ..Default::default()
+        };
+        let atoms = watch.wait(|waiting| trace::trace(self.context, &volume, &options, waiting))?.atoms;
+        log::info(format!("{} atoms traced in the start volume", atoms.len()));
+        let heights = atoms.heights().map_or_else(|| vec![1.0; atoms.len()], <[f64]>::to_vec);
+        Ok(Guess {
+            positions: atoms.positions().to_vec(),
+            // Peaks of one species differ by noise and what lies near: their images agree better with one height.
+            heights: if self.species.len() > 1 { heights } else { vec![1.0; atoms.len()] },
+            classes: vec![heaviest; atoms.len()],
+            widths: vec![self.fit.width_start; self.species.len()],
+        })
+    }
+
+    fn atoms(&self, orbitals: &Guess, probabilities: Option<&[f64]>) -> Result<Atoms> {
+        let species = orbitals.classes.iter().map(|class| self.species[*class]).collect();
+        let mut atoms = Atoms::new(orbitals.positions.clone())?
+            .with_species(species)?
+            .with_heights(orbitals.heights.clone())?;
+        let widths: Option<Vec<f64>> = orbitals.classes.iter().map(|class| orbitals.widths[*class]).collect();
+        if let Some(widths) = widths {
+            atoms = atoms.with_widths(widths)?;
+        }
+        match probabilities {
+            Some(probabilities) if self.species.len() > 1 => atoms.with_probabilities(probabilities.to_vec()),
+            _ => Ok(atoms),
+        }
+    }
+
+    /// The fit that starts from `guess`.
+    fn fitted(&self, guess: &Guess, cycle: usize, watch: &mut Watch<'_, '_>) -> Result<Fitted> {
+        let atoms = self.atoms(guess, None)?;
+        // widths that the atoms carry are those of the last fit
+        let carried = atoms.widths().is_some();
+        let options = LotOptions { width_start: self.fit.width_start.filter(|_| !carried), ..self.fit.clone() };
+        let recon = Reconstruction::local_orbital(self.context, self.series, self.probe, &atoms, &options)?;
+        self.options.free.iter().try_for_each(|block| recon.freeze(block, false))?;
+        let r_factor_start = if cycle == 1 { self.r_factor(&recon)? } else { f64::NAN };
+        let stopping =
+            Stopping { max_iterations: self.options.fit_iterations, loss_tolerance: 1e-4, ..Default::default() };
+        let cycles = self.options.max_cycles;
+        let ended = recon.run(&stopping, &mut |p: &Progress| {
+            watch.progress = Progress {
+                iteration: cycle,
+                max_iterations: cycles,
+                fraction: ((cycle - 1) as f64 + p.fraction) / cycles as f64,
+                ..*p
+            };
+            watch.tell();
+            !watch.cancel.is_cancelled()
+        })?;
+        if ended == Termination::Cancelled {
+            return Err(Error::Cancelled { phase: "fitting" });
+        }
+        let r_factors: Vec<f64> = recon.r_factors().into_iter().filter(|r| r.is_finite()).collect();
+        let r_factor = r_factors.iter().sum::<f64>() / r_factors.len() as f64;
+        let atoms = recon.atoms()?;
+        let heights = atoms.heights().map_or_else(|| vec![1.0; atoms.len()], <[f64]>::to_vec);
+        let (classes, probabilities) = self.classified(&heights)?;
+        let changed = classes.iter().zip(&guess.classes).filter(|(now, before)| now != before).count();
+        let widths = self.widths(&atoms, guess, &classes);
+        let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths };
+        Ok(Fitted { recon, orbitals, probabilities, r_factor, r_factor_start, reclassified: changed })
+    }
+
+    /// Class of every orbital by its height, and its probability.
+    fn classified(&self, heights: &[f64]) -> Result<(Vec<usize>, Vec<f64>)> {
+        let classes = self.species.len();
+        if classes == 1 {
+            return Ok((vec![0; heights.len()], vec![1.0; heights.len()]));
+        }
+        if heights.len() < classes {
+            let why = format!("{classes} species for {} atoms", heights.len());
+            return Err(Error::Inconsistent { what: "species".into(), why });
+        }
+        let options =
+            MixtureOptions { classes, method: MixtureMethod::Gaussian, non_atoms: false, seed: self.options.seed };
+        let sorted = mixture(heights, &options)?;
+        let certain = sorted.class.iter().zip(&sorted.probabilities).map(|(class, of)| of[*class]).collect();
+        Ok((sorted.class, certain))
+    }
+
+    /// Width of each class: the mean of what its atoms had in the fit, whose classes were those of before.
+    fn widths(&self, atoms: &Atoms, before: &Guess, classes: &[usize]) -> Vec<Option<f64>> {
+        let fitted = atoms.widths().unwrap_or_default();
+        let of_class = |class: usize| {
+            let members = || fitted.iter().zip(classes).filter(move |(_, c)| **c == class).map(|(w, _)| *w);
+            let count = members().count();
+            match count {
+                0 => before.widths[class].or_else(|| fitted.first().copied()),
+                _ => Some(members().sum::<f64>() / count as f64),
+            }
+        };
+        (0..self.species.len()).map(of_class).collect()
+    }
+
+    /// Mean of sum |o - c| / sum |o| of the images at the state of `recon`.
+    fn r_factor(&self, recon: &Reconstruction) -> Result<f64> {
+        let used = recon.used_images();
+        let calculated = recon.predict(&recon.parameters(), None)?;
+        let pixels = self.version.rows() * self.version.columns();
+        let of_image = |(image, calculated): (&usize, &[f64])| {
+            let observed = &self.version.images()[*image].pixels;
+            let (mut off, mut total) = (0.0, 0.0);
+            for (o, c) in observed.iter().zip(calculated) {
+                off += (f64::from(*o) - c).abs();
+                total += f64::from(*o).abs();
+            }
+            off / total
+        };
+        let r_factors: Vec<f64> = used.iter().zip(calculated.chunks_exact(pixels)).map(of_image).collect();
+        Ok(r_factors.iter().sum::<f64>() / r_factors.len() as f64)
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,163 @@
+//! How atoms are found.
+
+use super::super::options::LotOptions;
+use super::super::tomography::{TomographyMethod, TomographyOptions};
+use crate::dataset::{LengthUnit, SeriesVersion};
+use crate::error::{Error, Result};
+use crate::specimen::{elements, Atoms, Volume};
+
+/// How atoms are found; lengths are in the unit of the series, `None` means automatic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindOptions {
+    /// The model that is fitted. Each atom has its own height whatever is said here, and without a probe the model is
+    /// direct.
+    pub fit: LotOptions,
+    /// Blocks of parameters to be fitted beside positions, heights, widths and backgrounds: `drift`, `scale`, ...
+    pub free: Vec<String>,
+    /// The volume of the first guess; 20 iterations of SIRT without positivity if nothing is said, whose noise is alike
+    /// everywhere and of either sign. Residual volumes have its shape.
+    pub tomography: TomographyOptions,
+    /// The first guess, instead of what is traced in a volume.
+    pub start: Option<Atoms>,
+    /// Atoms lie only where this volume, of the voxels of `tomography`, is above 0.5.
+    pub support: Option<Volume>,
+    /// Atoms nearer than this are one: below the shortest bond. `None`: 1.6 A.
+    pub minimum_distance: Option<f64>,
+    /// Standard deviation by which volumes are smoothed. `None`: a quarter of the minimum distance.
+    pub smoothing: Option<f64>,
+    /// Smallest peak of the first guess, as a part of the 99.9 % quantile of the smoothed volume. `None`: the lowest valley
+    /// in the histogram of the peaks' heights.
+    pub threshold: Option<f64>,
+    /// Orbitals lower than this part of the typical height of the lightest species are no atoms.
+    pub weak: f64,
+    /// Orbitals higher than this many times the typical height of the heaviest species are two atoms; infinite: none are.
+    pub split: f64,
+    /// Atoms further than this from all others are noise; infinite: none are. `None`: twice the median distance of nearest
+    /// neighbours, at least 2.5 times the minimum distance.
+    pub isolation: Option<f64>,
+    /// Fits at most.
+    pub max_cycles: usize,
+    /// Iterations of each fit.
+    pub fit_iterations: usize,
+    /// Atomic numbers, the weakest scatterer first; heights tell which atom is which. Empty: those of the series, in the
+    /// order of atomic numbers, where its key `elements` names them; else one species, unknown.
+    pub species: Vec<u8>,
+    /// Of the random starts of the classification.
+    pub seed: u64,
+}
+
+impl Default for FindOptions {
+    fn default() -> Self {
+        Self {
+            fit: LotOptions::default(),
+            free: vec![],
+            tomography: Self::linear_volume(),
+            start: None,
+            support: None,
+            minimum_distance: None,
+            smoothing: None,
+            threshold: None,
+            weak: 0.5,
+            split: 1.6,
+            isolation: None,
+            max_cycles: 12,
+            fit_iterations: 40,
+            species: vec![],
+            seed: 0,
+        }
+    }
+}
+
+/// Shortest bond that is told apart where nothing is said, A. Bonds of the solids seen by ADF imaging are longer.
+const MINIMUM_DISTANCE: f64 = 1.6;
+
+/// Exponent of the atomic number in the intensity of dark-field images, as a guess only: species are expected this way
+/// before their heights are known. Measured exponents lie between 1.5 and 1.9.
+const Z_EXPONENT: f64 = 1.6;
+
+impl FindOptions {
+    /// The volume of the first guess where nothing is said.
+    pub fn linear_volume() -> TomographyOptions {
+        TomographyOptions {
+            method: TomographyMethod::Sirt,
+            iterations: Some(20),
+            positivity: Some(false),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if !(0.0..1.0).contains(&self.weak) {
+            return Err(Error::range("weak", self.weak, "0 up to below 1 (part of the typical height)"));
+        }
+        if self.split.is_nan() || self.split <= 1.0 {
+            return Err(Error::range("split", self.split, "above 1 (times the typical height)"));
+        }
+        for (name, value) in [("minimum_distance", self.minimum_distance), ("smoothing", self.smoothing)] {
+            if let Some(v) = value.filter(|v| !(v.is_finite() && *v > 0.0)) {
+                return Err(Error::range(name, v, "a positive number (length unit of the series)"));
+            }
+        }
+        if let Some(v) = self.isolation.filter(|v| v.is_nan() || *v <= 0.0) {
+            return Err(Error::range("isolation", v, "a positive number (length unit of the series), or infinity"));
+        }
+        if let Some(v) = self.threshold.filter(|v| !(0.0..=100.0).contains(v)) {
+            return Err(Error::range("threshold", v, "0 to 100 (parts of the 99.9 % quantile)"));
+        }
+        for (name, count) in [("max_cycles", self.max_cycles), ("fit_iterations", self.fit_iterations)] {
+            if count == 0 {
+                return Err(Error::range(name, count, "at least 1"));
+            }
+        }
+        if let Some(z) = self.species.iter().find(|z| **z > elements::MAX_ATOMIC_NUMBER) {
+            return Err(Error::range("species", z, format!("an atomic number 0 to {}", elements::MAX_ATOMIC_NUMBER)));
+        }
+        let twice = (0..self.species.len()).find(|i| self.species[..*i].contains(&self.species[*i]));
+        match twice {
+            Some(i) => Err(Error::range("species", self.species[i], "each atomic number once")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn minimum_distance(&self, version: &SeriesVersion) -> Result<f64> {
+        match (self.minimum_distance, version.length_unit()) {
+            (Some(distance), _) => Ok(distance),
+            (None, LengthUnit::Angstrom) => Ok(MINIMUM_DISTANCE),
+            (None, LengthUnit::Pixel) => Err(Error::NotReady {
+                what: "minimum_distance".into(),
+                why: "the series is in pixels, so that there is no automatic value; give it in pixels".into(),
+            }),
+        }
+    }
+
+    /// The species to look for, at least one.
+    pub(super) fn species_of(&self, version: &SeriesVersion) -> Vec<u8> {
+        let species = if self.species.is_empty() { elements_of(version) } else { self.species.clone() };
+        if species.is_empty() {
+            vec![0]
+        } else {
+            species
+        }
+    }
+}
+
+/// Height of the lightest species as a part of that of the heaviest, before heights are known.
+pub(super) fn expected_ratio(species: &[u8]) -> f64 {
+    match (species.first(), species.last()) {
+        (Some(light), Some(heavy)) if *light > 0 && *heavy > *light => {
+            (f64::from(*light) / f64::from(*heavy)).powf(Z_EXPONENT)
+        }
+        _ => 1.0,
+    }
+}
+
+/// Atomic numbers, ascending, of a series whose metadata name elements: `["Cu", "Au"]` or `Si`; else none.
+fn elements_of(version: &SeriesVersion) -> Vec<u8> {
+    let Some(entry) = version.metadata().get("elements") else { return vec![] };
+    let symbols: Vec<String> =
+        serde_json::from_str(&entry.value).unwrap_or_else(|_| vec![entry.value.trim().to_string()]);
+    let mut species: Vec<u8> = symbols.iter().filter_map(|symbol| elements::atomic_number(symbol)).collect();
+    species.sort_unstable();
+    species.dedup();
+    species
+}

@@ -1,0 +1,297 @@
+//! What changes between two fits: orbitals that are no atoms go, those that are two are parted, new ones come from the
+//! residual volume.
+
+use super::options::expected_ratio;
+use super::{median, Fitted, Guess, Search};
+use crate::error::{Error, Result};
+use crate::geometry::{self, Vec3};
+use crate::grid;
+use super::super::driver::Watch;
+use crate::specimen::Volume;
+use crate::table::Table;
+use crate::trace::Neighbours;
+use std::fmt;
+
+/// A place that lost its atom, or where one was parted, this often is left alone.
+const REFUSALS: usize = 2;
+
+/// Two atoms that were one start this far apart, in minimum distances.
+const PARTED: f64 = 1.25;
+
+/// Orbitals without neighbours within this many times the median distance of nearest neighbours, and of the minimum
+/// distance, are lonely.
+const LONELY: (f64, f64) = (2.0, 2.5);
+
+/// What changes from cycle to cycle.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    refused: Vec<(Vec3, usize)>,
+    parted: Vec<(Vec3, usize)>,
+    /// Height of an atom of the reference height in the smoothed residual volume.
+    pub atom_height: Option<f64>,
+}
+
+/// What one cycle did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub atoms: usize,
+    pub dropped: usize,
+    pub lonely: usize,
+    pub merged: usize,
+    pub split: usize,
+    pub added: usize,
+    pub reclassified: usize,
+}
+
+/// The orbitals that stay, and which they were.
+pub(super) struct Left {
+    pub orbitals: Guess,
+    kept: Vec<usize>,
+}
+
+impl Left {
+    /// The values of those that stay.
+    pub fn of(&self, values: &[f64]) -> Vec<f64> {
+        self.kept.iter().map(|i| values[*i]).collect()
+    }
+}
+
+/// Heights against which orbitals are weak or too high.
+#[derive(Debug, Clone, Copy)]
+struct Typical {
+    lightest: f64,
+    heaviest: f64,
+}
+
+impl Counts {
+    pub const COLUMNS: [&'static str; 9] =
+        ["atoms", "dropped", "lonely", "merged", "split", "added", "reclassified", "loss", "r_factor"];
+
+    /// Orbitals that came or went.
+    pub fn changes(&self) -> usize {
+        self.dropped + self.lonely + self.merged + self.split + self.added
+    }
+
+    pub fn row(&self, loss: f64, r_factor: f64) -> [f64; Self::COLUMNS.len()] {
+        let counts = [
+            self.atoms,
+            self.dropped,
+            self.lonely,
+            self.merged,
+            self.split,
+            self.added,
+            self.reclassified,
+        ];
+        let [a, b, c, d, e, f, g] = counts.map(|count| count as f64);
+        [a, b, c, d, e, f, g, loss, r_factor]
+    }
+
+    pub fn table(rows: &[[f64; Self::COLUMNS.len()]]) -> Result<Table> {
+        Self::COLUMNS.iter().enumerate().try_fold(Table::new(rows.len()), |table, (i, name)| {
+            table.with_column(name, "", rows.iter().map(|row| row[i]).collect())
+        })
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { atoms, dropped, lonely, merged, split, added, reclassified } = self;
+        write!(
+            f,
+            "{atoms} atoms fitted, {dropped} dropped, {lonely} lonely, {merged} merged, {split} split, {added} added, \
+             {reclassified} reclassified"
+        )
+    }
+}
+
+impl Search<'_> {
+    /// Without weak orbitals, lonely ones, those outside of every image or of the support, and the weaker of near ones,
+    /// which moves the stronger to the mean of both weighted by height.
+    pub(super) fn pruned(&self, fitted: &Guess, course: &mut Course) -> Result<(Left, Counts)> {
+        let positions = &fitted.positions;
+        let lowest = self.options.weak * self.typical(fitted).lightest;
+        let mut gone: Vec<bool> = positions
+            .iter()
+            .zip(&fitted.heights)
+            .map(|(p, h)| *h <= lowest.max(0.0) || !self.is_seen(p) || !self.is_supported(p))
+            .collect();
+        let mut counts = Counts { atoms: positions.len(), ..Default::default() };
+        counts.dropped = gone.iter().filter(|gone| **gone).count();
+        if counts.dropped == positions.len() {
+            let why = "no orbital is left after weak ones were dropped".into();
+            return Err(Error::Empty { what: "atoms".into(), why });
+        }
+        counts.lonely = self.drop_lonely(positions, &mut gone)?;
+        let mut order: Vec<usize> = (0..positions.len()).filter(|i| !gone[*i]).collect();
+        order.sort_by(|a, b| fitted.heights[*b].total_cmp(&fitted.heights[*a]));
+        let near = Neighbours::new(positions)?;
+        let mut left = Left { orbitals: fitted.with(vec![], vec![], vec![]), kept: vec![] };
+        for i in order {
+            if gone[i] {
+                continue;
+            }
+            let (mut sum, mut weight) = (positions[i].map(|v| v * fitted.heights[i]), fitted.heights[i]);
+            for j in near.within(&positions[i], self.distance).into_iter().filter(|j| *j != i) {
+                if std::mem::replace(&mut gone[j], true) {
+                    continue;
+                }
+                counts.merged += 1;
+                (0..3).for_each(|a| sum[a] += fitted.heights[j] * positions[j][a]);
+                weight += fitted.heights[j];
+            }
+            left.kept.push(i);
+            left.orbitals.push(sum.map(|v| v / weight), weight, fitted.classes[i]);
+        }
+        let stays: std::collections::HashSet<usize> = left.kept.iter().copied().collect();
+        let lost = (0..positions.len()).filter(|i| !stays.contains(i));
+        lost.for_each(|i| Course::count(&mut course.refused, &positions[i], 0.5 * self.distance));
+        Ok((left, counts))
+    }
+
+    /// Closes orbitals without neighbours; their number.
+    fn drop_lonely(&self, positions: &[Vec3], gone: &mut [bool]) -> Result<usize> {
+        let alive: Vec<usize> = (0..positions.len()).filter(|i| !gone[*i]).collect();
+        if alive.len() < 3 {
+            return Ok(0); // there is no typical distance
+        }
+        let points: Vec<Vec3> = alive.iter().map(|i| positions[*i]).collect();
+        let nearest = Neighbours::new(&points)?.nearest_others(&points);
+        let (times_median, times_least) = LONELY;
+        let automatic = (times_median * median(&nearest)).max(times_least * self.distance);
+        let isolation = self.options.isolation.unwrap_or(automatic);
+        let lonely = alive.iter().zip(&nearest).filter(|(_, distance)| **distance > isolation);
+        Ok(lonely.map(|(i, _)| gone[*i] = true).count())
+    }
+
+    /// What the next fit should start from: the orbitals that are left, high ones parted, and new ones.
+    pub(super) fn revised(
+        &self,
+        fitted: &Fitted,
+        mut left: Guess,
+        counts: &mut Counts,
+        course: &mut Course,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<Guess> {
+        let typical = self.typical(&left);
+        let residual = self.residual(fitted, typical.heaviest, course, watch)?;
+        let lightest = typical.lightest.min(typical.heaviest);
+        let lowest = self.options.weak * lightest / typical.heaviest * residual.of_atom;
+        let free = |place: &Vec3| {
+            self.is_seen(place)
+                && self.is_supported(place)
+                && !course.refused.iter().any(|(at, n)| *n >= REFUSALS && near(at, place, 0.5 * self.distance))
+        };
+        let new = self.new_places(&residual, lowest, &left.positions, &free, watch)?;
+        counts.split = self.part(&mut left, self.options.split * typical.heaviest, &residual.smoothed, course);
+        counts.added = new.len();
+        for peak in new {
+            let height = peak.height / residual.of_atom * typical.heaviest;
+            let class = if height < (lightest * typical.heaviest).sqrt() { 0 } else { self.species.len() - 1 };
+            // a peak of one species is an atom of that species, however low noise has made it
+            let height = if self.species.len() == 1 { typical.heaviest } else { height };
+            left.push(peak.position, height, class);
+        }
+        Ok(left)
+    }
+
+    /// Typical heights of the lightest and of the heaviest species. Before atoms of several species are all found, their
+    /// heights tell that of the heaviest only.
+    fn typical(&self, orbitals: &Guess) -> Typical {
+        if self.species.len() == 1 {
+            let middle = median(&orbitals.heights);
+            return Typical { lightest: middle, heaviest: middle };
+        }
+        let mut sorted = orbitals.heights.clone();
+        sorted.sort_by(f64::total_cmp);
+        let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
+        let upper: Vec<f64> = sorted.into_iter().filter(|h| *h > 0.5 * high).collect();
+        let heaviest = median(&upper);
+        Typical { lightest: expected_ratio(&self.species) * heaviest, heaviest }
+    }
+
+    /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.
+    fn part(&self, orbitals: &mut Guess, highest: f64, residual: &Volume, course: &mut Course) -> usize {
+        let radius = 0.5 * self.distance;
+        let mut count = 0;
+        for i in 0..orbitals.positions.len() {
+            let (place, height) = (orbitals.positions[i], orbitals.heights[i]);
+            let often = course.parted.iter().any(|(at, n)| *n >= REFUSALS && near(at, &place, radius));
+            if height <= highest || often {
+                continue;
+            }
+            let half = 0.5 * PARTED * self.distance;
+            let ends = |d: &Vec3| {
+                let length = d.iter().map(|v| v * v).sum::<f64>().sqrt();
+                [1.0, -1.0].map(|side| std::array::from_fn(|a| place[a] + side * half * d[a] / length))
+            };
+            let sum = |d: &Vec3| ends(d).iter().map(|p| value_near(residual, p)).sum::<f64>();
+            let best = directions().into_iter().max_by(|a, b| sum(a).total_cmp(&sum(b)));
+            let Some([one, other]) = best.as_ref().map(ends) else { continue };
+            Course::count(&mut course.parted, &place, radius);
+            (orbitals.positions[i], orbitals.heights[i]) = (one, 0.5 * height);
+            orbitals.push(other, 0.5 * height, orbitals.classes[i]);
+            count += 1;
+        }
+        count
+    }
+
+    /// Whether a point lies in any image in use.
+    fn is_seen(&self, point: &Vec3) -> bool {
+        let (rows, columns, pixel) = (self.version.rows(), self.version.columns(), self.version.pixel_size());
+        let inside = |at: f64, n: usize| {
+            let index = grid::origin(n) as f64 + at / pixel;
+            (0.0..=(n - 1) as f64).contains(&index)
+        };
+        self.version.images().iter().filter(|image| !image.excluded).any(|image| {
+            let p = geometry::apply(&image.rotation, point);
+            inside(p[0] + image.drift[0], columns) && inside(p[1] + image.drift[1], rows)
+        })
+    }
+
+    fn is_supported(&self, point: &Vec3) -> bool {
+        self.options.support.as_ref().is_none_or(|support| value_near(support, point) > 0.5)
+    }
+}
+
+impl Guess {
+    fn with(&self, positions: Vec<Vec3>, heights: Vec<f64>, classes: Vec<usize>) -> Self {
+        Self { positions, heights, classes, widths: self.widths.clone() }
+    }
+
+    fn push(&mut self, position: Vec3, height: f64, class: usize) {
+        self.positions.push(position);
+        self.heights.push(height);
+        self.classes.push(class);
+    }
+}
+
+impl Course {
+    fn count(places: &mut Vec<(Vec3, usize)>, point: &Vec3, radius: f64) {
+        match places.iter_mut().find(|(at, _)| near(at, point, radius)) {
+            Some((_, count)) => *count += 1,
+            None => places.push((*point, 1)),
+        }
+    }
+}
+
+fn near(a: &Vec3, b: &Vec3, radius: f64) -> bool {
+    (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>() < radius * radius
+}
+
+/// The 13 lines through a voxel and its neighbours.
+fn directions() -> Vec<Vec3> {
+    let of = |k: i32| [k % 3 - 1, k / 3 % 3 - 1, k / 9 - 1].map(f64::from);
+    (14..27).map(of).collect()
+}
+
+/// The value of the voxel in which a position (x, y, z) lies; 0 outside.
+pub(super) fn value_near(volume: &Volume, position: &Vec3) -> f64 {
+    let shape = volume.shape();
+    let index: [f64; 3] = std::array::from_fn(|a| {
+        (position[2 - a] / volume.voxel_size() + grid::origin(shape[a]) as f64).round()
+    });
+    match (0..3).all(|a| index[a] >= 0.0 && index[a] < shape[a] as f64) {
+        true => f64::from(volume.values()[index.map(|v| v as usize)]),
+        false => 0.0,
+    }
+}
