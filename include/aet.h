@@ -707,6 +707,8 @@ typedef struct aet_comparison {
   double rotation_deg;
   /** RMSD with the common rotation removed, too, pm; NaN as `rotation_deg`. */
   double rmsd_rotated_pm;
+  /** (missing + extra) / true_count. */
+  double tracing_error;
 } aet_comparison;
 
 /** Sets `struct_size` and all defaults. AET_ERROR_NULL, AET_ERROR_STRUCT_SIZE. Any thread. */
@@ -723,6 +725,94 @@ aet_status aet_atoms_compare(const aet_atoms *found,
                              const aet_compare_options *options,
                              aet_comparison *comparison,
                              const aet_view *errors);
+
+/* ---- Accuracy of traced atoms ---- */
+
+/** What became of an atom: the numbers in the column `state` of aet_atoms_accuracy. */
+enum {
+  /** Found, with its species. */
+  AET_ATOM_STATE_CORRECT = 0,
+  /** Found, with another species. */
+  AET_ATOM_STATE_WRONG_SPECIES = 1,
+  /** Found where there is none. */
+  AET_ATOM_STATE_EXTRA = 2,
+  /** Not found. */
+  AET_ATOM_STATE_MISSING = 3,
+};
+typedef int32_t aet_atom_state;
+
+/** Options of aet_atoms_accuracy. Fill with aet_accuracy_options_init; 0 means automatic. */
+typedef struct aet_accuracy_options {
+  /** sizeof(aet_accuracy_options). */
+  size_t struct_size;
+  /** Atoms farther apart than this never match, angstrom; 0: 0.9. */
+  double cutoff;
+  /**
+   * The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt
+   * series gives the average depth 1 / M sum_j z_j.
+   */
+  double depth_axis[3];
+  /**
+   * Radius of the ball that tells the surface of the particle, angstrom; 0: twice the median distance of nearest
+   * neighbours among the true atoms. Holes that the ball does not fit into are no surface.
+   */
+  double probe_radius;
+} aet_accuracy_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_accuracy_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_accuracy_options_init(aet_accuracy_options *options, size_t struct_size);
+
+/**
+ * Compares found atoms with the true ones as aet_atoms_compare does, atom by atom. `*table` has one row per found atom, in
+ * their order, and then one per missing atom, in theirs. Columns:
+ *
+ * - `x`, `y`, `z`: position, angstrom, in the frame of the found atoms; missing ones are moved by minus the common shift;
+ * - `state`: an aet_atom_state;
+ * - `found_species`, `true_species`: atomic numbers, NaN where there is none;
+ * - `true_index`: index of the true atom, from 0; NaN for extra atoms;
+ * - `error_x`, `error_y`, `error_z`, `error`: found + shift - truth and its length, pm; NaN without a pair;
+ * - `depth`, angstrom: that of the true atom, or of an extra atom;
+ * - `surface_distance`, angstrom: distance of the true atom to the surface of the particle, which goes through its
+ *   outermost atoms (alpha shape); of an extra atom its own, negative outside. The cell of the atoms plays no part.
+ *
+ * Single values: `true_count`, `matched`, `missing`, `extra`, `tracing_error` = (missing + extra) / true_count,
+ * `species_correct`, the total classification rate, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z` (pm), `shift_x`, `shift_y`,
+ * `shift_z` (angstrom). aet_table_error_profile and aet_table_confusion condense the table. `options` and `progress` may be
+ * NULL; the result does not depend on the number of threads.
+ *
+ * AET_ERROR_RANGE for options without meaning; AET_CANCELLED. Any thread; `progress` is called on it. Tracing error and
+ * classification rate as of J. Lee et al., "Multislice Electron Tomography using 4D-STEM", II F.
+ */
+aet_status aet_atoms_accuracy(const aet_context *context,
+                              const aet_atoms *found,
+                              const aet_atoms *truth,
+                              const aet_accuracy_options *options,
+                              aet_progress_fn progress,
+                              void *user,
+                              aet_table **table);
+
+/**
+ * Errors of position and of tracing against any column of a table of aet_atoms_accuracy, such as `depth` (the papers take
+ * 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
+ * between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
+ * `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
+ * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
+ * AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
+ * more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.
+ */
+aet_status aet_table_error_profile(const aet_table *table, const char *column, double width, aet_table **profile);
+
+/**
+ * The confusion matrix of a table of aet_atoms_accuracy: a row per true species in ascending order, then one of extra atoms,
+ * whose `true_species` is NaN; a column of numbers of atoms for each found species, called by its symbol (`X`: unknown), and
+ * `missing`; `rate` is the part of the row that has its species, NaN for extra atoms. AET_ERROR_UNKNOWN_OPTION where the
+ * table has no `true_species` and `found_species`. Any thread.
+ */
+aet_status aet_table_confusion(const aet_table *table,
+                               aet_table **confusion);
 
 /* ---- What is known of the images of a dataset ---- */
 
@@ -2657,106 +2747,6 @@ aet_status aet_dataset_mask_images(const aet_dataset *dataset,
                                    void *user,
                                    const aet_view *kept);
 
-/* ---- Tracing with a lattice ---- */
-
-/** What became of a site of a lattice. */
-enum {
-  /** It has an atom. */
-  AET_SITE_STATE_FOUND = 0,
-  /** It has an atom, farther from it than `displaced`. */
-  AET_SITE_STATE_DISPLACED = 1,
-  /** Missing: the maximum above it belongs to a site that is nearer to it. */
-  AET_SITE_STATE_MERGED = 2,
-  /** Missing: its maximum is below `threshold`. */
-  AET_SITE_STATE_WEAK = 3,
-  /** Missing: there is no maximum within `reach`. */
-  AET_SITE_STATE_LOST = 4,
-};
-typedef int32_t aet_site_state;
-
-/**
- * Options of aet_volume_trace_lattice. Fill with aet_lattice_options_init; 0 means automatic where nothing else is said.
- * Lengths are in the unit of the voxel size, angstrom.
- */
-typedef struct aet_lattice_options {
-  /** sizeof(aet_lattice_options). */
-  size_t struct_size;
-  /** Lattice vectors a, b, c of the crystal, one after the other, right-handed; all 0: the edges of its atoms' cell. */
-  double vectors[9];
-  /**
-   * Rotation R of the crystal to start from, row by row, p = R r; all 0: all rotations are looked at, and of those that
-   * symmetry makes equal the smallest is taken.
-   */
-  double rotation[9];
-  /** Largest angle to the given rotation, at most 180 degrees; 0: 10. */
-  double rotation_within_deg;
-  /**
-   * Middle (x, y, z), from the specimen origin, of the cube whose spectrum is taken; all 0: that of the mask, or the
-   * origin.
-   */
-  double region_centre[3];
-  /** Edge of that cube, at most 320 voxels; 0: 320 voxels, or the volume. */
-  double region_edge;
-  /** Standard deviation of the smoothing, voxels, at most 10; default 1; 0: none. */
-  double smoothing;
-  /**
-   * Standard deviation of the Gaussian whose average is taken away as the slowly varying part; 0: 0.75 of the longest
-   * period of the crystal that scatters strongly.
-   */
-  double background;
-  /** A maximum farther from its site is another's; 0: the distance of neighbouring sites. */
-  double reach;
-  /** An atom farther from its site is displaced; 0: a quarter of the distance of neighbouring sites. */
-  double displaced;
-  /** Smallest height of an atom as a part of the median height of its species, at most 1; 0: 0.25. */
-  double threshold;
-  /** Atomic number of the sites that are traced; 0: all. */
-  int32_t species;
-  /** 1: no slowly varying part is taken away. */
-  int32_t keep_background;
-} aet_lattice_options;
-
-/**
- * Sets all members to their defaults; `struct_size` is sizeof(aet_lattice_options). AET_ERROR_NULL,
- * AET_ERROR_STRUCT_SIZE. Any thread.
- */
-aet_status aet_lattice_options_init(aet_lattice_options *options, size_t struct_size);
-
-/**
- * Traces a volume with the help of a lattice, where the contrast varies too much for one threshold. `crystal` holds the
- * atoms of one cell, at most 2048, with an orthogonal cell or with `vectors` in the options. It is registered to the
- * volume, p = F r + t for a point r of the crystal: F by least squares from the Bragg peaks of the flattened volume's
- * spectrum, t from their phases, and both by Newton's method on the sum of the flattened volume over the sites, weighted by
- * atomic number. From every site of the lattice the nearest maximum is then climbed voxel by voxel; the maximum of the
- * parabola there is the atom. A maximum that several sites lead to belongs to the one nearest to it. Only sites in `mask`
- * (voxels of 0.5 and more) count, where it is not NULL; else all but for the three outermost voxels.
- *
- * `atoms`, where not NULL, takes the atoms of found and displaced sites, in their order, with species and heights (those of
- * the flattened volume). `sites`, where not NULL, takes a table, one row per site: `cell_a`, `cell_b`, `cell_c`, `basis`
- * (index of the atom in `crystal`), `species`, `site_x`, `site_y`, `site_z` (A), `state` (an aet_site_state), the maximum
- * `x`, `y`, `z` (A), `dx`, `dy`, `dz`, `displacement` (A) from site to maximum, `height`, all NaN for lost sites, and
- * `atom`, the index of the atom, NaN for missing ones. Its values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost`,
- * `found_fraction` (found and displaced sites), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| over the atoms,
- * A), `mean_displacement` (A); of F = R (1 + strain) `rotation_xx` to `rotation_zz` and, in the frame of the crystal,
- * `strain_xx`, `strain_yy`, `strain_zz`, `strain_yz`, `strain_xz`, `strain_xy`; the shortest t, `shift_x`, `shift_y`,
- * `shift_z` (A); `bragg_peaks` that lie on reflections, their rms distance `bragg_error` (1/A), and `phase_agreement`, at
- * most 1. `options` and `progress` may be NULL. The result does not depend on the number of threads.
- *
- * AET_ERROR_NOT_READY for a crystal without a cell, AET_ERROR_EMPTY without Bragg peaks that fit the crystal, and where no
- * site lies in the mask or none has a maximum, AET_ERROR_INCONSISTENT for a constant volume, a rotation that is none, atoms
- * of the crystal that coincide, a mask with other voxels, AET_ERROR_SHAPE for a mask of another shape and a volume of fewer
- * than 16 voxels along an axis, AET_ERROR_RANGE for a cell below two voxels, a species that the crystal has not, and
- * options without meaning, AET_ERROR_NON_FINITE, AET_ERROR_MEMORY; AET_CANCELLED. Any thread; `progress` is called on it.
- */
-aet_status aet_volume_trace_lattice(const aet_volume *volume,
-                                    const aet_atoms *crystal,
-                                    const aet_volume *mask,
-                                    const aet_lattice_options *options,
-                                    aet_progress_fn progress,
-                                    void *user,
-                                    aet_atoms **atoms,
-                                    aet_table **sites);
-
 /* ---- Atoms of volumes ---- */
 
 /** How a maximum of a volume gets its sub-voxel position, height and standard errors. */
@@ -2998,6 +2988,106 @@ aet_status aet_atoms_classify(const aet_atoms *atoms,
                               aet_atoms **classified,
                               aet_table **table,
                               aet_table **classes);
+
+/* ---- Tracing with a lattice ---- */
+
+/** What became of a site of a lattice. */
+enum {
+  /** It has an atom. */
+  AET_SITE_STATE_FOUND = 0,
+  /** It has an atom, farther from it than `displaced`. */
+  AET_SITE_STATE_DISPLACED = 1,
+  /** Missing: the maximum above it belongs to a site that is nearer to it. */
+  AET_SITE_STATE_MERGED = 2,
+  /** Missing: its maximum is below `threshold`. */
+  AET_SITE_STATE_WEAK = 3,
+  /** Missing: there is no maximum within `reach`. */
+  AET_SITE_STATE_LOST = 4,
+};
+typedef int32_t aet_site_state;
+
+/**
+ * Options of aet_volume_trace_lattice. Fill with aet_lattice_options_init; 0 means automatic where nothing else is said.
+ * Lengths are in the unit of the voxel size, angstrom.
+ */
+typedef struct aet_lattice_options {
+  /** sizeof(aet_lattice_options). */
+  size_t struct_size;
+  /** Lattice vectors a, b, c of the crystal, one after the other, right-handed; all 0: the edges of its atoms' cell. */
+  double vectors[9];
+  /**
+   * Rotation R of the crystal to start from, row by row, p = R r; all 0: all rotations are looked at, and of those that
+   * symmetry makes equal the smallest is taken.
+   */
+  double rotation[9];
+  /** Largest angle to the given rotation, at most 180 degrees; 0: 10. */
+  double rotation_within_deg;
+  /**
+   * Middle (x, y, z), from the specimen origin, of the cube whose spectrum is taken; all 0: that of the mask, or the
+   * origin.
+   */
+  double region_centre[3];
+  /** Edge of that cube, at most 320 voxels; 0: 320 voxels, or the volume. */
+  double region_edge;
+  /** Standard deviation of the smoothing, voxels, at most 10; default 1; 0: none. */
+  double smoothing;
+  /**
+   * Standard deviation of the Gaussian whose average is taken away as the slowly varying part; 0: 0.75 of the longest
+   * period of the crystal that scatters strongly.
+   */
+  double background;
+  /** A maximum farther from its site is another's; 0: the distance of neighbouring sites. */
+  double reach;
+  /** An atom farther from its site is displaced; 0: a quarter of the distance of neighbouring sites. */
+  double displaced;
+  /** Smallest height of an atom as a part of the median height of its species, at most 1; 0: 0.25. */
+  double threshold;
+  /** Atomic number of the sites that are traced; 0: all. */
+  int32_t species;
+  /** 1: no slowly varying part is taken away. */
+  int32_t keep_background;
+} aet_lattice_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_lattice_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_lattice_options_init(aet_lattice_options *options, size_t struct_size);
+
+/**
+ * Traces a volume with the help of a lattice, where the contrast varies too much for one threshold. `crystal` holds the
+ * atoms of one cell, at most 2048, with an orthogonal cell or with `vectors` in the options. It is registered to the
+ * volume, p = F r + t for a point r of the crystal: F by least squares from the Bragg peaks of the flattened volume's
+ * spectrum, t from their phases, and both by Newton's method on the sum of the flattened volume over the sites, weighted by
+ * atomic number. From every site of the lattice the nearest maximum is then climbed voxel by voxel; the maximum of the
+ * parabola there is the atom. A maximum that several sites lead to belongs to the one nearest to it. Only sites in `mask`
+ * (voxels of 0.5 and more) count, where it is not NULL; else all but for the three outermost voxels.
+ *
+ * `atoms`, where not NULL, takes the atoms of found and displaced sites, in their order, with species and heights (those of
+ * the flattened volume). `sites`, where not NULL, takes a table, one row per site: `cell_a`, `cell_b`, `cell_c`, `basis`
+ * (index of the atom in `crystal`), `species`, `site_x`, `site_y`, `site_z` (A), `state` (an aet_site_state), the maximum
+ * `x`, `y`, `z` (A), `dx`, `dy`, `dz`, `displacement` (A) from site to maximum, `height`, all NaN for lost sites, and
+ * `atom`, the index of the atom, NaN for missing ones. Its values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost`,
+ * `found_fraction` (found and displaced sites), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| over the atoms,
+ * A), `mean_displacement` (A); of F = R (1 + strain) `rotation_xx` to `rotation_zz` and, in the frame of the crystal,
+ * `strain_xx`, `strain_yy`, `strain_zz`, `strain_yz`, `strain_xz`, `strain_xy`; the shortest t, `shift_x`, `shift_y`,
+ * `shift_z` (A); `bragg_peaks` that lie on reflections, their rms distance `bragg_error` (1/A), and `phase_agreement`, at
+ * most 1. `options` and `progress` may be NULL. The result does not depend on the number of threads.
+ *
+ * AET_ERROR_NOT_READY for a crystal without a cell, AET_ERROR_EMPTY without Bragg peaks that fit the crystal, and where no
+ * site lies in the mask or none has a maximum, AET_ERROR_INCONSISTENT for a constant volume, a rotation that is none, atoms
+ * of the crystal that coincide, a mask with other voxels, AET_ERROR_SHAPE for a mask of another shape and a volume of fewer
+ * than 16 voxels along an axis, AET_ERROR_RANGE for a cell below two voxels, a species that the crystal has not, and
+ * options without meaning, AET_ERROR_NON_FINITE, AET_ERROR_MEMORY; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace_lattice(const aet_volume *volume,
+                                    const aet_atoms *crystal,
+                                    const aet_volume *mask,
+                                    const aet_lattice_options *options,
+                                    aet_progress_fn progress,
+                                    void *user,
+                                    aet_atoms **atoms,
+                                    aet_table **sites);
 
 /* ---- Resolution ---- */
 

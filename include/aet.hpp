@@ -653,6 +653,20 @@ public:
         detail::check(aet_table_histogram(get(), column.c_str(), detail::or_null(by), bins, &created));
         return Table(created);
     }
+    /// Of a table of aet::accuracy: errors of position and of tracing in bins [k width, (k + 1) width) of a column such as
+    /// depth (the papers take 4 A) or surface_distance. See aet_table_error_profile.
+    Table error_profile(const std::string &column, double width) const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_error_profile(get(), column.c_str(), width, &created));
+        return Table(created);
+    }
+    /// Of a table of aet::accuracy: a row per true species and one of extra atoms, a column per found species and
+    /// missing. See aet_table_confusion.
+    Table confusion() const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_confusion(get(), &created));
+        return Table(created);
+    }
     /// Writes text: single values as comments, names and units, then one line per row, columns between commas.
     void write(const std::string &path) const { detail::check(aet_table_write(get(), path.c_str())); }
 
@@ -967,6 +981,44 @@ private:
 
     detail::Handle<aet_atoms, aet_atoms_free> handle_;
 };
+
+/// What became of an atom: the numbers in the column state of aet::accuracy.
+enum class AtomState : std::int32_t {
+    correct = AET_ATOM_STATE_CORRECT,
+    wrong_species = AET_ATOM_STATE_WRONG_SPECIES,
+    extra = AET_ATOM_STATE_EXTRA,
+    missing = AET_ATOM_STATE_MISSING
+};
+
+/// Options of aet::accuracy; 0 is automatic.
+class AccuracyOptions {
+public:
+    AccuracyOptions() { detail::check(aet_accuracy_options_init(&raw_, sizeof raw_)); }
+    /// Largest distance of a matched pair, A; 0: 0.9 A.
+    AccuracyOptions &cutoff(double distance) noexcept { return raw_.cutoff = distance, *this; }
+    /// The depth of an atom at p is a . p; all 0: z.
+    AccuracyOptions &depth_axis(double x, double y, double z) noexcept {
+        raw_.depth_axis[0] = x, raw_.depth_axis[1] = y, raw_.depth_axis[2] = z;
+        return *this;
+    }
+    /// Radius of the ball that tells the surface, A; 0: twice the median distance of nearest neighbours.
+    AccuracyOptions &probe_radius(double radius) noexcept { return raw_.probe_radius = radius, *this; }
+    const aet_accuracy_options *get() const noexcept { return &raw_; }
+
+private:
+    aet_accuracy_options raw_{};
+};
+
+/// Found atoms beside the true ones: a row per found atom and then per missing one, with state, errors (pm), depth and
+/// distance to the surface (A). See aet_atoms_accuracy, Table::error_profile and Table::confusion.
+inline Table accuracy(const Context &context, const Atoms &found, const Atoms &truth,
+                      const AccuracyOptions &options = AccuracyOptions(), const ProgressFunction &progress = {}) {
+    detail::Observer observer(progress);
+    aet_table *created = nullptr;
+    detail::check(observer.finish(aet_atoms_accuracy(context.get(), found.get(), truth.get(), options.get(),
+                                                     observer.function(), observer.user(), &created)));
+    return Table(created);
+}
 
 // ---- probe -----------------------------------------------------------------------------------------------------
 

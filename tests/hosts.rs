@@ -131,6 +131,20 @@ fn check_scan(host: &str, text: &str) {
     println!("{host}: a scan, gradient {:.12e}", got["gradient_norm"]);
 }
 
+/// What the Rust example `trace_volume` prints.
+fn reference_atoms() -> &'static BTreeMap<String, f64> {
+    static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
+    REFERENCE.get_or_init(|| rust_example("trace_volume", &[]))
+}
+
+/// All numbers of `trace_volume` agree to 12 digits.
+fn check_atoms(host: &str, text: &str) {
+    let (got, wanted) = (pairs(text), reference_atoms());
+    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
+    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    println!("{host}: {} of {} atoms of a volume, rmsd {:.4} pm", got["matched"], got["true"], got["rmsd_pm"]);
+}
+
 /// What the Rust example `simulate_series` prints.
 fn reference_series() -> &'static BTreeMap<String, f64> {
     static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
@@ -234,6 +248,13 @@ fn the_rust_example_makes_a_volume() {
 }
 
 #[test]
+fn the_rust_example_traces_a_volume() {
+    let wanted = reference_atoms();
+    assert!(wanted["matched"] > 280.0 && wanted["tracing_error"] < 0.1 && wanted["rmsd_pm"] < 10.0, "{wanted:?}");
+    assert!(wanted["species_correct"] > 0.9 && wanted["traced"] > wanted["matched"], "{wanted:?}");
+}
+
+#[test]
 fn c() {
     if !ready("c", "cc", "--version") {
         return;
@@ -250,6 +271,8 @@ fn c() {
     check_scan("c", &run(&mut Command::new(scan)));
     let series = compile("cc", "-std=c99", "examples/c/simulate_series.c", "simulate_series_c");
     check_series("c", &run(Command::new(series).arg(series_folder("c"))));
+    let trace = compile("cc", "-std=c99", "examples/c/trace_volume.c", "trace_volume_c");
+    check_atoms("c", &run(&mut Command::new(trace)));
     let bad_input = compile("cc", "-std=c99", "tests/hosts/c/bad_input.c", "bad_input_c");
     check_bad_input("c", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("c"))));
 }
@@ -288,6 +311,8 @@ fn cpp() {
     check_scan("cpp", &run(&mut Command::new(scan)));
     let series = compile("c++", "-std=c++17", "examples/cpp/simulate_series.cpp", "simulate_series_cpp");
     check_series("cpp", &run(Command::new(series).arg(series_folder("cpp"))));
+    let trace = compile("c++", "-std=c++17", "examples/cpp/trace_volume.cpp", "trace_volume_cpp");
+    check_atoms("cpp", &run(&mut Command::new(trace)));
     let bad_input = compile("c++", "-std=c++17", "tests/hosts/cpp/bad_input.cpp", "bad_input_cpp");
     check_bad_input("cpp", &run(Command::new(bad_input).arg(root("examples/data/small")).arg(scratch("cpp"))));
 }
@@ -320,6 +345,7 @@ fn octave() {
     check_scan("octave", &octave(&[&classes, &mex, &examples], "simulate_scan()"));
     let code = format!("simulate_series('{}')", text(&series_folder("octave")));
     check_series("octave", &octave(&[&classes, &mex, &examples], &code));
+    check_atoms("octave", &octave(&[&classes, &mex, &examples], "trace_volume()"));
     let tests = root("tests/hosts/octave");
     let code = format!("bad_input('{small}', '{}')", text(&scratch("octave")));
     check_bad_input("octave", &octave(&[&classes, &mex, &tests], &code));
@@ -354,6 +380,7 @@ fn julia() {
     check_volume("julia", &julia(&flags, "examples/julia/volume_from_images.jl", &[&small, &out]), &out);
     check_scan("julia", &julia(&flags, "examples/julia/simulate_scan.jl", &[]));
     check_series("julia", &julia(&flags, "examples/julia/simulate_series.jl", &[&series_folder("julia")]));
+    check_atoms("julia", &julia(&flags, "examples/julia/trace_volume.jl", &[]));
     check_bad_input("julia", &julia(&flags, "tests/hosts/julia/bad_input.jl", &[&small, &scratch("julia")]));
 }
 
@@ -382,6 +409,7 @@ fn python() {
     check_volume("python", &python("examples/python/volume_from_images.py", &[&small, &out]), &out);
     check_scan("python", &python("examples/python/simulate_scan.py", &[]));
     check_series("python", &python("examples/python/simulate_series.py", &[&series_folder("python")]));
+    check_atoms("python", &python("examples/python/trace_volume.py", &[]));
     check_bad_input("python use", &python("tests/hosts/python/use.py", &[&small, &scratch("python use")]));
     check_bad_input("python", &python("tests/hosts/python/bad_input.py", &[&small, &scratch("python")]));
     let ended = python("tests/hosts/python/interruptions.py", &[&small, &scratch("python interruptions")]);

@@ -75,6 +75,8 @@ pub struct aet_comparison {
     pub rotation_deg: f64,
     /// RMSD with the common rotation removed, too, pm; NaN as `rotation_deg`.
     pub rmsd_rotated_pm: f64,
+    /// (missing + extra) / true_count.
+    pub tracing_error: f64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only 8-byte numbers behind it.
@@ -97,6 +99,7 @@ unsafe impl CStruct for aet_comparison {
             shift: [nan; 3],
             rotation_deg: nan,
             rmsd_rotated_pm: nan,
+            tracing_error: nan,
         }
     }
 }
@@ -118,6 +121,7 @@ impl From<&Comparison> for aet_comparison {
             shift: comparison.shift,
             rotation_deg: comparison.rotation_deg,
             rmsd_rotated_pm: comparison.rmsd_rotated_pm,
+            tracing_error: comparison.tracing_error,
         }
     }
 }

@@ -13,6 +13,7 @@
 mod adf_transfer;
 mod arguments;
 mod atoms;
+mod atoms_accuracy;
 mod atoms_change;
 mod atoms_classify;
 mod atoms_compare;
@@ -71,6 +72,7 @@ mod volume_trace;
 
 pub use adf_transfer::*;
 pub use atoms::*;
+pub use atoms_accuracy::*;
 pub use atoms_change::*;
 pub use atoms_classify::*;
 pub use atoms_compare::*;

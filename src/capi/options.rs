@@ -4,7 +4,7 @@
 //! defaults) or a newer one (longer: members that this library does not know must be zero, which means automatic).
 
 use super::guard::Host;
-use super::{atoms_classify, resolution, volume_filter, volume_lattice, volume_mask, volume_trace};
+use super::{atoms_accuracy, atoms_classify, resolution, volume_filter, volume_lattice, volume_mask, volume_trace};
 use super::{atoms_compare, atoms_generate, context, dataset, find, frames, lot, probe, progress, recon, view};
 use super::{
     detector, instrument, recon_errors, recon_options, simulate_series, simulation_ensemble, simulation_gradient,
@@ -155,6 +155,7 @@ const STRUCTURES: &[(&str, usize)] = &[
     grown::<context::aet_context_options>(),
     grown::<atoms_compare::aet_compare_options>(),
     grown::<atoms_compare::aet_comparison>(),
+    grown::<atoms_accuracy::aet_accuracy_options>(),
     grown::<atoms_classify::aet_classify_options>(),
     grown::<atoms_generate::aet_structure_options>(),
     grown::<dataset::aet_dataset_options>(),

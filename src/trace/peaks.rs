@@ -167,7 +167,7 @@ impl Parabola {
         })
     }
 
-    /// Through the values at d = -1, 0 and 1 along each axis.
+    /// Through the values at d of -1, 0 and 1 along each axis.
     pub fn of(value_at: impl Fn([i32; 3]) -> f64) -> Self {
         let along = |pairs: &[(usize, i32)]| {
             let mut d = [0; 3];
@@ -214,16 +214,10 @@ impl Parabola {
         self.value + 0.5 * (0..3).map(|a| self.gradient[a] * offset[a]).sum::<f64>()
     }
 
-    /// Where the maximum is, and its value.
-    pub fn vertex(&self) -> (Vec3, f64) {
-        let offset = self.offset();
-        (offset, self.height(&offset))
-    }
-
     fn peak(&self, volume: &Volume, at: [usize; 3]) -> Peak {
-        let (offset, height) = self.vertex();
+        let offset = self.offset();
         let position = volume.position(std::array::from_fn(|a| at[a] as f64 + offset[a]));
-        Peak { position, height }
+        Peak { position, height: self.height(&offset) }
     }
 }
 

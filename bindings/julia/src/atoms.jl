@@ -91,8 +91,9 @@ end
 Comparison of two lists of atoms: numbers of true, `matched`, `missing` and `extra` atoms; rms
 distances of the matched pairs in pm, in all and along x, y and z; `species_correct`, the fraction
 of true atoms found with their species; the common `shift` (A) that was removed; where asked for
-the common rotation (`rotation_deg`) and the rms distance without it (`rmsd_rotated_pm`); and
-`errors`, found - true in A per found atom (n x 3), NaN where unmatched.
+the common rotation (`rotation_deg`) and the rms distance without it (`rmsd_rotated_pm`);
+`tracing_error`, (missing + extra) / true atoms; and `errors`, found - true in A per found atom (n x 3),
+NaN where unmatched.
 """
 struct Comparison
     true_count::Int
@@ -107,6 +108,7 @@ struct Comparison
     shift::NTuple{3,Float64}
     rotation_deg::Float64
     rmsd_rotated_pm::Float64
+    tracing_error::Float64
     errors::Matrix{Float64}
 end
 
@@ -128,3 +130,45 @@ function compare(found::Atoms, truth::Atoms; keywords...)
     figures = (getfield(comparison, name) for name in fieldnames(Comparison) if name !== :errors)
     return Comparison(figures..., errors)
 end
+
+"""
+    accuracy([progress,] found, truth; cutoff, depth_axis, probe_radius, context = default_context())
+
+Found atoms beside the true ones, as a [`Table`](@ref): a row per found atom, in their order, and then
+one per missing atom. Columns: `x`, `y`, `z` (A); `state`, 0 correct, 1 wrong species, 2 extra, 3 missing;
+`found_species`, `true_species` and `true_index`, `NaN` where there is none; `error_x`, `error_y`,
+`error_z`, `error` (pm); `depth` and `surface_distance` (A; negative outside). Single values:
+`tracing_error`, `species_correct`, `rmsd` (pm) and more.
+
+`depth_axis` a makes the depth of an atom at p a . p, z unless given: the mean of the third rows of the
+rotations of a series gives the average depth. `probe_radius` (A) is that of the ball that tells the
+surface. See also [`error_profile`](@ref) and [`confusion`](@ref). Throws `AET_ERROR_RANGE`.
+"""
+accuracy(found::Atoms, truth::Atoms; keywords...) = accuracy(nothing, found, truth; keywords...)
+
+function accuracy(progress, found::Atoms, truth::Atoms; context::Context = default_context(), keywords...)
+    options = set_options!(defaults(AccuracyOptions, aet_accuracy_options_init), keywords)
+    foreach(live, (context, found, truth))
+    return kept(Table, "the comparison", progress) do report, user, out
+        aet_atoms_accuracy(context, found, truth, options, report, user, out)
+    end
+end
+
+"""
+    error_profile(table, column, width)
+
+Errors of position and of tracing of a table of [`accuracy`](@ref) in bins of `width` of a column such
+as `"depth"` (the papers take 4 A) or `"surface_distance"`, as a [`Table`](@ref) with the columns
+`lower`, `upper`, `true_count`, `matched`, `missing`, `extra`, `wrong_species`, and in pm `rmsd`,
+`rmsd_x`, `rmsd_y`, `rmsd_z`, `quartile_1`, `median`, `quartile_3`, `largest`.
+"""
+error_profile(table::Table, column, width::Real) =
+    Table(created(out -> aet_table_error_profile(live(table), string(column), width, out)))
+
+"""
+    confusion(table)
+
+Confusion matrix of a table of [`accuracy`](@ref): a row per true species, then one of extra atoms; a
+column per found species, called by its symbol, `missing`, and the `rate` found with their species.
+"""
+confusion(table::Table) = Table(created(out -> aet_table_confusion(live(table), out)))

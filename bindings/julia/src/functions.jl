@@ -66,6 +66,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_table_value(table::HandlePtr, name::Cstring, value::Ptr{Float64})::Int32
 @declare aet_table_histogram(table::HandlePtr, column::Cstring, by::Cstring, bins::Int64, histogram::OutHandlePtr)::Int32
 @declare aet_table_write(table::HandlePtr, path::Cstring)::Int32
+@declare aet_table_error_profile(table::HandlePtr, column::Cstring, width::Float64, profile::OutHandlePtr)::Int32
+@declare aet_table_confusion(table::HandlePtr, confusion::OutHandlePtr)::Int32
 
 # atoms
 @declare aet_atoms_create(positions::Ptr{View}, species::Ptr{View}, heights::Ptr{View}, widths::Ptr{View}, atoms::OutHandlePtr)::Int32
@@ -92,6 +94,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_atoms_close_pairs(atoms::HandlePtr, distance::Float64, periodic_z::Int32, pairs::Ptr{View}, distances::Ptr{View}, count::Ptr{Int64})::Int32
 @declare aet_compare_options_init(options::Ptr{CompareOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_compare(found::HandlePtr, truth::HandlePtr, options::Ptr{CompareOptions}, comparison::Ptr{CComparison}, errors::Ptr{View})::Int32
+@declare aet_accuracy_options_init(options::Ptr{AccuracyOptions}, struct_size::Csize_t)::Int32
+@declare aet_atoms_accuracy(context::HandlePtr, found::HandlePtr, truth::HandlePtr, options::Ptr{AccuracyOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, table::OutHandlePtr)::Int32
 
 # generated atoms
 @declare aet_structure_options_init(options::Ptr{StructureOptions}, struct_size::Csize_t)::Int32
@@ -165,10 +169,10 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_volume_create_support(context::HandlePtr, options::Ptr{SupportOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, volume::OutHandlePtr)::Int32
 @declare aet_image_mask_options_init(options::Ptr{ImageMaskOptions}, struct_size::Csize_t)::Int32
 @declare aet_dataset_mask_images(dataset::HandlePtr, mask::HandlePtr, options::Ptr{ImageMaskOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, kept::Ptr{View})::Int32
-@declare aet_lattice_options_init(options::Ptr{LatticeOptions}, struct_size::Csize_t)::Int32
-@declare aet_volume_trace_lattice(volume::HandlePtr, crystal::HandlePtr, mask::HandlePtr, options::Ptr{LatticeOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, sites::OutHandlePtr)::Int32
 @declare aet_classify_options_init(options::Ptr{ClassifyOptions}, struct_size::Csize_t)::Int32
 @declare aet_atoms_classify(atoms::HandlePtr, volume::HandlePtr, options::Ptr{ClassifyOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, classified::OutHandlePtr, table::OutHandlePtr, classes::OutHandlePtr)::Int32
+@declare aet_lattice_options_init(options::Ptr{LatticeOptions}, struct_size::Csize_t)::Int32
+@declare aet_volume_trace_lattice(volume::HandlePtr, crystal::HandlePtr, mask::HandlePtr, options::Ptr{LatticeOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, sites::OutHandlePtr)::Int32
 @declare aet_correlation_options_init(options::Ptr{CorrelationOptions}, struct_size::Csize_t)::Int32
 @declare aet_volume_shell_count(volume::HandlePtr)::Int64
 @declare aet_volume_shell_correlation(volume::HandlePtr, other::HandlePtr, mask::HandlePtr, options::Ptr{CorrelationOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, curve::Ptr{View}, resolution::Ptr{CResolution})::Int32

@@ -96,7 +96,16 @@ mutable struct CComparison <: CStruct
     shift::NTuple{3,Float64}
     rotation_deg::Float64
     rmsd_rotated_pm::Float64
-    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0)
+    tracing_error::Float64
+    CComparison() = new(sizeof(CComparison), 0, 0, 0, 0, 0, 0, 0, 0, 0, (0.0, 0.0, 0.0), 0, 0, 0)
+end
+
+mutable struct AccuracyOptions <: CStruct
+    struct_size::Csize_t
+    cutoff::Float64
+    depth_axis::NTuple{3,Float64}
+    probe_radius::Float64
+    AccuracyOptions() = new(0, 0, (0.0, 0.0, 0.0), 0)
 end
 
 mutable struct StructureOptions <: CStruct
@@ -572,6 +581,7 @@ const CSTRUCTS = (
     "aet_context_options" => ContextOptions, "aet_progress" => CProgress,
     "aet_dataset_options" => DatasetOptions, "aet_frames" => Frames,
     "aet_compare_options" => CompareOptions, "aet_comparison" => CComparison,
+    "aet_accuracy_options" => AccuracyOptions,
     "aet_detector_options" => DetectorOptions, "aet_pattern_options" => PatternOptions,
     "aet_structure_options" => StructureOptions,
     "aet_probe_options" => ProbeOptions, "aet_lot_options" => LotOptions,
@@ -626,6 +636,7 @@ const SIMDS = Enumeration("AET_SIMD", :automatic => 0, :portable => 1, :avx2 => 
 const PHASES = Enumeration("AET_PHASE", :reading => 0, :planning => 1, :evaluating => 2,
     :optimizing => 3, :saving => 4, :simulating => 5)
 const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz => 2)
+const ATOM_STATES = Enumeration("AET_ATOM_STATE", :correct => 0, :wrong_species => 1, :extra => 2, :missing => 3)
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
 const APERTURES = Enumeration("AET_APERTURE", :soft => 0, :hard => 1)
@@ -686,7 +697,7 @@ const BAND_LIMITS = Enumeration("AET_BAND_LIMIT", :circular => 0, :square => 1, 
 const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :padded => 1)
 
 "Every enumeration of the interface."
-const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, TILT_AXES,
+const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, ATOM_STATES, TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,

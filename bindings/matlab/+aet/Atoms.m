@@ -13,7 +13,7 @@ classdef Atoms < aet.internal.Object
     %     x, y, z, species, height, width, occupancy, probability,
     %     debyeWallerB, debyeWallerU, rmsDisplacement, standardError [n x 3];
     %     count; cell [1 x 3], or [] without cell
-    %   Methods: write, compare, classify, closePairs; new lists of atoms from old ones:
+    %   Methods: write, compare, accuracy, classify, closePairs; new from old lists:
     %     withColumn, withElementValues, withCell, rotate, shift, placeInCell,
     %     wrap, cutSlab, subset, repeat, merge, displaced
     %
@@ -180,11 +180,37 @@ classdef Atoms < aet.internal.Object
             %   after removing the common shift, with 'RemoveRotation' also the
             %   common rotation. REPORT has trueCount, matched, missing, extra,
             %   rmsdPm, rmsdXPm, rmsdYPm, rmsdZPm, speciesCorrect, shift,
-            %   rotationDeg, rmsdRotatedPm. [REPORT, ERRORS] also gives the
+            %   rotationDeg, rmsdRotatedPm, tracingError. [REPORT, ERRORS] also gives the
             %   error of each found atom [n x 3] in angstrom, NaN if unmatched.
             aet.internal.require(truth, 'aet.Atoms', 'truth');
             options = aet.internal.options('compare', {'Cutoff', 'RemoveRotation'}, varargin);
             [report, errors] = aet_mex('atoms_compare', this.key, truth.key, options);
+        end
+
+        function table = accuracy(this, truth, varargin)
+            %ACCURACY  These atoms beside the true ones, as an aet.Table.
+            %   TABLE = found.accuracy(TRUTH, 'Name', value, ...) has a row per
+            %   found atom, in their order, and then one per missing atom, with
+            %   the columns x, y, z (angstrom); state: 0 correct, 1 wrong species,
+            %   2 extra, 3 missing; found_species, true_species, true_index, NaN
+            %   where there is none; error_x, error_y, error_z, error (pm); depth
+            %   and surface_distance (angstrom; negative outside). Single values:
+            %   tracing_error, species_correct, rmsd (pm) and more.
+            %     Cutoff       of pairs, angstrom (default 0.9)
+            %     DepthAxis    [x y z] A; the depth of an atom at P is A * P
+            %                  (default: z)
+            %     ProbeRadius  of the ball that tells the surface, angstrom
+            %     Progress     function as for aet.LocalOrbital.run
+            %     Context      aet.Context
+            %   See also aet.Table.errorProfile, aet.Table.confusion
+            aet.internal.require(truth, 'aet.Atoms', 'truth');
+            known = {'Cutoff', 'DepthAxis', 'ProbeRadius', 'Progress', 'Context'};
+            options = aet.internal.options('accuracy', known, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            [context, options] = aet.internal.take(options, 'Context', []);
+            context = aet.internal.context(context);
+            key = aet.internal.withProgress(progress, 'atoms_accuracy', context.key, this.key, truth.key, options);
+            table = aet.Table.fromKey(key);
         end
 
         function [atoms, table, classes] = classify(this, species, varargin)

@@ -6,7 +6,8 @@ classdef Table < aet.internal.Object
     %
     %   Properties: rows; columns, units [1 x n cell]; values, valueUnits
     %     (structs with the single values and their units)
-    %   Methods: column, histogram, write, toStruct, toTable (MATLAB)
+    %   Methods: column, histogram, write, toStruct, toTable (MATLAB);
+    %     errorProfile, confusion (of aet.Atoms.accuracy)
     %
     %   Example
     %     report = found.accuracy(truth);
@@ -48,6 +49,24 @@ classdef Table < aet.internal.Object
             by = char(aet.internal.take(options, 'By', ''));
             bins = aet.internal.take(options, 'Bins', 0);
             counts = aet.Table.fromKey(aet_mex('table_histogram', this.key, char(column), by, bins));
+        end
+
+        function profile = errorProfile(this, column, width)
+            %ERRORPROFILE  Errors against a column, of aet.Atoms.accuracy.
+            %   PROFILE = table.errorProfile('depth', 4) is an aet.Table of bins
+            %   of WIDTH (the papers take 4 angstrom) with the columns lower,
+            %   upper; true_count, matched, missing, extra, wrong_species; in pm
+            %   rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3,
+            %   largest. Another column is 'surface_distance'.
+            profile = aet.Table.fromKey(aet_mex('table_error_profile', this.key, char(column), width));
+        end
+
+        function matrix = confusion(this)
+            %CONFUSION  Confusion matrix, of aet.Atoms.accuracy.
+            %   A row per true species, then one of extra atoms; a column per
+            %   found species, called by its symbol, missing, and the rate that
+            %   was found with its species.
+            matrix = aet.Table.fromKey(aet_mex('table_confusion', this.key));
         end
 
         function write(this, file)

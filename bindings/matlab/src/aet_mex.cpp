@@ -22,6 +22,7 @@ void require_layout() {
                   {"aet_dataset_options", sizeof(aet_dataset_options)},
                   {"aet_frames", sizeof(aet_frames)},
                   {"aet_compare_options", sizeof(aet_compare_options)},
+                  {"aet_accuracy_options", sizeof(aet_accuracy_options)},
                   {"aet_comparison", sizeof(aet_comparison)},
                   {"aet_probe_options", sizeof(aet_probe_options)},
                   {"aet_detector_options", sizeof(aet_detector_options)},

@@ -59,7 +59,7 @@ mxArray *report(const aet_comparison &c) {
     mxGetDoubles(shift.array)[axis] = c.shift[axis];
   }
   const char *names[] = {"trueCount", "matched", "missing",        "extra", "rmsdPm",      "rmsdXPm",
-                         "rmsdYPm",   "rmsdZPm", "speciesCorrect", "shift", "rotationDeg", "rmsdRotatedPm"};
+                         "rmsdYPm",   "rmsdZPm", "speciesCorrect", "shift", "rotationDeg", "rmsdRotatedPm", "tracingError"};
   mxArray *values[] = {make_number(static_cast<double>(c.true_count)),
                        make_number(static_cast<double>(c.matched)),
                        make_number(static_cast<double>(c.missing)),
@@ -71,7 +71,8 @@ mxArray *report(const aet_comparison &c) {
                        make_number(c.species_correct),
                        shift.array,
                        make_number(c.rotation_deg),
-                       make_number(c.rmsd_rotated_pm)};
+                       make_number(c.rmsd_rotated_pm),
+                       make_number(c.tracing_error)};
   constexpr int count = sizeof values / sizeof values[0];
   mxArray *structure = mxCreateStructMatrix(1, 1, count, names);
   for (int i = 0; i < count; ++i) {
@@ -95,6 +96,22 @@ void compare(Call &call) {
   call.give(1, errors.array);
 }
 
+void accuracy(Call &call) {
+  const auto context = call.handle<aet_context>(0);
+  const auto found = call.handle<aet_atoms>(1);
+  const auto truth = call.handle<aet_atoms>(2);
+  const Options given = call.options(3);
+  auto options = defaults(aet_accuracy_options_init);
+  given.read("Cutoff", options.cutoff);
+  given.read("DepthAxis", options.depth_axis);
+  given.read("ProbeRadius", options.probe_radius);
+  ProgressBridge progress(call.argument(4));
+  aet_table *table = nullptr;
+  const aet_status status = aet_atoms_accuracy(context.get(), found.get(), truth.get(), &options,
+                                               ProgressBridge::call, &progress, &table);
+  give_made(call, table, status, progress);
+}
+
 }  // namespace
 
 void add_atoms_commands(CommandTable &table) {
@@ -105,6 +122,7 @@ void add_atoms_commands(CommandTable &table) {
   table["atoms_count"] = number_of<aet_atoms, int64_t, aet_atoms_count>;
   table["atoms_copy_column"] = copy_column;
   table["atoms_compare"] = compare;
+  table["atoms_accuracy"] = accuracy;
 }
 
 }  // namespace aet_mex

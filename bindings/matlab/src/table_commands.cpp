@@ -48,6 +48,20 @@ void histogram(Call &call) {
   call.give_handle(made);
 }
 
+void error_profile(Call &call) {
+  const auto table = call.handle<aet_table>(0);
+  const std::string column = call.text(1, "column");
+  aet_table *made = nullptr;
+  check(aet_table_error_profile(table.get(), column.c_str(), number(call.argument(2), "width"), &made));
+  call.give_handle(made);
+}
+
+void confusion(Call &call) {
+  aet_table *made = nullptr;
+  check(aet_table_confusion(call.handle<aet_table>(0).get(), &made));
+  call.give_handle(made);
+}
+
 void write(Call &call) {
   check(aet_table_write(call.handle<aet_table>(0).get(), call.text(1, "path").c_str()));
 }
@@ -64,6 +78,8 @@ void add_table_commands(CommandTable &table) {
   table["table_copy_column"] = copy_column;
   table["table_value"] = value;
   table["table_histogram"] = histogram;
+  table["table_error_profile"] = error_profile;
+  table["table_confusion"] = confusion;
   table["table_write"] = write;
 }
 

@@ -12,6 +12,7 @@ from ._handles import Handle
 from ._library import lib
 from ._options import Options, result_members, result_values, takes_options
 from ._structs import empty_structure
+from .context import default_context
 from .table import Table
 
 
@@ -21,6 +22,7 @@ class Comparison(collections.namedtuple("Comparison", result_members("aet_compar
     Numbers of true, `matched`, `missing` and `extra` atoms; rms distances of the matched pairs in pm, in all and along
     x, y and z; `species_correct`, the fraction of true atoms found with their species; the common `shift` (A) that was
     removed; where asked for the common rotation (`rotation_deg`) and the rms distance without it (`rmsd_rotated_pm`);
+    `tracing_error`, (missing + extra) / true atoms;
     and `errors`, found - true in A per found atom (n x 3), NaN where it has no partner.
     """
 
@@ -199,6 +201,22 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
         errors = np.zeros((len(self), 3))
         lib.aet_atoms_compare(self, truth, Options(lib.aet_compare_options_init, options), comparison, errors)
         return Comparison(*result_values("aet_comparison", comparison), errors)
+
+    @takes_options(lib.aet_accuracy_options_init)
+    def accuracy(self, truth, *, context=None, progress=None, **options):
+        """These atoms beside the true ones, as a `Table`: a row per found atom, in their order, and then one per missing
+        atom.
+
+        Columns: x, y, z (A); state, 0 correct, 1 wrong species, 2 extra, 3 missing; found_species, true_species and
+        true_index, NaN where there is none; error_x, error_y, error_z, error (pm); depth and surface_distance (A; negative
+        outside). Single values: tracing_error, species_correct, rmsd (pm) and more. `depth_axis` a makes the depth of an
+        atom at p a . p, z unless given: the mean of the third rows of the rotations of a series gives the average depth.
+        See `Table.error_profile` and `Table.confusion`.
+        """
+        settings = Options(lib.aet_accuracy_options_init, options)
+        with LongCall(progress) as call:
+            made = lib.aet_atoms_accuracy(context or default_context(), self, truth, settings, call.report, None)
+            return Table._of(made)
 
     @takes_options(lib.aet_classify_options_init)
     def classify(self, species, volume=None, *, progress=None, **options):

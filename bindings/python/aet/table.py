@@ -58,6 +58,17 @@ class Table(Handle, collections.abc.Mapping, c_type="aet_table", free=lib.aet_ta
         column, also count_c for every value c of it. `bins` 0: automatic."""
         return Table._of(lib.aet_table_histogram(self, column, by, bins))
 
+    def error_profile(self, column, width):
+        """Of a table of `Atoms.accuracy`: errors of position and of tracing in bins of `width` of a column such as "depth"
+        (the papers take 4 A) or "surface_distance". Columns: lower, upper; true_count, matched, missing, extra,
+        wrong_species; in pm rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3, largest."""
+        return Table._of(lib.aet_table_error_profile(self, column, width))
+
+    def confusion(self):
+        """Of a table of `Atoms.accuracy`: a row per true species, then one of extra atoms; a column per found species,
+        called by its symbol, `missing`, and the `rate` that was found with its species."""
+        return Table._of(lib.aet_table_confusion(self))
+
     def write(self, path):
         """Writes text: single values as comments, names and units of the columns, then one line per row, columns between
         commas; numbers read back to the last bit."""

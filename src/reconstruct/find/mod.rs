@@ -235,9 +235,8 @@ impl Search<'_> {
 
     fn atoms(&self, orbitals: &Guess, probabilities: Option<&[f64]>) -> Result<Atoms> {
         let species = orbitals.classes.iter().map(|class| self.species[*class]).collect();
-        let mut atoms = Atoms::new(orbitals.positions.clone())?
-            .with_species(species)?
-            .with_heights(orbitals.heights.clone())?;
+        let mut atoms =
+            Atoms::new(orbitals.positions.clone())?.with_species(species)?.with_heights(orbitals.heights.clone())?;
         let widths: Option<Vec<f64>> = orbitals.classes.iter().map(|class| orbitals.widths[*class]).collect();
         if let Some(widths) = widths {
             atoms = atoms.with_widths(widths)?;

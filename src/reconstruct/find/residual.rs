@@ -88,13 +88,7 @@ impl Search<'_> {
     }
 
     /// Height in the smoothed residual volume of an atom of the reference height that the model lacks.
-    fn height_of_one(
-        &self,
-        fitted: &Fitted,
-        reference: f64,
-        x: &[f64],
-        watch: &mut Watch<'_, '_>,
-    ) -> Result<f64> {
+    fn height_of_one(&self, fitted: &Fitted, reference: f64, x: &[f64], watch: &mut Watch<'_, '_>) -> Result<f64> {
         let (recon, positions) = (&fitted.recon, &fitted.orbitals.positions);
         let layout = recon.layout();
         let samples = spread(positions, 4.0 * self.distance);

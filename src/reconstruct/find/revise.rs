@@ -1,12 +1,12 @@
 //! What changes between two fits: orbitals that are no atoms go, those that are two are parted, new ones come from the
 //! residual volume.
 
+use super::super::driver::Watch;
 use super::options::expected_ratio;
 use super::{median, Fitted, Guess, Search};
 use crate::error::{Error, Result};
 use crate::geometry::{self, Vec3};
 use crate::grid;
-use super::super::driver::Watch;
 use crate::specimen::Volume;
 use crate::table::Table;
 use crate::trace::Neighbours;
@@ -73,15 +73,7 @@ impl Counts {
     }
 
     pub fn row(&self, loss: f64, r_factor: f64) -> [f64; Self::COLUMNS.len()] {
-        let counts = [
-            self.atoms,
-            self.dropped,
-            self.lonely,
-            self.merged,
-            self.split,
-            self.added,
-            self.reclassified,
-        ];
+        let counts = [self.atoms, self.dropped, self.lonely, self.merged, self.split, self.added, self.reclassified];
         let [a, b, c, d, e, f, g] = counts.map(|count| count as f64);
         [a, b, c, d, e, f, g, loss, r_factor]
     }
@@ -287,9 +279,8 @@ fn directions() -> Vec<Vec3> {
 /// The value of the voxel in which a position (x, y, z) lies; 0 outside.
 pub(super) fn value_near(volume: &Volume, position: &Vec3) -> f64 {
     let shape = volume.shape();
-    let index: [f64; 3] = std::array::from_fn(|a| {
-        (position[2 - a] / volume.voxel_size() + grid::origin(shape[a]) as f64).round()
-    });
+    let index: [f64; 3] =
+        std::array::from_fn(|a| (position[2 - a] / volume.voxel_size() + grid::origin(shape[a]) as f64).round());
     match (0..3).all(|a| index[a] >= 0.0 && index[a] < shape[a] as f64) {
         true => f64::from(volume.values()[index.map(|v| v as usize)]),
         false => 0.0,

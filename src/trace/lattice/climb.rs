@@ -241,8 +241,10 @@ fn summit(field: &Field, start: &Vec3, reach: f64) -> Option<Summit> {
         let at = std::array::from_fn(|a| (here[a] as i32 + d[a]) as usize);
         f64::from(field.values[field.place(at)])
     };
-    let (offset, height) = Parabola::of(around).vertex();
-    let position = field.position(std::array::from_fn(|a| here[a] as f64 + offset[a]));
+    let parabola = Parabola::of(around);
+    let offset = parabola.offset();
+    let (position, height) =
+        (field.position(std::array::from_fn(|a| here[a] as f64 + offset[a])), parabola.height(&offset));
     let away = distance(&position, start);
     (away <= reach).then_some(Summit { voxel: field.place(here), position, height, distance: away })
 }

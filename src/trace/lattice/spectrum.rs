@@ -191,11 +191,12 @@ impl Spectrum {
                 let mut neighbours = (0..27).filter(|n| *n != 13).map(|n| [n / 9 - 1, n / 3 % 3 - 1, n % 3 - 1]);
                 if neighbours.all(|d| around(d) <= square) {
                     // a Gaussian is a parabola in the logarithm
-                    let (offset, top) = Parabola::of(|d| 0.5 * around(d).max(1e-12 * square).ln()).vertex();
+                    let parabola = Parabola::of(|d| 0.5 * around(d).max(1e-12 * square).ln());
+                    let offset = parabola.offset();
                     let position = std::array::from_fn(|a| {
                         (k[2 - a] as f64 + offset[2 - a]) / (self.size[2 - a] as f64 * self.voxel)
                     });
-                    found.push(Peak { position, height: top.exp() });
+                    found.push(Peak { position, height: parabola.height(&offset).exp() });
                 }
             }
         }

@@ -21,6 +21,7 @@
 #endif
 
 #include "aet.h"
+#include "accuracy.h"
 #include "check.h"
 #include "classification.h"
 #include "detectors.h"
@@ -1369,8 +1370,10 @@ int main(int argc, char **argv)
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
     check_volume_filters(f.context, f.dataset);
-    check_lattices(f.context);
+    const path accuracy_file = join(&scratch, "accuracy.csv");
+    check_accuracy(f.context, accuracy_file.text);
     check_classification(f.context);
+    check_lattices(f.context);
     const path tomography_file = join(&scratch, "tomography.aet");
     check_tomography(&f, tomography_file.text);
     check_instrument(f.context, f.dataset);

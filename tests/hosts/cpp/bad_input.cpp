@@ -592,34 +592,43 @@ void check_volume_filters(const aet::Context &context, const Host &host) {
     check("what the progress function of a mask throws", rethrown);
 }
 
-void check_lattice(const aet::Context &context) {
-    // a body-centred crystal of 4 A in voxels of 0.5 A
-    const std::size_t n = 40;
-    std::vector<float> values(n * n * n);
-    const auto wave = [](std::size_t i, double from) {
-        return std::cos(std::acos(-1.0) / 2 * (0.5 * (static_cast<double>(i) - 20) - from));
-    };
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const double a = wave(i % n, 0.3), b = wave(i / n % n, -0.2), c = wave(i / n / n, 0.1);
-        values[i] = static_cast<float>(1 + a * b + b * c + c * a);
+void check_accuracy(const aet::Context &context, const std::string &scratch) {
+    // A cube of 27 gold atoms; found: all but the last, the first as copper, and one too many.
+    std::vector<double> places;
+    for (int i = 0; i < 27; ++i) {
+        for (const int at : {i % 3, i / 3 % 3, i / 9}) places.push_back(3.0 * at - 3);
     }
-    const aet::Volume volume(context, aet::ConstView(values, {40, 40, 40}), 0.5);
-    const std::vector<double> positions{0, 0, 0, 2, 2, 2};
-    const aet::Atoms bare(aet::ConstView(positions, {2, 3}));
-    const auto crystal = bare.with_cell({4, 4, 4});
-    const auto found = aet::trace_lattice(volume, crystal);
-    check("every site has its atom", found.sites.value("found_fraction") == 1 &&
-                                         found.atoms.size() == found.sites.rows() &&
-                                         found.sites.value("mean_displacement") < 0.03);
-    const auto states = found.sites.column("state");
-    check("states", std::count(states.begin(), states.end(), static_cast<double>(aet::SiteState::found)) ==
-                        found.sites.rows());
-    const aet::Atoms::Matrix unit{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}, edges{{{4, 0, 0}, {0, 4, 0}, {0, 0, 4}}};
-    const auto options = aet::LatticeOptions{}.rotation(unit, 5).vectors(edges).region(18).smoothing(0.8);
-    check("the same with options", aet::trace_lattice(volume, bare, &volume, options).atoms.size() > 50);
-    expect("crystal without a cell", AET_ERROR_NOT_READY, "cell", [&] { (void)aet::trace_lattice(volume, bare); });
-    expect("no rotation", AET_ERROR_INCONSISTENT, "rotation",
-           [&] { (void)aet::trace_lattice(volume, crystal, nullptr, aet::LatticeOptions{}.rotation(edges)); });
+    std::vector<std::int32_t> species(27, 79);
+    const auto atoms = [&] {
+        return aet::Atoms(aet::ConstView(places, {27, 3}), aet::Atoms::Options{}.species(species));
+    };
+    auto truth = atoms();
+    places[78] = places[79] = 0, places[80] = 9;
+    species[0] = 29;
+    auto found = atoms();
+    check("tracing error of a comparison", found.compare(truth).tracing_error == 2.0 / 27);
+    aet::Table table = aet::accuracy(context, found, truth);
+    truth = atoms(), found = atoms(); // tables need nothing of what they were made from
+    const auto state = table.column("state");
+    check("found and missing atoms", table.rows() == 28 && state[0] == static_cast<double>(aet::AtomState::wrong_species) &&
+                                         state[27] == static_cast<double>(aet::AtomState::missing));
+    check("names and units", table.columns()[0].name == "x" && table.columns()[0].unit == "A" &&
+                                 table.values()[0].name == "true_count");
+    check("a single value", table.value("tracing_error") == 2.0 / 27);
+    std::vector<float> single(28);
+    table.copy_column("surface_distance", single);
+    check("a column of floats", std::abs(single[13] - 3) < 1e-5F);
+    check("errors against depth", table.error_profile("depth", 4).column("true_count") == std::vector<double>{9, 18, 0, 0});
+    check("confusion", table.confusion().column("Cu") == std::vector<double>{1, 0});
+    check("histogram", table.histogram("depth", "state", 2).columns().size() == 7);
+    table.write(scratch + "/accuracy.csv");
+    expect("no such column", AET_ERROR_UNKNOWN_OPTION, "surface_distance", [&] { (void)table.column("flag"); });
+    expect("negative probe", AET_ERROR_RANGE, "probe_radius", [&] {
+        (void)aet::accuracy(context, found, found, aet::AccuracyOptions{}.probe_radius(-1));
+    });
+    expect("a stopped report", AET_CANCELLED, "", [&] {
+        (void)aet::accuracy(context, found, found, {}, [](const aet::Progress &) { return false; });
+    });
 }
 
 // Nine empty places, nine of Cu and nine of Au, told apart by the volume and by their heights.
@@ -665,6 +674,34 @@ void check_classification(const aet::Context &context) {
         rethrown = true;
     }
     check("what the progress function of a classification throws", rethrown);
+void check_lattice(const aet::Context &context) {
+    // a body-centred crystal of 4 A in voxels of 0.5 A
+    const std::size_t n = 40;
+    std::vector<float> values(n * n * n);
+    const auto wave = [](std::size_t i, double from) {
+        return std::cos(std::acos(-1.0) / 2 * (0.5 * (static_cast<double>(i) - 20) - from));
+    };
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const double a = wave(i % n, 0.3), b = wave(i / n % n, -0.2), c = wave(i / n / n, 0.1);
+        values[i] = static_cast<float>(1 + a * b + b * c + c * a);
+    }
+    const aet::Volume volume(context, aet::ConstView(values, {40, 40, 40}), 0.5);
+    const std::vector<double> positions{0, 0, 0, 2, 2, 2};
+    const aet::Atoms bare(aet::ConstView(positions, {2, 3}));
+    const auto crystal = bare.with_cell({4, 4, 4});
+    const auto found = aet::trace_lattice(volume, crystal);
+    check("every site has its atom", found.sites.value("found_fraction") == 1 &&
+                                         found.atoms.size() == found.sites.rows() &&
+                                         found.sites.value("mean_displacement") < 0.03);
+    const auto states = found.sites.column("state");
+    check("states", std::count(states.begin(), states.end(), static_cast<double>(aet::SiteState::found)) ==
+                        found.sites.rows());
+    const aet::Atoms::Matrix unit{{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}}, edges{{{4, 0, 0}, {0, 4, 0}, {0, 0, 4}}};
+    const auto options = aet::LatticeOptions{}.rotation(unit, 5).vectors(edges).region(18).smoothing(0.8);
+    check("the same with options", aet::trace_lattice(volume, bare, &volume, options).atoms.size() > 50);
+    expect("crystal without a cell", AET_ERROR_NOT_READY, "cell", [&] { (void)aet::trace_lattice(volume, bare); });
+    expect("no rotation", AET_ERROR_INCONSISTENT, "rotation",
+           [&] { (void)aet::trace_lattice(volume, crystal, nullptr, aet::LatticeOptions{}.rotation(edges)); });
 }
 
 void check_instrument(const aet::Context &context, const Host &host) {
@@ -967,8 +1004,9 @@ int main(int argc, char **argv) {
         check_volumes(context, host, argv[2]);
         check_tomography(context, host, argv[2]);
         check_volume_filters(context, host);
-        check_lattice(context);
+        check_accuracy(context, argv[2]);
         check_classification(context);
+        check_lattice(context);
         check_instrument(context, host);
         check_specimens(argv[2]);
         check_series(context, argv[2]);

@@ -17,6 +17,7 @@ import numpy as np
 
 import aet
 from aet._arrays import input_view
+from accuracy import accuracy_is_told
 from checks import check, finish, run
 from classification import atoms_are_classified, bad_classifications_are_refused
 from detectors import detectors_measure_patterns
@@ -693,6 +694,7 @@ run(
     bad_classifications_are_refused,
     filters_and_resolution,
     a_lattice_tells_where_to_look,
+    accuracy_is_told,
     an_instrument_records_ideal_images,
     a_run_tells_what_it_does,
     results_do_not_depend_on_threads,
