@@ -2989,6 +2989,106 @@ aet_status aet_atoms_classify(const aet_atoms *atoms,
                               aet_table **table,
                               aet_table **classes);
 
+/* ---- Tracing with a lattice ---- */
+
+/** What became of a site of a lattice. */
+enum {
+  /** It has an atom. */
+  AET_SITE_STATE_FOUND = 0,
+  /** It has an atom, farther from it than `displaced`. */
+  AET_SITE_STATE_DISPLACED = 1,
+  /** Missing: the maximum above it belongs to a site that is nearer to it. */
+  AET_SITE_STATE_MERGED = 2,
+  /** Missing: its maximum is below `threshold`. */
+  AET_SITE_STATE_WEAK = 3,
+  /** Missing: there is no maximum within `reach`. */
+  AET_SITE_STATE_LOST = 4,
+};
+typedef int32_t aet_site_state;
+
+/**
+ * Options of aet_volume_trace_lattice. Fill with aet_lattice_options_init; 0 means automatic where nothing else is said.
+ * Lengths are in the unit of the voxel size, angstrom.
+ */
+typedef struct aet_lattice_options {
+  /** sizeof(aet_lattice_options). */
+  size_t struct_size;
+  /** Lattice vectors a, b, c of the crystal, one after the other, right-handed; all 0: the edges of its atoms' cell. */
+  double vectors[9];
+  /**
+   * Rotation R of the crystal to start from, row by row, p = R r; all 0: all rotations are looked at, and of those that
+   * symmetry makes equal the smallest is taken.
+   */
+  double rotation[9];
+  /** Largest angle to the given rotation, at most 180 degrees; 0: 10. */
+  double rotation_within_deg;
+  /**
+   * Middle (x, y, z), from the specimen origin, of the cube whose spectrum is taken; all 0: that of the mask, or the
+   * origin.
+   */
+  double region_centre[3];
+  /** Edge of that cube, at most 320 voxels; 0: 320 voxels, or the volume. */
+  double region_edge;
+  /** Standard deviation of the smoothing, voxels, at most 10; default 1; 0: none. */
+  double smoothing;
+  /**
+   * Standard deviation of the Gaussian whose average is taken away as the slowly varying part; 0: 0.75 of the longest
+   * period of the crystal that scatters strongly.
+   */
+  double background;
+  /** A maximum farther from its site is another's; 0: the distance of neighbouring sites. */
+  double reach;
+  /** An atom farther from its site is displaced; 0: a quarter of the distance of neighbouring sites. */
+  double displaced;
+  /** Smallest height of an atom as a part of the median height of its species, at most 1; 0: 0.25. */
+  double threshold;
+  /** Atomic number of the sites that are traced; 0: all. */
+  int32_t species;
+  /** 1: no slowly varying part is taken away. */
+  int32_t keep_background;
+} aet_lattice_options;
+
+/**
+ * Sets all members to their defaults; `struct_size` is sizeof(aet_lattice_options). AET_ERROR_NULL,
+ * AET_ERROR_STRUCT_SIZE. Any thread.
+ */
+aet_status aet_lattice_options_init(aet_lattice_options *options, size_t struct_size);
+
+/**
+ * Traces a volume with the help of a lattice, where the contrast varies too much for one threshold. `crystal` holds the
+ * atoms of one cell, at most 2048, with an orthogonal cell or with `vectors` in the options. It is registered to the
+ * volume, p = F r + t for a point r of the crystal: F by least squares from the Bragg peaks of the flattened volume's
+ * spectrum, t from their phases, and both by Newton's method on the sum of the flattened volume over the sites, weighted by
+ * atomic number. From every site of the lattice the nearest maximum is then climbed voxel by voxel; the maximum of the
+ * parabola there is the atom. A maximum that several sites lead to belongs to the one nearest to it. Only sites in `mask`
+ * (voxels of 0.5 and more) count, where it is not NULL; else all but for the three outermost voxels.
+ *
+ * `atoms`, where not NULL, takes the atoms of found and displaced sites, in their order, with species and heights (those of
+ * the flattened volume). `sites`, where not NULL, takes a table, one row per site: `cell_a`, `cell_b`, `cell_c`, `basis`
+ * (index of the atom in `crystal`), `species`, `site_x`, `site_y`, `site_z` (A), `state` (an aet_site_state), the maximum
+ * `x`, `y`, `z` (A), `dx`, `dy`, `dz`, `displacement` (A) from site to maximum, `height`, all NaN for lost sites, and
+ * `atom`, the index of the atom, NaN for missing ones. Its values: `sites`, `found`, `displaced`, `merged`, `weak`, `lost`,
+ * `found_fraction` (found and displaced sites), `mean_dx`, `mean_dy`, `mean_dz` (means of |dx|, |dy|, |dz| over the atoms,
+ * A), `mean_displacement` (A); of F = R (1 + strain) `rotation_xx` to `rotation_zz` and, in the frame of the crystal,
+ * `strain_xx`, `strain_yy`, `strain_zz`, `strain_yz`, `strain_xz`, `strain_xy`; the shortest t, `shift_x`, `shift_y`,
+ * `shift_z` (A); `bragg_peaks` that lie on reflections, their rms distance `bragg_error` (1/A), and `phase_agreement`, at
+ * most 1. `options` and `progress` may be NULL. The result does not depend on the number of threads.
+ *
+ * AET_ERROR_NOT_READY for a crystal without a cell, AET_ERROR_EMPTY without Bragg peaks that fit the crystal, and where no
+ * site lies in the mask or none has a maximum, AET_ERROR_INCONSISTENT for a constant volume, a rotation that is none, atoms
+ * of the crystal that coincide, a mask with other voxels, AET_ERROR_SHAPE for a mask of another shape and a volume of fewer
+ * than 16 voxels along an axis, AET_ERROR_RANGE for a cell below two voxels, a species that the crystal has not, and
+ * options without meaning, AET_ERROR_NON_FINITE, AET_ERROR_MEMORY; AET_CANCELLED. Any thread; `progress` is called on it.
+ */
+aet_status aet_volume_trace_lattice(const aet_volume *volume,
+                                    const aet_atoms *crystal,
+                                    const aet_volume *mask,
+                                    const aet_lattice_options *options,
+                                    aet_progress_fn progress,
+                                    void *user,
+                                    aet_atoms **atoms,
+                                    aet_table **sites);
+
 /* ---- Resolution ---- */
 
 /** Options of aet_volume_shell_correlation. Fill with aet_correlation_options_init; 0 means automatic. */
@@ -3363,31 +3463,56 @@ typedef struct aet_find_options {
    */
   const aet_lot_options *fit;
   /**
-   * The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: SIRT
-   * with its defaults.
+   * The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: 20
+   * iterations of SIRT without positivity, whose noise is alike everywhere and of either sign.
    */
   const aet_tomography_options *tomography;
   /** Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels. */
   double minimum_distance;
   /** Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance. */
   double smoothing;
-  /** Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: 0.25. */
-  double threshold;
   /**
-   * Orbitals lower than this part of the median height are no atoms; 0: 0.4. With species of very different heights
-   * it must lie below the ratio of the lightest to the median.
+   * Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: the lowest valley in
+   * the histogram of the peaks' heights.
    */
+  double threshold;
+  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.5. */
   double weak;
   /** Fits at most; 0: 12. */
   int32_t max_cycles;
   /** Iterations of each fit; 0: 40. */
   int32_t fit_iterations;
-  /**
-   * Atomic number of all atoms; 0: that of the dataset's metadata, where `elements` names one element, else unknown.
-   */
+  /** Atomic number of all atoms; 0: as `elements` says. */
   int32_t species;
   /** Zero. */
   int32_t reserved;
+  /**
+   * Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL:
+   * `species`, and where that is 0 the elements that the dataset's metadata name as `elements`, in the order of their
+   * numbers; else one unknown species.
+   */
+  const aet_const_view *elements;
+  /** The first guess, with species of `elements`, instead of what is traced in a volume. NULL: none. */
+  const aet_atoms *start;
+  /** Atoms lie only where this volume, of the voxels of `tomography`, is above 0.5. NULL: everywhere. */
+  const aet_volume *support;
+  /**
+   * Names of blocks, between commas, that are fitted beside positions, heights, widths and backgrounds, such as
+   * "drift,scale", as aet_recon_freeze takes them. NULL: none.
+   */
+  const char *free;
+  /**
+   * Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 1.6, infinity: none
+   * are.
+   */
+  double split;
+  /**
+   * Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
+   * times the minimum distance; infinity: none are.
+   */
+  double isolation;
+  /** Of the random starts of the classification. */
+  uint64_t seed;
 } aet_find_options;
 
 /**
@@ -3397,24 +3522,30 @@ typedef struct aet_find_options {
 aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
 
 /**
- * Finds atoms without a model to start from: the peaks of a SIRT volume are fitted as local orbitals; weak ones are
- * dropped, near ones merged; a volume of the images minus the fit shows atoms that are missing; and so on until nothing
- * changes. Start aet_recon_create_lot from the result for the final fit. `probe` is needed by the rigid model; NULL: the
- * direct one. `options` and `progress` may be NULL; progress tells the cycle as iteration. The result does not depend on
- * the number of threads.
+ * Finds the atoms of the images. A volume of the images is traced, or `start` is taken; local orbitals are fitted to the
+ * images; their heights tell the species; weak and lonely ones are dropped, near ones merged, those far too high parted; a
+ * volume of the images minus the fit shows atoms that are missing; and so on until next to nothing changes. The atoms carry
+ * heights, widths and, of several species, probabilities. Start aet_recon_create_lot from them for a final fit with error
+ * bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
+ * cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
+ * one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
+ * and the value `r_factor_traced` of the first guess. The result does not depend on the number of threads.
  *
- * AET_OK where nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something, AET_CANCELLED
- * where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL where none
- * was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an image in use or, for a
- * dataset in pixels, without minimum_distance, and the errors of aet_volume_reconstruct and aet_recon_create_lot. Any
- * thread; `progress` is called on it.
+ * AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
+ * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL, as
+ * the other two, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
+ * image in use or, for a dataset in pixels, without minimum_distance, AET_ERROR_INCONSISTENT for more elements than atoms,
+ * AET_ERROR_UNKNOWN_OPTION for a block that does not exist, and the errors of aet_volume_reconstruct, aet_volume_trace and
+ * aet_recon_create_lot. Any thread; `progress` is called on it.
  */
 aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
                                   const aet_probe *probe,
                                   const aet_find_options *options,
                                   aet_progress_fn progress,
                                   void *user,
-                                  aet_atoms **atoms);
+                                  aet_atoms **atoms,
+                                  aet_atoms **traced,
+                                  aet_table **cycles);
 
 /* ---- The recording instrument ---- */
 
