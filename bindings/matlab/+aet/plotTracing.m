@@ -57,7 +57,7 @@ if ~keep
     hold off
 end
 if ~isempty(handles)
-    legend(handles, names);
+    legend(handles, names, 'Location', 'northeastoutside');
 end
 if nargout > 0
     varargout{1} = handles;
