@@ -1897,8 +1897,8 @@ private:
     aet_classify_options raw_{};
 };
 
-/// Atoms with species and their probability, and how they came by them: a row per atom that was given, a row per class. See
-/// aet_atoms_classify for the columns.
+/// Atoms with species and their probability, and how they came by them: a row per atom that was given, a row per class.
+/// See aet_atoms_classify for the columns.
 struct Classification {
     Atoms atoms;
     Table table;
@@ -2769,22 +2769,46 @@ public:
     FindOptions() { detail::check(aet_find_options_init(&raw_, sizeof raw_)); }
     /// The model that is fitted.
     FindOptions &fit(const LocalOrbital::Options &options) noexcept { return fit_ = options, *this; }
-    /// The volume of the first guess; without it SIRT with its defaults.
+    /// Blocks of parameters fitted beside positions, heights, widths and backgrounds: {"drift", "scale"}.
+    FindOptions &free(const std::vector<std::string> &blocks) {
+        free_.clear();
+        for (const std::string &block : blocks) free_ += (free_.empty() ? "" : ",") + block;
+        return *this;
+    }
+    /// The volume of the first guess, taken as it is; without it 20 iterations of SIRT without positivity.
     FindOptions &tomography(const TomographyOptions &options) noexcept { return tomography_ = options, *this; }
+    /// The first guess, instead of what is traced in a volume; it must live until the options are used.
+    FindOptions &start(const Atoms &atoms) noexcept { return raw_.start = atoms.get(), *this; }
+    /// Atoms lie only where this volume is above 0.5; it must live until the options are used.
+    FindOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
     /// Below the shortest bond.
     FindOptions &minimum_distance(double distance) noexcept { return raw_.minimum_distance = distance, *this; }
     FindOptions &smoothing(double sigma) noexcept { return raw_.smoothing = sigma, *this; }
     FindOptions &threshold(double part) noexcept { return raw_.threshold = part, *this; }
-    /// Part of the median height below which an orbital is no atom.
+    /// Part of the typical height of the lightest species below which an orbital is no atom.
     FindOptions &weak(double part) noexcept { return raw_.weak = part, *this; }
+    /// Times the typical height of the heaviest species above which an orbital is two atoms; infinity: none are.
+    FindOptions &split(double times) noexcept { return raw_.split = times, *this; }
+    /// Distance to all others beyond which an atom is noise; infinity: none are.
+    FindOptions &isolation(double distance) noexcept { return raw_.isolation = distance, *this; }
     FindOptions &max_cycles(std::int32_t count) noexcept { return raw_.max_cycles = count, *this; }
     FindOptions &fit_iterations(std::int32_t count) noexcept { return raw_.fit_iterations = count, *this; }
     FindOptions &species(std::int32_t atomic_number) noexcept { return raw_.species = atomic_number, *this; }
+    /// Atomic numbers of several species, the weakest scatterer first: the heights tell which atom is which.
+    FindOptions &elements(std::vector<std::int32_t> atomic_numbers) {
+        elements_ = std::make_shared<const std::vector<std::int32_t>>(std::move(atomic_numbers));
+        view_of_elements_.emplace(*elements_);
+        return *this;
+    }
+    /// Of the random starts of the classification.
+    FindOptions &seed(std::uint64_t seed) noexcept { return raw_.seed = seed, *this; }
     /// The C structure; it points into this object.
     aet_find_options c_struct() const noexcept {
         aet_find_options raw = raw_;
         raw.fit = fit_ ? fit_->get() : nullptr;
         raw.tomography = tomography_ ? tomography_->get() : nullptr;
+        raw.free = free_.empty() ? nullptr : free_.c_str();
+        raw.elements = view_of_elements_ ? view_of_elements_->get() : nullptr;
         return raw;
     }
 
@@ -2792,10 +2816,20 @@ private:
     aet_find_options raw_{};
     std::optional<LocalOrbital::Options> fit_;
     std::optional<TomographyOptions> tomography_;
+    std::string free_;
+    std::shared_ptr<const std::vector<std::int32_t>> elements_; // copies share what their views point to
+    std::optional<ConstView> view_of_elements_;
 };
 
-/// Finds the atoms of a series without a model to start from. Where `progress` ends it, the atoms of the last fit are
-/// returned. A probe is needed by the rigid model.
+/// Atoms, the first guess they come from, and a row per fit; the columns are those of aet_dataset_find_atoms.
+struct FoundAtoms {
+    Atoms atoms;
+    Atoms traced;
+    Table cycles;
+};
+
+/// Finds the atoms of a series. Where `progress` ends it, the atoms of the last fit are returned. A probe is needed by the
+/// rigid model.
 inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
                         const FindOptions &options = FindOptions(), const ProgressFunction &progress = {}) {
     const aet_find_options c_options = options.c_struct();
@@ -2803,11 +2837,28 @@ inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
     aet_atoms *created = nullptr;
     const aet_status status =
         aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
-                               observer.function(), observer.user(), &created);
+                               observer.function(), observer.user(), &created, nullptr, nullptr);
     Atoms atoms(created); // owns it before anything is thrown
     observer.finish(status);
     if (created == nullptr) detail::check(status);
     return atoms;
+}
+
+/// The same with what led to the atoms.
+inline FoundAtoms find_atoms_recorded(const TiltSeries &series, const Probe *probe = nullptr,
+                                      const FindOptions &options = FindOptions(),
+                                      const ProgressFunction &progress = {}) {
+    const aet_find_options c_options = options.c_struct();
+    detail::Observer observer(progress);
+    aet_atoms *created = nullptr, *first = nullptr;
+    aet_table *rows = nullptr;
+    const aet_status status =
+        aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
+                               observer.function(), observer.user(), &created, &first, &rows);
+    FoundAtoms found{Atoms(created), Atoms(first), Table(rows)}; // owns them before anything is thrown
+    observer.finish(status);
+    if (created == nullptr) detail::check(status);
+    return found;
 }
 
 // ---- the recording instrument --------------------------------------------------------------------------------------

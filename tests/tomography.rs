@@ -178,7 +178,7 @@ fn two_thousand_atoms_are_found_without_a_model() {
     let series = series_of(&images, &frames(&rotations, drifts), LengthUnit::Angstrom);
     let found = find_atoms(&context(2), &series, None, &FindOptions::default(), &mut |_| true).unwrap();
     let c = compare(&found.atoms, &Atoms::new(truth).unwrap(), &CompareOptions::default()).unwrap();
-    println!("{} peaks, {} cycles, {:?}: {} pm", found.first_guess, found.cycles, found.termination, c.rmsd_pm);
+    println!("{} peaks, {} cycles, {:?}: {} pm", found.traced.len(), found.cycles.rows(), found.termination, c.rmsd_pm);
     assert_eq!((c.matched, c.missing, c.extra), (2000, 0, 0));
     assert!(c.rmsd_pm < 5.0 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
     assert!(found.atoms.species().iter().all(|z| *z == 79));
@@ -245,7 +245,7 @@ fn bad_input_is_refused() {
     assert_eq!(find(&series, FindOptions { weak: 1.0, ..Default::default() }).code(), 103);
     assert_eq!(find(&series, FindOptions { minimum_distance: Some(-1.0), ..Default::default() }).code(), 103);
     assert_eq!(find(&series, FindOptions { max_cycles: 0, ..Default::default() }).code(), 103);
-    assert_eq!(find(&series, FindOptions { species: Some(104), ..Default::default() }).code(), 103);
+    assert_eq!(find(&series, FindOptions { species: vec![104], ..Default::default() }).code(), 103);
     let fit = LotOptions { model: LotModel::Direct, width_start: Some(-1.0), ..Default::default() };
     assert_eq!(find(&series, FindOptions { fit, ..Default::default() }).code(), 103);
     let in_pixels = series_of(&images, &known, LengthUnit::Pixel);

@@ -179,8 +179,8 @@ fn found_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, pr
     println!(
         "found {} atoms from {} peaks in {} cycles ({:?}), R {:.5}, {:.1} s",
         found.atoms.len(),
-        found.first_guess,
-        found.cycles,
+        found.traced.len(),
+        found.cycles.rows(),
         found.termination,
         found.r_factor,
         clock.elapsed().as_secs_f64()

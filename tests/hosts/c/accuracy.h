@@ -32,7 +32,7 @@ static aet_atoms *traced_cube(int found)
 }
 
 /* The column of a table whose rows fit into `values`; false where there is none. */
-static int column_of(const aet_table *table, const char *name, double *values, int64_t most)
+static int read_column(const aet_table *table, const char *name, double *values, int64_t most)
 {
     const int64_t rows = aet_table_row_count(table);
     const aet_view view = aet_view_c(values, AET_DTYPE_F64, 1, &rows);
@@ -45,14 +45,14 @@ static void check_accuracy_condensed(const aet_table *table)
     aet_table *profile = NULL, *matrix = NULL, *histogram = NULL, *none = NULL;
     expect("errors against depth", aet_table_error_profile(table, "depth", 4, &profile), AET_OK, "");
     const double atoms[4] = {9, 18, 0, 0};
-    check("bins of 4 angstrom", aet_table_row_count(profile) == 4 && column_of(profile, "true_count", values, 28) &&
+    check("bins of 4 angstrom", aet_table_row_count(profile) == 4 && read_column(profile, "true_count", values, 28) &&
                                     memcmp(values, atoms, sizeof atoms) == 0);
-    check("extra atoms in bins", column_of(profile, "extra", values, 28) && values[3] == 1 && values[0] == 0);
+    check("extra atoms in bins", read_column(profile, "extra", values, 28) && values[3] == 1 && values[0] == 0);
     expect("confusion", aet_table_confusion(table, &matrix), AET_OK, "");
     check("a matrix", aet_table_row_count(matrix) == 2 && aet_table_column_count(matrix) == 5);
-    check("gold as copper", column_of(matrix, "Cu", values, 28) && values[0] == 1 && values[1] == 0);
+    check("gold as copper", read_column(matrix, "Cu", values, 28) && values[0] == 1 && values[1] == 0);
     expect("histogram", aet_table_histogram(table, "surface_distance", "state", 3, &histogram), AET_OK, "");
-    check("a column per state", aet_table_column_count(histogram) == 7 && column_of(histogram, "count_2", values, 28) &&
+    check("a column per state", aet_table_column_count(histogram) == 7 && read_column(histogram, "count_2", values, 28) &&
                                     values[0] == 1);
     expect("profile of no column", aet_table_error_profile(table, "height", 4, &none), AET_ERROR_UNKNOWN_OPTION, "depth");
     expect("profile without bins", aet_table_error_profile(table, "depth", 0, &none), AET_ERROR_RANGE, "width");
@@ -115,16 +115,16 @@ static void check_accuracy(const aet_context *context, const char *file)
            "depth_axis");
     check("nothing is written on failure", none == NULL);
     expect("accuracy", aet_atoms_accuracy(context, found, truth, NULL, NULL, NULL, &table), AET_OK, "");
-    check("found and missing atoms", aet_table_row_count(table) == 28 && column_of(table, "state", values, 28) &&
+    check("found and missing atoms", aet_table_row_count(table) == 28 && read_column(table, "state", values, 28) &&
                                          values[0] == AET_ATOM_STATE_WRONG_SPECIES && values[1] == AET_ATOM_STATE_CORRECT &&
                                          values[26] == AET_ATOM_STATE_EXTRA && values[27] == AET_ATOM_STATE_MISSING);
-    check("distances to the surface", column_of(table, "surface_distance", values, 28) &&
+    check("distances to the surface", read_column(table, "surface_distance", values, 28) &&
                                           fabs(values[13] - 3) < 1e-6 && values[0] < 1e-6 && fabs(values[26] + 6) < 1e-6);
     check_accuracy_condensed(table);
     check_table(table, file);
     aet_atoms_free(truth); /* tables need nothing of what they were made from */
     aet_atoms_free(found);
-    check("tables outlive atoms", column_of(table, "true_index", values, 28) && values[27] == 26 && isnan(values[26]));
+    check("tables outlive atoms", read_column(table, "true_index", values, 28) && values[27] == 26 && isnan(values[26]));
     aet_table_free(table);
     check("no rows of a freed table", aet_table_row_count(table) == 0 && aet_table_row_count(NULL) == 0);
 }

@@ -163,8 +163,8 @@ static void check_orbital_of_fit(const fit *f)
     require(aet_find_options_init(&find, sizeof find), "find options");
     find.fit = &options;
     expect_nothing("a freed orbital of a search",
-                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found), AET_ERROR_STALE_HANDLE,
-                   "orbital", found);
+                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found, NULL, NULL),
+                   AET_ERROR_STALE_HANDLE, "orbital", found);
 
     /* A caller built before there were orbitals. */
     const size_t prefix = offsetof(aet_lot_options, orbital);

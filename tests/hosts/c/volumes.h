@@ -213,23 +213,25 @@ static void check_volume_bad_input(const aet_context *context, const aet_const_v
     aet_find_options find;
     (void)aet_find_options_init(&find, sizeof find);
     find.weak = 2;
-    expect("weak 2", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms), AET_ERROR_RANGE, "weak");
+    expect("weak 2", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms, NULL, NULL), AET_ERROR_RANGE,
+           "weak");
     (void)aet_find_options_init(&find, sizeof find);
     find.max_cycles = -1;
-    expect("-1 cycles", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms), AET_ERROR_RANGE,
+    expect("-1 cycles", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms, NULL, NULL), AET_ERROR_RANGE,
            "max_cycles");
     check("failures write no handle", none == NULL && atoms == NULL);
 }
 
-enum { EDGE = 24, CUBE = EDGE * EDGE * EDGE };
+enum { ATOM_EDGE = 24, ATOM_VOXELS = ATOM_EDGE * ATOM_EDGE * ATOM_EDGE };
 
 /* Two Gaussian atoms of height 2 and 1, 3.2 A apart along x, B = 0.5 A^2, in voxels of 0.4 A. */
 static aet_volume *two_atoms(const aet_context *context)
 {
-    static float values[CUBE];
-    const int64_t shape[3] = {EDGE, EDGE, EDGE};
-    for (int i = 0; i < CUBE; i++) {
-        const double z = 0.4 * (i / EDGE / EDGE - 12), y = 0.4 * (i / EDGE % EDGE - 12), x = 0.4 * (i % EDGE - 12);
+    static float values[ATOM_VOXELS];
+    const int64_t shape[3] = {ATOM_EDGE, ATOM_EDGE, ATOM_EDGE};
+    for (int i = 0; i < ATOM_VOXELS; i++) {
+        const double z = 0.4 * (i / ATOM_EDGE / ATOM_EDGE - 12), y = 0.4 * (i / ATOM_EDGE % ATOM_EDGE - 12);
+        const double x = 0.4 * (i % ATOM_EDGE - 12);
         const double left = (x + 1.7) * (x + 1.7) + y * y + z * z, right = (x - 1.5) * (x - 1.5) + y * y + z * z;
         values[i] = (float)(0.1 + 2 * exp(-left / 0.5) + exp(-right / 0.5));
     }
@@ -327,7 +329,7 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
     (void)aet_find_options_init(&find, sizeof find);
     find.tomography = &sirt;
     find.species = 14;
-    expect("atoms found", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &found), AET_OK, "");
+    expect("atoms found", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &found, NULL, NULL), AET_OK, "");
     aet_comparison comparison;
     memset(&comparison, 0, sizeof comparison);
     comparison.struct_size = sizeof comparison;

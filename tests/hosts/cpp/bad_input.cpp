@@ -674,6 +674,8 @@ void check_classification(const aet::Context &context) {
         rethrown = true;
     }
     check("what the progress function of a classification throws", rethrown);
+}
+
 void check_lattice(const aet::Context &context) {
     // a body-centred crystal of 4 A in voxels of 0.5 A
     const std::size_t n = 40;
