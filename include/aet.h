@@ -3480,7 +3480,7 @@ typedef struct aet_find_options {
    * the histogram of the peaks' heights.
    */
   double threshold;
-  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.5. */
+  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.55. */
   double weak;
   /** Fits at most; 0: 12. */
   int32_t max_cycles;
