@@ -33,7 +33,7 @@ export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
 export Table, histogram, accuracy, error_profile, confusion
 export Atoms, read_atoms, generate_atoms, compare, Comparison
-export Volume, read_volume, trace, trace_candidates, residuals, find_atoms
+export Volume, read_volume, trace, trace_candidates, residuals, find_atoms, find_atoms_recorded
 export trace_lattice
 export Tomography, volume, reconstruct_volume, estimate_tomography_memory
 export filter_volume, smooth, mask_volume, otsu_threshold, multiply, volume_support, mask_images!

@@ -413,7 +413,14 @@ mutable struct FindOptions <: CStruct
     fit_iterations::Int32
     species::Int32
     reserved::Int32
-    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0)
+    elements::Ptr{View}
+    start::Ptr{Cvoid}
+    support::Ptr{Cvoid}
+    free::Ptr{UInt8}
+    split::Float64
+    isolation::Float64
+    seed::UInt64
+    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, C_NULL, 0, 0, 0)
 end
 
 mutable struct InstrumentOptions <: CStruct

@@ -25,19 +25,22 @@ function Volume(values::AbstractArray{<:Real,3}, voxel_size::Real; context::Cont
 end
 
 """
-The object of type `T` that `call` makes, also where it was cancelled but had something to keep.
+The objects of these types that `call` makes, also where it was cancelled but had something to keep.
 """
-function kept(call, T::Type, what::AbstractString, progress)
-    out = Ref{Ptr{Cvoid}}(C_NULL)
+function kept(call, types::Tuple, what::AbstractString, progress)
+    outs = map(_ -> Ref{Ptr{Cvoid}}(C_NULL), types)
     status = try
-        with_progress((report, user) -> call(report, user, out), progress)
+        with_progress((report, user) -> call(report, user, outs...), progress)
     catch
-        out[] == C_NULL || close(T(out[])) # what the progress function threw ends it all
+        # what the progress function threw ends it all
+        foreach((T, out) -> out[] == C_NULL || close(T(out[])), types, outs)
         rethrow()
     end
-    out[] == C_NULL && check(status, what)
-    return T(out[])
+    first(outs)[] == C_NULL && check(status, what)
+    return map((T, out) -> T(out[]), types, outs)
 end
+
+kept(call, T::Type, what::AbstractString, progress) = only(kept(call, (T,), what, progress))
 
 """
     read_volume([progress,] path; name = nothing, voxel_size = 0, context = default_context())
@@ -169,32 +172,63 @@ function trace_candidates(progress, volume::Volume; keywords...)
 end
 
 """
-    find_atoms([progress,] series[, probe]; fit = (;), tomography = (;), minimum_distance, smoothing,
-               threshold, weak, max_cycles, fit_iterations, species)
+    find_atoms([progress,] series[, probe]; fit = (;), tomography = (;), elements, start, support, free,
+               minimum_distance, smoothing, threshold, weak, split, isolation, max_cycles, ...)
 
-Find atoms without a model to start from: the peaks of a volume are fitted as local orbitals, weak
-ones dropped, near ones merged, missing ones added, until nothing changes. `fit` are options of
-[`LocalOrbital`](@ref), `tomography` those of [`reconstruct_volume`](@ref), `method = :sirt` unless
-another is named, as named tuples. The model is direct without a probe. `progress` is a function as in
-[`run!`](@ref), whose iterations are the cycles; where it ends the work, the atoms of the last fit are
-returned. Throws `AET_ERROR_EMPTY` where nothing looks like an atom, and `AET_ERROR_NOT_READY` for a
-series in pixels without a `minimum_distance`.
+Find atoms without a model to start from: a volume is traced, local orbitals are fitted to the images, their
+heights tell the species, weak and lonely ones are dropped, near ones merged, high ones split, missing ones
+added, until next to nothing changes. The model is direct without a probe.
+
+- `fit`: options of [`LocalOrbital`](@ref), a named tuple; `free`: blocks to be fitted, too, `(:drift, :scale)`;
+- `tomography`: those of [`reconstruct_volume`](@ref), a named tuple; without a `method` 20 iterations of SIRT
+  without positivity;
+- `elements`: atomic numbers of several species, the weakest scatterer first, by default those of the series;
+  `species`: that of all atoms;
+- `start`: [`Atoms`](@ref) instead of a traced volume; `support`: a [`Volume`](@ref) above 0.5 where atoms may be;
+- `minimum_distance`, `smoothing`, `threshold`, `weak`, `split`, `isolation` (`Inf`: off), `max_cycles`,
+  `fit_iterations`, `seed`: as in `aet_find_options`.
+
+`progress` is a function as in [`run!`](@ref), whose iterations are the cycles; where it ends the work, the atoms
+of the last fit are returned. Throws `AET_ERROR_EMPTY` where nothing looks like an atom, and
+`AET_ERROR_NOT_READY` for a series in pixels without a `minimum_distance`. See also
+[`find_atoms_recorded`](@ref).
 """
 find_atoms(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...) =
     find_atoms(nothing, series, probe; keywords...)
 
-function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing;
-                    fit = NamedTuple(), tomography = NamedTuple(), keywords...)
+function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...)
+    found = find_atoms_recorded(progress, series, probe; keywords...)
+    foreach(close, (found.traced, found.cycles))
+    return found.atoms
+end
+
+"""
+    find_atoms_recorded([progress,] series[, probe]; ...)
+
+As [`find_atoms`](@ref), but a named tuple `(atoms, traced, cycles)`: `traced` is the first guess, and `cycles`, a
+[`Table`](@ref), has a row per fit: `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`,
+`loss`, `r_factor`; its value `r_factor_traced` is that of the first guess.
+"""
+find_atoms_recorded(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...) =
+    find_atoms_recorded(nothing, series, probe; keywords...)
+
+function find_atoms_recorded(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing;
+                             fit = NamedTuple(), tomography = NamedTuple(), free = (), keywords...)
     of_fit = set_options!(defaults(LotOptions, aet_lot_options_init), pairs(fit))
-    options = set_options!(defaults(FindOptions, aet_find_options_init), keywords)
-    options.fit = Ptr{LotOptions}(pointer_from_objref(of_fit))
+    options = with_views(FindOptions, aet_find_options_init, keywords)
+    options.raw.fit = Ptr{LotOptions}(pointer_from_objref(of_fit))
+    blocks = Vector{UInt8}(join(free isa Union{Symbol,AbstractString} ? (free,) : free, ",") * "\0")
+    options.raw.free = pointer(blocks)
     live(series)
-    return with_tomography((; method = :sirt, tomography...)) do of_volume
-        options.tomography = Ptr{TomographyOptions}(pointer_from_objref(of_volume))
-        GC.@preserve fit of_fit begin # `of_fit` points to the orbital in `fit`
-            kept(Atoms, "the search for atoms", progress) do report, user, out
-                aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, out)
+    usual = haskey(tomography, :method) ? NamedTuple() : (method = :sirt, iterations = 20, positivity = false)
+    atoms, traced, cycles = with_tomography((; usual..., tomography...)) do of_volume
+        options.raw.tomography = Ptr{TomographyOptions}(pointer_from_objref(of_volume))
+        # `of_fit` and `options` point to objects in `fit` and `keywords`
+        GC.@preserve fit of_fit keywords blocks begin
+            kept((Atoms, Atoms, Table), "the search for atoms", progress) do report, user, outs...
+                aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, outs...)
             end
         end
     end
+    return (atoms = atoms, traced = traced, cycles = cycles)
 end

@@ -145,21 +145,37 @@ classdef TiltSeries < aet.internal.Object
             second = find(half == 1);
         end
 
-        function atoms = findAtoms(this, probe, varargin)
+        function [atoms, traced, cycles] = findAtoms(this, probe, varargin)
             %FINDATOMS  Find atoms without a model to start from.
             %   ATOMS = series.findAtoms(), series.findAtoms(PROBE, 'Name', value,
-            %   ...) fits the peaks of a volume, drops, merges and adds atoms until
+            %   ...) traces a volume, fits local orbitals, tells the species by
+            %   their heights, drops, merges, splits and adds atoms until next to
             %   nothing changes. PROBE is [] for the model 'direct'.
+            %   [ATOMS, TRACED, CYCLES] = series.findAtoms(...) has the first guess
+            %   and an aet.Table with a row per fit, too: atoms, dropped, lonely,
+            %   merged, split, added, reclassified, loss, r_factor; its value
+            %   r_factor_traced is that of the first guess.
+            %     Elements         atomic numbers, the weakest scatterer first
+            %                      (default: the series' elements, else one)
+            %     Species          atomic number of all atoms instead
+            %     Start            aet.Atoms instead of a traced volume
+            %     Support          aet.Volume: atoms only where it is above 0.5
+            %     Free             {'drift', ...}: blocks fitted beside positions,
+            %                      heights, widths and backgrounds
             %     MinimumDistance  below the shortest bond, angstrom (default 1.6)
             %     Smoothing        of volumes, angstrom (default: a quarter of it)
             %     Threshold        of the first peaks, part of the 99.9 % quantile
-            %     Weak             part of the median height (default 0.4)
-            %     MaxCycles, FitIterations
-            %     Species          atomic number of all atoms
+            %                      (default: the valley of their histogram)
+            %     Weak             part of the typical height of the lightest
+            %                      species (default 0.5)
+            %     Split            times that of the heaviest (default 1.6); Inf
+            %     Isolation        distance beyond which an atom is noise; Inf
+            %     MaxCycles, FitIterations, Seed
             %     Progress         function as for aet.LocalOrbital.run; where it
             %                      ends the work, the last fit is kept
             %     Tomography       {'Name', value, ...}: options of aet.Tomography
-            %                      for the volume; Method is 'sirt' by default
+            %                      for the volume; without a Method 20 iterations
+            %                      of 'sirt' without positivity
             %   and the options of aet.LocalOrbital (Model, Loss, ...).
             if nargin < 2
                 probe = [];
@@ -169,15 +185,31 @@ classdef TiltSeries < aet.internal.Object
                 aet.internal.require(probe, 'aet.Probe', 'probe');
                 probeKey = probe.key;
             end
-            known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'MaxCycles', 'FitIterations', ...
-                'Species', 'Tomography', 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
+            known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'Split', 'Isolation', 'MaxCycles', ...
+                'FitIterations', 'Species', 'Elements', 'Start', 'Support', 'Free', 'Seed', 'Tomography', ...
+                'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             known = setdiff(aet.Tomography.options, {'Initial', 'Support'});
             [tomography, options] = aet.internal.pairs(options, 'Tomography', known);
+            if ~isfield(tomography, 'Method')
+                usual = struct('Method', 'sirt', 'Iterations', 20, 'Positivity', false);
+                for name = setdiff(fieldnames(usual), fieldnames(tomography)).'
+                    tomography.(name{1}) = usual.(name{1});
+                end
+            end
+            [start, options] = aet.internal.takeKey(options, 'Start', 'aet.Atoms');
+            [support, options] = aet.internal.takeKey(options, 'Support', 'aet.Volume');
+            [free, options] = aet.internal.take(options, 'Free', '');
+            if iscell(free)
+                free = strjoin(free, ',');
+            end
             options = aet.Orbital.keyIn(options);
-            key = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, probeKey, options, tomography);
-            atoms = aet.Atoms.fromKey(key);
+            [atoms, traced, cycles] = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, ...
+                probeKey, options, tomography, start, support, free);
+            atoms = aet.Atoms.fromKey(atoms);
+            traced = aet.Atoms.fromKey(traced);
+            cycles = aet.Table.fromKey(cycles);
         end
 
         function recorded = record(this, varargin)

@@ -112,28 +112,58 @@ void trace(Call &call) {
   call.give_handle(1, rows.release());
 }
 
-/// A cancelled search keeps the atoms of its last fit.
+/// aet_dataset_find_atoms(dataset, probe or [], options, tomography, start or [], support or [], free, progress): keys of
+/// the atoms, of the first guess and of the table of fits. A cancelled search keeps those of its last fit.
 void find_atoms(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
   const auto probe = call.optional_handle<aet_probe>(1);
   const Options given = call.options(2);
   const LotOptions fit = lot_options(given);
   const TomographyOptions tomography(call.options(3), AET_TOMOGRAPHY_METHOD_SIRT);
+  const auto start = call.optional_handle<aet_atoms>(4);
+  const auto support = call.optional_handle<aet_volume>(5);
   auto options = defaults(aet_find_options_init);
   options.fit = &fit.values;
   options.tomography = &tomography.values;
+  options.start = start.get();
+  options.support = support.get();
   given.read("MinimumDistance", options.minimum_distance);
   given.read("Smoothing", options.smoothing);
   given.read("Threshold", options.threshold);
   given.read("Weak", options.weak);
+  given.read("Split", options.split);
+  given.read("Isolation", options.isolation);
   given.read("MaxCycles", options.max_cycles);
   given.read("FitIterations", options.fit_iterations);
   given.read("Species", options.species);
-  ProgressBridge progress(call.argument(4));
-  aet_atoms *atoms = nullptr;
-  const aet_status status =
-      aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress, &atoms);
-  give_made(call, atoms, status, progress);
+  int64_t seed = 0;
+  given.read("Seed", seed);
+  options.seed = static_cast<uint64_t>(seed);
+  aet_const_view elements{};
+  if (const mxArray *numbers = given.find("Elements")) {
+    elements = vector_view(numbers, "Elements");
+    options.elements = &elements;
+  }
+  const std::string free = call.text(6, "Free");
+  options.free = free.c_str();
+  if (call.outputs() < 3) {
+    throw Failure("aet:null", "dataset_find_atoms gives three objects, all of which must be taken");
+  }
+  ProgressBridge progress(call.argument(7));
+  aet_atoms *atoms = nullptr, *traced = nullptr;
+  aet_table *cycles = nullptr;
+  const aet_status status = aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress,
+                                                   &atoms, &traced, &cycles);
+  std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> made(atoms, aet_atoms_free);
+  std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> first(traced, aet_atoms_free);
+  std::unique_ptr<aet_table, void (*)(aet_table *)> rows(cycles, aet_table_free);
+  progress.rethrow();
+  if (!made) {
+    check(status);
+  }
+  call.give_handle(0, made.release());
+  call.give_handle(1, first.release());
+  call.give_handle(2, rows.release());
 }
 
 /// What a call kept although the progress function failed: nobody will ask for it.

@@ -28,7 +28,7 @@ from .series import Metadata, TiltSeries
 from .simulated_series import estimate_series_memory, simulate_series
 from .simulation import Simulation
 from .table import Table
-from .volume import ShellCorrelation, Volume, find_atoms
+from .volume import FoundAtoms, ShellCorrelation, Volume, find_atoms, find_atoms_recorded
 
 __all__ = [
     "AdfTransfer",
@@ -39,6 +39,7 @@ __all__ = [
     "Context",
     "Detector",
     "ErrorEstimate",
+    "FoundAtoms",
     "Geometry",
     "LocalOrbital",
     "Metadata",
@@ -57,6 +58,7 @@ __all__ = [
     "default_context",
     "estimate_series_memory",
     "find_atoms",
+    "find_atoms_recorded",
     "instrument_truth",
     "record_patterns",
     "integrate_center_of_mass",

@@ -207,10 +207,10 @@ class Function:
         return self._outcome(value)
 
     def kept(self, *arguments):
-        """The new handle of a function that keeps what it has when it ends early; AetError where that is nothing."""
+        """The new handles of a function that keeps what it has when it ends early; AetError where that is nothing."""
         value, handle = self._called(arguments)
         outcome = self._outcome(value)
-        if handle is None:
+        if handle is None or (isinstance(handle, tuple) and handle[0] is None):
             raise self._unfinished(value, outcome)
         return handle
 

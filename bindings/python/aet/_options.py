@@ -15,6 +15,7 @@ from ._arrays import input_view, output_view, vector
 from ._declarations import ENUMS, HANDLES
 from ._errors import fault, unknown_option
 from ._handles import live_pointer
+from ._library import text_argument
 from ._structs import MEMBERS, SCALARS, STRUCTURES, enumeration_of, number_of, real, whole
 
 # "double[3]"
@@ -64,6 +65,10 @@ class Options:
             self.kept.append(values)
             setattr(self.structure, "n_" + member, values.size)
             return values.ctypes.data
+        if declared == "const char *":
+            text = text_argument(value, member)
+            self.kept.append(text)
+            return ctypes.cast(text, ctypes.c_void_p).value
         base = declared.replace("const ", "").rstrip(" *")
         if base in HANDLES:
             pointer = live_pointer(value, base, member)

@@ -35,6 +35,16 @@ class Tracing(collections.namedtuple("Tracing", ("atoms", "candidates"))):
     __slots__ = ()
 
 
+class FoundAtoms(collections.namedtuple("FoundAtoms", ("atoms", "traced", "cycles"))):
+    """Atoms of a series, the first guess that they come from, and the table of fits.
+
+    `cycles` has a row per fit with the columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`,
+    `loss` and `r_factor`, and the value `r_factor_traced` of the first guess.
+    """
+
+    __slots__ = ()
+
+
 class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
     """An immutable volume of cubic voxels [z, y, x]; the specimen origin is voxel n // 2 of each axis.
 
@@ -228,18 +238,31 @@ class Volume(Handle, c_type="aet_volume", free=lib.aet_volume_free):
 
 
 @takes_options(lib.aet_find_options_init)
-def find_atoms(series, probe=None, *, fit=None, tomography=None, progress=None, **options):
-    """Finds atoms without a model to start from: the peaks of a volume are fitted as local orbitals, weak ones
-    dropped, near ones merged, missing ones added, until nothing changes.
+def find_atoms(series, probe=None, *, fit=None, tomography=None, free=(), progress=None, **options):
+    """Finds atoms without a model to start from: a volume is traced, local orbitals are fitted to the images, their
+    heights tell the species, weak and lonely ones are dropped, near ones merged, high ones split, missing ones added,
+    until next to nothing changes.
 
-    `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, `method` "sirt" unless another is
-    named, as dicts. The model is direct without a probe. The iterations that `progress` is shown are the cycles; where
-    it ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY where nothing looks like an atom,
-    AET_ERROR_NOT_READY for a series in pixels without a `minimum_distance`.
+    `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, as dicts; without a `method` the
+    volume comes from 20 iterations of SIRT without positivity. `free` names blocks that are fitted beside positions,
+    heights, widths and backgrounds: `("drift", "scale")`. The model is direct without a probe. The iterations that
+    `progress` is shown are the cycles; where it ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY
+    where nothing looks like an atom, AET_ERROR_NOT_READY for a series in pixels without a `minimum_distance`.
     """
+    return find_atoms_recorded(
+        series, probe, fit=fit, tomography=tomography, free=free, progress=progress, **options
+    ).atoms
+
+
+@takes_options(lib.aet_find_options_init)
+def find_atoms_recorded(series, probe=None, *, fit=None, tomography=None, free=(), progress=None, **options):
+    """As `find_atoms`, with what led to the atoms: a `FoundAtoms`."""
     settings = Options(lib.aet_find_options_init, options)
     settings.set("fit", None if fit is None else Options(lib.aet_lot_options_init, fit))
-    of_volume = None if tomography is None else {"method": "sirt", **tomography}
-    settings.set("tomography", of_volume and Options(lib.aet_tomography_options_init, of_volume))
+    if tomography is not None and "method" not in tomography:
+        tomography = {"method": "sirt", "iterations": 20, "positivity": False, **tomography}
+    settings.set("tomography", None if tomography is None else Options(lib.aet_tomography_options_init, tomography))
+    settings.set("free", (free if isinstance(free, str) else ",".join(free)) or None)
     with LongCall(progress) as call:
-        return Atoms._of(lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None))
+        atoms, traced, cycles = lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None)
+        return FoundAtoms(Atoms._of(atoms), Atoms._of(traced), Table._of(cycles))

@@ -423,6 +423,31 @@ void check_tracing(const aet::Volume &tomogram) {
            [&] { (void)tomogram.trace(Options{}.minimum_distance(1.5 * tomogram.voxel_size())); });
 }
 
+/// Species, a start and what the search records, on a series of one atom.
+void check_finding(const aet::Context &context, const Host &host) {
+    const auto series = host.series(context);
+    const aet::Atoms start({host.positions, {1, 3}});
+    const auto search = aet::FindOptions{}.start(start).max_cycles(2).fit_iterations(15);
+    const auto options = aet::FindOptions(search).elements({14}).free({"drift", "scale"}).isolation(4).split(3).seed(7);
+    const auto found = aet::find_atoms_recorded(series, nullptr, options);
+    check("the atom of the start", found.atoms.size() == 1 && found.atoms.column("species")[0] == 14);
+    check("the start is handed back", found.traced.size() == 1);
+    const auto r_factors = found.cycles.column("r_factor");
+    check("a row per fit", static_cast<std::int64_t>(r_factors.size()) == found.cycles.rows() && !r_factors.empty());
+    check("fits lower the R factor", r_factors.back() < found.cycles.value("r_factor_traced"));
+    const auto copied = aet::FindOptions(options); // its views are its own
+    check("options can be copied", aet::find_atoms(series, nullptr, copied).positions() == found.atoms.positions());
+    const auto refused = [&](const char *what, aet_status wanted, const char *mention, const aet::FindOptions &wrong) {
+        expect(what, wanted, mention, [&] { (void)aet::find_atoms(series, nullptr, wrong); });
+    };
+    refused("element 104", AET_ERROR_RANGE, "104", aet::FindOptions(search).elements({104}));
+    refused("more elements than atoms", AET_ERROR_INCONSISTENT, "species", aet::FindOptions(search).elements({14, 79}));
+    refused("no such block", AET_ERROR_UNKNOWN_OPTION, "nonsense", aet::FindOptions(search).free({"nonsense"}));
+    const std::vector<float> ones(8, 1.0F);
+    const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), 0.5);
+    refused("support of another size", AET_ERROR_SHAPE, "support", aet::FindOptions(search).support(small));
+}
+
 void check_volumes(const aet::Context &context, const Host &host, const std::string &scratch) {
     std::vector<float> values(60);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7);
@@ -1004,6 +1029,7 @@ int main(int argc, char **argv) {
         check_growing(context, host);
         check_files(argv[1], argv[2]);
         check_volumes(context, host, argv[2]);
+        check_finding(context, host);
         check_tomography(context, host, argv[2]);
         check_volume_filters(context, host);
         check_accuracy(context, argv[2]);

@@ -19,6 +19,7 @@ from aet._structs import STRUCTURES
 from checks import check, check_fault, check_raises, finish, raised, run
 from detectors import detectors_refuse
 from ensembles import ensembles_refuse
+from finding import finding_refuses
 from series import series_refuse
 from simulations import simulations_refuse
 from tomography import tomography_refuses as volumes_refuse
@@ -544,6 +545,7 @@ run(
     specimens,
     generated_atoms,
     volumes,
+    finding_refuses,
     tomography,
     instruments,
     bad_folders,

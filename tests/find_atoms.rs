@@ -1,0 +1,220 @@
+//! The search for atoms on images made here: species, starts, supports, what comes and goes between fits.
+
+mod common;
+
+use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, TiltSeries};
+use aet::geometry::{self, rotation_about, Vec3};
+use aet::optimize::Termination;
+use aet::problem::Progress;
+use aet::reconstruct::{find_atoms, FindOptions, Found, TomographyOptions};
+use aet::specimen::{compare, random_packing, Atoms, CompareOptions, Comparison, Volume};
+use aet::Error;
+use common::context;
+use ndarray::Array3;
+
+const PIXEL: f64 = 0.5;
+const EDGE: usize = 50;
+const TILTS: usize = 16;
+
+/// Places and heights of the atoms that the images show.
+type Specimen = Vec<(Vec3, f64)>;
+
+/// Images of Gaussian atoms h exp(-r^2 / `width`), tilted about y.
+fn series(specimen: &Specimen, width: f64) -> TiltSeries {
+    let angle = |i: usize| -75.0 + 150.0 * i as f64 / (TILTS - 1) as f64;
+    let rotations: Vec<_> = (0..TILTS).map(|i| rotation_about(1, angle(i))).collect();
+    let mut images = Array3::zeros((TILTS, EDGE, EDGE));
+    for ((i, r, c), pixel) in images.indexed_iter_mut() {
+        let at = |index: usize| (index as f64 - (EDGE / 2) as f64) * PIXEL;
+        let value = |(place, height): &(Vec3, f64)| {
+            let p = geometry::apply(&rotations[i], place);
+            height * (-((at(c) - p[0]).powi(2) + (at(r) - p[1]).powi(2)) / width).exp()
+        };
+        *pixel = (2.0 + specimen.iter().map(value).sum::<f64>()) as f32;
+    }
+    let frames = Frames::new(TILTS).with_rotations(Rotations::Matrices(rotations));
+    let options = SeriesOptions { pixel_size: PIXEL, length_unit: LengthUnit::Angstrom, ..Default::default() };
+    TiltSeries::new(options, images.view(), &frames).unwrap()
+}
+
+/// Sixty atoms of height 10.
+fn alike() -> Specimen {
+    random_packing(60, 9.2, 2.4, 11).unwrap().into_iter().map(|p| (p, 10.0)).collect()
+}
+
+/// The same, every third four times as high.
+fn copper_and_gold() -> Specimen {
+    alike().into_iter().enumerate().map(|(i, (p, h))| (p, if i % 3 == 0 { 4.0 * h } else { h })).collect()
+}
+
+fn atoms_of(specimen: &Specimen) -> Atoms {
+    let species = specimen.iter().map(|(_, h)| if *h > 20.0 { 79 } else { 29 }).collect();
+    Atoms::new(specimen.iter().map(|(p, _)| *p).collect()).unwrap().with_species(species).unwrap()
+}
+
+fn find(series: &TiltSeries, options: &FindOptions) -> Found {
+    find_atoms(&context(2), series, None, options, &mut |_| true).unwrap()
+}
+
+fn against(found: &Found, specimen: &Specimen) -> Comparison {
+    let c = compare(&found.atoms, &atoms_of(specimen), &CompareOptions::default()).unwrap();
+    println!("{} matched, {} missing, {} extra, {} pm, {:?}", c.matched, c.missing, c.extra, c.rmsd_pm, found.cycles);
+    c
+}
+
+fn total(found: &Found, column: &str) -> f64 {
+    found.cycles.column(column).unwrap().iter().sum()
+}
+
+/// Nine tenths of the atoms, a little beside their places, and four where there are none.
+fn poor_start(specimen: &Specimen) -> Atoms {
+    let known = specimen.iter().enumerate().filter(|(i, _)| i % 10 != 4).map(|(i, (p, _))| {
+        let by = 0.2 * if i % 2 == 0 { 1.0 } else { -1.0 };
+        [p[0] + by, p[1] - by, p[2] + by]
+    });
+    let empty = [[11.0, 0.0, 1.0], [-11.0, 1.0, 0.0], [0.0, 11.0, 0.5], [0.5, -11.0, 0.0]];
+    let empty = empty
+        .into_iter()
+        .filter(|e| specimen.iter().all(|(p, _)| (0..3).map(|a| (p[a] - e[a]).powi(2)).sum::<f64>().sqrt() > 1.7));
+    let start = Atoms::new(known.chain(empty).collect()).unwrap();
+    assert_eq!(start.len(), 54 + 4);
+    start
+}
+
+#[test]
+fn heights_tell_two_species() {
+    let specimen = copper_and_gold();
+    let found = find(&series(&specimen, 0.5), &FindOptions { species: vec![29, 79], ..Default::default() });
+    let c = against(&found, &specimen);
+    assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (60, 0, 0, 1.0));
+    assert!(c.rmsd_pm < 5.0 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
+    let probabilities = found.atoms.probabilities().unwrap();
+    assert!(probabilities.iter().all(|p| *p > 0.99));
+    assert!(found.r_factor < 0.2 * found.r_factor_traced, "{} {}", found.r_factor, found.r_factor_traced);
+}
+
+#[test]
+fn a_start_is_completed_and_cleared_of_false_atoms() {
+    let specimen = alike();
+    let start = poor_start(&specimen);
+    let options = FindOptions { start: Some(start.clone()), species: vec![29], ..Default::default() };
+    let found = find(&series(&specimen, 0.5), &options);
+    let c = against(&found, &specimen);
+    assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (60, 0, 0, 1.0));
+    assert!(c.rmsd_pm < 5.0 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
+    assert_eq!(found.traced.positions(), start.positions());
+    let gone = total(&found, "dropped") + total(&found, "lonely") + total(&found, "merged");
+    assert!(total(&found, "added") >= 6.0 && gone >= 4.0);
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let series = series(&copper_and_gold(), 0.5);
+    let options = FindOptions { species: vec![29, 79], max_cycles: 2, fit_iterations: 8, ..Default::default() };
+    let run = |threads| {
+        let found = find_atoms(&context(threads), &series, None, &options, &mut |_| true).unwrap();
+        (found.atoms, found.traced, found.cycles)
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(3));
+}
+
+#[test]
+fn atoms_far_from_all_others_are_noise_unless_told_otherwise() {
+    let specimen: Specimen = alike().into_iter().filter(|(p, _)| p[0] < 2.0).collect();
+    let mut dirty = specimen.clone();
+    dirty.push(([9.5, 0.0, 0.0], 10.0));
+    let series = series(&dirty, 0.5);
+    let search = |isolation, support| find(&series, &FindOptions { isolation, support, ..Default::default() });
+    let there = |found: &Found| found.atoms.positions().iter().any(|p| p[0] > 7.0);
+    let automatic = search(None, None);
+    assert!(!there(&automatic) && total(&automatic, "lonely") >= 1.0);
+    let c = against(&automatic, &specimen);
+    assert_eq!((c.missing, c.extra), (0, 0));
+    assert!(!there(&search(Some(4.5), None)));
+    let all = search(Some(f64::INFINITY), None);
+    assert!(there(&all) && total(&all, "lonely") == 0.0);
+    assert_eq!(against(&all, &dirty).missing, 0);
+    // where it may not be it is not, though it counts as no noise
+    let inside = Array3::from_shape_fn([EDGE; 3], |(_, _, x)| if (x as f64) < 25.0 + 5.0 / PIXEL { 1.0 } else { 0.0 });
+    let supported = search(Some(f64::INFINITY), Some(Volume::new(inside, PIXEL).unwrap()));
+    assert!(!there(&supported));
+    assert_eq!(against(&supported, &specimen).missing, 0);
+}
+
+#[test]
+fn an_orbital_of_two_atoms_is_split() {
+    let mut specimen: Specimen = alike().into_iter().filter(|(p, _)| p[0].hypot(p[1]).hypot(p[2]) > 3.4).collect();
+    let pair = [[-0.4, 0.0, 0.45], [0.4, 0.0, -0.45]];
+    let mut start: Vec<Vec3> = specimen.iter().map(|(p, _)| *p).collect();
+    start.push([0.0; 3]);
+    specimen.extend(pair.map(|p| (p, 10.0)));
+    let options = FindOptions {
+        start: Some(Atoms::new(start).unwrap()),
+        minimum_distance: Some(1.0),
+        isolation: Some(f64::INFINITY),
+        ..Default::default()
+    };
+    let series = series(&specimen, 1.2);
+    let found = find(&series, &options);
+    let c = against(&found, &specimen);
+    assert!(total(&found, "split") >= 1.0);
+    assert_eq!((c.missing, c.extra), (0, 0));
+    let never = find(&series, &FindOptions { split: f64::INFINITY, ..options });
+    assert_eq!(total(&never, "split"), 0.0);
+}
+
+#[test]
+fn stopping_keeps_the_last_fit() {
+    let specimen = alike();
+    let series = series(&specimen, 0.5);
+    let options = FindOptions { start: Some(poor_start(&specimen)), ..Default::default() };
+    let stopped_in = |cycle| {
+        let mut observer = |p: &Progress| p.iteration < cycle;
+        find_atoms(&context(2), &series, None, &options, &mut observer)
+    };
+    let kept = stopped_in(2).unwrap();
+    assert_eq!((kept.termination, kept.cycles.rows()), (Termination::Cancelled, 1));
+    let whole = find(&series, &FindOptions { max_cycles: 1, ..options.clone() });
+    assert_eq!((whole.termination, &whole.atoms), (Termination::MaxIterations, &kept.atoms));
+    assert!(matches!(stopped_in(1).unwrap_err(), Error::Cancelled { .. }));
+}
+
+#[test]
+fn parameters_beside_the_atoms_may_be_fitted() {
+    let specimen: Specimen = alike().into_iter().take(20).collect();
+    let start = Some(atoms_of(&specimen));
+    let few = FindOptions { start, max_cycles: 1, fit_iterations: 5, ..Default::default() };
+    let series = series(&specimen, 0.5);
+    let plain = find(&series, &few);
+    let freer = find(&series, &FindOptions { free: vec!["drift".into(), "scale".into()], ..few });
+    assert_ne!(plain.atoms, freer.atoms);
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let specimen: Specimen = alike().into_iter().take(3).collect();
+    let series = series(&specimen, 0.5);
+    let usual = FindOptions { start: Some(atoms_of(&specimen)), fit_iterations: 2, ..Default::default() };
+    let error = |options: FindOptions| find_atoms(&context(1), &series, None, &options, &mut |_| true).unwrap_err();
+    let refused = |options: FindOptions, code: i32, mention: &str| {
+        let error = error(options);
+        assert!(error.code() == code && error.to_string().contains(mention), "{} {error}", error.code());
+    };
+    refused(FindOptions { species: vec![29, 104], ..usual.clone() }, 103, "104");
+    refused(FindOptions { species: vec![29, 29], ..usual.clone() }, 103, "once");
+    for split in [0.5, 1.0, f64::NAN] {
+        refused(FindOptions { split, ..usual.clone() }, 103, "split");
+    }
+    for isolation in [0.0, -1.0, f64::NAN] {
+        refused(FindOptions { isolation: Some(isolation), ..usual.clone() }, 103, "isolation");
+    }
+    refused(FindOptions { free: vec!["nonsense".into()], ..usual.clone() }, 104, "nonsense");
+    let support = |edge: usize, size: f64| Some(Volume::new(Array3::ones([edge; 3]), size).unwrap());
+    refused(FindOptions { support: support(3, PIXEL), ..usual.clone() }, 101, "support");
+    let cube = TomographyOptions { shape: Some([EDGE; 3]), ..FindOptions::linear_volume() };
+    let finer = FindOptions { support: support(EDGE, 0.4), tomography: cube, ..usual.clone() };
+    refused(finer, 302, "support");
+    refused(FindOptions { species: vec![1, 2, 3, 4], ..usual }, 302, "4 species");
+}

@@ -1,0 +1,126 @@
+/* The search for atoms: species, starts, supports, what it records, and bad input. */
+#ifndef AET_TESTS_FINDING_H
+#define AET_TESTS_FINDING_H
+
+#include <math.h>
+
+#include "problem.h"
+
+enum { MANY = ATOMS + 1 };
+
+static aet_find_options short_search(const aet_atoms *start)
+{
+    aet_find_options options;
+    require(aet_find_options_init(&options, sizeof options), "find options");
+    options.start = start;
+    options.max_cycles = 2;
+    options.fit_iterations = 15;
+    return options;
+}
+
+static void check_species_of(const aet_atoms *atoms)
+{
+    int32_t species[ATOMS];
+    const int64_t count = ATOMS;
+    const aet_view view = aet_view_c(species, AET_DTYPE_I32, 1, &count);
+    expect("species found", aet_atoms_copy_column(atoms, "species", &view), AET_OK, "");
+    int named = 1;
+    for (int i = 0; i < ATOMS; i++) named = named && (species[i] == 14 || species[i] == 79);
+    check("species are those looked for", named);
+}
+
+static void check_recorded_search(const aet_dataset *dataset, const aet_atoms *start)
+{
+    const int32_t numbers[2] = {14, 79};
+    const int64_t two = 2;
+    const aet_const_view elements = aet_const_view_c(numbers, AET_DTYPE_I32, 1, &two);
+    aet_find_options options = short_search(start);
+    options.elements = &elements;
+    options.free = "drift, scale";
+    options.isolation = INFINITY;
+    options.split = INFINITY;
+    options.seed = 7;
+    aet_atoms *found = NULL, *traced = NULL;
+    aet_table *cycles = NULL;
+    expect_any("atoms found from a start",
+               aet_dataset_find_atoms(dataset, NULL, &options, NULL, NULL, &found, &traced, &cycles), AET_OK,
+               AET_MAX_ITERATIONS, "");
+    check("all of them", aet_atoms_count(found) == ATOMS && aet_atoms_count(traced) == ATOMS);
+    check_species_of(found);
+    const int64_t fits = aet_table_row_count(cycles);
+    check("a row per fit", fits == 1 || fits == 2);
+    double r_factors[2] = {0, 0}, before = 0;
+    const aet_view view = aet_view_c(r_factors, AET_DTYPE_F64, 1, &fits);
+    expect("R factors", aet_table_copy_column(cycles, "r_factor", &view), AET_OK, "");
+    expect("that of the start", aet_table_value(cycles, "r_factor_traced", &before), AET_OK, "");
+    check("fits lower it", r_factors[fits - 1] > 0 && r_factors[fits - 1] < before);
+    aet_atoms_free(found);
+    aet_atoms_free(traced);
+    aet_table_free(cycles);
+}
+
+static aet_status search(const aet_dataset *dataset, const aet_find_options *options, aet_atoms **found)
+{
+    return aet_dataset_find_atoms(dataset, NULL, options, NULL, NULL, found, NULL, NULL);
+}
+
+static void check_refused_elements(const aet_dataset *dataset, const aet_atoms *start)
+{
+    const double unknown[2] = {14, 104}, twice[2] = {14, 14}, huge = 300, half = 1.5;
+    const int32_t many[MANY] = {1, 2, 3, 4, 5, 6};
+    const int64_t one = 1, two = 2, more = MANY;
+    const aet_const_view views[5] = {
+        aet_const_view_c(unknown, AET_DTYPE_F64, 1, &two), aet_const_view_c(twice, AET_DTYPE_F64, 1, &two),
+        aet_const_view_c(&huge, AET_DTYPE_F64, 1, &one), aet_const_view_c(&half, AET_DTYPE_F64, 1, &one),
+        aet_const_view_c(many, AET_DTYPE_I32, 1, &more)};
+    const char *what[5] = {"element 104", "an element twice", "element 300", "half an element",
+                           "more elements than atoms"};
+    const char *mention[5] = {"104", "once", "elements[0]", "elements", "6 species"};
+    const aet_status wanted[5] = {AET_ERROR_RANGE, AET_ERROR_RANGE, AET_ERROR_RANGE, AET_ERROR_RANGE,
+                                  AET_ERROR_INCONSISTENT};
+    aet_atoms *found = NULL;
+    for (int i = 0; i < 5; i++) {
+        aet_find_options options = short_search(start);
+        options.elements = &views[i];
+        expect_nothing(what[i], search(dataset, &options, &found), wanted[i], mention[i], found);
+    }
+}
+
+static void check_refused_search(const aet_context *context, const aet_dataset *dataset, const aet_atoms *start)
+{
+    check_refused_elements(dataset, start);
+    aet_atoms *found = NULL;
+    aet_find_options options = short_search(start);
+    options.free = "drift,nonsense";
+    expect_nothing("a block that is not there", search(dataset, &options, &found), AET_ERROR_UNKNOWN_OPTION, "nonsense",
+                   found);
+    options = short_search(start);
+    options.split = 0.5;
+    expect_nothing("split 0.5", search(dataset, &options, &found), AET_ERROR_RANGE, "split", found);
+    options = short_search(start);
+    options.isolation = -1;
+    expect_nothing("isolation -1", search(dataset, &options, &found), AET_ERROR_RANGE, "isolation", found);
+
+    const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const int64_t shape[3] = {2, 2, 2};
+    const aet_const_view view = aet_const_view_c(ones, AET_DTYPE_F32, 3, shape);
+    aet_volume *small = NULL;
+    require(aet_volume_create(context, &view, PIXEL_SIZE, &small), "a small volume");
+    options = short_search(start);
+    options.support = small;
+    expect_nothing("support of another shape", search(dataset, &options, &found), AET_ERROR_SHAPE, "support", found);
+    aet_volume_free(small);
+    expect_nothing("a freed support", search(dataset, &options, &found), AET_ERROR_STALE_HANDLE, "aet_volume", found);
+    options = short_search((const aet_atoms *)dataset);
+    expect_nothing("a dataset as start", search(dataset, &options, &found), AET_ERROR_STALE_HANDLE, "aet_atoms", found);
+}
+
+/* `dataset` shows `start`, which lies a little beside it. */
+static void check_finding(const aet_context *context, const aet_dataset *dataset, const aet_atoms *start)
+{
+    printf("# search for atoms\n");
+    check_recorded_search(dataset, start);
+    check_refused_search(context, dataset, start);
+}
+
+#endif

@@ -1,0 +1,27 @@
+# The search for atoms: species, starts, supports, what it records.
+
+function check_finding()
+    series = small_series()
+    start = Atoms(POSITIONS .+ 0.1)
+    search(; keywords...) = find_atoms(series; start = start, max_cycles = 2, fit_iterations = 15, keywords...)
+    found, traced, cycles = find_atoms_recorded(series; start = start, max_cycles = 2, fit_iterations = 15,
+                                                elements = [14, 79], free = (:drift, :scale), isolation = Inf,
+                                                split = Inf, seed = 7)
+    check("all atoms of the start", length(found) == ATOMS && all(in((14, 79)), found.species))
+    check("the start is handed back", traced.positions == start.positions)
+    check("a row per fit", length(cycles["atoms"]) in (1, 2) && all(==(ATOMS), cycles["atoms"]))
+    check("fits lower the R factor", 0 < cycles["r_factor"][end] < cycles.values["r_factor_traced"])
+    cube = (nx = 20, ny = 20, nz = 20)
+    sides = [Float64(x <= 10) for y in 1:20, x in 1:20, z in 1:20]
+    kept = search(; support = Volume(sides, series.pixel_size), tomography = cube)
+    check("a support of one side", 0 < length(kept) < ATOMS)
+    small = Volume(ones(2, 2, 2), series.pixel_size)
+    check_fault(() -> search(; support = small), "support of another size", :shape, "support")
+    check_fault(() -> search(; support = sides), "an array as support", :dtype, "support")
+    check_fault(() -> search(; elements = [14, 104]), "element 104", :range, "104")
+    check_fault(() -> search(; elements = [14, 14]), "an element twice", :range, "once")
+    check_fault(() -> search(; elements = collect(1:ATOMS+1)), "more elements than atoms", :inconsistent, "species")
+    check_fault(() -> search(; free = (:drift, :nonsense)), "a block that is not there", :unknown_option, "nonsense")
+    check_fault(() -> search(; split = 0.5), "split 0.5", :range, "split")
+    check_fault(() -> search(; splitt = 2), "no such option", :unknown_option, "splitt")
+end

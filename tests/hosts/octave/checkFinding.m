@@ -1,0 +1,31 @@
+function checkFinding()
+%CHECKFINDING  The search for atoms: species, starts, supports, what it records.
+
+section('search for atoms');
+f = makeFit();
+search = @(varargin) f.series.findAtoms([], 'Start', f.atoms, 'MaxCycles', 2, 'FitIterations', 15, varargin{:});
+[found, traced, cycles] = search('Elements', [14 79], 'Free', {'drift', 'scale'}, 'Isolation', Inf, 'Split', Inf, ...
+    'Seed', 7);
+check('all atoms of the start', found.count == f.atoms.count && all(ismember(found.species, [14 79])));
+check('the start is handed back', isequal(traced.positions, f.atoms.positions));
+check('a row per fit', any(cycles.rows == [1 2]) && all(cycles.column('atoms') == f.atoms.count));
+r = cycles.column('r_factor');
+check('fits lower the R factor', r(end) > 0 && r(end) < cycles.values.r_factor_traced);
+whole = aet.Volume(ones(20, 20, 20), 0.5);
+cube = {'Tomography', {'Nx', 20, 'Ny', 20, 'Nz', 20}};
+check('a support of all', search('Support', whole, cube{:}).count == f.atoms.count);
+left = ones(20, 20, 20);
+left(:, 11:end, :) = 0;
+kept = search('Support', aet.Volume(left, 0.5), cube{:});
+check('a support of one side', kept.count > 0 && kept.count < f.atoms.count && all(kept.positions(:, 1) < 0.25));
+expect('support of another size', 'aet:shape', 'support', @() search('Support', whole));
+expect('a matrix as support', 'aet:argumentType', 'Support', @() search('Support', ones(3, 3, 3)));
+expect('a matrix as start', 'aet:argumentType', 'Start', @() f.series.findAtoms([], 'Start', truePositions()));
+expect('element 104', 'aet:range', '104', @() search('Elements', [14 104]));
+expect('an element twice', 'aet:range', 'once', @() search('Elements', [14 14]));
+expect('more elements than atoms', 'aet:inconsistent', 'species', @() search('Elements', 1:f.atoms.count + 1));
+expect('a block that is not there', 'aet:unknownOption', 'nonsense', @() search('Free', {'drift', 'nonsense'}));
+expect('split 0.5', 'aet:range', 'split', @() search('Split', 0.5));
+expect('errors of the progress function', 'test:mine', 'mine', ...
+    @() search('Progress', @(p) error('test:mine', 'mine')));
+end

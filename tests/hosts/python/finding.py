@@ -1,0 +1,43 @@
+"""The search for atoms: species, starts, supports, what it records, and bad input."""
+
+import numpy as np
+
+import aet
+from checks import check, check_fault
+from problem import ATOMS, POSITIONS, small_series
+
+SHORT = {"max_cycles": 2, "fit_iterations": 15}
+
+
+def atoms_are_found_from_a_start():
+    series, start = small_series(), aet.Atoms(POSITIONS + 0.1)
+    settings = dict(elements=[14, 79], free=("drift", "scale"), isolation=np.inf, split=np.inf, seed=7)
+    found = aet.find_atoms_recorded(series, start=start, **SHORT, **settings)
+    check("all atoms of the start", len(found.atoms) == ATOMS and set(found.atoms.species) <= {14, 79})
+    check("the start is handed back", np.array_equal(found.traced.positions, start.positions))
+    fits = found.cycles["atoms"]
+    check("a row per fit", len(fits) in (1, 2) and (fits == ATOMS).all())
+    check("fits lower the R factor", 0 < found.cycles["r_factor"][-1] < found.cycles.value("r_factor_traced"))
+    side = np.ones((20, 20, 20))
+    side[:, :, 10:] = 0
+    support = aet.Volume(side, series.pixel_size)
+    cube = {"nx": 20, "ny": 20, "nz": 20}
+    kept = aet.find_atoms(series, start=start, support=support, tomography=cube, free="drift", **SHORT)
+    check("a support of one side", 0 < len(kept) < ATOMS)
+
+
+def finding_refuses():
+    series, start = small_series(), aet.Atoms(POSITIONS + 0.1)
+
+    def refused(what, kind, *words, **options):
+        check_fault(lambda: aet.find_atoms(series, start=start, **SHORT, **options), what, kind, *words)
+
+    refused("element 104", "range", "104", elements=[14, 104])
+    refused("an element twice", "range", "once", elements=[14, 14])
+    refused("more elements than atoms", "inconsistent", "species", elements=list(range(1, ATOMS + 2)))
+    refused("a block that is not there", "unknown_option", "nonsense", free=("drift", "nonsense"))
+    refused("a block's name cut short", "text", "free", free="drift\0")
+    refused("split 0.5", "range", "split", split=0.5)
+    refused("an array as support", "dtype", "support", support=np.ones((2, 2, 2)))
+    small = aet.Volume(np.ones((2, 2, 2)), series.pixel_size)
+    refused("support of another size", "shape", "support", support=small)
