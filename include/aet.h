@@ -2901,12 +2901,13 @@ enum {
   /** The classes of intensities of least squares; probabilities by classes of equal weight and width. */
   AET_CLASSIFY_METHOD_K_MEANS = 1,
   /**
-   * Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile, the values at all
-   * points of the region, is nearest to its own, until nothing changes. The profile of non-atoms is flat.
+   * Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile, the values
+   * at all points of the region, is nearest to its own, until nothing changes. The profile of non-atoms is flat.
    */
   AET_CLASSIFY_METHOD_PROFILE_GLOBAL = 2,
   /**
-   * From the classes of AET_CLASSIFY_METHOD_PROFILE_GLOBAL, the same with the mean profiles of the atoms within `radius`.
+   * From the classes of AET_CLASSIFY_METHOD_PROFILE_GLOBAL, the same with the mean profiles of the atoms within
+   * `radius`.
    */
   AET_CLASSIFY_METHOD_PROFILE_LOCAL = 3,
 };
@@ -2924,14 +2925,15 @@ enum {
 typedef int32_t aet_region;
 
 /**
- * Options of aet_atoms_classify. Fill with aet_classify_options_init. Lengths are in the unit of the voxel size (angstrom).
+ * Options of aet_atoms_classify. Fill with aet_classify_options_init. Lengths are in the unit of the voxel size
+ * (angstrom).
  */
 typedef struct aet_classify_options {
   /** sizeof(aet_classify_options). */
   size_t struct_size;
   /**
-   * Standard deviation of the Gaussian by which the volume is smoothed first; default 0: none. A published chain takes
-   * 0.3 angstrom.
+   * Standard deviation of the Gaussian by which the volume is smoothed first; default 0: none. A published chain
+   * takes 0.3 angstrom.
    */
   double smoothing;
   /** Size of the region, as aet_region says; 0: automatic, a cube of 5 voxels, as published. */
@@ -2959,26 +2961,28 @@ typedef struct aet_classify_options {
 aet_status aet_classify_options_init(aet_classify_options *options, size_t struct_size);
 
 /**
- * Gives atoms their species by the intensities about them: the sum of `volume`, smoothed and masked as the options say, over
- * the region at each sub-voxel position, by trilinear interpolation; where a part of the region lies beyond the faces, the
- * sum over the rest, in proportion. With `volume` NULL by the heights of the atoms, and then without smoothing, mask, region
- * and profiles. The result depends on the options and the seed, not on the number of threads.
+ * Gives atoms their species by the intensities about them: the sum of `volume`, smoothed and masked as the options
+ * say, over the region at each sub-voxel position, by trilinear interpolation; where a part of the region lies beyond
+ * the faces, the sum over the rest, in proportion. With `volume` NULL by the heights of the atoms, and then without
+ * smoothing, mask, region and profiles. The result depends on the options and the seed, not on the number of threads.
  *
  * `*classified`: the atoms that are none of the non-atoms, in their order, with species and its probability; all other
- * columns stay. `*table`: one row per atom of the input, with the columns `intensity`; `inside`, the part of the region in the
- * volume; `class`, 0 for non-atoms and from 1 on the species in their order; `species`, 0 for non-atoms; `probability` of the
- * class; `probability_1`, `probability_2`, ... of each species and, with non-atoms, `probability_0`. Its histogram of
- * `intensity` by `class` is the picture of the classification. `*classes`: one row per class, with `class`, `species`, `count`, and
- * of its intensities `mean`, `sigma` and `fraction` (the weight in the mixture, else the part of the atoms); its values are
- * `iterations`, `converged` (1 or 0), `log_likelihood` and `bic` of mixtures, `otsu_threshold` where there is a mask, and
- * `background`, the level of the flat profile of non-atoms. Each of the three places may be NULL: not wanted. `options` are
- * required, because species have no default; `progress` may be NULL.
+ * columns stay. `*table`: one row per atom of the input, with the columns `intensity`; `inside`, the part of the
+ * region in the volume; `class`, 0 for non-atoms and from 1 on the species in their order; `species`, 0 for non-atoms;
+ * `probability` of the class; `probability_1`, `probability_2`, ... of each species and, with non-atoms,
+ * `probability_0`. Its histogram of `intensity` by `class` is the picture of the classification. `*classes`: one row
+ * per class, with `class`, `species`, `count`, and of its intensities `mean`, `sigma` and `fraction` (the weight in
+ * the mixture, else the part of the atoms); its values are `iterations`, `converged` (1 or 0), `log_likelihood` and
+ * `bic` of mixtures, `otsu_threshold` where there is a mask, and `background`, the level of the flat profile of
+ * non-atoms. Each of the three places may be NULL: not wanted. `options` are required, because species have no
+ * default; `progress` may be NULL.
  *
- * AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without non-atoms,
- * which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct intensities,
- * for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
- * AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no volume;
- * AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a volume.
+ * AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without
+ * non-atoms, which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct
+ * intensities, for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
+ * AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no
+ * volume; AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a
+ * volume.
  */
 aet_status aet_atoms_classify(const aet_atoms *atoms,
                               const aet_volume *volume,
@@ -3476,7 +3480,7 @@ typedef struct aet_find_options {
    * the histogram of the peaks' heights.
    */
   double threshold;
-  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.5. */
+  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.55. */
   double weak;
   /** Fits at most; 0: 12. */
   int32_t max_cycles;

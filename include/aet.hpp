@@ -1897,8 +1897,8 @@ private:
     aet_classify_options raw_{};
 };
 
-/// Atoms with species and their probability, and how they came by them: a row per atom that was given, a row per class. See
-/// aet_atoms_classify for the columns.
+/// Atoms with species and their probability, and how they came by them: a row per atom that was given, a row per class.
+/// See aet_atoms_classify for the columns.
 struct Classification {
     Atoms atoms;
     Table table;

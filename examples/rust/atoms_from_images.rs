@@ -18,7 +18,7 @@ use aet::reconstruct::{
     TomographyMethod, TomographyOptions,
 };
 use aet::specimen::{compare, Atoms, CompareOptions, Volume};
-use aet::trace::{peaks, PeakOptions};
+use aet::trace::{trace, TraceOptions};
 use aet::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -37,9 +37,9 @@ fn tomogram(context: &Context, series: &TiltSeries) -> Result<Volume> {
 
 /// The peaks, the strongest first. Bonds of silicon are 2.35 A long: what is nearer than 1.6 A is one atom.
 fn start_atoms(context: &Context, volume: &Volume) -> Result<Atoms> {
-    let options = PeakOptions { minimum_distance: Some(1.6), species: 14, ..Default::default() };
+    let options = TraceOptions { minimum_distance: Some(1.6), species: 14, ..Default::default() };
     let cancel = context.cancel_token();
-    peaks(context, volume, &options, &mut Waiting { cancel: &cancel, tell: &mut |_| true })
+    Ok(trace(context, volume, &options, &mut Waiting { cancel: &cancel, tell: &mut |_| true })?.atoms)
 }
 
 fn probe_of(series: &TiltSeries) -> Result<Probe> {

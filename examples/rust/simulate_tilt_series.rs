@@ -6,13 +6,14 @@
 //!   [--dose E_PER_A2] [--rows N --columns N | --probes N] [--pixel 0.34] [--sampling 0.1] [--slice 2]
 //!   [--inner 40] [--outer MRAD] [--max-angle MRAD] [--binning 1] [--window PX|whole|prism]
 //!   [--interpolation 1] [--energy-ev 300e3] [--semiangle-mrad 25] [--phonons N --b A2] [--seed 1] [--threads N] [--memory-cap BYTES]
-//!   [--double]
+//!   [--double] [--atom-counts N --background N]
 //! ```
 //! Tilts are equally spaced rotations about y from -RANGE to RANGE degrees, the dose is that of every image. With `--atoms`
 //! the particle of a preset becomes a smaller or larger one of its kind. `--rows` and `--columns` are scan positions; without,
 //! images hold the whole particle in every tilt. `--window prism` puts probes together of plane waves (with every
 //! `--interpolation`-th of them). `linear` takes one Gaussian orbital per atom on a grid twice as fine,
-//! for particles of a million atoms.
+//! for particles of a million atoms; `--atom-counts` are the electrons that each of them sends to the detector per image
+//! (which then has counting noise), `--background` those of every pixel beside them.
 //!
 //! A run that was stopped goes on where it was when it is started again with the same arguments. The last line holds
 //! `key=value` pairs.
@@ -35,6 +36,9 @@ use aet::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// Width B of the orbitals of `linear`, A^2.
+const LINEAR_WIDTH: f64 = 0.35;
+
 /// Debye-Waller factor of frozen phonons where none is given, A^2.
 const DEBYE_WALLER_B: f64 = 0.5;
 
@@ -42,6 +46,8 @@ struct Arguments {
     model: String,
     atoms: usize,
     b: Option<f64>,
+    atom_counts: Option<f64>,
+    background: f64,
     kind: String,
     out: PathBuf,
     seed: u64,
@@ -74,6 +80,8 @@ fn parse() -> Parsed<Arguments> {
         model: cli.value_from_str("--model")?,
         atoms: cli.opt_value_from_str("--atoms")?.unwrap_or(0),
         b: cli.opt_value_from_str("--b")?,
+        atom_counts: cli.opt_value_from_str("--atom-counts")?,
+        background: cli.opt_value_from_str("--background")?.unwrap_or(0.0),
         kind,
         out: cli.value_from_str("--out")?,
         seed,
@@ -183,11 +191,14 @@ fn linear(arguments: &Arguments, context: &Context, atoms: &Atoms) -> Result<()>
         let why = "it exists already; name another folder or remove it".into();
         return Err(Error::Inconsistent { what: format!("{}", arguments.out.display()), why });
     }
-    // the brightest pixel of one atom gets the part of the dose that such an atom scatters: about a percent
-    let height = match series.instrument.exposure {
-        Exposure::Dose(dose) => 0.01 * dose * series.pixel_size.powi(2),
+    // an atom of height h has h pi B / pixel^2 counts; without, the brightest pixel of one gets the part of the dose that
+    // such an atom scatters: about a percent
+    let height = match (arguments.atom_counts, series.instrument.exposure) {
+        (Some(counts), _) => counts * series.pixel_size.powi(2) / (std::f64::consts::PI * LINEAR_WIDTH),
+        (None, Exposure::Dose(dose)) => 0.01 * dose * series.pixel_size.powi(2),
         _ => 1.0,
     };
+    let noisy = arguments.atom_counts.is_some() || matches!(series.instrument.exposure, Exposure::Dose(_));
     let plan = SeriesPlan {
         orbital: Orbital::default(),
         rows: series.rows,
@@ -195,12 +206,12 @@ fn linear(arguments: &Arguments, context: &Context, atoms: &Atoms) -> Result<()>
         pixel_size: series.pixel_size,
         rotations: series.rotations.clone(),
         foci: series.foci.clone(),
-        width: 0.35,
+        width: LINEAR_WIDTH,
         height,
-        background: 0.0,
+        background: arguments.background,
         oversampling: 2,
         slice_thickness: 2.0,
-        seed: matches!(series.instrument.exposure, Exposure::Dose(_)).then_some(arguments.seed),
+        seed: noisy.then_some(arguments.seed),
     };
     let probe = series.probe.clone().build()?;
     let images = local_orbital_series(context, atoms, Some(&probe), &plan)?;

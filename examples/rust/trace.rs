@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! cargo run --release --example trace -- --data FOLDER [--variant KEY] [--species K] [--min-distance A] [--cutoff A]
-//!   [--images FIRST:STEP] [--dose E_PER_A2 --seed N] [--method sirt|resire|genfire --iterations N] [--free drift,scale]
+//!   [--tilts FIRST:STEP] [--dose E_PER_A2 --seed N] [--method sirt|resire|genfire --iterations N] [--free drift,scale]
 //!   [--model direct|rigid] [--loss mse|poisson] [--cycles N] [--threads N] [--out DIR]
 //! ```
 //! The same defaults serve every folder. `--species` is the number of species (those that the folder names, else one);
-//! `--images` takes every STEP-th image from FIRST on; `--dose` adds counting noise to images in units of the beam, as of so
+//! `--tilts` takes every STEP-th tilt from FIRST on; `--dose` adds counting noise to images in units of the beam, as of so
 //! many electrons per square angstrom and image. Where the folder knows energy and aperture, the model is rigid, else direct.
 //!
 //! Two lines of `key=value` pairs: `stage=traced` for what the volume shows, and last `stage=refined`. They compare with the
-//! truth or, where there is none, with the published atoms; `published_...` compare these with the truth. Atoms are matched
-//! within `--cutoff` (0.9). `--out` takes atoms (xyz), tables (csv) and pictures.
+//! truth or, where there is none, with the published atoms; `published_...` compare these with the truth, `..._in_all_images`
+//! count atoms that lie in every image. Atoms are matched within `--cutoff` (0.9). Images that are bright up to their edges
+//! show a part of a film: the volume is then wider than they are. `--out` takes atoms (xyz), tables (csv) and pictures.
 
 #[path = "trace/pictures.rs"]
 mod pictures;
@@ -19,7 +20,9 @@ mod pictures;
 use aet::analyze::{accuracy, AccuracyOptions};
 use aet::classify::{classify_atoms, classify_heights, Classification, ClassifyOptions};
 use aet::context::{log, Context, ContextOptions};
-use aet::dataset::{Frames, Rotations, SeriesOptions, SeriesVersion, TiltSeries};
+use aet::dataset::{SeriesVersion, TiltSeries};
+use aet::geometry::apply;
+use aet::grid;
 use aet::io::dataset_folder::{self, Which};
 use aet::io::{table, xyz};
 use aet::optics::{Probe, ProbeOptions};
@@ -50,7 +53,7 @@ struct Arguments {
     species: Option<usize>,
     min_distance: f64,
     cutoff: f64,
-    images: (usize, usize),
+    tilts: (usize, usize),
     dose: Option<f64>,
     seed: u64,
     threads: Option<usize>,
@@ -75,7 +78,7 @@ fn parse() -> Parsed<Arguments> {
     options.free = free.iter().flat_map(|free| free.split(',')).map(str::to_string).collect();
     options.max_cycles = cli.opt_value_from_str("--cycles")?.unwrap_or(options.max_cycles);
     let every = |text: &str| -> Parsed<(usize, usize)> {
-        let (first, step) = text.split_once(':').ok_or("--images wants FIRST:STEP")?;
+        let (first, step) = text.split_once(':').ok_or("--tilts wants FIRST:STEP")?;
         Ok((first.parse()?, step.parse::<usize>()?.max(1)))
     };
     let arguments = Arguments {
@@ -84,7 +87,7 @@ fn parse() -> Parsed<Arguments> {
         species: cli.opt_value_from_str("--species")?,
         min_distance: cli.opt_value_from_str("--min-distance")?.unwrap_or(1.6),
         cutoff: cli.opt_value_from_str("--cutoff")?.unwrap_or(0.9),
-        images: cli.opt_value_from_fn("--images", every)?.unwrap_or((0, 1)),
+        tilts: cli.opt_value_from_fn("--tilts", every)?.unwrap_or((0, 1)),
         dose: cli.opt_value_from_str("--dose")?,
         seed: cli.opt_value_from_str("--seed")?.unwrap_or(1),
         threads: cli.opt_value_from_str("--threads")?,
@@ -108,47 +111,66 @@ fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> std::result::Result<T, S
     known.iter().find(|(name, _)| *name == value).map(|(_, v)| *v).ok_or_else(wanted)
 }
 
-/// The images that were asked for, with the noise that was.
+/// The series with the noise that was asked for, and only the tilts that were.
 fn series(arguments: &Arguments) -> Result<TiltSeries> {
-    let series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
-    let (first, step) = arguments.images;
-    if (first, step) == (0, 1) && arguments.dose.is_none() {
-        return Ok(series);
-    }
+    let mut series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
     let version = series.version();
-    let chosen: Vec<_> = version.images().iter().skip(first).step_by(step).collect();
-    if chosen.is_empty() {
-        return Err(Error::range("--images", first, format!("below {}", version.images().len())));
-    }
-    let (rows, columns) = (version.rows(), version.columns());
-    let mut images =
-        ndarray::Array3::from_shape_fn((chosen.len(), rows, columns), |(i, r, c)| chosen[i].pixels[r * columns + c]);
-    let mut frames =
-        Frames::new(chosen.len()).with_rotations(Rotations::Matrices(chosen.iter().map(|i| i.rotation).collect()));
     if let Some(dose) = arguments.dose {
         let electrons = dose * version.pixel_size().powi(2);
         let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(arguments.seed);
-        for value in &mut images {
+        let mut counts = |value: f32| {
             let mean = electrons * f64::from(value.max(0.0));
-            let noisy = Poisson::new(mean).map_or(0.0, |poisson| poisson.sample(&mut random));
-            *value = noisy as f32;
-        }
-        frames.counts_per_unit = Some(vec![1.0; chosen.len()]);
-    } else {
-        frames.counts_per_unit = Some(chosen.iter().map(|i| i.counts_per_unit.unwrap_or(f64::NAN)).collect());
+            Poisson::new(mean).map_or(0.0, |poisson| poisson.sample(&mut random)) as f32
+        };
+        let (images, columns) = (version.images(), version.columns());
+        let noisy = ndarray::Array3::from_shape_fn((images.len(), version.rows(), columns), |(i, r, c)| {
+            counts(images[i].pixels[r * columns + c])
+        });
+        series = TiltSeries::with_other_pixels(&version, noisy.view(), |_| (None, Some(1.0)))?;
     }
-    let options = SeriesOptions {
-        pixel_size: version.pixel_size(),
-        length_unit: version.length_unit(),
-        energy_ev: version.energy_ev(),
-        semiangle_mrad: version.semiangle_mrad(),
-        ..Default::default()
+    let (first, step) = arguments.tilts;
+    let unwanted = (0..version.tilts().len()).filter(|tilt| *tilt < first || (tilt - first) % step != 0);
+    unwanted.into_iter().try_for_each(|tilt| series.exclude_tilt(tilt, true))?;
+    Ok(series)
+}
+
+/// Images that are half as bright along their edges as all over show a part of something larger, such as a film: what
+/// tilted images see of it lies in a volume wider than they are. `None`: as wide as the images.
+fn film_shape(version: &SeriesVersion) -> Option<[usize; 3]> {
+    let (rows, columns) = (version.rows(), version.columns());
+    let block = 8.min(columns);
+    let (mut edges, mut middles) = (0.0, 0.0);
+    for image in version.images().iter().filter(|image| !image.excluded) {
+        let mean_of = |from: usize, to: usize| -> f64 {
+            let of_row = |row: &[f32]| row[from..to].iter().map(|v| f64::from(*v)).sum::<f64>();
+            image.pixels.chunks_exact(columns).map(of_row).sum::<f64>() / ((to - from) * rows) as f64
+        };
+        let blocks: Vec<f64> = (0..columns / block).map(|i| mean_of(i * block, (i + 1) * block)).collect();
+        let lowest = blocks.iter().copied().fold(f64::INFINITY, f64::min).min(0.0);
+        let edge = 0.5 * (blocks.first()? + blocks.last()?);
+        (edges, middles) = (edges + edge - lowest, middles + mean_of(0, columns) - lowest);
+    }
+    let steepest = version.images().iter().map(|image| image.rotation[2][2].abs()).fold(1.0, f64::min);
+    let about_y =
+        version.images().iter().map(|image| image.rotation[2][0].abs() - image.rotation[2][1].abs()).sum::<f64>() > 0.0;
+    let widened = |n: usize| (n as f64 / steepest.max(0.3)).ceil() as usize;
+    let margin = 6;
+    (edges > 0.5 * middles).then(|| match about_y {
+        true => [columns, rows + margin, widened(columns)],
+        false => [rows, widened(rows), columns + margin],
+    })
+}
+
+/// Whether a place lies in all images in use.
+fn seen_in_all(version: &SeriesVersion, place: &[f64; 3]) -> bool {
+    let inside = |at: f64, n: usize| {
+        let index = grid::origin(n) as f64 + at / version.pixel_size();
+        (0.0..=(n - 1) as f64).contains(&index)
     };
-    let part = TiltSeries::new(options, images.view(), &frames)?;
-    if let Some(entry) = version.metadata().get("elements") {
-        part.set_metadata("elements", &entry.value, &entry.unit)?;
-    }
-    Ok(part)
+    version.images().iter().filter(|image| !image.excluded).all(|image| {
+        let p = apply(&image.rotation, place);
+        inside(p[0] + image.drift[0], version.columns()) && inside(p[1] + image.drift[1], version.rows())
+    })
 }
 
 /// Atomic numbers, ascending: those that the folder names, as many as were asked for.
@@ -184,12 +206,15 @@ fn probe_of(arguments: &Arguments, version: &SeriesVersion) -> Result<Option<Pro
 
 /// What the atoms are compared with.
 struct Known {
+    /// The truth, else the published atoms.
     reference: Option<Atoms>,
+    /// Those of them that lie in all images.
+    seen: Vec<bool>,
     published: Option<Comparison>,
 }
 
 impl Known {
-    fn read(arguments: &Arguments) -> Result<Self> {
+    fn read(arguments: &Arguments, version: &SeriesVersion) -> Result<Self> {
         let read = |which| dataset_folder::read_atoms(&arguments.data, which, arguments.variant.as_deref()).ok();
         let (truth, published) = (read(Which::Truth), read(Which::Published));
         let options = CompareOptions { cutoff: arguments.cutoff, ..Default::default() };
@@ -197,7 +222,10 @@ impl Known {
             (Some(truth), Some(published)) => Some(compare(published, truth, &options)?),
             _ => None,
         };
-        Ok(Self { reference: truth.or(published), published: compared })
+        let reference = truth.or(published);
+        let places = reference.as_ref().map_or(&[][..], |reference| reference.positions());
+        let seen = places.iter().map(|place| seen_in_all(version, place)).collect();
+        Ok(Self { reference, seen, published: compared })
     }
 
     fn compare(&self, atoms: &Atoms, cutoff: f64) -> Result<Option<Comparison>> {
@@ -211,6 +239,8 @@ impl Known {
             false => format!("{value:.digits$}"),
         };
         let of = |f: fn(&Comparison) -> f64, digits| number(c.map_or(f64::NAN, f), digits);
+        let found = c.map_or(0, |c| c.partners.iter().flatten().filter(|partner| self.seen[**partner]).count());
+        let seen = self.seen.iter().filter(|seen| **seen).count();
         let published = |f: fn(&Comparison) -> f64, digits| number(self.published.as_ref().map_or(f64::NAN, f), digits);
         let pairs = [
             ("stage", stage.to_string()),
@@ -225,6 +255,8 @@ impl Known {
             ("tracing_error", of(|c| (c.missing + c.extra) as f64 / c.true_count as f64, 5)),
             ("species_correct", of(|c| c.species_correct, 5)),
             ("r_factor", number(r_factor, 5)),
+            ("in_all_images", seen.to_string()),
+            ("matched_in_all_images", found.to_string()),
             ("published_matched", published(|c| c.matched as f64, 0)),
             ("published_extra", published(|c| c.extra as f64, 0)),
             ("rmsd_published_pm", published(|c| c.rmsd_pm, 3)),
@@ -283,7 +315,7 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
     let series = series(&arguments)?;
     let version = series.version();
     let probe = probe_of(&arguments, &version)?;
-    let known = Known::read(&arguments)?;
+    let known = Known::read(&arguments, &version)?;
     let options = &mut arguments.options;
     options.minimum_distance = Some(arguments.min_distance);
     options.fit = LotOptions {
@@ -291,6 +323,7 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
         loss: arguments.loss,
         ..Default::default()
     };
+    options.tomography.shape = film_shape(&version);
     arguments.options.species = species(&arguments, &version)?;
     let (volume, start) = traced(&context, &series, &arguments)?;
     let seconds = clock.elapsed().as_secs_f64();

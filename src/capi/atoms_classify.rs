@@ -23,10 +23,11 @@ pub enum aet_classify_method {
     Gaussian = 0,
     /// The classes of intensities of least squares; probabilities by classes of equal weight and width.
     KMeans = 1,
-    /// Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile, the values at all
-    /// points of the region, is nearest to its own, until nothing changes. The profile of non-atoms is flat.
+    /// Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile, the values
+    /// at all points of the region, is nearest to its own, until nothing changes. The profile of non-atoms is flat.
     ProfileGlobal = 2,
-    /// From the classes of AET_CLASSIFY_METHOD_PROFILE_GLOBAL, the same with the mean profiles of the atoms within `radius`.
+    /// From the classes of AET_CLASSIFY_METHOD_PROFILE_GLOBAL, the same with the mean profiles of the atoms within
+    /// `radius`.
     ProfileLocal = 3,
 }
 
@@ -55,14 +56,15 @@ host_enum!(aet_region:
     Sphere = "AET_REGION_SPHERE",
 );
 
-/// Options of aet_atoms_classify. Fill with aet_classify_options_init. Lengths are in the unit of the voxel size (angstrom).
+/// Options of aet_atoms_classify. Fill with aet_classify_options_init. Lengths are in the unit of the voxel size
+/// (angstrom).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct aet_classify_options {
     /// sizeof(aet_classify_options).
     pub struct_size: usize,
-    /// Standard deviation of the Gaussian by which the volume is smoothed first; default 0: none. A published chain takes
-    /// 0.3 angstrom.
+    /// Standard deviation of the Gaussian by which the volume is smoothed first; default 0: none. A published chain
+    /// takes 0.3 angstrom.
     pub smoothing: f64,
     /// Size of the region, as aet_region says; 0: automatic, a cube of 5 voxels, as published.
     pub region_size: f64,
@@ -160,26 +162,28 @@ pub unsafe extern "C" fn aet_classify_options_init(
     guard("aet_classify_options_init", |host| host.init(options, struct_size))
 }
 
-/// Gives atoms their species by the intensities about them: the sum of `volume`, smoothed and masked as the options say, over
-/// the region at each sub-voxel position, by trilinear interpolation; where a part of the region lies beyond the faces, the
-/// sum over the rest, in proportion. With `volume` NULL by the heights of the atoms, and then without smoothing, mask, region
-/// and profiles. The result depends on the options and the seed, not on the number of threads.
+/// Gives atoms their species by the intensities about them: the sum of `volume`, smoothed and masked as the options
+/// say, over the region at each sub-voxel position, by trilinear interpolation; where a part of the region lies beyond
+/// the faces, the sum over the rest, in proportion. With `volume` NULL by the heights of the atoms, and then without
+/// smoothing, mask, region and profiles. The result depends on the options and the seed, not on the number of threads.
 ///
 /// `*classified`: the atoms that are none of the non-atoms, in their order, with species and its probability; all other
-/// columns stay. `*table`: one row per atom of the input, with the columns `intensity`; `inside`, the part of the region in the
-/// volume; `class`, 0 for non-atoms and from 1 on the species in their order; `species`, 0 for non-atoms; `probability` of the
-/// class; `probability_1`, `probability_2`, ... of each species and, with non-atoms, `probability_0`. Its histogram of
-/// `intensity` by `class` is the picture of the classification. `*classes`: one row per class, with `class`, `species`, `count`, and
-/// of its intensities `mean`, `sigma` and `fraction` (the weight in the mixture, else the part of the atoms); its values are
-/// `iterations`, `converged` (1 or 0), `log_likelihood` and `bic` of mixtures, `otsu_threshold` where there is a mask, and
-/// `background`, the level of the flat profile of non-atoms. Each of the three places may be NULL: not wanted. `options` are
-/// required, because species have no default; `progress` may be NULL.
+/// columns stay. `*table`: one row per atom of the input, with the columns `intensity`; `inside`, the part of the
+/// region in the volume; `class`, 0 for non-atoms and from 1 on the species in their order; `species`, 0 for non-atoms;
+/// `probability` of the class; `probability_1`, `probability_2`, ... of each species and, with non-atoms,
+/// `probability_0`. Its histogram of `intensity` by `class` is the picture of the classification. `*classes`: one row
+/// per class, with `class`, `species`, `count`, and of its intensities `mean`, `sigma` and `fraction` (the weight in
+/// the mixture, else the part of the atoms); its values are `iterations`, `converged` (1 or 0), `log_likelihood` and
+/// `bic` of mixtures, `otsu_threshold` where there is a mask, and `background`, the level of the flat profile of
+/// non-atoms. Each of the three places may be NULL: not wanted. `options` are required, because species have no
+/// default; `progress` may be NULL.
 ///
-/// AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without non-atoms,
-/// which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct intensities,
-/// for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
-/// AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no volume;
-/// AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a volume.
+/// AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without
+/// non-atoms, which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct
+/// intensities, for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
+/// AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no
+/// volume; AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a
+/// volume.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_atoms_classify(
     atoms: *const aet_atoms,

@@ -39,7 +39,7 @@ pub struct aet_find_options {
     /// Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: the lowest valley in
     /// the histogram of the peaks' heights.
     pub threshold: f64,
-    /// Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.5.
+    /// Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.55.
     pub weak: f64,
     /// Fits at most; 0: 12.
     pub max_cycles: i32,

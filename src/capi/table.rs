@@ -2,7 +2,7 @@
 //!
 //! Results with many columns, read by name.
 
-use super::guard::{guard, guard_value};
+use super::guard::{guard, guard_value, Host};
 use super::handle::Handle;
 use super::status::aet_status;
 use super::text::OutText;
@@ -55,10 +55,8 @@ pub unsafe extern "C" fn aet_table_column_name(
     needed: *mut usize,
 ) -> aet_status {
     guard("aet_table_column_name", |host| {
-        let columns = host.object(table, "table")?.columns();
         let out = host.out_text(buffer, capacity, needed)?;
-        let index = host.index(index, columns.len(), "index")?;
-        write_name(out, columns.get(index))
+        tell(host, host.object(table, "table")?.columns(), index, out, |quantity| &quantity.name)
     })
 }
 
@@ -73,10 +71,8 @@ pub unsafe extern "C" fn aet_table_column_unit(
     needed: *mut usize,
 ) -> aet_status {
     guard("aet_table_column_unit", |host| {
-        let columns = host.object(table, "table")?.columns();
         let out = host.out_text(buffer, capacity, needed)?;
-        let index = host.index(index, columns.len(), "index")?;
-        out.set(columns.get(index).map_or("", |column| &column.unit))
+        tell(host, host.object(table, "table")?.columns(), index, out, |quantity| &quantity.unit)
     })
 }
 
@@ -111,10 +107,8 @@ pub unsafe extern "C" fn aet_table_value_name(
     needed: *mut usize,
 ) -> aet_status {
     guard("aet_table_value_name", |host| {
-        let values = host.object(table, "table")?.values();
         let out = host.out_text(buffer, capacity, needed)?;
-        let index = host.index(index, values.len(), "index")?;
-        write_name(out, values.get(index))
+        tell(host, host.object(table, "table")?.values(), index, out, |quantity| &quantity.name)
     })
 }
 
@@ -128,10 +122,8 @@ pub unsafe extern "C" fn aet_table_value_unit(
     needed: *mut usize,
 ) -> aet_status {
     guard("aet_table_value_unit", |host| {
-        let values = host.object(table, "table")?.values();
         let out = host.out_text(buffer, capacity, needed)?;
-        let index = host.index(index, values.len(), "index")?;
-        out.set(values.get(index).map_or("", |value| &value.unit))
+        tell(host, host.object(table, "table")?.values(), index, out, |quantity| &quantity.unit)
     })
 }
 
@@ -177,6 +169,14 @@ pub unsafe extern "C" fn aet_table_write(table: *const aet_table, path: *const c
     guard("aet_table_write", |host| table::write(host.object(table, "table")?, &host.path(path, "path")?))
 }
 
-fn write_name<T>(out: OutText<'_>, quantity: Option<&Quantity<T>>) -> Result<()> {
-    out.set(quantity.map_or("", |quantity| &quantity.name))
+/// Writes the name or the unit of one of the quantities.
+fn tell<T>(
+    host: &Host,
+    quantities: &[Quantity<T>],
+    index: i64,
+    out: OutText<'_>,
+    of: fn(&Quantity<T>) -> &str,
+) -> Result<()> {
+    let index = host.index(index, quantities.len(), "index")?;
+    out.set(quantities.get(index).map_or("", of))
 }

@@ -22,8 +22,8 @@ pub enum ClassifyMethod {
     /// A mixture of Gaussians of the intensities: [`MixtureMethod::Gaussian`].
     #[default]
     Gaussian,
-    /// Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile is nearest to
-    /// its own, until nothing changes.
+    /// Unbiased profiles: from the classes of the mixture, each atom moves to the class whose mean profile is nearest
+    /// to its own, until nothing changes.
     ProfileGlobal,
     /// From the classes of `ProfileGlobal`, the same with the mean profiles of the atoms near by.
     ProfileLocal,
@@ -51,8 +51,8 @@ pub struct ClassifyOptions {
     pub non_atoms: bool,
     /// How.
     pub method: ClassifyMethod,
-    /// Standard deviation of a Gaussian by which the volume is smoothed first, in the unit of the voxel size (angstrom); 0:
-    /// none.
+    /// Standard deviation of a Gaussian by which the volume is smoothed first, in the unit of the voxel size
+    /// (angstrom); 0: none.
     pub smoothing: f64,
     /// The (smoothed) volume is 0 where it is not above its Otsu threshold.
     pub otsu_mask: bool,
@@ -69,14 +69,15 @@ pub struct ClassifyOptions {
 pub struct Classification {
     /// The atoms that are none of the non-atoms, in their order, with species and their probability.
     pub atoms: Atoms,
-    /// One row per atom of the input. `intensity`: the sum over the region, or the height; `inside`: the part of the region that
-    /// lies in the volume; `class`: 0 for non-atoms, from 1 on the species in their order; `species`: the atomic number, 0 for
-    /// non-atoms; `probability`: that of the class; `probability_1` and so on, with non-atoms `probability_0`, too.
+    /// One row per atom of the input. `intensity`: the sum over the region, or the height; `inside`: the part of the
+    /// region that lies in the volume; `class`: 0 for non-atoms, from 1 on the species in their order; `species`: the
+    /// atomic number, 0 for non-atoms; `probability`: that of the class; `probability_1` and so on, with non-atoms
+    /// `probability_0`, too.
     pub table: Table,
-    /// One row per class, with the columns `class`, `species`, `count`, and of its intensities `mean`, `sigma` and `fraction` (the
-    /// weight in the mixture, else the part of the atoms). Values: `iterations` (rounds of the profiles, else steps of the
-    /// mixture), `converged`, and where there are such `log_likelihood`, `bic`, `otsu_threshold`, `background` (that of the
-    /// flat profile).
+    /// One row per class, with the columns `class`, `species`, `count`, and of its intensities `mean`, `sigma` and
+    /// `fraction` (the weight in the mixture, else the part of the atoms). Values: `iterations` (rounds of the
+    /// profiles, else steps of the mixture), `converged`, and where there are such `log_likelihood`, `bic`,
+    /// `otsu_threshold`, `background` (that of the flat profile).
     pub classes: Table,
 }
 
@@ -165,9 +166,9 @@ pub fn intensities(
 /// Gives the atoms species by what `volume` holds about them: smoothing, mask, intensities, classes.
 ///
 /// # Errors
-/// Before any work: `Range`, `Empty` and `Inconsistent` for options without meaning (one species without non-atoms among
-/// them) and for atoms outside of the volume. `Inconsistent` for a constant volume and for more classes than distinct
-/// intensities, `Empty` where all are non-atoms, `Memory`, `Cancelled`.
+/// Before any work: `Range`, `Empty` and `Inconsistent` for options without meaning (one species without non-atoms
+/// among them) and for atoms outside of the volume. `Inconsistent` for a constant volume and for more classes than
+/// distinct intensities, `Empty` where all are non-atoms, `Memory`, `Cancelled`.
 pub fn classify_atoms(
     context: &Context,
     volume: &Volume,
@@ -206,7 +207,8 @@ pub fn classify_atoms(
 /// Gives the atoms species by their heights, where there is no volume. Smoothing, mask and region have no part in it.
 ///
 /// # Errors
-/// `NotReady` for atoms without heights, `Unsupported` for methods of profiles and for a mask, else as [`classify_atoms`].
+/// `NotReady` for atoms without heights, `Unsupported` for methods of profiles and for a mask, else as
+/// [`classify_atoms`].
 pub fn classify_heights(atoms: &Atoms, options: &ClassifyOptions) -> Result<Classification> {
     options.check()?;
     let what = match () {
@@ -226,7 +228,8 @@ pub fn classify_heights(atoms: &Atoms, options: &ClassifyOptions) -> Result<Clas
     Classes::of_mixture(found).told(atoms, values, &vec![1.0; atoms.len()], options)
 }
 
-/// Refuses intensities that differ by no more than the rounding of sums in single precision: those of a constant volume.
+/// Refuses intensities that differ by no more than the rounding of sums in single precision: those of a constant
+/// volume.
 fn refuse_equal(values: &[f64]) -> Result<()> {
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     if values.len() < 2 || high - low > 1e-6 * low.abs().max(high.abs()) {

@@ -1,9 +1,9 @@
 //! The exact k-means of numbers.
 //!
-//! On a line, classes of least squares are intervals, so the best of all partitions comes from dynamic programming: with
-//! cost(i, j) the sum of squares of the values i..j about their mean, D_k(j) = min over i of D_(k-1)(i) + cost(i, j) (H. Wang
-//! and M. Song, The R Journal 3 (2011) 29). The best i rises with j, which halves the search at each level: O(k n log n).
-//! There is no start to choose and nothing is random.
+//! On a line, classes of least squares are intervals, so the best of all partitions comes from dynamic programming:
+//! with cost(i, j) the sum of squares of the values i..j about their mean, D_k(j) = min over i of D_(k-1)(i) + cost(i,
+//! j) (H. Wang and M. Song, The R Journal 3 (2011) 29). The best i rises with j, which halves the search at each level:
+//! O(k n log n). There is no start to choose and nothing is random.
 
 /// Distinct values, ascending, with the number of times each occurs.
 pub(super) struct Sorted {

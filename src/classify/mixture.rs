@@ -1,13 +1,13 @@
 //! Classes of numbers: k-means and mixtures of Gaussians.
 //!
 //! A mixture gives the density sum_k w_k N(x; m_k, s_k). Expectation-maximisation (A. Dempster, N. Laird and D. Rubin,
-//! J. R. Stat. Soc. B 39 (1977) 1) raises its likelihood step by step: r_ik = w_k N(x_i; m_k, s_k) / sum_l w_l N(x_i; m_l, s_l),
-//! then w_k, m_k and s_k are the share, mean and deviation of the values under the weights r_ik. No s_k falls below a
-//! hundredth of the deviation of all values: a class of one value would have an infinite likelihood.
+//! J. R. Stat. Soc. B 39 (1977) 1) raises its likelihood step by step: r_ik = w_k N(x_i; m_k, s_k) / sum_l w_l N(x_i;
+//! m_l, s_l), then w_k, m_k and s_k are the share, mean and deviation of the values under the weights r_ik. No s_k
+//! falls below a hundredth of the deviation of all values: a class of one value would have an infinite likelihood.
 //!
-//! It starts from the exact k-means and from means drawn at random as k-means++ does (each value in proportion to its squared
-//! distance from the means drawn before), because k-means cuts a frequent species in two rather than find a rare one. The
-//! start that has come furthest after [`SHORT`] steps is followed to the end.
+//! It starts from the exact k-means and from means drawn at random as k-means++ does (each value in proportion to its
+//! squared distance from the means drawn before), because k-means cuts a frequent species in two rather than find a
+//! rare one. The start that has come furthest after [`SHORT`] steps is followed to the end.
 
 use super::kmeans::{Group, Sorted};
 use crate::error::{Error, Result};
@@ -30,8 +30,8 @@ const LEAST_SIGMA: f64 = 0.01;
 /// How classes of numbers are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MixtureMethod {
-    /// The partition of least squares. Probabilities are those of the mixture of which it is the limit: all classes have
-    /// the same weight and the same width, the deviation within classes.
+    /// The partition of least squares. Probabilities are those of the mixture of which it is the limit: all classes
+    /// have the same weight and the same width, the deviation within classes.
     KMeans,
     /// The mixture of Gaussians of largest likelihood, each class with its own width and weight.
     #[default]
@@ -83,14 +83,14 @@ pub struct Mixture {
     pub fractions: Vec<f64>,
     /// The most probable class of each value.
     pub class: Vec<usize>,
-    /// Probability of each class, `[value][class]`; each row sums to 1. Where classes differ in width, the wider one would
-    /// win far out on both sides; beyond the value where the odds of two neighbouring classes turn they stay what they are
-    /// there, so that a larger value never means a lower class.
+    /// Probability of each class, `[value][class]`; each row sums to 1. Where classes differ in width, the wider one
+    /// would win far out on both sides; beyond the value where the odds of two neighbouring classes turn they stay what
+    /// they are there, so that a larger value never means a lower class.
     pub probabilities: Vec<Vec<f64>>,
     /// Natural logarithm of the likelihood of all values.
     pub log_likelihood: f64,
-    /// Bayesian information criterion p ln(n) - 2 ln(likelihood) of n values and p free parameters: of several numbers of
-    /// classes, the one with the smallest is best supported.
+    /// Bayesian information criterion p ln(n) - 2 ln(likelihood) of n values and p free parameters: of several numbers
+    /// of classes, the one with the smallest is best supported.
     pub bic: f64,
     /// Steps of the start that was followed; 0 for k-means.
     pub iterations: usize,
@@ -184,10 +184,24 @@ struct Gaussian {
     sigma: f64,
 }
 
-impl Gaussian {
-    fn log(&self, x: f64) -> f64 {
-        let z = (x - self.mean) / self.sigma;
-        self.weight.ln() - self.sigma.ln() - 0.5 * (z * z + std::f64::consts::TAU.ln())
+/// ln(w N(x; m, s)) of one class, with all that does not depend on x calculated once.
+#[derive(Clone, Copy)]
+struct LogDensity {
+    mean: f64,
+    per_sigma: f64,
+    constant: f64,
+}
+
+impl LogDensity {
+    fn of(mixture: &[Gaussian]) -> Vec<Self> {
+        let constant = |g: &Gaussian| g.weight.ln() - g.sigma.ln() - 0.5 * std::f64::consts::TAU.ln();
+        let of = |g: &Gaussian| Self { mean: g.mean, per_sigma: 1.0 / g.sigma, constant: constant(g) };
+        mixture.iter().map(of).collect()
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        let z = (x - self.mean) * self.per_sigma;
+        self.constant - 0.5 * z * z
     }
 }
 
@@ -202,10 +216,11 @@ fn normalised(logs: &mut [f64]) -> f64 {
 
 /// Log likelihood of `values` under the mixture.
 fn likelihood(values: &[f64], mixture: &[Gaussian]) -> f64 {
+    let densities = LogDensity::of(mixture);
     let mut logs = vec![0.0; mixture.len()];
     let mut sum = 0.0;
     for x in values {
-        logs.iter_mut().zip(mixture).for_each(|(l, g)| *l = g.log(*x));
+        logs.iter_mut().zip(&densities).for_each(|(l, d)| *l = d.at(*x));
         sum += normalised(&mut logs);
     }
     sum
@@ -216,8 +231,9 @@ fn step(values: &[f64], mixture: &[Gaussian]) -> (Vec<Gaussian>, f64) {
     let mut sums = vec![[0.0; 3]; mixture.len()];
     let mut shares = vec![0.0; mixture.len()];
     let mut likelihood = 0.0;
+    let densities = LogDensity::of(mixture);
     for x in values {
-        shares.iter_mut().zip(mixture).for_each(|(s, g)| *s = g.log(*x));
+        shares.iter_mut().zip(&densities).for_each(|(s, d)| *s = d.at(*x));
         likelihood += normalised(&mut shares);
         for ((sum, share), g) in sums.iter_mut().zip(&shares).zip(mixture) {
             let d = x - g.mean; // about the mean before, against cancellation
@@ -361,7 +377,9 @@ impl Found {
         self.mixture.sort_by(|a, b| a.mean.total_cmp(&b.mean));
         let n = values.len() as f64;
         let log_likelihood = likelihood(values, &self.mixture) - n * scale.unit().ln();
-        let probabilities: Vec<Vec<f64>> = values.iter().map(|x| probabilities(&self.mixture, *x)).collect();
+        let densities = LogDensity::of(&self.mixture);
+        let probabilities: Vec<Vec<f64>> =
+            values.iter().map(|x| probabilities(&self.mixture, &densities, *x)).collect();
         let class = probabilities.iter().map(|p| most_probable(p)).collect();
         let told: Vec<(f64, f64)> = match &self.widths {
             Some(groups) => groups.iter().map(|g| (g.sigma, g.count / n)).collect(),
@@ -382,12 +400,12 @@ impl Found {
 }
 
 /// Probability of each class of an ascending mixture, from the odds of neighbours.
-fn probabilities(mixture: &[Gaussian], x: f64) -> Vec<f64> {
+fn probabilities(mixture: &[Gaussian], densities: &[LogDensity], x: f64) -> Vec<f64> {
     let mut log = 0.0;
     let mut logs = vec![log];
-    for pair in mixture.windows(2) {
+    for (pair, densities) in mixture.windows(2).zip(densities.windows(2)) {
         let at = before_turn(&pair[0], &pair[1], x);
-        log += pair[1].log(at) - pair[0].log(at);
+        log += densities[1].at(at) - densities[0].at(at);
         logs.push(log);
     }
     normalised(&mut logs);

@@ -1,5 +1,5 @@
-//! From traced atoms to their species: what the volume holds about each of them, classes of these numbers, classes of whole
-//! profiles.
+//! From traced atoms to their species: what the volume holds about each of them, classes of these numbers, classes of
+//! whole profiles.
 
 mod atoms;
 mod kmeans;

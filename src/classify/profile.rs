@@ -1,9 +1,9 @@
 //! Unbiased classification by volume profiles.
 //!
-//! The profile of an atom is what the volume holds at the points about it. Each class has a mean profile, each atom goes to the
-//! class whose mean is nearest to its own in least squares, all at once, and the means are taken anew until nothing changes
-//! (Y. Yang et al., Nature 542 (2017) 75; J. Zhou et al., MRS Bull. 45 (2020) 290). In the local form the means are those of
-//! the atoms within a radius, so that intensities that drift through the volume do not matter.
+//! The profile of an atom is what the volume holds at the points about it. Each class has a mean profile, each atom
+//! goes to the class whose mean is nearest to its own in least squares, all at once, and the means are taken anew until
+//! nothing changes (Y. Yang et al., Nature 542 (2017) 75; J. Zhou et al., MRS Bull. 45 (2020) 290). In the local form
+//! the means are those of the atoms within a radius, so that intensities that drift through the volume do not matter.
 //!
 //! Non-atoms have a flat profile: the constant c of the fit c + a exp(-r^2 / (2 s^2)) to the mean profile of all atoms.
 
@@ -197,8 +197,8 @@ impl Profiles<'_> {
         Means { values, counts }
     }
 
-    /// Linear discriminants: exp(-d_k^2 / (2 v)) / sum over l of exp(-d_l^2 / (2 v)), where v is the mean square of what is left of
-    /// the atoms' profiles along the differences of the mean profiles of neighbouring classes.
+    /// Linear discriminants: exp(-d_k^2 / (2 v)) / sum over l of exp(-d_l^2 / (2 v)), where v is the mean square of
+    /// what is left of the atoms' profiles along the differences of the mean profiles of neighbouring classes.
     fn probabilities(&self, records: &[f64], class: &[usize]) -> Vec<Vec<f64>> {
         let (mut sum, mut count) = (0.0, 0.0);
         let mut least = f64::INFINITY;
@@ -265,8 +265,8 @@ fn square_inside(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).filter(|(a, _)| !a.is_nan()).map(|(a, b)| f64::from((a - b) * (a - b))).sum()
 }
 
-/// The constant of c + a exp(-r^2 / (2 s^2)), a >= 0, fitted to the mean profile of all atoms: for each width s a linear
-/// problem, the best s within half the region by golden section.
+/// The constant of c + a exp(-r^2 / (2 s^2)), a >= 0, fitted to the mean profile of all atoms: for each width s a
+/// linear problem, the best s within half the region by golden section.
 fn background(offsets: &[[i32; 3]], sums: &[f64], counts: &[usize]) -> f64 {
     let points = offsets.len();
     let atoms: usize = counts[1..].iter().sum();

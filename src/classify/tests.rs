@@ -23,8 +23,8 @@ struct Specimen {
     truth: Vec<u8>,
 }
 
-/// How a specimen is made: atomic number and height of each kind, the scatter of heights, the noise of voxels, and by how much
-/// intensities rise from one side to the other.
+/// How a specimen is made: atomic number and height of each kind, the scatter of heights, the noise of voxels, and by
+/// how much intensities rise from one side to the other.
 struct Recipe {
     kinds: &'static [(u8, f64)],
     scatter: f64,

@@ -15,7 +15,6 @@ pub use components::Connectivity;
 pub(crate) use mask::check_alike;
 pub use mask::{mask, multiply, otsu_threshold, MaskOptions};
 pub use masked_images::{mask_images, ImageMaskOptions};
-pub(crate) use planes::{collected, fill_planes};
 pub use seen::SeenWeights;
 pub use smooth::{gaussian_smooth, smooth, Smoothing};
 pub(crate) use smooth::{smooth_in_place, smooth_values, MAX_SIGMA};

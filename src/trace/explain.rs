@@ -104,18 +104,15 @@ impl Explainer<'_> {
             waiting.part(share(0), share(1), |w| self.settle(&mut sites, &scale, &mut background, w))?;
             let gone = self.prune(&mut sites, first)?;
             dropped.extend(&gone);
-            if round == self.rounds {
-                if !gone.is_empty() {
-                    self.settle(&mut sites, &scale, &mut background, waiting)?;
-                }
-                break;
+            let mut new = Vec::new();
+            if round < self.rounds {
+                let found = waiting.part(share(1), share(2), |w| self.search(&sites, background, w))?;
+                new = self.chosen(found, &sites, &dropped, &scale)?;
+                log::info(format!("round {}: {} atoms, {} more in what is left", round + 1, sites.len(), new.len()));
             }
-            let found = waiting.part(share(1), share(2), |w| self.search(&sites, background, w))?;
-            let new = self.chosen(found, &sites, &dropped, &scale)?;
-            log::info(format!("round {}: {} atoms, {} more in what is left", round + 1, sites.len(), new.len()));
             if new.is_empty() {
                 if !gone.is_empty() {
-                    self.settle(&mut sites, &scale, &mut background, waiting)?;
+                    waiting.part(share(1), 1.0, |w| self.settle(&mut sites, &scale, &mut background, w))?;
                 }
                 break;
             }

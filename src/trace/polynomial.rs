@@ -340,7 +340,7 @@ mod tests {
                 assert!((fitted.position[a] - centre[a]).abs() < 0.01, "{centre:?} {fitted:?}");
                 assert!((fitted.hessian[a][a] + 3.0 / 2.25).abs() < 0.08, "{fitted:?}");
             }
-            assert!((fitted.height - 3.0).abs() < 0.02 && fitted.residual < 0.01 && fitted.moves < 12, "{fitted:?}");
+            assert!((fitted.height - 3.0).abs() < 0.03 && fitted.residual < 0.01 && fitted.moves < 12, "{fitted:?}");
         }
     }
 

@@ -100,14 +100,16 @@ impl Tracing {
     /// # Errors
     /// None: names and lengths are right.
     pub fn table(&self) -> Result<Table> {
+        type Vectors<'n> = (&'n str, [&'n str; 3], &'n str, fn(&Candidate) -> Vec3);
+        type Numbers<'n> = (&'n str, fn(&Candidate) -> f64);
         let column = |of: &dyn Fn(&Candidate) -> f64| self.candidates.iter().map(of).collect::<Vec<f64>>();
-        let vectors: [(&str, [&str; 3], &str, fn(&Candidate) -> Vec3); 4] = [
+        let vectors: [Vectors<'_>; 4] = [
             ("", ["x", "y", "z"], "A", |c| c.position),
             ("curvature_", ["1", "2", "3"], "1/A^2", |c| c.curvature),
             ("width_", ["x", "y", "z"], "A^2", |c| c.widths),
             ("standard_error_", ["x", "y", "z"], "A", |c| c.standard_error),
         ];
-        let numbers: [(&str, fn(&Candidate) -> f64); 5] = [
+        let numbers: [Numbers<'_>; 5] = [
             ("height", |c| c.height),
             ("flag", |c| f64::from(c.flag as i32)),
             ("round", |c| c.round as f64),

@@ -11,10 +11,10 @@ below them, whose members are removed. `method` is `:gaussian`, `:k_means`, `:pr
 Gaussian first (`smoothing`, A) and be 0 beside its Otsu mask. `region` is a `:box` of `region_size` voxels
 (default 5), the box nearest to a `:box_length` in A, or a `:sphere` of a radius in A.
 
-Returns a named tuple: `atoms` with species and their probability; `table`, a [`Table`](@ref) with a row per atom that was
-given: `intensity`, `inside`, `class` (0 for non-atoms, from 1 on the species), `species`, `probability` and
-`probability_1`, ... of each class; `classes`, a row per class: `class`, `species`, `count`, `mean`, `sigma`,
-`fraction`, with the values `iterations`, `converged` and others.
+Returns a named tuple: `atoms` with species and their probability; `table`, a [`Table`](@ref) with a row per
+atom that was given: `intensity`, `inside`, `class` (0 for non-atoms, from 1 on the species), `species`,
+`probability` and `probability_1`, ... of each class; `classes`, a row per class: `class`, `species`, `count`,
+`mean`, `sigma`, `fraction`, with the values `iterations`, `converged` and others.
 
 Throws `AET_ERROR_INCONSISTENT` for one species without non-atoms, for more classes than distinct intensities
 and for atoms outside of the volume, `AET_ERROR_NOT_READY` for atoms without heights and `AET_ERROR_EMPTY` where

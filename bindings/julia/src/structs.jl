@@ -643,6 +643,7 @@ const SIMDS = Enumeration("AET_SIMD", :automatic => 0, :portable => 1, :avx2 => 
 const PHASES = Enumeration("AET_PHASE", :reading => 0, :planning => 1, :evaluating => 2,
     :optimizing => 3, :saving => 4, :simulating => 5)
 const ANGLE_ORDERS = Enumeration("AET_ANGLE_ORDER", :zyx => 0, :zyz => 1, :xyz => 2)
+const SITE_STATES = Enumeration("AET_SITE_STATE", :found => 0, :displaced => 1, :merged => 2, :weak => 3, :lost => 4)
 const ATOM_STATES = Enumeration("AET_ATOM_STATE", :correct => 0, :wrong_species => 1, :extra => 2, :missing => 3)
 const TILT_AXES = Enumeration("AET_TILT_AXIS", :none => 0, :x => 1, :y => 2)
 const LENGTH_UNITS = Enumeration("AET_LENGTH_UNIT", :angstrom => 0, :pixel => 1)
@@ -704,7 +705,8 @@ const BAND_LIMITS = Enumeration("AET_BAND_LIMIT", :circular => 0, :square => 1, 
 const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :padded => 1)
 
 "Every enumeration of the interface."
-const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, ATOM_STATES, TILT_AXES,
+const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, ATOM_STATES, SITE_STATES,
+    TILT_AXES,
     LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,

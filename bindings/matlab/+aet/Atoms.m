@@ -21,7 +21,7 @@ classdef Atoms < aet.internal.Object
     %     report = found.compare(truth);
     %     fprintf('%d of %d atoms, %.1f pm\n', report.matched, report.trueCount, report.rmsdPm)
     %
-    %   See also aet.LocalOrbital, aet.plotAtoms
+    %   See also aet.LocalOrbital, aet.plotAtoms, aet.plotTracing
 
     properties (Dependent)
         count           % number of atoms

@@ -38,11 +38,11 @@ class Comparison(collections.namedtuple("Comparison", result_members("aet_compar
 class Classification(collections.namedtuple("Classification", ("atoms", "table", "classes"))):
     """Atoms with species and its probability, and how they came by them.
 
-    `atoms` are those that are none of the non-atoms. `table` has a row per atom that was given: `intensity`, `inside` (the part
-    of the region in the volume), `class` (0 for non-atoms, from 1 on the species in their order), `species`, `probability`
-    and `probability_1`, ... of each class. `classes` has a row per class: `class`, `species`, `count`, `mean`, `sigma`,
-    `fraction`; its values are `iterations`, `converged` and, where there are such, `log_likelihood`, `bic`,
-    `otsu_threshold` and `background`.
+    `atoms` are those that are none of the non-atoms. `table` has a row per atom that was given: `intensity`, `inside`
+    (the part of the region in the volume), `class` (0 for non-atoms, from 1 on the species in their order), `species`,
+    `probability` and `probability_1`, ... of each class. `classes` has a row per class: `class`, `species`, `count`,
+    `mean`, `sigma`, `fraction`; its values are `iterations`, `converged` and, where there are such, `log_likelihood`,
+    `bic`, `otsu_threshold` and `background`.
     """
 
     __slots__ = ()

@@ -140,10 +140,15 @@ fn surface(context: &Context, truth: &Atoms, probe: Option<f64>, waiting: &mut W
     made.ok_or_else(|| Error::Internal("no surface was made".into()))
 }
 
+/// Position and species of a found atom; `None` in the rows of missing ones.
+type FoundAtom = Option<(Vec3, u8)>;
+/// Index, position and species of a true atom; `None` in the rows of extra ones.
+type TrueAtom = Option<(usize, Vec3, u8)>;
+
 /// The rows of the table: the found atoms, then the missing ones.
 struct Rows {
-    found: Vec<Option<(Vec3, u8)>>,
-    truth: Vec<Option<(usize, Vec3, u8)>>,
+    found: Vec<FoundAtom>,
+    truth: Vec<TrueAtom>,
     /// In the frame of the true atoms: that of the true atom, or of the found one where there is none.
     places: Vec<Vec3>,
 }
@@ -157,7 +162,7 @@ impl Rows {
         let here = |i: usize| Some((found.positions()[i], found.species()[i]));
         let mut rows: Vec<_> = (0..found.len()).map(|i| (here(i), comparison.partners[i].map(true_atom))).collect();
         rows.extend(missing.map(|t| (None, Some(true_atom(t)))));
-        let place = |row: &(Option<(Vec3, u8)>, Option<(usize, Vec3, u8)>)| match *row {
+        let place = |row: &(FoundAtom, TrueAtom)| match *row {
             (_, Some((_, truth, _))) => truth,
             (Some((found, _)), None) => std::array::from_fn(|k| found[k] + comparison.shift[k]),
             (None, None) => [f64::NAN; 3],

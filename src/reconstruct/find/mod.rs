@@ -54,8 +54,11 @@ pub struct Found {
     pub termination: Termination,
 }
 
-/// Changes of the last cycle that end the search, as a part of the number of atoms.
+/// The search ends where a cycle changes the number of atoms by no more than this part of them ...
 const SETTLED: f64 = 5e-4;
+
+/// ... and tries no more than this part of them, and one, at new places: noise always offers some.
+const TRIED: f64 = 5e-3;
 
 /// Finds the atoms of `series`; `probe` is needed by the rigid model. The observer sees the cycle as iteration, the
 /// volume's residual or the fit's loss, and may end the search: the atoms of the last fit are kept.
@@ -166,7 +169,7 @@ impl Search<'_> {
             counts.reclassified = fitted.reclassified;
             log::info(format!("cycle {cycle}: {counts}"));
             rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            let settled = counts.changes() as f64 <= SETTLED * counts.atoms as f64;
+            let settled = course.settles(survivors.len(), &counts);
             let termination = match (&next, settled) {
                 (None, _) => Termination::Cancelled,
                 (_, true) => Termination::Stalled,

@@ -57,7 +57,7 @@ impl Default for FindOptions {
             minimum_distance: None,
             smoothing: None,
             threshold: None,
-            weak: 0.5,
+            weak: 0.55,
             split: 1.6,
             isolation: None,
             max_cycles: 12,

@@ -3,7 +3,7 @@
 
 use super::super::driver::Watch;
 use super::options::expected_ratio;
-use super::{median, Fitted, Guess, Search};
+use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
 use crate::geometry::{self, Vec3};
 use crate::grid;
@@ -27,8 +27,9 @@ const LONELY: (f64, f64) = (2.0, 2.5);
 pub(super) struct Course {
     refused: Vec<(Vec3, usize)>,
     parted: Vec<(Vec3, usize)>,
-    /// Height of an atom of the reference height in the smoothed residual volume.
+    /// Height of an atom of unit height in the smoothed residual volume.
     pub atom_height: Option<f64>,
+    survivors: Option<usize>,
 }
 
 /// What one cycle did.
@@ -66,11 +67,6 @@ struct Typical {
 impl Counts {
     pub const COLUMNS: [&'static str; 9] =
         ["atoms", "dropped", "lonely", "merged", "split", "added", "reclassified", "loss", "r_factor"];
-
-    /// Orbitals that came or went.
-    pub fn changes(&self) -> usize {
-        self.dropped + self.lonely + self.merged + self.split + self.added
-    }
 
     pub fn row(&self, loss: f64, r_factor: f64) -> [f64; Self::COLUMNS.len()] {
         let counts = [self.atoms, self.dropped, self.lonely, self.merged, self.split, self.added, self.reclassified];
@@ -258,6 +254,14 @@ impl Guess {
 }
 
 impl Course {
+    /// Whether a cycle that left so many atoms is the last.
+    pub fn settles(&mut self, survivors: usize, counts: &Counts) -> bool {
+        let before = self.survivors.replace(survivors).unwrap_or(counts.atoms);
+        let atoms = survivors as f64;
+        let change = survivors.abs_diff(before) as f64;
+        change <= SETTLED * atoms && (counts.added + counts.split) as f64 <= TRIED * atoms + 1.0
+    }
+
     fn count(places: &mut Vec<(Vec3, usize)>, point: &Vec3, radius: f64) {
         match places.iter_mut().find(|(at, _)| near(at, point, radius)) {
             Some((_, count)) => *count += 1,

@@ -6,7 +6,7 @@ use super::{Lattice, LatticeOptions, Place};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::prepare::collected;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use crate::specimen::Atoms;
 use crate::table::Table;
@@ -237,13 +237,14 @@ fn summit(field: &Field, start: &Vec3, reach: f64) -> Option<Summit> {
             return None;
         }
     }
-    let parabola = Parabola::of(|d| {
+    let around = |d: [i32; 3]| {
         let at = std::array::from_fn(|a| (here[a] as i32 + d[a]) as usize);
         f64::from(field.values[field.place(at)])
-    });
+    };
+    let parabola = Parabola::of(around);
     let offset = parabola.offset();
-    let height = parabola.height(&offset);
-    let position = field.position(std::array::from_fn(|a| here[a] as f64 + offset[a]));
+    let (position, height) =
+        (field.position(std::array::from_fn(|a| here[a] as f64 + offset[a])), parabola.height(&offset));
     let away = distance(&position, start);
     (away <= reach).then_some(Summit { voxel: field.place(here), position, height, distance: away })
 }

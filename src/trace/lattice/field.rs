@@ -4,7 +4,8 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{Mat3, Vec3};
 use crate::grid::origin;
-use crate::prepare::{collected, fill_planes, smooth_values, Smoothing, MAX_SIGMA};
+use crate::prepare::planes::{collected, fill_planes};
+use crate::prepare::{smooth_values, Smoothing, MAX_SIGMA};
 use crate::problem::Waiting;
 use crate::specimen::Volume;
 

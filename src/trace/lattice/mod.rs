@@ -23,7 +23,8 @@ pub use register::Registration;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{apply, check_rotation, inverse, Mat3, Vec3};
-use crate::prepare::{check_alike, collected};
+use crate::prepare::check_alike;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use crate::specimen::{elements, Volume};
 use field::Field;
@@ -161,10 +162,15 @@ pub fn trace_lattice(
         let wanted = format!("at least {FEWEST_VOXELS} voxels along each axis");
         return Err(Error::shape("volume", &volume.shape(), wanted));
     }
-    let lattice = Lattice::new(crystal, mask, options.species, volume.voxel_size())?;
+    let made = waiting.part(0.0, 0.05, |waiting| {
+        collected(context, 1, "preparing a lattice", waiting, &|_| {
+            Lattice::new(crystal, mask, options.species, volume.voxel_size())
+        })
+    })?;
+    let lattice = made.into_iter().next().ok_or_else(|| Error::Internal("no lattice".into()))??;
     let background = options.background.unwrap_or(0.75 / lattice.lowest) / volume.voxel_size();
     let field =
-        waiting.part(0.0, 0.3, |waiting| Field::new(context, volume, (options.smoothing, background), waiting))?;
+        waiting.part(0.05, 0.3, |waiting| Field::new(context, volume, (options.smoothing, background), waiting))?;
     let centre = match (options.region_centre, mask) {
         (Some(centre), _) => centre,
         (None, Some(mask)) => waiting.part(0.3, 0.35, |waiting| middle_of(context, mask, waiting))?,

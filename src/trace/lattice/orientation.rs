@@ -11,7 +11,7 @@ use super::spectrum::BraggPeak;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{apply, cross, determinant, inverse, multiply, transpose, Mat3, Vec3, IDENTITY};
-use crate::prepare::collected;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use nalgebra::Matrix3;
 
@@ -77,8 +77,8 @@ pub(super) fn orientations(
 ) -> Result<Vec<Orientation>> {
     let paired = pattern.peaks.len().min(PAIRED);
     let pairs: Vec<(usize, usize)> = (1..paired).flat_map(|j| (0..j).map(move |i| (i, j))).collect();
-    let found = collected(context, pairs.len(), "matching Bragg peaks", waiting, &|pair| {
-        pattern.candidates(pairs[pair], near)
+    let found = waiting.part(0.0, 0.8, |waiting| {
+        collected(context, pairs.len(), "matching Bragg peaks", waiting, &|pair| pattern.candidates(pairs[pair], near))
     })?;
     let mut candidates: Vec<(f64, Mat3)> = found.into_iter().flatten().collect();
     candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -88,8 +88,9 @@ pub(super) fn orientations(
             distinct.push(*rotation);
         }
     }
-    let refined =
-        collected(context, distinct.len(), "matching Bragg peaks", waiting, &|i| pattern.refined(&distinct[i]))?;
+    let refined = waiting.part(0.8, 1.0, |waiting| {
+        collected(context, distinct.len(), "matching Bragg peaks", waiting, &|i| pattern.refined(&distinct[i]))
+    })?;
     let mut refined: Vec<Orientation> = refined.into_iter().flatten().collect();
     refined.sort_by(|a, b| b.score.total_cmp(&a.score));
     let Some(best) = refined.first() else { return Err(pattern.unmatched(near.is_some(), candidates.is_empty())) };

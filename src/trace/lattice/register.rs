@@ -16,7 +16,7 @@ use super::{Lattice, LatticeOptions};
 use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
 use crate::geometry::{apply, inverse, transpose, Mat3, Vec3, IDENTITY};
-use crate::prepare::collected;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use crate::trace::peaks::Parabola;
 use nalgebra::{DMatrix, DVector};
@@ -79,28 +79,7 @@ pub(super) fn register(
     waiting: &mut Waiting<'_>,
 ) -> Result<Registration> {
     let crystal = lattice.crystal;
-    let nyquist = 0.5 / field.voxel;
-    let lowest = 0.85 * lattice.lowest;
-    let spacing = spacing(crystal);
-    let peaks =
-        waiting.part(0.0, 0.4, |waiting| bragg_peaks(context, field, region, (lowest, 0.6 * spacing), waiting))?;
-    let highest = peaks.iter().map(|p| length(&p.frequency)).fold(lowest, f64::max).min(nyquist);
-    let reflections =
-        collected(context, 1, "calculating reflections", waiting, &|_| crystal.reflections(1.1 * highest))?;
-    let Some(reflections) = reflections.first() else { return Err(Error::Internal("no reflections".into())) };
-    let pattern = Pattern { peaks: &peaks, reflections, step: region.step(field.voxel), spacing };
-    let near = options.rotation.map(|rotation| (rotation, options.rotation_within_deg));
-    let found = waiting.part(0.4, 0.6, |waiting| orientations(context, &pattern, near, waiting))?;
-    let start = options.rotation.unwrap_or(IDENTITY);
-    let phased = collected(context, found.len(), "matching phases", waiting, &|i| {
-        let (fraction, agreement) = fraction_by_phases(&peaks, reflections, &found[i]);
-        Found { orientation: found[i].clone(), fraction, agreement }
-    })?;
-    let best = phased.iter().map(|f| f.agreement).fold(f64::NEG_INFINITY, f64::max);
-    let turn = |f: &&Found| angle_between(&start, &f.orientation.matrix);
-    let chosen = phased.iter().filter(|f| f.agreement >= best - AS_GOOD).min_by(|a, b| turn(a).total_cmp(&turn(b)));
-    let Some(chosen) = chosen else { return Err(Error::Internal("no orientation left".into())) };
-
+    let chosen = waiting.part(0.0, 0.6, |waiting| by_peaks(context, (field, region), lattice, options, waiting))?;
     let singular = || Error::Internal("singular orientation".into());
     let matrix = transpose(&inverse(&chosen.orientation.matrix).ok_or_else(singular)?);
     let middle = field.position(region.middle());
@@ -118,6 +97,39 @@ pub(super) fn register(
         bragg_error: chosen.orientation.error,
         phase_agreement: chosen.agreement,
     })
+}
+
+/// Orientation and shift by the Bragg peaks and their phases.
+fn by_peaks(
+    context: &Context,
+    (field, region): (&Field, &Region),
+    lattice: &Lattice<'_>,
+    options: &LatticeOptions,
+    waiting: &mut Waiting<'_>,
+) -> Result<Found> {
+    let (lowest, spacing) = (0.85 * lattice.lowest, spacing(lattice.crystal));
+    let peaks =
+        waiting.part(0.0, 0.6, |waiting| bragg_peaks(context, field, region, (lowest, 0.6 * spacing), waiting))?;
+    let highest = peaks.iter().map(|p| length(&p.frequency)).fold(lowest, f64::max).min(0.5 / field.voxel);
+    let reflections = waiting.part(0.6, 0.65, |waiting| {
+        collected(context, 1, "calculating reflections", waiting, &|_| lattice.crystal.reflections(1.1 * highest))
+    })?;
+    let Some(reflections) = reflections.first() else { return Err(Error::Internal("no reflections".into())) };
+    let pattern = Pattern { peaks: &peaks, reflections, step: region.step(field.voxel), spacing };
+    let near = options.rotation.map(|rotation| (rotation, options.rotation_within_deg));
+    let found = waiting.part(0.65, 0.9, |waiting| orientations(context, &pattern, near, waiting))?;
+    let phased = waiting.part(0.9, 1.0, |waiting| {
+        collected(context, found.len(), "matching phases", waiting, &|i| {
+            let (fraction, agreement) = fraction_by_phases(&peaks, reflections, &found[i]);
+            Found { orientation: found[i].clone(), fraction, agreement }
+        })
+    })?;
+    let best = phased.iter().map(|f| f.agreement).fold(f64::NEG_INFINITY, f64::max);
+    let start = options.rotation.unwrap_or(IDENTITY);
+    let turn = |f: &Found| angle_between(&start, &f.orientation.matrix);
+    let as_good = phased.into_iter().filter(|f| f.agreement >= best - AS_GOOD);
+    let nearest = as_good.min_by(|a, b| turn(a).total_cmp(&turn(b)));
+    nearest.ok_or_else(|| Error::Internal("no orientation left".into()))
 }
 
 /// The shortest shift that differs by a lattice vector.
@@ -158,8 +170,8 @@ fn fraction_by_phases(peaks: &[BraggPeak], reflections: &Reflections, orientatio
         terms.iter().map(|(h, c)| (c * Complex64::from_polar(1.0, phase(h))).re).sum()
     };
     let grid: Vec3 = std::array::from_fn(|a| f64::from(best.0[a]) / f64::from(points[a]));
-    let parabola = Parabola::of(|d| series(&std::array::from_fn(|a| grid[a] + f64::from(d[a]) / f64::from(points[a]))));
-    let offset = parabola.offset();
+    let near = |d: [i32; 3]| series(&std::array::from_fn(|a| grid[a] + f64::from(d[a]) / f64::from(points[a])));
+    let offset = Parabola::of(near).offset();
     let fraction: Vec3 = std::array::from_fn(|a| grid[a] + offset[a] / f64::from(points[a]));
     let total: f64 = terms.iter().map(|(_, c)| c.norm()).sum();
     (fraction, series(&fraction) / total.max(f64::MIN_POSITIVE))
@@ -188,7 +200,7 @@ fn in_real_space(
     (mut matrix, mut shift): (Mat3, Vec3),
     waiting: &mut Waiting<'_>,
 ) -> Result<(Mat3, Vec3)> {
-    let sites = lattice.sites(context, field, (&matrix, &shift), waiting)?;
+    let sites = waiting.part(0.0, 0.1, |waiting| lattice.sites(context, field, (&matrix, &shift), waiting))?;
     let weights = lattice.crystal.weights();
     let sites: Vec<(Vec3, f64)> = sites.iter().map(|s| (lattice.point(s), weights[s.basis])).collect();
     let count = sites.len().max(1) as f64;
@@ -196,7 +208,7 @@ fn in_real_space(
     let away = |r: &Vec3| length(&std::array::from_fn(|a| r[a] - middle[a]));
     let extent = sites.iter().map(|(r, _)| away(r)).fold(1e-6, f64::max);
     let fit = Fit { field, sites, middle, extent };
-    for (from, to, parameters) in [(0.0, 0.4, 3), (0.4, 1.0, 12)] {
+    for (from, to, parameters) in [(0.1, 0.4, 3), (0.4, 1.0, 12)] {
         waiting.part(from, to, |waiting| fit.climb(context, (&mut matrix, &mut shift), parameters, waiting))?;
     }
     Ok((matrix, shift))

@@ -195,28 +195,23 @@ fn a_strained_spinel_is_registered_and_its_sites_are_told_apart() {
     let mut sample = cobalt_oxide([33.0, 21.0, -47.0]);
     let (missing, displaced) = damage(&mut sample, 27, 14.5);
     let volume = sample.volume([0.45, 0.45, 0.65], 0.15);
-    let options = LatticeOptions { species: 27, ..Default::default() };
+    // oxygen beside a vacancy has 8 / 27 of the height of cobalt
+    let options = LatticeOptions { species: 27, threshold: 0.5, ..Default::default() };
     let found = masked(2, &volume, &sample.crystal, Some(&sample.mask), &options).unwrap();
     let r = &found.registration;
     let states = [SiteState::Found, SiteState::Displaced, SiteState::Merged, SiteState::Weak, SiteState::Lost];
     let counts = states.map(|state| found.count(state));
-    let told = format!(
-        "turn {} stray {} error {} strain {:?} {counts:?} of {missing} {displaced} {:?}",
-        sample.turn(r),
-        sample.stray(&found),
-        r.bragg_error,
-        r.strain,
-        found.mean_displacement()
-    );
-    eprintln!("{told} {} {} {:?}", r.bragg_peaks, r.phase_agreement, r.shift);
-    assert!(sample.turn(r) < 0.1, "{told}");
-    assert!(sample.stray(&found) < 0.1 * VOXEL, "{told}");
+    let (turn, stray) = (sample.turn(r), sample.stray(&found));
+    let told = format!("turn {turn} stray {stray} {counts:?} of {missing} and {displaced}, {r:?}");
+    assert!(turn < 0.1, "{told}");
+    assert!(stray < 0.1 * VOXEL, "{told}");
     let mut stretches = [r.strain[0][0], r.strain[1][1], r.strain[2][2]];
     stretches.sort_by(f64::total_cmp);
     assert!((stretches[2] - 0.01).abs() < 1e-3 && stretches[1].abs() < 3e-3, "{told}");
-    assert!(counts[2] + counts[3] + counts[4] >= missing, "{told}");
-    assert!(counts[2] + counts[3] + counts[4] <= missing + missing / 10, "{told}");
-    assert!(counts[1].abs_diff(displaced) <= displaced / 10, "{told}");
+    // noise tells one or two of them wrong
+    assert!((counts[2] + counts[3] + counts[4]).abs_diff(missing) <= 2, "{told}");
+    assert!(counts[1].abs_diff(displaced) <= 2, "{told}");
+    assert!(r.phase_agreement > 0.99 && r.bragg_peaks > 50, "{told}");
     assert_eq!(counts.iter().sum::<usize>(), found.sites.len());
     assert_eq!(counts[0] + counts[1], found.atoms.len());
 
@@ -238,12 +233,6 @@ fn a_given_rotation_is_refined_and_kept() {
     let rough = multiply(&AngleOrder::Zyx.rotation(&[4.0, -3.0, 2.0]), &truth);
     let options = LatticeOptions { rotation: Some(rough), species: 56, ..Default::default() };
     let found = masked(2, &volume, &sample.crystal, Some(&sample.mask), &options).unwrap();
-    eprintln!(
-        "{} {} {:?}",
-        angle_between(&truth, &found.registration.rotation),
-        sample.stray(&found),
-        found.registration
-    );
     assert!(angle_between(&truth, &found.registration.rotation) < 0.15);
     assert!(sample.stray(&found) < 0.1 * VOXEL);
     assert!(found.found_fraction() > 0.98, "{}", found.found_fraction());
@@ -274,7 +263,7 @@ fn a_lattice_of_any_angles_serves_as_well() {
 
 #[test]
 fn a_crystal_without_inversion_is_not_turned_round() {
-    // gallium and arsenic would change places; their |F| does not tell, the phases do
+    // indium and phosphorus would change places; |F| does not tell, the phases do
     let crystal = cell_of(Structure::ZincBlende, [49, 15, 0], 5.87);
     let rotation = AngleOrder::Zyx.rotation(&[50.0, 10.0, 20.0]);
     let sample = Sample::new(crystal, rotation, [0.5, 0.1, -1.2], (72, 13.0));

@@ -84,8 +84,8 @@ static void check_methods(const crystal *c)
         double converged = 0;
         options.method = method;
         options.smoothing = 0.2;
-        expect("classification", aet_atoms_classify(c->atoms, c->volume, &options, NULL, NULL, &atoms, &table, &classes),
-               AET_OK, "");
+        expect("classification",
+               aet_atoms_classify(c->atoms, c->volume, &options, NULL, NULL, &atoms, &table, &classes), AET_OK, "");
         check("it finds the classes", classes_are_true(table));
         check("non-atoms are gone", aet_atoms_count(atoms) == 18 && aet_table_row_count(classes) == 3);
         check("it converges", aet_table_value(classes, "converged", &converged) == AET_OK && converged == 1);
@@ -120,7 +120,8 @@ static void refuse_classification(const crystal *c, const char *what, const aet_
 {
     aet_atoms *atoms = NULL;
     aet_table *table = NULL, *classes = NULL;
-    expect(what, aet_atoms_classify(c->atoms, c->volume, options, NULL, NULL, &atoms, &table, &classes), wanted, mention);
+    expect(what, aet_atoms_classify(c->atoms, c->volume, options, NULL, NULL, &atoms, &table, &classes), wanted,
+           mention);
     if (atoms != NULL || table != NULL || classes != NULL) check("nothing is written on failure", 0);
 }
 

@@ -82,7 +82,7 @@ static void check_lattice_faults(const aet_context *context, const aet_volume *v
     require(aet_lattice_options_init(&options, sizeof options), "options");
     options.vectors[0] = options.vectors[4] = options.vectors[8] = 0.9;
     expect("cell below two voxels", aet_volume_trace_lattice(volume, bare, NULL, &options, NULL, NULL, &none, NULL),
-           AET_ERROR_INCONSISTENT, "apart");
+           AET_ERROR_RANGE, "two voxels");
     options.vectors[0] = options.vectors[4] = options.vectors[8] = 5.3;
     expect("another crystal", aet_volume_trace_lattice(volume, bare, NULL, &options, NULL, NULL, &none, NULL),
            AET_ERROR_EMPTY, "Bragg");
@@ -111,7 +111,7 @@ static void check_lattices(const aet_context *context)
                                          aet_atoms_count(atoms) == aet_table_row_count(sites) &&
                                          lattice_value(sites, "found") == (double)aet_atoms_count(atoms));
     check("about two per cell", aet_atoms_count(atoms) > 100 && aet_atoms_count(atoms) < 250);
-    check("near its site", lattice_value(sites, "mean_displacement") < 0.03);
+    check("near its site", lattice_value(sites, "mean_displacement") < 0.05);
     check("not turned", lattice_value(sites, "rotation_xx") > 0.9999 && lattice_value(sites, "rotation_yy") > 0.9999);
     /* the corner or the middle of the cell */
     const double shift = lattice_value(sites, "shift_x");

@@ -719,7 +719,7 @@ void check_lattice(const aet::Context &context) {
     const auto found = aet::trace_lattice(volume, crystal);
     check("every site has its atom", found.sites.value("found_fraction") == 1 &&
                                          found.atoms.size() == found.sites.rows() &&
-                                         found.sites.value("mean_displacement") < 0.03);
+                                         found.sites.value("mean_displacement") < 0.05);
     const auto states = found.sites.column("state");
     check("states", std::count(states.begin(), states.end(), static_cast<double>(aet::SiteState::found)) ==
                         found.sites.rows());

@@ -5,7 +5,8 @@ function crystal()
     places = [6 .+ 6 .* ((i % 3), (i ÷ 3 % 3), (i ÷ 9)) for i in 0:26] # x, y, z, from 0
     heights = [(i % 3) * (1 + 0.01 * (7i % 5)) + 0.003 * (i % 4) for i in 0:26]
     square(p, x, y, z) = (x - p[1])^2 + (y - p[2])^2 + (z - p[3])^2
-    values = [sum(h * exp(-square(p, x, y, z) / 3) for (h, p) in zip(heights, places)) for y in 0:23, x in 0:23, z in 0:23]
+    value(x, y, z) = sum(h * exp(-square(p, x, y, z) / 3) for (h, p) in zip(heights, places))
+    values = [value(x, y, z) for y in 0:23, x in 0:23, z in 0:23]
     positions = [0.4 * (places[i][axis] - 12) for i in 1:27, axis in 1:3]
     return Volume(values, 0.4), positions, heights
 end
@@ -32,10 +33,11 @@ function check_classification()
     check_fault(() -> run(species = (29, 79), smoothing = NaN), "smoothing NaN", :range, "smoothing")
     check_fault(() -> classify(candidates; species = (29, 79)), "no heights", :not_ready, "heights")
     check_fault(() -> classify(p -> false, candidates, volume; species = (29, 79)), "stopped", :cancelled)
-    check_throws(() -> classify(p -> error("mine"), candidates, volume; species = (29, 79)), "errors of the progress function",
-                 e -> occursin("mine", sprint(showerror, e)))
+    check_throws(() -> classify(p -> error("mine"), candidates, volume; species = (29, 79)),
+                 "errors of the progress function", e -> occursin("mine", sprint(showerror, e)))
     flat = Volume(ones(24, 24, 24), 0.4)
-    check_fault(() -> classify(candidates, flat; species = (29, 79)), "constant volume", :inconsistent, "tells species apart")
+    check_fault(() -> classify(candidates, flat; species = (29, 79)), "constant volume", :inconsistent,
+                "tells species apart")
     close(volume)
     check_fault(() -> run(species = (29, 79)), "closed volume", :stale_handle)
 end

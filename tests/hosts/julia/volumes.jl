@@ -58,7 +58,7 @@ function check_tracing(volume)
     check_fault(() -> run(; support = small), "support of another size", :shape, "support")
     check_fault(() -> trace(volume; minimum_distance = apart / 2), "below two voxels", :range, "two voxels")
     check_fault(() -> run(; added = [1.0 2.0]), "places without z", :shape, "added")
-    check_fault(() -> run(; method = :spline), "unknown method", :unknown_option, "gaussian")
+    check_fault(() -> trace(volume; method = :spline), "unknown method", :unknown_option, "gaussian")
 end
 
 function check_volume_files(volume, values, scratch)

@@ -13,7 +13,7 @@ crystal = bare.withCell([4 4 4]);
 [atoms, sites] = volume.traceLattice(crystal);
 values = sites.values;
 check('every site has its atom', values.found_fraction == 1 && sites.rows > 100);
-check('near its site', values.mean_displacement < 0.03 && values.rotation_xx > 0.9999);
+check('near its site', values.mean_displacement < 0.05 && values.rotation_xx > 0.9999);
 check('indices from 1', isequal(sites.column('atom'), (1:sites.rows)'));
 check('where it is', max(abs(atoms.positions(:, 1) - sites.column('x'))) < 1e-12);
 same = volume.traceLattice(bare, 'Vectors', 4 * eye(3), 'Rotation', eye(3), 'RotationWithinDeg', 5, 'Mask', volume);

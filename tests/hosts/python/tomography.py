@@ -75,7 +75,7 @@ def tracing(volume):
     check_fault(lambda: run(support=small), "support of another size", "shape", "support")
     check_fault(lambda: volume.trace(minimum_distance=volume.voxel_size), "below two voxels", "range", "two voxels")
     check_fault(lambda: run(added=np.zeros((1, 2))), "places without z", "shape", "added")
-    check_fault(lambda: run(method="spline"), "unknown method", "unknown_option", "gaussian")
+    check_fault(lambda: volume.trace(method="spline"), "unknown method", "unknown_option", "gaussian")
 
 
 def half_sets_and_start_values(series):
