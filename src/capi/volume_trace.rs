@@ -11,7 +11,7 @@ use super::view::aet_const_view;
 use super::volume::aet_volume;
 use super::volume_filter::watched;
 use crate::geometry::Vec3;
-use crate::trace::{trace, Flag, Method, PeakOptions, Threshold, TraceOptions};
+use crate::trace::{trace, Flag, Method, Threshold, TraceOptions, AUTOMATIC_PART};
 use crate::Result;
 use std::ffi::c_void;
 use std::ptr;
@@ -178,7 +178,7 @@ impl Host {
             smoothing: given.smoothing,
             minimum_distance: chosen(given.minimum_distance),
             threshold: match aet_trace_threshold::from_number(given.thresholding, "thresholding")? {
-                aet_trace_threshold::Part => Threshold::Part(chosen(given.threshold).unwrap_or(PeakOptions::AUTOMATIC)),
+                aet_trace_threshold::Part => Threshold::Part(chosen(given.threshold).unwrap_or(AUTOMATIC_PART)),
                 aet_trace_threshold::Value => Threshold::Value(given.threshold),
                 aet_trace_threshold::Histogram => Threshold::Histogram,
             },

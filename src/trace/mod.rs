@@ -12,7 +12,6 @@ mod tests;
 mod tracing;
 
 pub use lattice::{trace_lattice, Crystal, LatticeOptions, LatticeSite, LatticeTrace, Registration, SiteState};
-pub use options::{Method, Threshold, TraceOptions};
+pub use options::{Method, Threshold, TraceOptions, AUTOMATIC_PART};
 pub(crate) use peaks::{maxima, thin_out, Neighbours, Peak};
-pub use peaks::{peaks, PeakOptions};
 pub use tracing::{trace, Candidate, Flag, Tracing};

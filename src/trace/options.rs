@@ -5,6 +5,9 @@ use crate::geometry::Vec3;
 use crate::prepare::{check_alike, Smoothing};
 use crate::specimen::Volume;
 
+/// Part of the 99.9 % quantile that counts as an atom where no threshold is given.
+pub const AUTOMATIC_PART: f64 = 0.25;
+
 /// How a maximum gets its sub-voxel position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
@@ -69,7 +72,7 @@ impl Default for TraceOptions<'_> {
         Self {
             smoothing: 1.0,
             minimum_distance: None,
-            threshold: Threshold::Part(super::PeakOptions::AUTOMATIC),
+            threshold: Threshold::Part(AUTOMATIC_PART),
             max_atoms: None,
             species: 0,
             method: Method::default(),

@@ -1,96 +1,24 @@
-//! Local maxima of a volume as atoms.
+//! Local maxima of a volume.
 //!
-//! A smoothed voxel that is not below any of its 26 neighbours is a candidate. Its position is the maximum of the
+//! A smoothed voxel that is not below any of its 26 neighbours is a maximum. Its position is that of the
 //! parabola V + g.d + 1/2 d.H d through the neighbourhood, d = -H^-1 g, with gradient g and Hessian H from central
-//! differences; where H is not negative definite, each axis by itself, at most half a voxel away. The strongest
-//! candidate is taken first and removes all others within the minimum distance, and so on.
+//! differences; where H is not negative definite, each axis by itself, at most half a voxel away. Of near ones the strongest
+//! is taken first and removes all others within the minimum distance, and so on.
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::prepare::{smooth_values, Smoothing};
 use crate::problem::Waiting;
-use crate::specimen::{Atoms, Volume};
+use crate::specimen::Volume;
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
-use ndarray::{Array3, ArrayView3};
+use ndarray::ArrayView3;
 use std::sync::Mutex;
-
-/// How peaks are found; `None` means automatic.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PeakOptions {
-    /// Standard deviation of the smoothing, voxels; 0: none.
-    pub smoothing: f64,
-    /// Smallest distance of two atoms, in the unit of the voxel size (angstrom). `None`: 2 voxels.
-    pub minimum_distance: Option<f64>,
-    /// Smallest height, as a part of the 99.9 % quantile of the smoothed volume. `None`:
-    /// [`PeakOptions::AUTOMATIC`].
-    pub threshold: Option<f64>,
-    /// Keep at most this many, the strongest.
-    pub max_atoms: Option<usize>,
-    /// Atomic number of all atoms, 0: unknown.
-    pub species: u8,
-}
-
-impl PeakOptions {
-    /// Part of the 99.9 % quantile that counts as an atom where no threshold is given.
-    pub const AUTOMATIC: f64 = 0.25;
-}
-
-impl Default for PeakOptions {
-    fn default() -> Self {
-        Self { smoothing: 1.0, minimum_distance: None, threshold: None, max_atoms: None, species: 0 }
-    }
-}
-
-impl PeakOptions {
-    /// Refuses values without meaning.
-    pub fn check(&self) -> Result<()> {
-        if let Some(distance) = self.minimum_distance {
-            if !(distance.is_finite() && distance >= 0.0) {
-                return Err(Error::range("minimum_distance", distance, "0 or more (angstrom)"));
-            }
-        }
-        if let Some(threshold) = self.threshold {
-            if !(0.0..=100.0).contains(&threshold) {
-                return Err(Error::range("threshold", threshold, "0 to 100 (parts of the 99.9 % quantile)"));
-            }
-        }
-        match self.max_atoms {
-            Some(0) => Err(Error::range("max_atoms", 0, "at least 1")),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// A maximum: position (x, y, z) in the length unit, and the smoothed value there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Peak {
     pub position: Vec3,
     pub height: f64,
-}
-
-/// The peaks of `volume` as atoms with heights (unit of the volume, smoothed), the strongest first. The outermost layer
-/// of voxels holds none.
-///
-/// # Errors
-/// `Range` for options without meaning, `Empty` where no voxel rises above the threshold, `Cancelled`.
-pub fn peaks(context: &Context, volume: &Volume, options: &PeakOptions, waiting: &mut Waiting<'_>) -> Result<Atoms> {
-    options.check()?;
-    let smoothed = smooth_values(context, volume.values(), Smoothing::Gaussian(options.smoothing), waiting)?;
-    let reference = quantile(&smoothed, 0.999);
-    let threshold = options.threshold.unwrap_or(PeakOptions::AUTOMATIC) * f64::from(reference.max(0.0));
-    let found = maxima(context, smoothed.view(), volume, threshold, waiting)?;
-    let distance = options.minimum_distance.unwrap_or(2.0 * volume.voxel_size());
-    let mut kept = thin_out(found, distance)?;
-    kept.truncate(options.max_atoms.unwrap_or(usize::MAX));
-    if kept.is_empty() {
-        let why =
-            format!("no maximum above {threshold:.4e} (99.9 % quantile {reference:.4e}) inside the outermost layer");
-        return Err(Error::Empty { what: "peaks of the volume".into(), why });
-    }
-    let heights = kept.iter().map(|p| p.height).collect();
-    let species = vec![options.species; kept.len()];
-    Atoms::new(kept.iter().map(|p| p.position).collect())?.with_species(species)?.with_heights(heights)
 }
 
 /// All maxima above `threshold` of values that lie on the voxels of `volume`, in the order of the voxels.
@@ -283,91 +211,16 @@ impl Neighbours {
     }
 }
 
-/// The value below which `part` of all values lie.
-fn quantile(values: &Array3<f32>, part: f64) -> f32 {
-    let mut sorted: Vec<f32> = values.iter().copied().collect();
-    let at = ((part * sorted.len() as f64) as usize).min(sorted.len() - 1);
-    *sorted.select_nth_unstable_by(at, f32::total_cmp).1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::ContextOptions;
-    use crate::specimen::{compare, random_packing, CompareOptions};
-
-    fn context(threads: usize) -> Context {
-        Context::new(&ContextOptions { threads: Some(threads), simd: None }).unwrap()
-    }
-
-    fn run(threads: usize, volume: &Volume, options: &PeakOptions) -> Result<Atoms> {
-        let context = context(threads);
-        let cancel = context.cancel_token();
-        peaks(&context, volume, options, &mut Waiting { cancel: &cancel, tell: &mut |_| true })
-    }
-
-    /// Gaussian atoms of `sigma` voxels in a volume.
-    fn blurred(atoms: &[Vec3], shape: (usize, usize, usize), voxel: f64, sigma: f64) -> Volume {
-        let mut values = Array3::zeros(shape);
-        let empty = Volume::new(values.clone(), voxel).unwrap();
-        for ((z, y, x), value) in values.indexed_iter_mut() {
-            let p = empty.position([z as f64, y as f64, x as f64]);
-            for atom in atoms {
-                let r2: f64 = (0..3).map(|a| (p[a] - atom[a]).powi(2)).sum::<f64>() / (voxel * voxel);
-                if r2 < 40.0 * sigma * sigma {
-                    *value += (-0.5 * r2 / (sigma * sigma)).exp() as f32;
-                }
-            }
-        }
-        Volume::new(values, voxel).unwrap()
-    }
-
-    #[test]
-    fn a_dense_packing_comes_back_within_a_fraction_of_a_voxel() {
-        for (seed, voxel) in [(3, 0.34), (4, 0.4)] {
-            let truth = random_packing(150, 15.0, 2.3, seed).unwrap();
-            let volume = blurred(&truth, (56, 54, 57), voxel, 1.3);
-            let options = PeakOptions { smoothing: 0.8, minimum_distance: Some(1.5), ..Default::default() };
-            let found = run(2, &volume, &options).unwrap();
-            let truth = Atoms::new(truth).unwrap();
-            let c = compare(&found, &truth, &CompareOptions::default()).unwrap();
-            assert_eq!((c.matched, c.missing, c.extra), (150, 0, 0), "seed {seed}");
-            assert!(c.rmsd_pm < 0.15 * voxel * 100.0, "{} pm of {voxel} A voxels", c.rmsd_pm);
-            assert!(found.heights().unwrap().windows(2).all(|h| h[0] >= h[1]));
-            assert_eq!(found, run(3, &volume, &options).unwrap());
-            let few = run(1, &volume, &PeakOptions { max_atoms: Some(7), ..options }).unwrap();
-            assert_eq!(few.positions(), &found.positions()[..7]);
-        }
-    }
+    use ndarray::Array3;
 
     #[test]
     fn near_peaks_leave_the_strongest() {
         let peak = |x: f64, height: f64| Peak { position: [x, 0.0, 0.0], height };
         let kept = thin_out(vec![peak(0.0, 1.0), peak(1.0, 3.0), peak(1.9, 2.0), peak(3.0, 1.0)], 1.5).unwrap();
         assert_eq!(kept, [peak(1.0, 3.0), peak(3.0, 1.0)]);
-    }
-
-    #[test]
-    fn constants_smooth_to_themselves_and_have_no_peaks() {
-        let volume = Volume::new(Array3::from_elem((9, 8, 7), 2.5), 1.0).unwrap();
-        let context = context(2);
-        let cancel = context.cancel_token();
-        let mut waiting = Waiting { cancel: &cancel, tell: &mut |_| true };
-        let smoothed = smooth_values(&context, volume.values(), Smoothing::Gaussian(2.0), &mut waiting).unwrap();
-        assert!(smoothed.iter().all(|v| (v - 2.5).abs() < 1e-5));
-        assert_eq!(run(1, &volume, &PeakOptions { smoothing: 0.0, ..Default::default() }).unwrap_err().code(), 301);
-        let flat = Volume::new(Array3::zeros((2, 8, 8)), 1.0).unwrap();
-        assert_eq!(run(1, &flat, &PeakOptions::default()).unwrap_err().code(), 301);
-    }
-
-    #[test]
-    fn bad_options_are_refused() {
-        let volume = Volume::new(Array3::zeros((4, 4, 4)), 1.0).unwrap();
-        let code = |options: PeakOptions| run(1, &volume, &options).unwrap_err().code();
-        assert_eq!(code(PeakOptions { smoothing: f64::NAN, ..Default::default() }), 103);
-        assert_eq!(code(PeakOptions { minimum_distance: Some(-1.0), ..Default::default() }), 103);
-        assert_eq!(code(PeakOptions { threshold: Some(f64::NAN), ..Default::default() }), 103);
-        assert_eq!(code(PeakOptions { max_atoms: Some(0), ..Default::default() }), 103);
     }
 
     #[test]

@@ -57,19 +57,6 @@ fn with(method: Method) -> TraceOptions<'static> {
 }
 
 #[test]
-fn parabolas_are_the_peaks_of_old() {
-    let (_, volume) = packing(1);
-    let context = Context::new(&ContextOptions { threads: Some(2), simd: None }).unwrap();
-    let cancel = context.cancel_token();
-    let of_old = PeakOptions { minimum_distance: Some(1.6), ..Default::default() };
-    let mut waiting = Waiting { cancel: &cancel, tell: &mut |_| true };
-    let peaks = peaks(&context, &volume, &of_old, &mut waiting).unwrap();
-    let traced = run(2, &volume, &with(Method::Parabola)).unwrap();
-    assert_eq!(traced.atoms.positions(), peaks.positions());
-    assert_eq!(traced.atoms.heights(), peaks.heights());
-}
-
-#[test]
 fn every_method_finds_all_atoms_the_better_ones_nearer() {
     let (truth, volume) = packing(2);
     let rmsd = [Method::Parabola, Method::Polynomial, Method::Gaussian].map(|method| {

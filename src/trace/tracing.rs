@@ -8,11 +8,10 @@
 
 use super::explain::{Explainer, Site};
 use super::gaussian::{self, Freedom, Gaussian, Samples};
-use super::options::{Method, Threshold, TraceOptions};
+use super::options::{Method, Threshold, TraceOptions, AUTOMATIC_PART};
 use super::peaks::{voxel_maxima, Neighbours, Parabola};
 use super::polynomial::{End, Polynomial};
 use super::statistics::{noise, valley, Levels, LEAST_PART};
-use super::PeakOptions;
 use crate::context::{log, Context};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
@@ -224,7 +223,7 @@ impl Tracer<'_> {
                 let heights: Vec<f64> = found.iter().map(|(_, value)| value - median).collect();
                 let border = valley(&heights).map(|height| median + height);
                 border.unwrap_or_else(|| {
-                    let part = PeakOptions::AUTOMATIC;
+                    let part = AUTOMATIC_PART;
                     log::info(format!("the histogram of maxima has one hill: threshold {part} of the 99.9 % quantile"));
                     part * high.max(0.0)
                 })
