@@ -394,6 +394,19 @@ void check_detectors(const aet::Context &context) {
            [&] { (void)all.measure(context, view, sampling, [](const aet::Progress &) { return false; }); });
 }
 
+/// Two Gaussian atoms of height 2 and 1, 3.2 A apart along x, in voxels of 0.4 A.
+aet::Volume two_atoms(const aet::Context &context) {
+    constexpr std::int64_t edge = 24;
+    std::vector<double> values;
+    for (std::int64_t i = 0; i < edge * edge * edge; ++i) {
+        const auto at = [](std::int64_t index) { return 0.4 * static_cast<double>(index - edge / 2); };
+        const double z = at(i / edge / edge), y = at(i / edge % edge), x = at(i % edge);
+        const double left = (x + 1.7) * (x + 1.7) + y * y + z * z, right = (x - 1.5) * (x - 1.5) + y * y + z * z;
+        values.push_back(0.1 + 2 * std::exp(-left / 0.5) + std::exp(-right / 0.5));
+    }
+    return {context, aet::ConstView(values, {edge, edge, edge}), 0.4};
+}
+
 /// Edits by hand and supports, seen in the flags of the candidates.
 void check_tracing(const aet::Volume &tomogram) {
     using Options = aet::Volume::TraceOptions;
@@ -492,7 +505,7 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
     }
     check("what the progress function throws", rethrown);
     check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
-    check_tracing(tomogram);
+    check_tracing(two_atoms(context));
     const auto options = aet::FindOptions{}.species(14).tomography(sirt).fit(
         aet::LocalOrbital::Options{}.model(aet::Model::direct));
     check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
