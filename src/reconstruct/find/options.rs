@@ -71,6 +71,9 @@ impl Default for FindOptions {
 /// Shortest bond that is told apart where nothing is said, A. Bonds of the solids seen by ADF imaging are longer.
 const MINIMUM_DISTANCE: f64 = 1.6;
 
+/// Blocks that can be freed beside those that always are.
+const BLOCKS: [&str; 5] = ["drift", "depth_offset", "defocus", "angles", "scale"];
+
 /// Exponent of the atomic number in the intensity of dark-field images, as a guess only: species are expected this way
 /// before their heights are known. Measured exponents lie between 1.5 and 1.9.
 const Z_EXPONENT: f64 = 1.6;
@@ -108,6 +111,10 @@ impl FindOptions {
             if count == 0 {
                 return Err(Error::range(name, count, "at least 1"));
             }
+        }
+        if let Some(block) = self.free.iter().find(|block| !BLOCKS.contains(&block.as_str())) {
+            let known = BLOCKS.join(", ");
+            return Err(Error::UnknownOption { what: "block in `free`".into(), got: block.clone(), known });
         }
         if let Some(z) = self.species.iter().find(|z| **z > elements::MAX_ATOMIC_NUMBER) {
             return Err(Error::range("species", z, format!("an atomic number 0 to {}", elements::MAX_ATOMIC_NUMBER)));
