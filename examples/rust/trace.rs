@@ -146,7 +146,7 @@ fn film_shape(version: &SeriesVersion) -> Option<[usize; 3]> {
             image.pixels.chunks_exact(columns).map(of_row).sum::<f64>() / ((to - from) * rows) as f64
         };
         let blocks: Vec<f64> = (0..columns / block).map(|i| mean_of(i * block, (i + 1) * block)).collect();
-        let lowest = blocks.iter().copied().fold(f64::INFINITY, f64::min).min(0.0);
+        let lowest = blocks.iter().copied().fold(f64::INFINITY, f64::min);
         let edge = 0.5 * (blocks.first()? + blocks.last()?);
         (edges, middles) = (edges + edge - lowest, middles + mean_of(0, columns) - lowest);
     }
