@@ -53,13 +53,17 @@ run = @(varargin) volume.trace('MinimumDistance', apart, 'Method', 'polynomial',
 [atoms, candidates] = run();
 check('accepted candidates are the atoms', sum(candidates.column('flag') == 0) == atoms.count && atoms.count > 1);
 check('values of the whole', candidates.values.threshold > 0 && candidates.values.noise >= 0);
-strongest = [candidates.column('x') candidates.column('y') candidates.column('z')](1, :);
+positions = [candidates.column('x') candidates.column('y') candidates.column('z')];
+strongest = positions(1, :);
 [~, candidates] = run('Removed', strongest);
-check('removed by hand', candidates.column('flag')(1) == 6);
+flags = candidates.column('flag');
+check('removed by hand', flags(1) == 6);
 [again, candidates] = run('Added', strongest);
-check('added by hand', candidates.column('flag')(1) == 7 && again.count == atoms.count);
-check('within itself', run('Support', volume.mask('SmoothingWidth', 1, 'Dilation', 0, 'Closing', 0, ...
-    'Erosion', 0, 'MinimumIsland', 0)).count <= atoms.count);
+flags = candidates.column('flag');
+check('added by hand', flags(1) == 7 && again.count == atoms.count);
+inside = volume.mask('SmoothingWidth', 1, 'Dilation', 0, 'Closing', 0, 'Erosion', 0, 'MinimumIsland', 0);
+within = run('Support', inside);
+check('within a support', within.count > 0 && within.count <= atoms.count);
 check('explained away', volume.trace('Thresholding', 'histogram', 'ExplainRounds', 1).count > 0);
 check('widths of Gaussians', all(volume.trace('Method', 'gaussian', 'MinimumDistance', apart).width > 0));
 expect('support of another size', 'aet:shape', 'support', ...
