@@ -394,46 +394,44 @@ void check_detectors(const aet::Context &context) {
            [&] { (void)all.measure(context, view, sampling, [](const aet::Progress &) { return false; }); });
 }
 
-/// Two Gaussian atoms of height 2 and 1, 3.2 A apart along x, in voxels of 0.4 A.
-aet::Volume two_atoms(const aet::Context &context) {
-    constexpr std::int64_t edge = 24;
-    std::vector<double> values;
-    for (std::int64_t i = 0; i < edge * edge * edge; ++i) {
-        const auto at = [](std::int64_t index) { return 0.4 * static_cast<double>(index - edge / 2); };
-        const double z = at(i / edge / edge), y = at(i / edge % edge), x = at(i % edge);
-        const double left = (x + 1.7) * (x + 1.7) + y * y + z * z, right = (x - 1.5) * (x - 1.5) + y * y + z * z;
-        values.push_back(0.1 + 2 * std::exp(-left / 0.5) + std::exp(-right / 0.5));
-    }
-    return {context, aet::ConstView(values, {edge, edge, edge}), 0.4};
-}
-
 /// Edits by hand and supports, seen in the flags of the candidates.
-void check_tracing(const aet::Volume &tomogram) {
+void check_tracing(const aet::Context &context) {
     using Options = aet::Volume::TraceOptions;
-    const double apart = 3 * tomogram.voxel_size();
+    // six Gaussian atoms in a row along z, 2.2 A apart, of heights 1 to 2.5
+    const std::int64_t n = 24, nz = 40;
+    std::vector<float> values(static_cast<std::size_t>(n * n * nz), 0.1F);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto at = static_cast<std::int64_t>(i);
+        for (int k = 0; k < 6; ++k) {
+            const double x = static_cast<double>(at % n) - 11.1, y = static_cast<double>(at / n % n) - 11.2;
+            const double z = static_cast<double>(at / n / n) - 6 - 5.5 * k;
+            values[i] += static_cast<float>((1 + 0.3 * k) * std::exp(-(x * x + y * y + z * z) / 4));
+        }
+    }
+    const aet::Volume volume(context, aet::ConstView(values, {nz, n, n}), 0.4);
+    const double apart = 3 * volume.voxel_size();
     const auto options = Options{}.minimum_distance(apart).method(aet::TraceMethod::polynomial);
-    const auto traced = tomogram.trace_candidates(options);
+    const auto traced = volume.trace_candidates(options);
     const auto flag = [](aet::TraceFlag value) { return static_cast<double>(value); };
     const std::vector<double> flags = traced.candidates.column("flag");
     const auto accepted = std::count(flags.begin(), flags.end(), flag(aet::TraceFlag::accepted));
-    check("accepted candidates are the atoms", accepted == traced.atoms.size() && accepted > 1);
+    check("accepted candidates are the atoms", accepted == traced.atoms.size() && accepted == 6);
     const std::vector<double> strongest = {traced.candidates.column("x")[0], traced.candidates.column("y")[0],
                                            traced.candidates.column("z")[0]};
     const aet::ConstView place(strongest, {1, 3});
-    const auto without = tomogram.trace_candidates(Options(options).removed(place));
+    const auto without = volume.trace_candidates(Options(options).removed(place));
     check("removed by hand", without.candidates.column("flag")[0] == flag(aet::TraceFlag::removed));
-    const auto with = tomogram.trace_candidates(Options(options).added(place));
+    const auto with = volume.trace_candidates(Options(options).added(place));
     check("added by hand", with.candidates.column("flag")[0] == flag(aet::TraceFlag::added));
     check("the same atoms", with.atoms.size() == traced.atoms.size());
-    check("a threshold from the histogram", tomogram.trace(Options{}.threshold_from_histogram()).size() > 0);
+    check("a threshold from the histogram", volume.trace(Options{}.threshold_from_histogram()).size() > 0);
     expect("support of another size", AET_ERROR_SHAPE, "support", [&] {
         const std::vector<float> ones(8, 1.0F);
-        const aet::Context context;
-        const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), tomogram.voxel_size());
-        (void)tomogram.trace(Options{}.support(small));
+        const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), volume.voxel_size());
+        (void)volume.trace(Options{}.support(small));
     });
     expect("below two voxels", AET_ERROR_RANGE, "two voxels",
-           [&] { (void)tomogram.trace(Options{}.minimum_distance(1.5 * tomogram.voxel_size())); });
+           [&] { (void)volume.trace(Options{}.minimum_distance(1.5 * volume.voxel_size())); });
 }
 
 /// Species, a start and what the search records, on a series of one atom.
@@ -505,7 +503,7 @@ void check_volumes(const aet::Context &context, const Host &host, const std::str
     }
     check("what the progress function throws", rethrown);
     check("peaks", tomogram.trace(aet::Volume::TraceOptions{}.max_atoms(3)).size() <= 3);
-    check_tracing(two_atoms(context));
+    check_tracing(context);
     const auto options = aet::FindOptions{}.species(14).tomography(sirt).fit(
         aet::LocalOrbital::Options{}.model(aet::Model::direct));
     check("atoms found", aet::find_atoms(series, nullptr, options).size() > 0);
