@@ -3480,7 +3480,10 @@ typedef struct aet_find_options {
    * the histogram of the peaks' heights.
    */
   double threshold;
-  /** Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.55. */
+  /**
+   * Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 2.65 standard
+   * deviations of the heights below 1, within 0.2 and 0.55.
+   */
   double weak;
   /** Fits at most; 0: 12. */
   int32_t max_cycles;
@@ -3506,8 +3509,8 @@ typedef struct aet_find_options {
    */
   const char *free;
   /**
-   * Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 1.6, infinity: none
-   * are.
+   * Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard
+   * deviations of the heights above 1, at least 1.6; infinity: none are.
    */
   double split;
   /**

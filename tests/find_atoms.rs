@@ -161,7 +161,7 @@ fn an_orbital_of_two_atoms_is_split() {
     let c = against(&found, &specimen);
     assert!(total(&found, "split") >= 1.0);
     assert_eq!((c.missing, c.extra), (0, 0));
-    let never = find(&series, &FindOptions { split: f64::INFINITY, ..options });
+    let never = find(&series, &FindOptions { split: Some(f64::INFINITY), ..options });
     assert_eq!(total(&never, "split"), 0.0);
 }
 
@@ -205,7 +205,7 @@ fn bad_input_is_refused() {
     refused(FindOptions { species: vec![29, 104], ..usual.clone() }, 103, "104");
     refused(FindOptions { species: vec![29, 29], ..usual.clone() }, 103, "once");
     for split in [0.5, 1.0, f64::NAN] {
-        refused(FindOptions { split, ..usual.clone() }, 103, "split");
+        refused(FindOptions { split: Some(split), ..usual.clone() }, 103, "split");
     }
     for isolation in [0.0, -1.0, f64::NAN] {
         refused(FindOptions { isolation: Some(isolation), ..usual.clone() }, 103, "isolation");

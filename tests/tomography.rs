@@ -242,7 +242,7 @@ fn bad_input_is_refused() {
     let find = |series: &TiltSeries, options: FindOptions| {
         find_atoms(&context, series, None, &options, &mut |_| true).unwrap_err()
     };
-    assert_eq!(find(&series, FindOptions { weak: 1.0, ..Default::default() }).code(), 103);
+    assert_eq!(find(&series, FindOptions { weak: Some(1.0), ..Default::default() }).code(), 103);
     assert_eq!(find(&series, FindOptions { minimum_distance: Some(-1.0), ..Default::default() }).code(), 103);
     assert_eq!(find(&series, FindOptions { max_cycles: 0, ..Default::default() }).code(), 103);
     assert_eq!(find(&series, FindOptions { species: vec![104], ..Default::default() }).code(), 103);

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! cargo run --release --example trace -- --data FOLDER [--variant KEY] [--species K] [--min-distance A] [--cutoff A]
-//!   [--tilts FIRST:STEP] [--dose E_PER_A2 --seed N] [--method sirt|resire|genfire --iterations N] [--free drift,scale]
+//!   [--tilts FIRST:STEP] [--dose E_PER_A2 --seed N] [--method sirt|resire|genfire --iterations N] [--free drift,scale|none]
 //!   [--model direct|rigid] [--loss mse|poisson] [--cycles N] [--threads N] [--out DIR]
 //! ```
 //! The same defaults serve every folder. `--species` is the number of species (those that the folder names, else one);
 //! `--tilts` takes every STEP-th tilt from FIRST on; `--dose` adds counting noise to images in units of the beam, as of so
-//! many electrons per square angstrom and image. Where the folder knows energy and aperture, the model is rigid, else direct.
+//! many electrons per square angstrom and image. Where the folder knows energy and aperture, the model is rigid, else direct. Shifts of
+//! the images are fitted, too, unless `--free` says otherwise.
 //!
 //! Two lines of `key=value` pairs: `stage=traced` for what the volume shows, and last `stage=refined`. They compare with the
 //! truth or, where there is none, with the published atoms; `published_...` compare these with the truth, `..._in_all_images`
@@ -74,8 +75,8 @@ fn parse() -> Parsed<Arguments> {
     if let Some(iterations) = cli.opt_value_from_str("--iterations")? {
         options.tomography.iterations = Some(iterations);
     }
-    let free: Option<String> = cli.opt_value_from_str("--free")?;
-    options.free = free.iter().flat_map(|free| free.split(',')).map(str::to_string).collect();
+    let free: String = cli.opt_value_from_str("--free")?.unwrap_or_else(|| "drift".into());
+    options.free = free.split(',').filter(|block| *block != "none").map(str::to_string).collect();
     options.max_cycles = cli.opt_value_from_str("--cycles")?.unwrap_or(options.max_cycles);
     let every = |text: &str| -> Parsed<(usize, usize)> {
         let (first, step) = text.split_once(':').ok_or("--tilts wants FIRST:STEP")?;

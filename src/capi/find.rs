@@ -39,7 +39,8 @@ pub struct aet_find_options {
     /// Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: the lowest valley in
     /// the histogram of the peaks' heights.
     pub threshold: f64,
-    /// Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 0.55.
+    /// Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 2.65 standard
+    /// deviations of the heights below 1, within 0.2 and 0.55.
     pub weak: f64,
     /// Fits at most; 0: 12.
     pub max_cycles: i32,
@@ -60,8 +61,8 @@ pub struct aet_find_options {
     /// Names of blocks, between commas, that are fitted beside positions, heights, widths and backgrounds, such as
     /// "drift,scale", as aet_recon_freeze takes them. NULL: none.
     pub free: *const c_char,
-    /// Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 1.6, infinity: none
-    /// are.
+    /// Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard
+    /// deviations of the heights above 1, at least 1.6; infinity: none are.
     pub split: f64,
     /// Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
     /// times the minimum distance; infinity: none are.
@@ -127,14 +128,14 @@ impl Host {
             minimum_distance: chosen(options.minimum_distance),
             smoothing: chosen(options.smoothing),
             threshold: chosen(options.threshold),
-            weak: chosen(options.weak).unwrap_or(default.weak),
+            weak: chosen(options.weak),
             max_cycles: count(options.max_cycles, "max_cycles", default.max_cycles)?,
             fit_iterations: count(options.fit_iterations, "fit_iterations", default.fit_iterations)?,
             species: self.species_to_find(&options)?,
             start: self.optional_input(options.start, "start")?.map(|atoms| Atoms::clone(atoms)),
             support: self.optional_input(options.support, "support")?.map(|held| held.volume.clone()),
             free: self.block_names(options.free)?,
-            split: chosen(options.split).unwrap_or(default.split),
+            split: chosen(options.split),
             isolation: chosen(options.isolation),
             seed: options.seed,
         })

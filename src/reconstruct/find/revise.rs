@@ -2,7 +2,7 @@
 //! residual volume.
 
 use super::super::driver::Watch;
-use super::options::expected_ratio;
+use super::options::{expected_ratio, FindOptions};
 use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
 use crate::geometry::{self, Vec3};
@@ -21,6 +21,17 @@ const PARTED: f64 = 1.25;
 /// Orbitals without neighbours within this many times the median distance of nearest neighbours, and of the minimum
 /// distance, are lonely.
 const LONELY: (f64, f64) = (2.0, 2.5);
+
+/// Standard deviation of a normal distribution whose median absolute deviation is 1.
+const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
+
+/// Deviations below the typical height at which an orbital is weak, and the range of that height.
+const WEAK_DEVIATIONS: f64 = 2.65;
+const WEAK: (f64, f64) = (0.2, 0.55);
+
+/// Deviations above the typical height at which an orbital is two, and the least such height.
+const SPLIT_DEVIATIONS: f64 = 3.5;
+const LEAST_SPLIT: f64 = 1.6;
 
 /// What changes from cycle to cycle.
 #[derive(Debug, Default)]
@@ -62,6 +73,28 @@ impl Left {
 struct Typical {
     lightest: f64,
     heaviest: f64,
+    /// Part of the lightest below which an orbital is no atom.
+    weak: f64,
+    /// Times the heaviest above which it is two.
+    split: f64,
+}
+
+impl Typical {
+    /// From the heights of the heaviest species. Noise scatters heights; how much is told by those above the median, among
+    /// which there are no false atoms.
+    fn new(of_heaviest: &[f64], ratio: f64, options: &FindOptions) -> Self {
+        let heaviest = median(of_heaviest);
+        let above: Vec<f64> = of_heaviest.iter().filter(|h| **h > heaviest).map(|h| h / heaviest - 1.0).collect();
+        let deviation = if above.is_empty() { 0.0 } else { MAD_TO_DEVIATION * median(&above) };
+        let weak = (1.0 - WEAK_DEVIATIONS * deviation).clamp(WEAK.0, WEAK.1);
+        let split = (1.0 + SPLIT_DEVIATIONS * deviation).max(LEAST_SPLIT);
+        Self {
+            lightest: ratio * heaviest,
+            heaviest,
+            weak: options.weak.unwrap_or(weak),
+            split: options.split.unwrap_or(split),
+        }
+    }
 }
 
 impl Counts {
@@ -97,7 +130,8 @@ impl Search<'_> {
     /// which moves the stronger to the mean of both weighted by height.
     pub(super) fn pruned(&self, fitted: &Guess, course: &mut Course) -> Result<(Left, Counts)> {
         let positions = &fitted.positions;
-        let lowest = self.options.weak * self.typical(fitted).lightest;
+        let typical = self.typical(fitted);
+        let lowest = typical.weak * typical.lightest;
         let mut gone: Vec<bool> = positions
             .iter()
             .zip(&fitted.heights)
@@ -162,15 +196,15 @@ impl Search<'_> {
     ) -> Result<Guess> {
         let typical = self.typical(&left);
         let residual = self.residual(fitted, typical.heaviest, course, watch)?;
-        let lightest = typical.lightest.min(typical.heaviest);
-        let lowest = self.options.weak * lightest / typical.heaviest * residual.of_atom;
+        let lightest = typical.lightest;
+        let lowest = typical.weak * lightest / typical.heaviest * residual.of_atom;
         let free = |place: &Vec3| {
             self.is_seen(place)
                 && self.is_supported(place)
                 && !course.refused.iter().any(|(at, n)| *n >= REFUSALS && near(at, place, 0.5 * self.distance))
         };
         let new = self.new_places(&residual, lowest, &left.positions, &free, watch)?;
-        counts.split = self.part(&mut left, self.options.split * typical.heaviest, &residual.smoothed, course);
+        counts.split = self.part(&mut left, typical.split * typical.heaviest, &residual.smoothed, course);
         counts.added = new.len();
         for peak in new {
             let height = peak.height / residual.of_atom * typical.heaviest;
@@ -186,15 +220,13 @@ impl Search<'_> {
     /// heights tell that of the heaviest only.
     fn typical(&self, orbitals: &Guess) -> Typical {
         if self.species.len() == 1 {
-            let middle = median(&orbitals.heights);
-            return Typical { lightest: middle, heaviest: middle };
+            return Typical::new(&orbitals.heights, 1.0, self.options);
         }
         let mut sorted = orbitals.heights.clone();
         sorted.sort_by(f64::total_cmp);
         let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
         let upper: Vec<f64> = sorted.into_iter().filter(|h| *h > 0.5 * high).collect();
-        let heaviest = median(&upper);
-        Typical { lightest: expected_ratio(&self.species) * heaviest, heaviest }
+        Typical::new(&upper, expected_ratio(&self.species), self.options)
     }
 
     /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.
