@@ -167,8 +167,8 @@ classdef TiltSeries < aet.internal.Object
             %     Threshold        of the first peaks, part of the 99.9 % quantile
             %                      (default: the valley of their histogram)
             %     Weak             part of the typical height of the lightest
-            %                      species (default 0.5)
-            %     Split            times that of the heaviest (default 1.6); Inf
+            %                      species (default: by the scatter of heights)
+            %     Split            times that of the heaviest (the same); Inf
             %     Isolation        distance beyond which an atom is noise; Inf
             %     MaxCycles, FitIterations, Seed
             %     Progress         function as for aet.LocalOrbital.run; where it
