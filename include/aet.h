@@ -3482,7 +3482,7 @@ typedef struct aet_find_options {
   double threshold;
   /**
    * Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 2.65 standard
-   * deviations of the heights below 1, within 0.2 and 0.55.
+   * deviations of the heights below 1, within 0.4 and 0.55.
    */
   double weak;
   /** Fits at most; 0: 12. */

@@ -40,7 +40,7 @@ pub struct aet_find_options {
     /// the histogram of the peaks' heights.
     pub threshold: f64,
     /// Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 2.65 standard
-    /// deviations of the heights below 1, within 0.2 and 0.55.
+    /// deviations of the heights below 1, within 0.4 and 0.55.
     pub weak: f64,
     /// Fits at most; 0: 12.
     pub max_cycles: i32,

@@ -728,7 +728,7 @@ STRUCTS = {
         ("minimum_distance", "double", "Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels."),
         ("smoothing", "double", "Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance."),
         ("threshold", "double", "Smallest peak of the first guess as a part of the 99.9 % quantile of the smoothed volume; 0: the lowest valley in the histogram of the peaks' heights."),
-        ("weak", "double", "Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 2.65 standard deviations of the heights below 1, within 0.2 and 0.55."),
+        ("weak", "double", "Orbitals lower than this part of the typical height of the lightest species are no atoms; 0: 2.65 standard deviations of the heights below 1, within 0.4 and 0.55."),
         ("max_cycles", "int32_t", "Fits at most; 0: 12."),
         ("fit_iterations", "int32_t", "Iterations of each fit; 0: 40."),
         ("species", "int32_t", "Atomic number of all atoms; 0: as `elements` says."),

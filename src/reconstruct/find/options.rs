@@ -29,7 +29,7 @@ pub struct FindOptions {
     /// in the histogram of the peaks' heights.
     pub threshold: Option<f64>,
     /// Orbitals lower than this part of the typical height of the lightest species are no atoms. `None`: 2.65 standard
-    /// deviations of the heights below 1, within 0.2 and 0.55.
+    /// deviations of the heights below 1, within 0.4 and 0.55.
     pub weak: Option<f64>,
     /// Orbitals higher than this many times the typical height of the heaviest species are two atoms; infinite: none are.
     /// `None`: 3.5 standard deviations of the heights above 1, at least 1.6.

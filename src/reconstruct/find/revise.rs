@@ -27,7 +27,7 @@ const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
 
 /// Deviations below the typical height at which an orbital is weak, and the range of that height.
 const WEAK_DEVIATIONS: f64 = 2.65;
-const WEAK: (f64, f64) = (0.2, 0.55);
+const WEAK: (f64, f64) = (0.4, 0.55);
 
 /// Deviations above the typical height at which an orbital is two, and the least such height.
 const SPLIT_DEVIATIONS: f64 = 3.5;
