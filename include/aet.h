@@ -3518,8 +3518,6 @@ typedef struct aet_find_options {
    * times the minimum distance; infinity: none are.
    */
   double isolation;
-  /** Of the random starts of the classification. */
-  uint64_t seed;
 } aet_find_options;
 
 /**

@@ -2801,7 +2801,6 @@ public:
         return *this;
     }
     /// Of the random starts of the classification.
-    FindOptions &seed(std::uint64_t seed) noexcept { return raw_.seed = seed, *this; }
     /// The C structure; it points into this object.
     aet_find_options c_struct() const noexcept {
         aet_find_options raw = raw_;

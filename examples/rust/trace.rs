@@ -19,7 +19,7 @@
 mod pictures;
 
 use aet::analyze::{accuracy, AccuracyOptions};
-use aet::classify::{classify_atoms, classify_heights, Classification, ClassifyOptions};
+use aet::classify::{classify_atoms, ClassifyOptions};
 use aet::context::{log, Context, ContextOptions};
 use aet::dataset::{SeriesVersion, TiltSeries};
 use aet::geometry::apply;
@@ -34,6 +34,7 @@ use aet::reconstruct::{
     TomographyMethod,
 };
 use aet::specimen::{compare, elements, Atoms, CompareOptions, Comparison, Volume};
+use aet::table::Table;
 use aet::trace::{trace, Threshold, TraceOptions};
 use aet::{Error, Result};
 use rand::SeedableRng;
@@ -337,20 +338,12 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
 
     let (atoms, r_factor) = refined(&context, &series, probe.as_ref(), &found.atoms, &arguments)?;
     let seconds = clock.elapsed().as_secs_f64();
-    let classified = match arguments.options.species.len() {
-        1 => None,
-        _ => {
-            let options = ClassifyOptions { species: arguments.options.species.clone(), ..Default::default() };
-            Some(classify_heights(&atoms, &options)?)
-        }
-    };
-    let atoms = classified.as_ref().map_or(atoms, |classified| classified.atoms.clone());
     let compared = known.compare(&atoms, arguments.cutoff)?;
     if let Some(out) = &arguments.out {
         std::fs::create_dir_all(out)?;
         xyz::write(&atoms, &out.join("atoms.xyz"))?;
         table::write(&found.cycles, &out.join("cycles.csv"))?;
-        draw(&context, out, (&volume, &atoms), &known, (classified.as_ref(), compared.as_ref()), arguments.cutoff)?;
+        draw(&context, out, (&volume, &atoms), &known, compared.as_ref(), arguments.cutoff)?;
     }
     known.tell("refined", compared.as_ref(), r_factor, seconds);
     Ok(())
@@ -362,16 +355,22 @@ fn draw(
     out: &Path,
     (volume, atoms): (&Volume, &Atoms),
     known: &Known,
-    (classified, compared): (Option<&Classification>, Option<&Comparison>),
+    compared: Option<&Comparison>,
     cutoff: f64,
 ) -> Parsed<()> {
     let reference = known.reference.as_ref();
     pictures::draw_slice(&out.join("slice.png"), volume, atoms, reference, compared, 2.0)?;
-    if let Some(classified) = classified {
-        let histogram = classified.table.histogram("intensity", Some("class"), None)?;
-        let of_classes = classified.classes.column("species")?;
-        let names: Vec<&str> =
-            std::iter::once("no atom").chain(of_classes.iter().filter_map(|z| elements::symbol(*z as u8))).collect();
+    if let Some(heights) = atoms.heights() {
+        let mut species = atoms.species().to_vec();
+        species.sort_unstable();
+        species.dedup();
+        let class = |z: &u8| species.iter().position(|known| known == z).map_or(0.0, |at| at as f64 + 1.0);
+        let histogram = Table::new(atoms.len())
+            .with_column("height", "image unit", heights.to_vec())?
+            .with_column("class", "", atoms.species().iter().map(class).collect())?
+            .histogram("height", Some("class"), None)?;
+        let symbols = species.iter().map(|z| elements::symbol(*z).unwrap_or("unknown"));
+        let names: Vec<&str> = std::iter::once("no atom").chain(symbols).collect();
         pictures::draw_histogram(&out.join("histogram.png"), &histogram, "fitted height", &names, &[])?;
         table::write(&histogram, &out.join("histogram.csv"))?;
     }

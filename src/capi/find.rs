@@ -67,8 +67,6 @@ pub struct aet_find_options {
     /// Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
     /// times the minimum distance; infinity: none are.
     pub isolation: f64,
-    /// Of the random starts of the classification.
-    pub seed: u64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; four i32 stand between 8-byte
@@ -99,7 +97,6 @@ unsafe impl CStruct for aet_find_options {
             free: ptr::null(),
             split: 0.0,
             isolation: 0.0,
-            seed: 0,
         }
     }
 }
@@ -137,7 +134,6 @@ impl Host {
             free: self.block_names(options.free)?,
             split: chosen(options.split),
             isolation: chosen(options.isolation),
-            seed: options.seed,
         })
     }
 

@@ -419,8 +419,7 @@ mutable struct FindOptions <: CStruct
     free::Ptr{UInt8}
     split::Float64
     isolation::Float64
-    seed::UInt64
-    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, C_NULL, 0, 0, 0)
+    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, C_NULL, 0, 0)
 end
 
 mutable struct InstrumentOptions <: CStruct

@@ -186,7 +186,7 @@ added, until next to nothing changes. The model is direct without a probe.
   `species`: that of all atoms;
 - `start`: [`Atoms`](@ref) instead of a traced volume; `support`: a [`Volume`](@ref) above 0.5 where atoms may be;
 - `minimum_distance`, `smoothing`, `threshold`, `weak`, `split`, `isolation` (`Inf`: off), `max_cycles`,
-  `fit_iterations`, `seed`: as in `aet_find_options`.
+  `fit_iterations`: as in `aet_find_options`.
 
 `progress` is a function as in [`run!`](@ref), whose iterations are the cycles; where it ends the work, the atoms
 of the last fit are returned. Throws `AET_ERROR_EMPTY` where nothing looks like an atom, and

@@ -170,7 +170,7 @@ classdef TiltSeries < aet.internal.Object
             %                      species (default: by the scatter of heights)
             %     Split            times that of the heaviest (the same); Inf
             %     Isolation        distance beyond which an atom is noise; Inf
-            %     MaxCycles, FitIterations, Seed
+            %     MaxCycles, FitIterations
             %     Progress         function as for aet.LocalOrbital.run; where it
             %                      ends the work, the last fit is kept
             %     Tomography       {'Name', value, ...}: options of aet.Tomography
@@ -186,7 +186,7 @@ classdef TiltSeries < aet.internal.Object
                 probeKey = probe.key;
             end
             known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'Split', 'Isolation', 'MaxCycles', ...
-                'FitIterations', 'Species', 'Elements', 'Start', 'Support', 'Free', 'Seed', 'Tomography', ...
+                'FitIterations', 'Species', 'Elements', 'Start', 'Support', 'Free', 'Tomography', ...
                 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);

@@ -136,9 +136,6 @@ void find_atoms(Call &call) {
   given.read("MaxCycles", options.max_cycles);
   given.read("FitIterations", options.fit_iterations);
   given.read("Species", options.species);
-  int64_t seed = 0;
-  given.read("Seed", seed);
-  options.seed = static_cast<uint64_t>(seed);
   aet_const_view elements{};
   if (const mxArray *numbers = given.find("Elements")) {
     elements = vector_view(numbers, "Elements");

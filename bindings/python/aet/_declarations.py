@@ -739,7 +739,6 @@ STRUCTS = {
         ("free", "const char *", "Names of blocks, between commas, that are fitted beside positions, heights, widths and backgrounds, such as \"drift,scale\", as aet_recon_freeze takes them. NULL: none."),
         ("split", "double", "Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard deviations of the heights above 1, at least 1.6; infinity: none are."),
         ("isolation", "double", "Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5 times the minimum distance; infinity: none are."),
-        ("seed", "uint64_t", "Of the random starts of the classification."),
     ],
     "aet_instrument_options": [
         ("struct_size", "size_t", "sizeof(aet_instrument_options)."),

@@ -3,7 +3,7 @@
 //! 1. A volume of the images is traced ([`crate::trace`]): its maxima, above the valley between noise and atoms in the
 //!    histogram of their heights, are the first guess. Or the atoms that are given are.
 //! 2. The local-orbital model is fitted to the images: positions, a height for every atom, one width per species.
-//! 3. The heights tell the species ([`crate::classify`]). Weak orbitals are dropped, and lonely ones; near ones are merged,
+//! 3. The heights tell the species. Weak orbitals are dropped, and lonely ones; near ones are merged,
 //!    those far too high become two.
 //! 4. The images minus the fit give a residual volume (SIRT without positivity: linear in the data). Its peaks that are as
 //!    high as those of a fitted atom, taken as a part, and neither too near to atoms nor far from all become new atoms.
@@ -17,12 +17,12 @@ mod revise;
 
 pub use options::FindOptions;
 
+use self::options::expected_ratios;
 use self::revise::{Counts, Course};
 use super::driver::Watch;
 use super::options::{LotModel, LotOptions};
 use super::reconstruction::Reconstruction;
 use super::tomography::QuickVolume;
-use crate::classify::{mixture, MixtureMethod, MixtureOptions};
 use crate::context::{log, CancelToken, Context};
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
@@ -296,11 +296,7 @@ impl Search<'_> {
             let why = format!("{classes} species for {} atoms", heights.len());
             return Err(Error::Inconsistent { what: "species".into(), why });
         }
-        let options =
-            MixtureOptions { classes, method: MixtureMethod::Gaussian, non_atoms: false, seed: self.options.seed };
-        let sorted = mixture(heights, &options)?;
-        let certain = sorted.class.iter().zip(&sorted.probabilities).map(|(class, of)| of[*class]).collect();
-        Ok((sorted.class, certain))
+        Ok(classes_of_heights(heights, &expected_ratios(&self.species)))
     }
 
     /// Width of each class: the mean of what its atoms had in the fit, whose classes were those of before.
@@ -336,8 +332,74 @@ impl Search<'_> {
     }
 }
 
+/// Rounds of the classification at most; it takes a few.
+const ROUNDS: usize = 100;
+
+/// Class of each height, and its probability: k-means of the logarithms, since heights of a species scatter by a part of
+/// themselves, from the heights that are `expected` relative to the heaviest. From there, and not from the heights alone,
+/// because in the first cycles whole species are still missing, whose means then stay where they are expected.
+fn classes_of_heights(heights: &[f64], expected: &[f64]) -> (Vec<usize>, Vec<f64>) {
+    let mut sorted = heights.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
+    let upper: Vec<f64> = sorted.into_iter().filter(|h| *h > 0.5 * high).collect();
+    let heaviest = median(&upper).max(f64::MIN_POSITIVE);
+    let logs: Vec<f64> = heights.iter().map(|h| (h / heaviest).max(1e-6).ln()).collect();
+    let mut means: Vec<f64> = expected.iter().map(|ratio| ratio.ln()).collect();
+    let nearest = |log: f64, means: &[f64]| {
+        let off = |class: &usize| (log - means[*class]).abs();
+        (0..means.len()).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(0)
+    };
+    let mut classes: Vec<usize> = logs.iter().map(|log| nearest(*log, &means)).collect();
+    for _ in 0..ROUNDS {
+        for (class, mean) in means.iter_mut().enumerate() {
+            let members: Vec<f64> = logs.iter().zip(&classes).filter(|(_, c)| **c == class).map(|(l, _)| *l).collect();
+            // the median: orbitals of noise are members, too
+            *mean = if members.is_empty() { *mean } else { median(&members) };
+        }
+        let again: Vec<usize> = logs.iter().map(|log| nearest(*log, &means)).collect();
+        if std::mem::replace(&mut classes, again) == classes {
+            break;
+        }
+    }
+    let spread: f64 = logs.iter().zip(&classes).map(|(l, c)| (l - means[*c]).powi(2)).sum();
+    let variance = (spread / logs.len() as f64).max(1e-12);
+    let density = |log: f64, class: usize| (-0.5 * (log - means[class]).powi(2) / variance).exp();
+    let certain = |(log, class): (&f64, &usize)| {
+        let all: f64 = (0..means.len()).map(|k| density(*log, k)).sum();
+        // far from all classes the nearest one is certain
+        if all > 0.0 {
+            density(*log, *class) / all
+        } else {
+            1.0
+        }
+    };
+    let probabilities = logs.iter().zip(&classes).map(certain).collect();
+    (classes, probabilities)
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heights_tell_the_species_even_where_one_is_missing() {
+        let heavy: Vec<f64> = (0..100).map(|i| 3.0 * (0.8 + 0.004 * f64::from(i))).collect();
+        let expected = expected_ratios(&[29, 79]);
+        assert!((expected[0] - 0.2).abs() < 0.01 && expected[1] == 1.0);
+        let (classes, probabilities) = classes_of_heights(&heavy, &expected);
+        assert!(classes.iter().all(|class| *class == 1) && probabilities.iter().all(|p| *p > 0.99));
+        let light: Vec<f64> = (0..40).map(|i| 0.7 * (0.7 + 0.015 * f64::from(i))).collect();
+        let (classes, _) = classes_of_heights(&[heavy, light].concat(), &expected);
+        assert!(classes[..100].iter().all(|class| *class == 1) && classes[100..].iter().all(|class| *class == 0));
+        let (classes, probabilities) = classes_of_heights(&[1.0, 0.0, -1.0, 1.0], &expected);
+        assert_eq!(classes, [1, 0, 0, 1]);
+        assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)));
+    }
 }

@@ -44,8 +44,6 @@ pub struct FindOptions {
     /// Atomic numbers, the weakest scatterer first; heights tell which atom is which. Empty: those of the series, in the
     /// order of atomic numbers, where its key `elements` names them; else one species, unknown.
     pub species: Vec<u8>,
-    /// Of the random starts of the classification.
-    pub seed: u64,
 }
 
 impl Default for FindOptions {
@@ -65,7 +63,6 @@ impl Default for FindOptions {
             max_cycles: 12,
             fit_iterations: 40,
             species: vec![],
-            seed: 0,
         }
     }
 }
@@ -150,14 +147,16 @@ impl FindOptions {
     }
 }
 
-/// Height of the lightest species as a part of that of the heaviest, before heights are known.
-pub(super) fn expected_ratio(species: &[u8]) -> f64 {
-    match (species.first(), species.last()) {
-        (Some(light), Some(heavy)) if *light > 0 && *heavy > *light => {
-            (f64::from(*light) / f64::from(*heavy)).powf(Z_EXPONENT)
-        }
-        _ => 1.0,
-    }
+/// Height of each species as a part of that of the last one, before heights are known.
+pub(super) fn expected_ratios(species: &[u8]) -> Vec<f64> {
+    let heaviest = f64::from(species.last().copied().unwrap_or(0));
+    let known = species.len() > 1 && species.windows(2).all(|pair| pair[0] > 0 && pair[0] < pair[1]);
+    let of = |(i, z): (usize, &u8)| match known {
+        true => (f64::from(*z) / heaviest).powf(Z_EXPONENT),
+        // in an order that atomic numbers do not tell: each half as high as the next
+        false => 0.5f64.powi((species.len() - 1 - i) as i32),
+    };
+    species.iter().enumerate().map(of).collect()
 }
 
 /// Atomic numbers, ascending, of a series whose metadata name elements: `["Cu", "Au"]` or `Si`; else none.

@@ -2,7 +2,7 @@
 //! residual volume.
 
 use super::super::driver::Watch;
-use super::options::{expected_ratio, FindOptions};
+use super::options::{expected_ratios, FindOptions};
 use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
 use crate::geometry::{self, Vec3};
@@ -226,7 +226,8 @@ impl Search<'_> {
         sorted.sort_by(f64::total_cmp);
         let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
         let upper: Vec<f64> = sorted.into_iter().filter(|h| *h > 0.5 * high).collect();
-        Typical::new(&upper, expected_ratio(&self.species), self.options)
+        let ratio = expected_ratios(&self.species).first().copied().unwrap_or(1.0);
+        Typical::new(&upper, ratio, self.options)
     }
 
     /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.

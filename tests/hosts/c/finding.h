@@ -39,7 +39,6 @@ static void check_recorded_search(const aet_dataset *dataset, const aet_atoms *s
     options.free = "drift, scale";
     options.isolation = INFINITY;
     options.split = INFINITY;
-    options.seed = 7;
     aet_atoms *found = NULL, *traced = NULL;
     aet_table *cycles = NULL;
     expect_any("atoms found from a start",

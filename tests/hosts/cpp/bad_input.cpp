@@ -439,7 +439,7 @@ void check_finding(const aet::Context &context, const Host &host) {
     const auto series = host.series(context);
     const aet::Atoms start({host.positions, {1, 3}});
     const auto search = aet::FindOptions{}.start(start).max_cycles(2).fit_iterations(15);
-    const auto options = aet::FindOptions(search).elements({14}).free({"drift", "scale"}).isolation(4).split(3).seed(7);
+    const auto options = aet::FindOptions(search).elements({14}).free({"drift", "scale"}).isolation(4).split(3);
     const auto found = aet::find_atoms_recorded(series, nullptr, options);
     check("the atom of the start", found.atoms.size() == 1 && found.atoms.column("species")[0] == 14);
     check("the start is handed back", found.traced.size() == 1);

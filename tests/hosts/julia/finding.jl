@@ -6,7 +6,7 @@ function check_finding()
     search(; keywords...) = find_atoms(series; start = start, max_cycles = 2, fit_iterations = 15, keywords...)
     found, traced, cycles = find_atoms_recorded(series; start = start, max_cycles = 2, fit_iterations = 15,
                                                 elements = [14, 79], free = (:drift, :scale), isolation = Inf,
-                                                split = Inf, seed = 7)
+                                                split = Inf)
     check("all atoms of the start", length(found) == ATOMS && all(in((14, 79)), found.species))
     check("the start is handed back", traced.positions == start.positions)
     check("a row per fit", length(cycles["atoms"]) in (1, 2) && all(==(ATOMS), cycles["atoms"]))
