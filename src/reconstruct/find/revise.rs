@@ -101,6 +101,11 @@ impl Counts {
     pub const COLUMNS: [&'static str; 9] =
         ["atoms", "dropped", "lonely", "merged", "split", "added", "reclassified", "loss", "r_factor"];
 
+    /// Orbitals that came or went.
+    fn changes(&self) -> usize {
+        self.dropped + self.lonely + self.merged + self.split + self.added
+    }
+
     pub fn row(&self, loss: f64, r_factor: f64) -> [f64; Self::COLUMNS.len()] {
         let counts = [self.atoms, self.dropped, self.lonely, self.merged, self.split, self.added, self.reclassified];
         let [a, b, c, d, e, f, g] = counts.map(|count| count as f64);
@@ -289,7 +294,10 @@ impl Guess {
 impl Course {
     /// Whether a cycle that left so many atoms is the last.
     pub fn settles(&mut self, survivors: usize, counts: &Counts) -> bool {
-        let before = self.survivors.replace(survivors).unwrap_or(counts.atoms);
+        let Some(before) = self.survivors.replace(survivors) else {
+            // what the first cycle tries must be seen through
+            return counts.changes() == 0;
+        };
         let atoms = survivors as f64;
         let change = survivors.abs_diff(before) as f64;
         change <= SETTLED * atoms && (counts.added + counts.split) as f64 <= TRIED * atoms + 1.0
