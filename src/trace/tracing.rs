@@ -15,7 +15,6 @@ use super::statistics::{noise, valley, Levels, LEAST_PART};
 use crate::context::{log, Context};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::grid;
 use crate::prepare::planes::collected;
 use crate::prepare::{smooth_values, Smoothing};
 use crate::problem::Waiting;
@@ -192,12 +191,6 @@ impl Tracer<'_> {
         self.volume.voxel_size()
     }
 
-    /// Fractional voxel index (z, y, x) of a position.
-    fn index(&self, position: &Vec3) -> Vec3 {
-        let shape = self.volume.shape();
-        std::array::from_fn(|a| position[2 - a] / self.voxel_size() + grid::origin(shape[a]) as f64)
-    }
-
     /// The voxel of a fractional index, not one of the outermost.
     fn inner_voxel(&self, index: &Vec3) -> [usize; 3] {
         let shape = self.volume.shape();
@@ -231,7 +224,7 @@ impl Tracer<'_> {
             _ => from,
         };
         found.retain(|(_, value)| *value > threshold);
-        let added = self.options.added.iter().map(|place| self.climbed(self.index(place)));
+        let added = self.options.added.iter().map(|place| self.climbed(self.volume.index(place)));
         let maxima = found.iter().map(|(voxel, _)| Seed { voxel: *voxel, is_maximum: true, added: None });
         Ok((threshold, added.chain(maxima).collect()))
     }
@@ -437,7 +430,7 @@ impl Tracer<'_> {
     /// Says what became of a fit: places added by hand are atoms in any case, at the place given where the fit has none.
     fn checked(&self, mut candidate: Candidate, seed: &Seed) -> Candidate {
         if let Some(start) = seed.added {
-            let at = self.index(&candidate.position);
+            let at = self.volume.index(&candidate.position);
             let moved = (0..3).map(|a| (at[a] - start[a]).powi(2)).sum::<f64>().sqrt();
             if candidate.flag != Flag::Accepted || moved > FURTHEST || !seed.is_maximum {
                 candidate = self.candidate(start, f64::from(self.smoothed[self.inner_voxel(&start)]), Flag::Added);
@@ -452,7 +445,7 @@ impl Tracer<'_> {
     fn is_supported(&self, position: &Vec3) -> bool {
         let Some(support) = self.options.support else { return true };
         let shape = support.shape();
-        let index = self.index(position);
+        let index = self.volume.index(position);
         let voxel = std::array::from_fn(|a| (index[a].round().max(0.0) as usize).min(shape[a] - 1));
         let voxel: [usize; 3] = voxel;
         support.values()[voxel] > 0.5
@@ -499,7 +492,7 @@ impl Tracer<'_> {
         let voxel = self.voxel_size();
         let limits = (0.5, 72.0);
         let sites = chosen.iter().map(|i| {
-            let at = self.index(&candidates[*i].position);
+            let at = self.volume.index(&candidates[*i].position);
             let start = self.start(self.inner_voxel(&at), self.levels.median, limits);
             Site::new(Gaussian { centre: at, ..start }, 0)
         });

@@ -339,11 +339,7 @@ const ROUNDS: usize = 100;
 /// themselves, from the heights that are `expected` relative to the heaviest. From there, and not from the heights alone,
 /// because in the first cycles whole species are still missing, whose means then stay where they are expected.
 fn classes_of_heights(heights: &[f64], expected: &[f64]) -> (Vec<usize>, Vec<f64>) {
-    let mut sorted = heights.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
-    let upper: Vec<f64> = sorted.into_iter().filter(|h| *h > 0.5 * high).collect();
-    let heaviest = median(&upper).max(f64::MIN_POSITIVE);
+    let heaviest = median(&upper_group(heights)).max(f64::MIN_POSITIVE);
     let logs: Vec<f64> = heights.iter().map(|h| (h / heaviest).max(1e-6).ln()).collect();
     let mut means: Vec<f64> = expected.iter().map(|ratio| ratio.ln()).collect();
     let nearest = |log: f64, means: &[f64]| {
@@ -376,6 +372,14 @@ fn classes_of_heights(heights: &[f64], expected: &[f64]) -> (Vec<usize>, Vec<f64
     };
     let probabilities = logs.iter().zip(&classes).map(certain).collect();
     (classes, probabilities)
+}
+
+/// The heights of the heaviest species, ascending: those above half of the 95 % quantile.
+fn upper_group(heights: &[f64]) -> Vec<f64> {
+    let mut sorted = heights.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
+    sorted.into_iter().filter(|h| *h > 0.5 * high).collect()
 }
 
 fn median(values: &[f64]) -> f64 {

@@ -1,6 +1,7 @@
 //! The volume of what the fit leaves of the images, and what one atom would be in it.
 
 use super::super::driver::Watch;
+use super::super::tomography::TomographyOptions;
 use super::revise::{value_near, Course};
 use super::{median, Fitted, Search};
 use crate::error::{Error, Result};
@@ -68,16 +69,13 @@ impl Search<'_> {
     }
 
     fn residual_volume(&self, images: &[Vec<f32>], watch: &mut Watch<'_, '_>) -> Result<Volume> {
-        let options = crate::reconstruct::TomographyOptions {
+        let options = TomographyOptions {
             iterations: Some(ITERATIONS),
             accelerated: true,
-            ..super::FindOptions::linear_volume()
-        };
-        let options = crate::reconstruct::TomographyOptions {
             shape: self.options.tomography.shape,
             voxel_size: self.options.tomography.voxel_size,
             memory_limit: self.options.tomography.memory_limit,
-            ..options
+            ..super::FindOptions::linear_volume()
         };
         let before = watch.progress;
         let volume = self.solver.of_pixels(images, options)?.solve(None, watch)?.volume;

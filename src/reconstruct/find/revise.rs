@@ -3,7 +3,7 @@
 
 use super::super::driver::Watch;
 use super::options::{expected_ratios, FindOptions};
-use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
+use super::{median, upper_group, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
 use crate::geometry::{self, Vec3};
 use crate::grid;
@@ -227,12 +227,8 @@ impl Search<'_> {
         if self.species.len() == 1 {
             return Typical::new(&orbitals.heights, 1.0, self.options);
         }
-        let mut sorted = orbitals.heights.clone();
-        sorted.sort_by(f64::total_cmp);
-        let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
-        let upper: Vec<f64> = sorted.into_iter().filter(|h| *h > 0.5 * high).collect();
         let ratio = expected_ratios(&self.species).first().copied().unwrap_or(1.0);
-        Typical::new(&upper, ratio, self.options)
+        Typical::new(&upper_group(&orbitals.heights), ratio, self.options)
     }
 
     /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.
@@ -324,8 +320,7 @@ fn directions() -> Vec<Vec3> {
 /// The value of the voxel in which a position (x, y, z) lies; 0 outside.
 pub(super) fn value_near(volume: &Volume, position: &Vec3) -> f64 {
     let shape = volume.shape();
-    let index: [f64; 3] =
-        std::array::from_fn(|a| (position[2 - a] / volume.voxel_size() + grid::origin(shape[a]) as f64).round());
+    let index = volume.index(position).map(f64::round);
     match (0..3).all(|a| index[a] >= 0.0 && index[a] < shape[a] as f64) {
         true => f64::from(volume.values()[index.map(|v| v as usize)]),
         false => 0.0,
