@@ -36,6 +36,7 @@ const FIRST: &[&str] = &[
     "recon_second_order",
     "recon_terms",
     "recon_errors",
+    "recon_orbital",
     "recon_store",
     "snapshot",
     "volume",

@@ -30,7 +30,7 @@ use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::Stopping;
 use aet::problem::{Progress, Waiting};
 use aet::reconstruct::{
-    find_atoms, reconstruct_volume, ErrorOptions, FindOptions, LossChoice, LotModel, LotOptions, Reconstruction,
+    find_atoms, reconstruct_volume, ErrorOptions, FindOptions, Found, LossChoice, LotModel, LotOptions, Reconstruction,
     TomographyMethod,
 };
 use aet::specimen::{compare, elements, Atoms, CompareOptions, Comparison, Volume};
@@ -77,6 +77,7 @@ fn parse() -> Parsed<Arguments> {
         options.tomography.iterations = Some(iterations);
     }
     let free: String = cli.opt_value_from_str("--free")?.unwrap_or_else(|| "drift".into());
+    options.keep_orbital = cli.contains("--keep-orbital");
     options.free = free.split(',').filter(|block| *block != "none").map(str::to_string).collect();
     options.max_cycles = cli.opt_value_from_str("--cycles")?.unwrap_or(options.max_cycles);
     let every = |text: &str| -> Parsed<(usize, usize)> {
@@ -297,14 +298,16 @@ fn refined(
     context: &Context,
     series: &TiltSeries,
     probe: Option<&Probe>,
-    atoms: &Atoms,
+    found: &Found,
     arguments: &Arguments,
 ) -> Result<(Atoms, f64)> {
-    let recon = Reconstruction::local_orbital(context, series, probe, atoms, &arguments.options.fit)?;
+    let recon = Reconstruction::local_orbital(context, series, probe, &found.atoms, &arguments.options.fit)?;
+    recon.freeze("positions", !found.moved)?;
     arguments.options.free.iter().try_for_each(|block| recon.freeze(block, false))?;
     let stopping = Stopping { max_iterations: 200, ..Default::default() };
     recon.run(&stopping, &mut |_: &Progress| true)?;
     let r_factors: Vec<f64> = recon.r_factors().into_iter().filter(|r| r.is_finite()).collect();
+    recon.freeze("positions", false)?;
     let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
     println!("predicted rmsd {:.2} pm, {} atoms undetermined", errors.predicted_rmsd_pm, errors.undetermined);
     Ok((errors.atoms, r_factors.iter().sum::<f64>() / r_factors.len() as f64))
@@ -320,6 +323,7 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
     let known = Known::read(&arguments, &version)?;
     let options = &mut arguments.options;
     options.minimum_distance = Some(arguments.min_distance);
+    options.keep_model = arguments.model.is_some();
     options.fit = LotOptions {
         model: if probe.is_some() { LotModel::Rigid } else { LotModel::Direct },
         loss: arguments.loss,
@@ -336,7 +340,9 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
     let of_start = known.compare(&start, arguments.cutoff)?;
     known.tell("traced", of_start.as_ref(), found.r_factor_traced, seconds);
 
-    let (atoms, r_factor) = refined(&context, &series, probe.as_ref(), &found.atoms, &arguments)?;
+    println!("model {:?}, shape of the atoms {:?}", found.model, found.orbital.terms());
+    (arguments.options.fit.model, arguments.options.fit.orbital) = (found.model, found.orbital.clone());
+    let (atoms, r_factor) = refined(&context, &series, probe.as_ref(), &found, &arguments)?;
     let seconds = clock.elapsed().as_secs_f64();
     let compared = known.compare(&atoms, arguments.cutoff)?;
     if let Some(out) = &arguments.out {

@@ -3,8 +3,9 @@
 use super::atoms::aet_atoms;
 use super::dataset::aet_dataset;
 use super::guard::{guard, Host};
-use super::lot::aet_lot_options;
+use super::lot::{aet_lot_model, aet_lot_options};
 use super::options::{chosen, CStruct};
+use super::orbital::aet_orbital;
 use super::probe::aet_probe;
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
@@ -48,6 +49,12 @@ pub struct aet_find_options {
     pub fit_iterations: i32,
     /// Atomic number of all atoms; 0: as `elements` says.
     pub species: i32,
+    /// 1: the model of `fit` is used whatever the images say; 0: the first guess is fitted by the direct model, too, and the
+    /// one that follows the images better goes on.
+    pub keep_model: i32,
+    /// 1: the orbital of `fit` is the shape of the atoms; 0: the images tell it, from the second fit on, as
+    /// aet_recon_fit_orbital does.
+    pub keep_orbital: i32,
     /// Zero.
     pub reserved: i32,
     /// Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL:
@@ -67,9 +74,12 @@ pub struct aet_find_options {
     /// Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
     /// times the minimum distance; infinity: none are.
     pub isolation: f64,
+    /// The part of the tilts, at most 0.5, that is held out to tell whether the atoms of the first guess should move, and which
+    /// else stay where they were traced; 0: an eighth of 16 and more tilts; negative: none, they move.
+    pub hold_out: f64,
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; four i32 stand between 8-byte
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; six i32 stand between 8-byte
 // members.
 unsafe impl CStruct for aet_find_options {
     const NAME: &'static str = "aet_find_options";
@@ -90,6 +100,8 @@ unsafe impl CStruct for aet_find_options {
             max_cycles: 0,
             fit_iterations: 0,
             species: 0,
+            keep_model: 0,
+            keep_orbital: 0,
             reserved: 0,
             elements: ptr::null(),
             start: ptr::null(),
@@ -97,6 +109,7 @@ unsafe impl CStruct for aet_find_options {
             free: ptr::null(),
             split: 0.0,
             isolation: 0.0,
+            hold_out: 0.0,
         }
     }
 }
@@ -117,6 +130,12 @@ impl Host {
             self.count(n.into(), argument).map(|n| if n == 0 { automatic } else { n })
         };
         Ok(FindOptions {
+            keep_model: self.flag(options.keep_model, "keep_model")?,
+            keep_orbital: self.flag(options.keep_orbital, "keep_orbital")?,
+            hold_out: match options.hold_out {
+                part if part < 0.0 => Some(0.0),
+                part => chosen(part),
+            },
             fit: self.lot_options(options.fit)?,
             tomography: match options.tomography.is_null() {
                 true => default.tomography,
@@ -172,11 +191,14 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
 /// bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
 /// cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
 /// one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
-/// and the value `r_factor_traced` of the first guess. The result does not depend on the number of threads.
+/// and the value `r_factor_traced` of the first guess. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
+/// the last fit: set it, and the model, which the value `model` of the table names (an aet_lot_model), for the final fit, since
+/// heights and widths belong to them. The value `moved` is 0 where held-out images did not bear out what a fit does to the
+/// positions: they are then those of the first guess. The result does not depend on the number of threads.
 ///
 /// AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
 /// AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL, as
-/// the other two, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
+/// the others, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
 /// image in use or, for a dataset in pixels, without minimum_distance, AET_ERROR_INCONSISTENT for more elements than atoms,
 /// AET_ERROR_UNKNOWN_OPTION for a block that does not exist, and the errors of aet_volume_reconstruct, aet_volume_trace and
 /// aet_recon_create_lot. Any thread; `progress` is called on it.
@@ -190,17 +212,24 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
     atoms: *mut *mut aet_atoms,
     traced: *mut *mut aet_atoms,
     cycles: *mut *mut aet_table,
+    orbital: *mut *mut aet_orbital,
 ) -> aet_status {
     guard("aet_dataset_find_atoms", |host| {
         let place = host.new_handle(atoms, "atoms")?;
         let (traced, cycles) = (host.optional_new_handle(traced), host.optional_new_handle(cycles));
+        let orbital = host.optional_new_handle(orbital);
         let dataset = host.dataset(dataset)?;
         let probe = host.optional_input(probe, "probe")?.map(AsRef::as_ref);
         let options = host.find_options(options)?;
         match find_atoms(&dataset.context, &dataset.series, probe, &options, &mut host.progress(progress, user)) {
             Ok(found) => {
                 if let Some(cycles) = cycles {
-                    cycles.set(found.cycles.with_value("r_factor_traced", "", found.r_factor_traced)?);
+                    let table = found.cycles.with_value("r_factor_traced", "", found.r_factor_traced)?;
+                    let table = table.with_value("moved", "", f64::from(i32::from(found.moved)))?;
+                    cycles.set(table.with_value("model", "", f64::from(aet_lot_model::of(found.model) as i32))?);
+                }
+                if let Some(orbital) = orbital {
+                    orbital.set(found.orbital);
                 }
                 if let Some(traced) = traced {
                     traced.set(found.traced);
@@ -217,6 +246,7 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
                     place.clear();
                     traced.into_iter().for_each(|place| place.clear());
                     cycles.into_iter().for_each(|place| place.clear());
+                    orbital.into_iter().for_each(|place| place.clear());
                 }
                 Err(error)
             }

@@ -23,6 +23,16 @@ pub enum aet_lot_model {
     Adaptive = 2,
 }
 
+impl aet_lot_model {
+    pub(super) fn of(model: LotModel) -> Self {
+        match model {
+            LotModel::Direct => aet_lot_model::Direct,
+            LotModel::Rigid => aet_lot_model::Rigid,
+            LotModel::Adaptive => aet_lot_model::Adaptive,
+        }
+    }
+}
+
 host_enum!(aet_lot_model:
     Direct = "AET_LOT_MODEL_DIRECT",
     Rigid = "AET_LOT_MODEL_RIGID",

@@ -70,6 +70,11 @@ impl TiltSeries {
         Ok(Self::from_version(version.with_other_pixels(images, statistics)?))
     }
 
+    /// A series of its own that begins with the present version, whose images both share.
+    pub fn fork(&self) -> Self {
+        Self::from_version((*self.version()).clone())
+    }
+
     fn from_version(version: SeriesVersion) -> Self {
         TiltSeries { shared: Arc::new(Shared { version: ArcSwap::from_pointee(version), writer: Mutex::new(()) }) }
     }

@@ -9,6 +9,7 @@ use super::{Geometry, Reconstruction, Tomography};
 use crate::context::Context;
 use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
+use crate::forward::local_orbital::Orbital;
 use crate::optics::Probe;
 use crate::optimize::{RunOptions, Termination};
 use crate::problem::{Block, Evaluation, Layout, Observer, Want};
@@ -104,6 +105,10 @@ pub trait Reconstruct: Send + Sync {
     /// Standard errors of the atoms.
     fn estimate_errors(&self, _options: &ErrorOptions, _observer: &mut Observer<'_>) -> Result<ErrorEstimate> {
         Err(self.unsupported("estimate_errors"))
+    }
+    /// The shape of the atoms.
+    fn fit_orbital(&self, _widths: Option<&[f64]>, _observer: &mut Observer<'_>) -> Result<Orbital> {
+        Err(self.unsupported("fit_orbital"))
     }
 
     /// Adds a term of the host to the loss.
@@ -336,6 +341,9 @@ impl Reconstruct for Reconstruction {
     }
     fn estimate_errors(&self, options: &ErrorOptions, observer: &mut Observer<'_>) -> Result<ErrorEstimate> {
         self.estimate_errors(options, observer)
+    }
+    fn fit_orbital(&self, widths: Option<&[f64]>, observer: &mut Observer<'_>) -> Result<Orbital> {
+        self.fit_orbital(widths, observer)
     }
     fn add_term(&self, block: &str, weight: f64, term: Arc<TermFunction>) -> Result<()> {
         self.add_term(block, weight, term)

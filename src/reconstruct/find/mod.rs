@@ -8,9 +8,18 @@
 //! 4. The images minus the fit give a residual volume (SIRT without positivity: linear in the data). Its peaks that are as
 //!    high as those of a fitted atom, taken as a part, and neither too near to atoms nor far from all become new atoms.
 //!
+//! Between fits the atoms tell their common shape, the orbital ([`Reconstruction::fit_orbital`]), and where there is a probe
+//! the first guess tells whether the rigid or the direct model follows the images better: columns of atoms guide the probe,
+//! which then does not spread with depth as it would in vacuum.
+//!
+//! Where errors of model and alignment are larger than noise, as in measured images, a fit that moves atoms can follow them and
+//! lose the atoms. Images that are held out tell: unless they come nearer, too, the atoms stay where they were traced, and
+//! only their heights are fitted.
+//!
 //! Steps 2 to 4 repeat until next to nothing changes. What one atom measures in the residual volume is measured, not assumed:
 //! the same solver sees calculated images of some of the fitted atoms alone.
 
+mod held_out;
 mod options;
 mod residual;
 mod revise;
@@ -26,7 +35,7 @@ use super::tomography::QuickVolume;
 use crate::context::{log, CancelToken, Context};
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
-use crate::forward::local_orbital::Sharing;
+use crate::forward::local_orbital::{Orbital, Sharing};
 use crate::geometry::Vec3;
 use crate::optics::Probe;
 use crate::optimize::{Stopping, Termination};
@@ -45,6 +54,12 @@ pub struct Found {
     pub traced: Atoms,
     /// One row per fit: see [`find_atoms`].
     pub cycles: Table,
+    /// The shape of the atoms in the last fit, which their heights and widths belong to.
+    pub orbital: Orbital,
+    /// The model of the fits.
+    pub model: LotModel,
+    /// Whether the fits moved the atoms; see [`FindOptions::hold_out`].
+    pub moved: bool,
     /// Mean R factor of the last fit.
     pub r_factor: f64,
     /// Mean R factor of the first guess, with one height for all, the start width and the background of least squares.
@@ -96,14 +111,13 @@ pub fn find_atoms(
         series,
         version: &version,
         probe,
-        fit,
         options,
         solver,
         distance: options.minimum_distance(&version)?,
         species: options.species_of(&version),
         cancel: &cancel,
     };
-    search.run(&mut watch)
+    search.run(fit, &mut watch)
 }
 
 struct Search<'a> {
@@ -111,7 +125,6 @@ struct Search<'a> {
     series: &'a TiltSeries,
     version: &'a SeriesVersion,
     probe: Option<&'a Probe>,
-    fit: LotOptions,
     options: &'a FindOptions,
     solver: QuickVolume,
     distance: f64,
@@ -134,6 +147,8 @@ struct Guess {
 /// A fit and what it gave.
 struct Fitted {
     recon: Reconstruction,
+    model: LotModel,
+    orbital: Orbital,
     orbitals: Guess,
     /// Probability of each orbital's class.
     probabilities: Vec<f64>,
@@ -143,7 +158,7 @@ struct Fitted {
 }
 
 impl Search<'_> {
-    fn run(&self, watch: &mut Watch<'_, '_>) -> Result<Found> {
+    fn run(&self, mut fit: LotOptions, watch: &mut Watch<'_, '_>) -> Result<Found> {
         let mut guess = self.first_guess(watch)?;
         let traced = self.atoms(&guess, None)?;
         let mut course = Course::default();
@@ -151,7 +166,11 @@ impl Search<'_> {
         let mut kept: Option<Found> = None;
         let mut r_factor_traced = f64::NAN;
         for cycle in 1..=self.options.max_cycles {
-            let fitted = match self.fitted(&guess, cycle, watch) {
+            let fitted = match cycle {
+                1 => self.first_fitted(&guess, &mut fit, &mut course, watch),
+                _ => self.fitted(&guess, &fit, course.stay, cycle, watch),
+            };
+            let fitted = match fitted {
                 Ok(fitted) => fitted,
                 Err(Error::Cancelled { .. }) if kept.is_some() => break,
                 Err(error) => return Err(error),
@@ -169,7 +188,9 @@ impl Search<'_> {
             counts.reclassified = fitted.reclassified;
             log::info(format!("cycle {cycle}: {counts}"));
             rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            let settled = course.settles(survivors.len(), &counts);
+            // the shape of the atoms is that of the images from the second fit on
+            let shaped = self.options.keep_orbital || cycle > 1;
+            let settled = course.settles(survivors.len(), &counts) && shaped;
             let termination = match (&next, settled) {
                 (None, _) => Termination::Cancelled,
                 (_, true) => Termination::Stalled,
@@ -179,6 +200,9 @@ impl Search<'_> {
                 atoms: survivors,
                 traced: traced.clone(),
                 cycles: Counts::table(&rows)?,
+                orbital: fitted.orbital.clone(),
+                model: fitted.model,
+                moved: !course.stay,
                 r_factor: fitted.r_factor,
                 r_factor_traced,
                 termination,
@@ -186,6 +210,12 @@ impl Search<'_> {
             match next {
                 Some(next) if !settled => guess = next,
                 _ => break,
+            }
+            if !self.options.keep_orbital {
+                fit.orbital = match fitted.recon.fit_orbital(None, &mut |_| !self.cancel.is_cancelled()) {
+                    Err(Error::Cancelled { .. }) => break,
+                    orbital => orbital?,
+                };
             }
             if cycle < self.options.max_cycles && self.cancel.is_cancelled() {
                 kept.iter_mut().for_each(|k| k.termination = Termination::Cancelled);
@@ -212,7 +242,7 @@ impl Search<'_> {
                 positions: start.positions().to_vec(),
                 heights: start.heights().map_or_else(|| vec![1.0; start.len()], <[f64]>::to_vec),
                 classes: start.species().iter().map(class).collect(),
-                widths: vec![self.fit.width_start; self.species.len()],
+                widths: vec![self.options.fit.width_start; self.species.len()],
             });
         }
         let volume = self.solver.solve(None, watch)?.volume;
@@ -232,7 +262,7 @@ impl Search<'_> {
             // Peaks of one species differ by noise and what lies near: their images agree better with one height.
             heights: if self.species.len() > 1 { heights } else { vec![1.0; atoms.len()] },
             classes: vec![heaviest; atoms.len()],
-            widths: vec![self.fit.width_start; self.species.len()],
+            widths: vec![self.options.fit.width_start; self.species.len()],
         })
     }
 
@@ -250,17 +280,59 @@ impl Search<'_> {
         }
     }
 
-    /// The fit that starts from `guess`.
-    fn fitted(&self, guess: &Guess, cycle: usize, watch: &mut Watch<'_, '_>) -> Result<Fitted> {
+    /// The first fit, and what it decides: the model, and whether atoms move.
+    fn first_fitted(
+        &self,
+        guess: &Guess,
+        fit: &mut LotOptions,
+        course: &mut Course,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<Fitted> {
+        let mut fitted = self.fitted(guess, fit, false, 1, watch)?;
+        if !self.options.keep_model && fit.model != LotModel::Direct {
+            let options = LotOptions { model: LotModel::Direct, ..fit.clone() };
+            let direct = self.fitted(guess, &options, false, 1, watch)?;
+            let (of_model, of_direct) = (fitted.recon.loss(), direct.recon.loss());
+            log::info(format!("loss of the first fit: {of_model:.4e} {:?}, {of_direct:.4e} Direct", fit.model));
+            if of_direct < of_model {
+                (fitted, *fit) = (direct, options);
+            }
+        }
+        course.stay = !self.moves_are_borne_out(guess, fit, watch)?;
+        match course.stay {
+            true => self.fitted(guess, fit, true, 1, watch),
+            false => Ok(fitted),
+        }
+    }
+
+    /// The model of some images that starts from `guess`, with what is to be fitted free; atoms that `stay` do not move.
+    fn model(&self, series: &TiltSeries, guess: &Guess, fit: &LotOptions, stay: bool) -> Result<Reconstruction> {
         let atoms = self.atoms(guess, None)?;
         // widths that the atoms carry are those of the last fit
         let carried = atoms.widths().is_some();
-        let options = LotOptions { width_start: self.fit.width_start.filter(|_| !carried), ..self.fit.clone() };
-        let recon = Reconstruction::local_orbital(self.context, self.series, self.probe, &atoms, &options)?;
+        let options = LotOptions { width_start: fit.width_start.filter(|_| !carried), ..fit.clone() };
+        let recon = Reconstruction::local_orbital(self.context, series, self.probe, &atoms, &options)?;
         self.options.free.iter().try_for_each(|block| recon.freeze(block, false))?;
+        recon.freeze("positions", stay)?;
+        Ok(recon)
+    }
+
+    fn stopping(&self, max_iterations: usize) -> Stopping {
+        Stopping { max_iterations, loss_tolerance: 1e-4, ..Default::default() }
+    }
+
+    /// The fit that starts from `guess`.
+    fn fitted(
+        &self,
+        guess: &Guess,
+        fit: &LotOptions,
+        stay: bool,
+        cycle: usize,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<Fitted> {
+        let recon = self.model(self.series, guess, fit, stay)?;
         let r_factor_start = if cycle == 1 { self.r_factor(&recon)? } else { f64::NAN };
-        let stopping =
-            Stopping { max_iterations: self.options.fit_iterations, loss_tolerance: 1e-4, ..Default::default() };
+        let stopping = self.stopping(self.options.fit_iterations);
         let cycles = self.options.max_cycles;
         let ended = recon.run(&stopping, &mut |p: &Progress| {
             watch.progress = Progress {
@@ -283,7 +355,8 @@ impl Search<'_> {
         let changed = classes.iter().zip(&guess.classes).filter(|(now, before)| now != before).count();
         let widths = self.widths(&atoms, guess, &classes);
         let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths };
-        Ok(Fitted { recon, orbitals, probabilities, r_factor, r_factor_start, reclassified: changed })
+        let (model, orbital) = (fit.model, fit.orbital.clone());
+        Ok(Fitted { recon, model, orbital, orbitals, probabilities, r_factor, r_factor_start, reclassified: changed })
     }
 
     /// Class of every orbital by its height, and its probability.

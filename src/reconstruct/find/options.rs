@@ -12,6 +12,14 @@ pub struct FindOptions {
     /// The model that is fitted. Each atom has its own height whatever is said here, and without a probe the model is
     /// direct.
     pub fit: LotOptions,
+    /// The model of `fit` is used whatever the images say. Else the first guess is fitted by the direct model, too, and the
+    /// one that follows the images better goes on.
+    pub keep_model: bool,
+    /// The orbital of `fit` is the shape of the atoms. Else the images tell it, from the second fit on.
+    pub keep_orbital: bool,
+    /// The part of the tilts that is held out to tell whether the first guess should move; 0: it moves whatever they say.
+    /// `None`: an eighth of 16 and more tilts.
+    pub hold_out: Option<f64>,
     /// Blocks of parameters to be fitted beside positions, heights, widths and backgrounds: `drift`, `scale`, ...
     pub free: Vec<String>,
     /// The volume of the first guess; 20 iterations of SIRT without positivity if nothing is said, whose noise is alike
@@ -50,6 +58,9 @@ impl Default for FindOptions {
     fn default() -> Self {
         Self {
             fit: LotOptions::default(),
+            keep_model: false,
+            keep_orbital: false,
+            hold_out: None,
             free: vec![],
             tomography: Self::linear_volume(),
             start: None,
@@ -105,6 +116,9 @@ impl FindOptions {
         }
         if let Some(v) = self.threshold.filter(|v| !(0.0..=100.0).contains(v)) {
             return Err(Error::range("threshold", v, "0 to 100 (parts of the 99.9 % quantile)"));
+        }
+        if let Some(part) = self.hold_out.filter(|part| !(0.0..=0.5).contains(part)) {
+            return Err(Error::range("hold_out", part, "0 to 0.5 (part of the tilts)"));
         }
         for (name, count) in [("max_cycles", self.max_cycles), ("fit_iterations", self.fit_iterations)] {
             if count == 0 {

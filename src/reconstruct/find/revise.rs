@@ -41,6 +41,8 @@ pub(super) struct Course {
     /// Height of an atom of unit height in the smoothed residual volume.
     pub atom_height: Option<f64>,
     survivors: Option<usize>,
+    /// Fits do not move atoms.
+    pub stay: bool,
 }
 
 /// What one cycle did.

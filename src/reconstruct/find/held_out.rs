@@ -1,0 +1,85 @@
+//! Whether images that a fit has not seen bear it out.
+
+use super::super::driver::Watch;
+use super::super::options::LotOptions;
+use super::{Guess, Search};
+use crate::context::log;
+use crate::dataset::TiltSeries;
+use crate::error::{Error, Result};
+use crate::optimize::Termination;
+use crate::reconstruct::Reconstruction;
+
+/// Fewer tilts are all needed for the fit.
+const LEAST_TILTS: usize = 16;
+
+/// The part held out unless told otherwise.
+const PART: f64 = 0.125;
+
+/// Iterations that fit background and drift of held-out images to given atoms.
+const ITERATIONS: usize = 20;
+
+impl Search<'_> {
+    /// Whether atoms that moved when they were fitted to most tilts come nearer to the images of the others than atoms of
+    /// which the heights alone were fitted.
+    pub(super) fn moves_are_borne_out(
+        &self,
+        guess: &Guess,
+        fit: &LotOptions,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<bool> {
+        let Some((seen, unseen)) = self.parted()? else { return Ok(true) };
+        let mut loss = |stay: bool| -> Result<f64> {
+            let fitted = self.model(&seen, guess, fit, stay)?;
+            self.run_quietly(&fitted, self.options.fit_iterations, watch)?;
+            let atoms = fitted.atoms()?;
+            let heights = atoms.heights().map_or_else(Vec::new, <[f64]>::to_vec);
+            let widths = self.widths(&atoms, guess, &guess.classes);
+            let there =
+                Guess { positions: atoms.positions().to_vec(), heights, classes: guess.classes.clone(), widths };
+            let held_out = self.model(&unseen, &there, fit, true)?;
+            ["heights", "widths"].into_iter().try_for_each(|block| held_out.freeze(block, true))?;
+            self.run_quietly(&held_out, ITERATIONS, watch)?;
+            Ok(held_out.loss())
+        };
+        let (there, moved) = (loss(true)?, loss(false)?);
+        if moved <= there {
+            return Ok(true);
+        }
+        log::warning(format!(
+            "images that were held out do not bear out what a fit does to the positions (loss {moved:.4e} after, {there:.4e} \
+             before): atoms stay where they were traced"
+        ));
+        Ok(false)
+    }
+
+    fn run_quietly(&self, recon: &Reconstruction, iterations: usize, watch: &mut Watch<'_, '_>) -> Result<()> {
+        let ended = recon.run(&self.stopping(iterations), &mut |_| {
+            watch.tell();
+            !watch.cancel.is_cancelled()
+        })?;
+        match ended {
+            Termination::Cancelled => Err(Error::Cancelled { phase: "fitting" }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The series with and with only the tilts that are held out; `None` where none are.
+    fn parted(&self) -> Result<Option<(TiltSeries, TiltSeries)>> {
+        let used: Vec<usize> = (0..self.version.tilts().len())
+            .filter(|tilt| self.version.images().iter().any(|image| image.tilt == *tilt && !image.excluded))
+            .collect();
+        let part = self.options.hold_out.unwrap_or(if used.len() < LEAST_TILTS { 0.0 } else { PART });
+        let count = (part * used.len() as f64).round() as usize;
+        if count == 0 || count >= used.len() {
+            return Ok(None);
+        }
+        // evenly, and none of the outermost tilts, which alone tell the depth
+        let held_out: Vec<usize> = (0..count).map(|i| used[(2 * i + 1) * used.len() / (2 * count)]).collect();
+        let (seen, unseen) = (self.series.fork(), self.series.fork());
+        for tilt in used {
+            let of = if held_out.contains(&tilt) { &seen } else { &unseen };
+            of.exclude_tilt(tilt, true)?;
+        }
+        Ok(Some((seen, unseen)))
+    }
+}
