@@ -177,10 +177,7 @@ fn seen_in_all(version: &SeriesVersion, place: &[f64; 3]) -> bool {
 
 /// Atomic numbers, ascending: those that the folder names, as many as were asked for.
 fn species(arguments: &Arguments, version: &SeriesVersion) -> Result<Vec<u8>> {
-    let named = version.metadata().get("elements").map(|entry| entry.value.clone()).unwrap_or_default();
-    let symbols: Vec<String> = serde_json::from_str(&named).unwrap_or_else(|_| vec![named]);
-    let mut known: Vec<u8> = symbols.iter().filter_map(|symbol| elements::atomic_number(symbol)).collect();
-    known.sort_unstable();
+    let known = version.elements();
     match arguments.species {
         None if known.is_empty() => Ok(vec![0]),
         None => Ok(known),

@@ -188,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn elements_are_those_that_the_metadata_name() {
+        let series = series(&[0.0]);
+        assert!(series.version().elements().is_empty());
+        for (named, wanted) in [
+            ("[\"Au\", \"Cu\", \"Au\"]", &[29, 79][..]),
+            (" Si ", &[14]),
+            ("[\"Xx\", \"C\"]", &[6]),
+            ("[]", &[]),
+            ("", &[]),
+            ("[6, 79]", &[]),
+        ] {
+            series.set_metadata("elements", named, "json").unwrap();
+            assert_eq!(series.version().elements(), wanted, "{named}");
+        }
+    }
+
+    #[test]
     fn memory_order_does_not_matter() {
         let mut images = Array3::zeros((2, 3, 4).f());
         images.assign(&ramp(2));

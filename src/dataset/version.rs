@@ -9,6 +9,7 @@ use super::image::{self, Image, Places};
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use crate::geometry::Mat3;
+use crate::specimen::elements;
 
 /// Images of one tilt may differ in their rotations by this much per matrix element.
 const ROTATION_TOLERANCE: f64 = 1e-6;
@@ -125,6 +126,18 @@ impl SeriesVersion {
     /// Metadata of the series.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Atomic numbers, ascending and each once, of the elements that the metadata name as `elements`: `["Cu", "Au"]` or
+    /// `Si`. Empty where they name none.
+    pub fn elements(&self) -> Vec<u8> {
+        let Some(entry) = self.metadata.get("elements") else { return vec![] };
+        let symbols: Vec<String> =
+            serde_json::from_str(&entry.value).unwrap_or_else(|_| vec![entry.value.trim().to_string()]);
+        let mut named: Vec<u8> = symbols.iter().filter_map(|symbol| elements::atomic_number(symbol)).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 
     /// The tilts with the indices of their images.
