@@ -8,6 +8,7 @@ use super::compare::{tree, Tree};
 use super::structures::Delaunay;
 use crate::error::{Error, Result};
 use crate::geometry::{cross, Vec3};
+use crate::statistics::median;
 use kiddo::SquaredEuclidean;
 
 /// Probe radius in nearest-neighbour distances where none is given. The largest ball between the atoms of a close-packed
@@ -104,9 +105,7 @@ fn neighbour_distance(atoms: &[Vec3]) -> Result<f64> {
         let hits = tree.query(p).nearest_n::<SquaredEuclidean<f64>>(two).execute();
         hits.iter().map(|hit| hit.distance).fold(0.0, f64::max).sqrt()
     };
-    let mut distances: Vec<f64> = atoms.iter().map(nearest).collect();
-    distances.sort_by(f64::total_cmp);
-    Ok(distances[distances.len() / 2])
+    Ok(median(&atoms.iter().map(nearest).collect::<Vec<_>>()))
 }
 
 fn dot(a: &Vec3, b: &Vec3) -> f64 {
