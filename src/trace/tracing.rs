@@ -443,12 +443,7 @@ impl Tracer<'_> {
     }
 
     fn is_supported(&self, position: &Vec3) -> bool {
-        let Some(support) = self.options.support else { return true };
-        let shape = support.shape();
-        let index = self.volume.index(position);
-        let voxel = std::array::from_fn(|a| (index[a].round().max(0.0) as usize).min(shape[a] - 1));
-        let voxel: [usize; 3] = voxel;
-        support.values()[voxel] > 0.5
+        self.options.support.is_none_or(|support| support.nearest(position) > 0.5)
     }
 
     /// Flags what was removed by hand and what lies too close to a stronger one.

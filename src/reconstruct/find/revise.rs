@@ -310,10 +310,8 @@ fn directions() -> Vec<Vec3> {
 
 /// The value of the voxel in which a position (x, y, z) lies; 0 outside.
 pub(super) fn value_near(volume: &Volume, position: &Vec3) -> f64 {
-    let shape = volume.shape();
-    let index = volume.index(position).map(f64::round);
-    match (0..3).all(|a| index[a] >= 0.0 && index[a] < shape[a] as f64) {
-        true => f64::from(volume.values()[index.map(|v| v as usize)]),
+    match volume.contains(position) {
+        true => f64::from(volume.nearest(position)),
         false => 0.0,
     }
 }
