@@ -10,7 +10,7 @@
 //! result does not depend on who was done first.
 
 use super::gaussian::{self, Freedom, Gaussian, Samples};
-use super::peaks::{voxel_maxima, Neighbours};
+use super::peaks::voxel_maxima;
 use super::tracing::Flag;
 use crate::context::{log, Context};
 use crate::error::Result;
@@ -18,7 +18,7 @@ use crate::geometry::Vec3;
 use crate::prepare::planes::planes;
 use crate::prepare::{smooth_in_place, Smoothing};
 use crate::problem::Waiting;
-use crate::specimen::Volume;
+use crate::specimen::{Neighbours, Volume};
 use crate::statistics::median;
 use ndarray::ArrayView3;
 use std::collections::BTreeMap;

@@ -6,11 +6,10 @@
 //! is taken first and removes all others within the minimum distance, and so on.
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::geometry::Vec3;
 use crate::problem::Waiting;
-use crate::specimen::Volume;
-use kiddo::{ImmutableKdTree, SquaredEuclidean};
+use crate::specimen::{Neighbours, Volume};
 use ndarray::ArrayView3;
 use std::sync::Mutex;
 
@@ -179,36 +178,6 @@ pub(crate) fn thin_out(mut peaks: Vec<Peak>, distance: f64) -> Result<Vec<Peak>>
         }
     }
     Ok(peaks.into_iter().zip(gone).filter(|(_, gone)| !gone).map(|(peak, _)| peak).collect())
-}
-
-/// A tree of points.
-pub(crate) struct Neighbours {
-    tree: ImmutableKdTree<f64, 3>,
-}
-
-impl Neighbours {
-    /// A tree of at least one point.
-    pub fn new(points: &[Vec3]) -> Result<Self> {
-        let tree = ImmutableKdTree::new_from_slice(points)
-            .map_err(|e| Error::Internal(format!("neighbour tree of {} atoms: {e}", points.len())))?;
-        Ok(Self { tree })
-    }
-
-    /// Distance from each of the points of the tree, given again, to the nearest other one; infinite for a single point.
-    pub fn nearest_others(&self, points: &[Vec3]) -> Vec<f64> {
-        let two = std::num::NonZeroUsize::MIN.saturating_add(1);
-        let second = |point: &Vec3| {
-            let hits = self.tree.query(point).nearest_n::<SquaredEuclidean<f64>>(two).execute();
-            hits.get(1).map_or(f64::INFINITY, |hit| hit.distance.sqrt())
-        };
-        points.iter().map(second).collect()
-    }
-
-    /// Numbers of the points nearer than `distance`.
-    pub fn within(&self, point: &Vec3, distance: f64) -> Vec<usize> {
-        let hits = self.tree.query(point).within::<SquaredEuclidean<f64>>(distance * distance).execute();
-        hits.iter().filter_map(|hit| usize::try_from(hit.item).ok()).collect()
-    }
 }
 
 #[cfg(test)]

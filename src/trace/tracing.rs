@@ -9,7 +9,7 @@
 use super::explain::{Explainer, Site};
 use super::gaussian::{self, Freedom, Gaussian, Samples};
 use super::options::{Method, Threshold, TraceOptions, AUTOMATIC_PART};
-use super::peaks::{voxel_maxima, Neighbours, Parabola};
+use super::peaks::{voxel_maxima, Parabola};
 use super::polynomial::{End, Polynomial};
 use super::statistics::{noise, valley, Levels, LEAST_PART};
 use crate::context::{log, Context};
@@ -18,7 +18,7 @@ use crate::geometry::Vec3;
 use crate::prepare::planes::collected;
 use crate::prepare::{smooth_values, Smoothing};
 use crate::problem::Waiting;
-use crate::specimen::{Atoms, Property, Volume};
+use crate::specimen::{Atoms, Neighbours, Property, Volume};
 use crate::table::Table;
 use ndarray::{ArrayView3, CowArray, Ix3};
 

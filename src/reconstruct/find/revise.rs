@@ -6,9 +6,8 @@ use super::options::{expected_ratios, FindOptions};
 use super::{median, upper_group, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::specimen::Volume;
+use crate::specimen::{Neighbours, Volume};
 use crate::table::Table;
-use crate::trace::Neighbours;
 use std::fmt;
 
 /// A place that lost its atom, or where one was parted, this often is left alone.
