@@ -8,10 +8,10 @@
 use crate::context::Context;
 use crate::error::Result;
 use crate::geometry::Vec3;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use crate::specimen::{Neighbours, Volume};
 use ndarray::ArrayView3;
-use std::sync::Mutex;
 
 /// A maximum: position (x, y, z) in the length unit, and the smoothed value there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,24 +44,19 @@ pub(super) fn voxel_maxima<T: Send>(
     if nz < 3 || ny < 3 || nx < 3 {
         return Ok(vec![]);
     }
-    let found: Vec<Mutex<Vec<T>>> = (0..nz - 2).map(|_| Mutex::default()).collect();
-    let cancel = waiting.cancel;
-    let mut tell = |done: usize| waiting.at(done as f64 / nz as f64, "looking for peaks");
-    context.for_each(nz - 2, &mut tell, &|item| {
-        cancel.check("looking for peaks")?;
+    let of_planes = collected(context, nz - 2, "looking for peaks", waiting, &|plane| {
         let mut of_plane = Vec::new();
         for y in 1..ny - 1 {
             for x in 1..nx - 1 {
-                let value = values[[item + 1, y, x]];
-                if f64::from(value) > threshold && is_maximum(&values, [item + 1, y, x]) {
-                    of_plane.push(make([item + 1, y, x]));
+                let at = [plane + 1, y, x];
+                if f64::from(values[at]) > threshold && is_maximum(&values, at) {
+                    of_plane.push(make(at));
                 }
             }
         }
-        *found[item].lock().unwrap_or_else(|p| p.into_inner()) = of_plane;
-        Ok(())
+        of_plane
     })?;
-    Ok(found.into_iter().flat_map(|f| f.into_inner().unwrap_or_else(|p| p.into_inner())).collect())
+    Ok(of_planes.into_iter().flatten().collect())
 }
 
 /// Not below any neighbour; of equal neighbours the last one in memory counts.
