@@ -16,7 +16,7 @@ pub mod structures;
 mod superpose;
 mod surface;
 mod transform;
-mod volume;
+pub(crate) mod volume;
 
 pub use atoms::{Atoms, Column, Property, COLUMN_NAMES};
 pub use close_pairs::{close_pairs, ClosePair};

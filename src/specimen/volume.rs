@@ -57,14 +57,12 @@ impl Volume {
 
     /// Position (x, y, z) of the fractional voxel index (z, y, x), angstrom.
     pub fn position(&self, index: [f64; 3]) -> Vec3 {
-        let shape = self.shape();
-        std::array::from_fn(|axis| (index[2 - axis] - grid::origin(shape[2 - axis]) as f64) * self.voxel_size)
+        position(index, self.shape(), self.voxel_size)
     }
 
     /// Fractional voxel index (z, y, x) of a position (x, y, z), which may lie outside.
     pub fn index(&self, position: &Vec3) -> [f64; 3] {
-        let shape = self.shape();
-        std::array::from_fn(|axis| position[2 - axis] / self.voxel_size + grid::origin(shape[axis]) as f64)
+        index(position, self.shape(), self.voxel_size)
     }
 
     /// Whether a position (x, y, z) lies in one of the voxels.
@@ -79,6 +77,16 @@ impl Volume {
         let voxel: [usize; 3] = std::array::from_fn(|axis| (index[axis].max(0.0) as usize).min(shape[axis] - 1));
         self.values[voxel]
     }
+}
+
+/// [`Volume::position`] in a volume of `shape` (z, y, x) that there need not be.
+pub(crate) fn position(index: [f64; 3], shape: [usize; 3], voxel_size: f64) -> Vec3 {
+    std::array::from_fn(|axis| (index[2 - axis] - grid::origin(shape[2 - axis]) as f64) * voxel_size)
+}
+
+/// [`Volume::index`] in a volume of `shape` (z, y, x) that there need not be.
+pub(crate) fn index(position: &Vec3, shape: [usize; 3], voxel_size: f64) -> [f64; 3] {
+    std::array::from_fn(|axis| position[2 - axis] / voxel_size + grid::origin(shape[axis]) as f64)
 }
 
 /// Refuses a voxel size that is no positive number.
