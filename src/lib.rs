@@ -17,6 +17,7 @@ pub mod error;
 pub mod electron;
 pub mod geometry;
 pub mod grid;
+mod statistics;
 pub mod table;
 pub mod units;
 

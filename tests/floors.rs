@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in the order in which data walks down: a room uses only rooms that stand before it.
 /// `simd` stands early because every floor below the constants may use its kernels.
-const FLOORS: [&str; 25] = [
+const FLOORS: [&str; 26] = [
     "error",
     "units",
     "electron",
     "grid",
     "geometry",
+    "statistics",
     "table",
     "simd",
     "context",

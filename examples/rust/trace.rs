@@ -22,8 +22,6 @@ use aet::analyze::{accuracy, AccuracyOptions};
 use aet::classify::{classify_atoms, ClassifyOptions};
 use aet::context::{log, Context, ContextOptions};
 use aet::dataset::{SeriesVersion, TiltSeries};
-use aet::geometry::apply;
-use aet::grid;
 use aet::io::dataset_folder::{self, Which};
 use aet::io::{table, xyz};
 use aet::optics::{Probe, ProbeOptions};
@@ -164,24 +162,9 @@ fn film_shape(version: &SeriesVersion) -> Option<[usize; 3]> {
     })
 }
 
-/// Whether a place lies in all images in use.
-fn seen_in_all(version: &SeriesVersion, place: &[f64; 3]) -> bool {
-    let inside = |at: f64, n: usize| {
-        let index = grid::origin(n) as f64 + at / version.pixel_size();
-        (0.0..=(n - 1) as f64).contains(&index)
-    };
-    version.images().iter().filter(|image| !image.excluded).all(|image| {
-        let p = apply(&image.rotation, place);
-        inside(p[0] + image.drift[0], version.columns()) && inside(p[1] + image.drift[1], version.rows())
-    })
-}
-
 /// Atomic numbers, ascending: those that the folder names, as many as were asked for.
 fn species(arguments: &Arguments, version: &SeriesVersion) -> Result<Vec<u8>> {
-    let named = version.metadata().get("elements").map(|entry| entry.value.clone()).unwrap_or_default();
-    let symbols: Vec<String> = serde_json::from_str(&named).unwrap_or_else(|_| vec![named]);
-    let mut known: Vec<u8> = symbols.iter().filter_map(|symbol| elements::atomic_number(symbol)).collect();
-    known.sort_unstable();
+    let known = version.elements();
     match arguments.species {
         None if known.is_empty() => Ok(vec![0]),
         None => Ok(known),
@@ -227,7 +210,8 @@ impl Known {
         };
         let reference = truth.or(published);
         let places = reference.as_ref().map_or(&[][..], |reference| reference.positions());
-        let seen = places.iter().map(|place| seen_in_all(version, place)).collect();
+        let used = version.used_images();
+        let seen = places.iter().map(|place| used.iter().all(|image| version.sees(*image, place))).collect();
         Ok(Self { reference, seen, published: compared })
     }
 

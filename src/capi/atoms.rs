@@ -41,7 +41,8 @@ pub unsafe extern "C" fn aet_atoms_create(
         let positions = host.view(positions, "positions")?.read::<f64, 2>([None, Some(3)])?;
         let (positions, _) = positions.into_raw_vec_and_offset();
         let mut list = Atoms::new(positions.as_chunks::<3>().0.to_vec())?;
-        if let Some(species) = species_of(host, species, list.len())? {
+        let name = |atom: usize| format!("species of atom {atom}");
+        if let Some(species) = host.atomic_numbers(species, "species", Some(list.len()), &name)? {
             list = list.with_species(species)?;
         }
         if let Some(heights) = numbers(host, heights, "heights", list.len())? {
@@ -61,16 +62,34 @@ fn numbers(host: &Host, view: *const aet_const_view, argument: &'static str, cou
     Ok(Some(view.read::<f64, 1>([Some(count)])?.to_vec()))
 }
 
-fn species_of(host: &Host, view: *const aet_const_view, count: usize) -> Result<Option<Vec<u8>>> {
-    let Some(view) = host.optional_view(view, "species")? else { return Ok(None) };
-    let numbers = view.read::<i64, 1>([Some(count)])?;
-    let number = |(atom, number): (usize, &i64)| {
-        u8::try_from(*number).map_err(|_| {
-            let wanted = format!("an atomic number 0 (unknown) to {}", elements::MAX_ATOMIC_NUMBER);
-            Error::range(format!("species of atom {atom}"), number, wanted)
-        })
-    };
-    numbers.iter().enumerate().map(number).collect::<Result<_>>().map(Some)
+impl Host {
+    /// An atomic number, 0 is None.
+    pub(super) fn atomic_number(&self, number: i32, argument: &'static str) -> Result<Option<u8>> {
+        let known = u8::try_from(number).ok().filter(|z| *z <= elements::MAX_ATOMIC_NUMBER);
+        let known = known.ok_or_else(|| Error::range(argument, number, atomic_numbers_wanted()))?;
+        Ok((known > 0).then_some(known))
+    }
+
+    /// Atomic numbers `[count]`, any number of them where that is `None`; `name` is what errors call each. Whoever takes
+    /// them knows which elements there are.
+    pub(super) fn atomic_numbers(
+        &self,
+        view: *const aet_const_view,
+        argument: &'static str,
+        count: Option<usize>,
+        name: &dyn Fn(usize) -> String,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(view) = self.optional_view(view, argument)? else { return Ok(None) };
+        let numbers = view.read::<i64, 1>([count])?;
+        let number = |(i, number): (usize, &i64)| {
+            u8::try_from(*number).map_err(|_| Error::range(name(i), number, atomic_numbers_wanted()))
+        };
+        numbers.iter().enumerate().map(number).collect::<Result<_>>().map(Some)
+    }
+}
+
+fn atomic_numbers_wanted() -> String {
+    format!("an atomic number 0 (unknown) to {}", elements::MAX_ATOMIC_NUMBER)
 }
 
 /// Frees a list of atoms. NULL is left alone. Any thread.

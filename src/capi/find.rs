@@ -15,7 +15,7 @@ use super::view::aet_const_view;
 use super::volume::aet_volume;
 use crate::optimize::Termination;
 use crate::reconstruct::{find_atoms, FindOptions};
-use crate::specimen::{elements, Atoms};
+use crate::specimen::Atoms;
 use crate::{Error, Result};
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -115,14 +115,6 @@ unsafe impl CStruct for aet_find_options {
 }
 
 impl Host {
-    /// An atomic number, 0 is None.
-    pub(super) fn atomic_number(&self, number: i32, argument: &'static str) -> Result<Option<u8>> {
-        let wanted = || format!("an atomic number 0 (unknown) to {}", elements::MAX_ATOMIC_NUMBER);
-        let known = u8::try_from(number).ok().filter(|z| *z <= elements::MAX_ATOMIC_NUMBER);
-        let known = known.ok_or_else(|| Error::range(argument, number, wanted()))?;
-        Ok((known > 0).then_some(known))
-    }
-
     fn find_options(&self, options: *const aet_find_options) -> Result<FindOptions> {
         let options = self.options(options)?;
         let default = FindOptions::default();
@@ -157,17 +149,10 @@ impl Host {
     }
 
     fn species_to_find(&self, options: &aet_find_options) -> Result<Vec<u8>> {
-        let Some(view) = self.optional_view(options.elements, "elements")? else {
-            return Ok(self.atomic_number(options.species, "species")?.into_iter().collect());
-        };
-        let numbers = view.read::<i64, 1>([None])?;
-        let number = |(i, number): (usize, &i64)| {
-            u8::try_from(*number).map_err(|_| {
-                let wanted = format!("an atomic number 0 (unknown) to {}", elements::MAX_ATOMIC_NUMBER);
-                Error::range(format!("elements[{i}]"), number, wanted)
-            })
-        };
-        numbers.iter().enumerate().map(number).collect()
+        match self.atomic_numbers(options.elements, "elements", None, &|i| format!("elements[{i}]"))? {
+            Some(numbers) => Ok(numbers),
+            None => Ok(self.atomic_number(options.species, "species")?.into_iter().collect()),
+        }
     }
 
     /// Names between commas.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 use crate::prepare::planes::{collected, fill_planes};
 use crate::problem::Waiting;
-use crate::trace::Neighbours;
+use crate::specimen::Neighbours;
 
 /// Most rounds.
 const MOST_ROUNDS: usize = 100;

@@ -193,6 +193,44 @@ mod tests {
     }
 
     #[test]
+    fn elements_are_those_that_the_metadata_name() {
+        let series = series(&[0.0]);
+        assert!(series.version().elements().is_empty());
+        for (named, wanted) in [
+            ("[\"Au\", \"Cu\", \"Au\"]", &[29, 79][..]),
+            (" Si ", &[14]),
+            ("[\"Xx\", \"C\"]", &[6]),
+            ("[]", &[]),
+            ("", &[]),
+            ("[6, 79]", &[]),
+        ] {
+            series.set_metadata("elements", named, "json").unwrap();
+            assert_eq!(series.version().elements(), wanted, "{named}");
+        }
+    }
+
+    #[test]
+    fn points_are_seen_up_to_the_centres_of_the_outermost_pixels() {
+        let mut frames = tilted(&[0.0, 90.0]);
+        frames.drift = Some(vec![[0.0, 0.0], [0.4, 0.0]]);
+        let v = TiltSeries::new(options(), ramp(2).view(), &frames).unwrap().version();
+        // 4 columns: x from -0.8 to 0.4; 3 rows: y from -0.4 to 0.4; the beam along z
+        for (point, wanted) in [
+            ([0.0; 3], true),
+            ([-0.79, 0.39, 50.0], true),
+            ([-0.81, 0.0, 0.0], false),
+            ([0.41, 0.0, 0.0], false),
+            ([0.0, -0.41, 0.0], false),
+            ([f64::NAN, 0.0, 0.0], false),
+        ] {
+            assert_eq!(v.sees(0, &point), wanted, "{point:?}");
+        }
+        // turned about y: -z falls on x', shifted by a pixel
+        assert!(v.sees(1, &[50.0, 0.0, 1.19]) && v.sees(1, &[50.0, 0.0, 0.01]));
+        assert!(!v.sees(1, &[50.0, 0.0, 1.21]) && !v.sees(1, &[50.0, 0.0, -0.01]) && !v.sees(2, &[0.0; 3]));
+    }
+
+    #[test]
     fn memory_order_does_not_matter() {
         let mut images = Array3::zeros((2, 3, 4).f());
         images.assign(&ramp(2));

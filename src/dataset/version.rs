@@ -8,7 +8,9 @@ use super::frames::Frames;
 use super::image::{self, Image, Places};
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
-use crate::geometry::Mat3;
+use crate::geometry::{self, Mat3, Vec3};
+use crate::grid;
+use crate::specimen::elements;
 
 /// Images of one tilt may differ in their rotations by this much per matrix element.
 const ROTATION_TOLERANCE: f64 = 1e-6;
@@ -127,6 +129,18 @@ impl SeriesVersion {
         &self.metadata
     }
 
+    /// Atomic numbers, ascending and each once, of the elements that the metadata name as `elements`: `["Cu", "Au"]` or
+    /// `Si`. Empty where they name none.
+    pub fn elements(&self) -> Vec<u8> {
+        let Some(entry) = self.metadata.get("elements") else { return vec![] };
+        let symbols: Vec<String> =
+            serde_json::from_str(&entry.value).unwrap_or_else(|_| vec![entry.value.trim().to_string()]);
+        let mut named: Vec<u8> = symbols.iter().filter_map(|symbol| elements::atomic_number(symbol)).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+
     /// The tilts with the indices of their images.
     pub fn tilts(&self) -> &[Tilt] {
         &self.tilts
@@ -161,6 +175,19 @@ impl SeriesVersion {
     /// Indices of the images that are not excluded, rising.
     pub fn used_images(&self) -> Vec<usize> {
         (0..self.images.len()).filter(|i| !self.images[*i].excluded).collect()
+    }
+
+    /// Whether `point` (length unit) falls on image `image`, on or between the centres of its outermost pixels; `false` for
+    /// an image that there is not. An excluded image sees, too.
+    pub fn sees(&self, image: usize, point: &Vec3) -> bool {
+        let inside = |at: f64, n: usize| {
+            let index = grid::origin(n) as f64 + at / self.pixel_size;
+            (0.0..=(n - 1) as f64).contains(&index)
+        };
+        self.images.get(image).is_some_and(|image| {
+            let p = geometry::apply(&image.rotation, point);
+            inside(p[0] + image.drift[0], self.columns) && inside(p[1] + image.drift[1], self.rows)
+        })
     }
 
     /// The first version, without images.

@@ -5,9 +5,8 @@ use super::planes::planes;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
-use crate::grid;
 use crate::problem::Waiting;
-use crate::specimen::Volume;
+use crate::specimen::{volume, Volume};
 use ndarray::Array3;
 
 /// A support. Lengths are in the unit of the voxel size, positions (x, y, z) from the specimen origin.
@@ -96,10 +95,10 @@ pub fn support(
         return Err(Error::range("shape", format!("{shape:?}"), "at least 1 voxel along z, y and x, 2^40 in all"));
     }
     let [_, _, nx] = shape;
-    let place = |index: usize, axis: usize| (index as f64 - grid::origin(shape[axis]) as f64) * voxel_size;
     let values = planes(context, shape, "making a support", waiting, &|z, plane: &mut [f32]| {
         for (i, value) in plane.iter_mut().enumerate() {
-            let distance = of.distance([place(i % nx, 2), place(i / nx, 1), place(z, 0)]);
+            let voxel = [z, i / nx, i % nx].map(|index| index as f64);
+            let distance = of.distance(volume::position(voxel, shape, voxel_size));
             // A voxel of rounding beyond the surface is still on it.
             let outside = distance > 1e-9 * voxel_size;
             *value = match outside && of.soft_edge == 0.0 {

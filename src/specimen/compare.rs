@@ -1,9 +1,7 @@
 //! Comparison of a found atom list with the true one: who was found, and how well. Tracing error and total classification
 //! rate are those of J. Lee, M. Lee, Y. Park, C. Ophus and Y. Yang, "Multislice Electron Tomography using 4D-STEM", II F.
 
-use kiddo::{ImmutableKdTree, SquaredEuclidean};
-
-use super::{superpose, Atoms, Superposition};
+use super::{superpose, Atoms, Neighbours, Superposition};
 use crate::error::{Error, Result};
 use crate::geometry::{apply, Vec3, IDENTITY};
 use crate::units::PM_PER_ANGSTROM;
@@ -60,8 +58,6 @@ pub struct Comparison {
 /// Matching and motion settle in a few rounds; the cap only stops a cycle of pairs at the edge of the cutoff.
 const MAX_ROUNDS: usize = 100;
 
-pub(super) type Tree = ImmutableKdTree<f64, 3>;
-
 /// Compares the atoms that were found with the true ones: mutually nearest atoms within the cutoff match, after the
 /// common shift was iterated out (matching and shift in turns, until the pairs no longer change). Where fewer than
 /// half of the atoms match in place, the iteration starts again with the centroids on top of each other, and the
@@ -100,15 +96,16 @@ struct Matching {
 struct Matcher<'a> {
     found: &'a [Vec3],
     truth: &'a [Vec3],
-    found_tree: Tree,
-    truth_tree: Tree,
+    near_found: Neighbours,
+    near_truth: Neighbours,
     cutoff_squared: f64,
 }
 
 impl<'a> Matcher<'a> {
     fn new(found: &'a [Vec3], truth: &'a [Vec3], cutoff: f64) -> Result<Self> {
         let cutoff_squared = cutoff * cutoff;
-        Ok(Matcher { found, truth, found_tree: tree(found)?, truth_tree: tree(truth)?, cutoff_squared })
+        let (near_found, near_truth) = (Neighbours::new(found)?, Neighbours::new(truth)?);
+        Ok(Matcher { found, truth, near_found, near_truth, cutoff_squared })
     }
 
     fn centroid_shift(&self) -> Vec3 {
@@ -138,7 +135,7 @@ impl<'a> Matcher<'a> {
     fn pairs(&self, motion: &Superposition) -> Vec<(usize, usize)> {
         let pair = |(f, p): (usize, &Vec3)| {
             let moved = moved(p, motion);
-            let (t, distance) = nearest(&self.truth_tree, &moved)?;
+            let (t, distance) = self.near_truth.nearest(&moved)?;
             if distance > self.cutoff_squared {
                 return None;
             }
@@ -146,7 +143,7 @@ impl<'a> Matcher<'a> {
             let back: Vec3 = std::array::from_fn(|i| self.truth[t][i] - motion.shift[i]);
             let r = &motion.rotation;
             let back = std::array::from_fn(|i| r[0][i] * back[0] + r[1][i] * back[1] + r[2][i] * back[2]);
-            let (nearest_found, _) = nearest(&self.found_tree, &back)?;
+            let (nearest_found, _) = self.near_found.nearest(&back)?;
             (nearest_found == f).then_some((f, t))
         };
         self.found.iter().enumerate().filter_map(pair).collect()
@@ -196,17 +193,6 @@ fn rms(errors: &[Vec3]) -> (f64, Vec3) {
     let mean: Vec3 = std::array::from_fn(|i| errors.iter().map(|e| e[i] * e[i]).sum::<f64>() / errors.len() as f64);
     let pm = |square: f64| square.sqrt() * PM_PER_ANGSTROM;
     (pm(mean.iter().sum()), mean.map(pm))
-}
-
-/// The tree of some points.
-pub(super) fn tree(points: &[Vec3]) -> Result<Tree> {
-    Tree::new_from_slice(points).map_err(|e| Error::Internal(format!("neighbour tree of {} points: {e}", points.len())))
-}
-
-/// Index and squared distance of the nearest point.
-fn nearest(tree: &Tree, point: &Vec3) -> Option<(usize, f64)> {
-    let hit = tree.query(point).nearest_one::<SquaredEuclidean<f64>>().execute();
-    Some((usize::try_from(hit.item).ok()?, hit.distance))
 }
 
 fn translation(shift: Vec3) -> Superposition {

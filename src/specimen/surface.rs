@@ -4,11 +4,11 @@
 //! tetrahedra whose circumsphere is no larger than a probe ball. Its surface passes through the centres of the atoms that
 //! the ball can touch from outside, or from a void that it fits into; vacancies and the holes between atoms are smaller.
 
-use super::compare::{tree, Tree};
 use super::structures::Delaunay;
+use super::Neighbours;
 use crate::error::{Error, Result};
 use crate::geometry::{cross, Vec3};
-use kiddo::SquaredEuclidean;
+use crate::statistics::median;
 
 /// Probe radius in nearest-neighbour distances where none is given. The largest ball between the atoms of a close-packed
 /// crystal has 0.7 of them, in diamond 1, in open oxides almost 2.
@@ -20,7 +20,7 @@ pub struct Surface {
     probe_radius: f64,
     pieces: Vec<[Vec3; 3]>,
     /// Centroids of the pieces, and the farthest corner of any piece from its own.
-    centroids: Tree,
+    centroids: Neighbours,
     reach: f64,
 }
 
@@ -49,7 +49,7 @@ impl Surface {
         let centroids: Vec<Vec3> = pieces.iter().map(centroid).collect();
         let corners = pieces.iter().zip(&centroids).flat_map(|(piece, c)| piece.iter().map(move |p| squared(p, c)));
         let reach = corners.fold(0.0, f64::max).sqrt();
-        Ok(Self { delaunay, probe_radius, pieces, centroids: tree(&centroids)?, reach })
+        Ok(Self { delaunay, probe_radius, pieces, centroids: Neighbours::new(&centroids)?, reach })
     }
 
     /// The radius in use, angstrom.
@@ -59,15 +59,14 @@ impl Surface {
 
     /// Distance of a point to the surface, angstrom: 0 for its atoms.
     pub fn distance(&self, point: &Vec3) -> f64 {
-        let near = self.centroids.query(point).nearest_one::<SquaredEuclidean<f64>>().execute();
-        let of = |item| usize::try_from(item).ok().and_then(|i| self.pieces.get(i));
-        let Some(first) = of(near.item) else { return f64::INFINITY };
+        let near = self.centroids.nearest(point);
+        let Some(first) = near.and_then(|(piece, _)| self.pieces.get(piece)) else { return f64::INFINITY };
         let mut best = squared_to_triangle(point, first);
         // what is nearer has its centroid within the distance found and the reach of a piece
         let radius = best.sqrt() + self.reach;
-        for hit in self.centroids.query(point).within::<SquaredEuclidean<f64>>(radius * radius).execute() {
-            if let Some(piece) = of(hit.item).filter(|_| hit.distance.sqrt() - self.reach < best.sqrt()) {
-                best = best.min(squared_to_triangle(point, piece));
+        for (piece, squared) in self.centroids.around(point, radius) {
+            if squared.sqrt() - self.reach < best.sqrt() {
+                best = best.min(squared_to_triangle(point, &self.pieces[piece]));
             }
         }
         best.sqrt()
@@ -98,15 +97,10 @@ fn pieces(atoms: &[Vec3], delaunay: Option<&Delaunay>, probe_radius: f64) -> Vec
 
 /// Median distance of nearest neighbours; 0 for a single atom.
 fn neighbour_distance(atoms: &[Vec3]) -> Result<f64> {
-    let tree = tree(atoms)?;
-    let two = std::num::NonZero::new(2).unwrap_or(std::num::NonZero::<usize>::MIN);
-    let nearest = |p: &Vec3| {
-        let hits = tree.query(p).nearest_n::<SquaredEuclidean<f64>>(two).execute();
-        hits.iter().map(|hit| hit.distance).fold(0.0, f64::max).sqrt()
-    };
-    let mut distances: Vec<f64> = atoms.iter().map(nearest).collect();
-    distances.sort_by(f64::total_cmp);
-    Ok(distances[distances.len() / 2])
+    match atoms.len() {
+        1 => Ok(0.0),
+        _ => Ok(median(&Neighbours::new(atoms)?.nearest_others(atoms))),
+    }
 }
 
 fn dot(a: &Vec3, b: &Vec3) -> f64 {

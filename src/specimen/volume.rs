@@ -57,15 +57,36 @@ impl Volume {
 
     /// Position (x, y, z) of the fractional voxel index (z, y, x), angstrom.
     pub fn position(&self, index: [f64; 3]) -> Vec3 {
-        let shape = self.shape();
-        std::array::from_fn(|axis| (index[2 - axis] - grid::origin(shape[2 - axis]) as f64) * self.voxel_size)
+        position(index, self.shape(), self.voxel_size)
     }
 
     /// Fractional voxel index (z, y, x) of a position (x, y, z), which may lie outside.
     pub fn index(&self, position: &Vec3) -> [f64; 3] {
-        let shape = self.shape();
-        std::array::from_fn(|axis| position[2 - axis] / self.voxel_size + grid::origin(shape[axis]) as f64)
+        index(position, self.shape(), self.voxel_size)
     }
+
+    /// Whether a position (x, y, z) lies in one of the voxels.
+    pub fn contains(&self, position: &Vec3) -> bool {
+        let (shape, index) = (self.shape(), self.index(position).map(f64::round));
+        (0..3).all(|axis| index[axis] >= 0.0 && index[axis] < shape[axis] as f64)
+    }
+
+    /// Value of the voxel in which a position (x, y, z) lies; of the nearest one where it lies outside.
+    pub fn nearest(&self, position: &Vec3) -> f32 {
+        let (shape, index) = (self.shape(), self.index(position).map(f64::round));
+        let voxel: [usize; 3] = std::array::from_fn(|axis| (index[axis].max(0.0) as usize).min(shape[axis] - 1));
+        self.values[voxel]
+    }
+}
+
+/// [`Volume::position`] in a volume of `shape` (z, y, x) that there need not be.
+pub(crate) fn position(index: [f64; 3], shape: [usize; 3], voxel_size: f64) -> Vec3 {
+    std::array::from_fn(|axis| (index[2 - axis] - grid::origin(shape[2 - axis]) as f64) * voxel_size)
+}
+
+/// [`Volume::index`] in a volume of `shape` (z, y, x) that there need not be.
+pub(crate) fn index(position: &Vec3, shape: [usize; 3], voxel_size: f64) -> [f64; 3] {
+    std::array::from_fn(|axis| position[2 - axis] / voxel_size + grid::origin(shape[axis]) as f64)
 }
 
 /// Refuses a voxel size that is no positive number.
@@ -86,6 +107,23 @@ mod tests {
         assert_eq!(volume.position([2.0, 2.0, 3.0]), [0.0; 3]);
         assert_eq!(volume.position([0.0, 2.5, 6.0]), [1.5, 0.25, -1.0]); // x, y, z
         assert_eq!(volume.index(&[1.5, 0.25, -1.0]), [0.0, 2.5, 6.0]);
+    }
+
+    #[test]
+    fn a_position_lies_in_the_voxel_whose_centre_is_nearest() {
+        let values = Array3::from_shape_fn((2, 3, 4), |(z, y, x)| (100 * z + 10 * y + x) as f32);
+        let volume = Volume::new(values, 0.5).unwrap();
+        for (position, inside, value) in [
+            ([0.0; 3], true, 112.0),
+            ([0.24, -0.26, -0.26], true, 2.0),
+            ([-1.24, 0.74, 0.24], true, 120.0),
+            ([-1.26, 0.0, 0.0], false, 110.0),
+            ([0.0, 0.0, 9.0], false, 112.0),
+            ([9.0, -9.0, -9.0], false, 3.0),
+        ] {
+            assert_eq!((volume.contains(&position), volume.nearest(&position)), (inside, value), "{position:?}");
+        }
+        assert!(!volume.contains(&[f64::NAN, 0.0, 0.0]));
     }
 
     #[test]

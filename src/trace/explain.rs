@@ -10,7 +10,7 @@
 //! result does not depend on who was done first.
 
 use super::gaussian::{self, Freedom, Gaussian, Samples};
-use super::peaks::{voxel_maxima, Neighbours};
+use super::peaks::voxel_maxima;
 use super::tracing::Flag;
 use crate::context::{log, Context};
 use crate::error::Result;
@@ -18,7 +18,8 @@ use crate::geometry::Vec3;
 use crate::prepare::planes::planes;
 use crate::prepare::{smooth_in_place, Smoothing};
 use crate::problem::Waiting;
-use crate::specimen::Volume;
+use crate::specimen::{Neighbours, Volume};
+use crate::statistics::median;
 use ndarray::ArrayView3;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -82,9 +83,7 @@ struct Scale {
 
 impl Scale {
     fn of(sites: &[Site]) -> Self {
-        let mut widths: Vec<f64> = sites.iter().map(|s| s.atom.widths[0]).collect();
-        let middle = widths.len() / 2;
-        let median = *widths.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let median = median(&sites.iter().map(|s| s.atom.widths[0]).collect::<Vec<_>>());
         let limits = (WIDTHS.0 * median, WIDTHS.1 * median);
         let radius = (RADIUS * median.sqrt()).clamp(RADII.0, RADII.1);
         let link = LINK * median.sqrt();

@@ -13,5 +13,5 @@ mod tracing;
 
 pub use lattice::{trace_lattice, Crystal, LatticeOptions, LatticeSite, LatticeTrace, Registration, SiteState};
 pub use options::{Method, Threshold, TraceOptions, AUTOMATIC_PART};
-pub(crate) use peaks::{maxima, thin_out, Neighbours, Peak};
+pub(crate) use peaks::{maxima, thin_out, Peak};
 pub use tracing::{trace, Candidate, Flag, Tracing};

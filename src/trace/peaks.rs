@@ -6,13 +6,12 @@
 //! is taken first and removes all others within the minimum distance, and so on.
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::geometry::Vec3;
+use crate::prepare::planes::collected;
 use crate::problem::Waiting;
-use crate::specimen::Volume;
-use kiddo::{ImmutableKdTree, SquaredEuclidean};
+use crate::specimen::{Neighbours, Volume};
 use ndarray::ArrayView3;
-use std::sync::Mutex;
 
 /// A maximum: position (x, y, z) in the length unit, and the smoothed value there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,24 +44,19 @@ pub(super) fn voxel_maxima<T: Send>(
     if nz < 3 || ny < 3 || nx < 3 {
         return Ok(vec![]);
     }
-    let found: Vec<Mutex<Vec<T>>> = (0..nz - 2).map(|_| Mutex::default()).collect();
-    let cancel = waiting.cancel;
-    let mut tell = |done: usize| waiting.at(done as f64 / nz as f64, "looking for peaks");
-    context.for_each(nz - 2, &mut tell, &|item| {
-        cancel.check("looking for peaks")?;
+    let of_planes = collected(context, nz - 2, "looking for peaks", waiting, &|plane| {
         let mut of_plane = Vec::new();
         for y in 1..ny - 1 {
             for x in 1..nx - 1 {
-                let value = values[[item + 1, y, x]];
-                if f64::from(value) > threshold && is_maximum(&values, [item + 1, y, x]) {
-                    of_plane.push(make([item + 1, y, x]));
+                let at = [plane + 1, y, x];
+                if f64::from(values[at]) > threshold && is_maximum(&values, at) {
+                    of_plane.push(make(at));
                 }
             }
         }
-        *found[item].lock().unwrap_or_else(|p| p.into_inner()) = of_plane;
-        Ok(())
+        of_plane
     })?;
-    Ok(found.into_iter().flat_map(|f| f.into_inner().unwrap_or_else(|p| p.into_inner())).collect())
+    Ok(of_planes.into_iter().flatten().collect())
 }
 
 /// Not below any neighbour; of equal neighbours the last one in memory counts.
@@ -179,36 +173,6 @@ pub(crate) fn thin_out(mut peaks: Vec<Peak>, distance: f64) -> Result<Vec<Peak>>
         }
     }
     Ok(peaks.into_iter().zip(gone).filter(|(_, gone)| !gone).map(|(peak, _)| peak).collect())
-}
-
-/// A tree of points.
-pub(crate) struct Neighbours {
-    tree: ImmutableKdTree<f64, 3>,
-}
-
-impl Neighbours {
-    /// A tree of at least one point.
-    pub fn new(points: &[Vec3]) -> Result<Self> {
-        let tree = ImmutableKdTree::new_from_slice(points)
-            .map_err(|e| Error::Internal(format!("neighbour tree of {} atoms: {e}", points.len())))?;
-        Ok(Self { tree })
-    }
-
-    /// Distance from each of the points of the tree, given again, to the nearest other one; infinite for a single point.
-    pub fn nearest_others(&self, points: &[Vec3]) -> Vec<f64> {
-        let two = std::num::NonZeroUsize::MIN.saturating_add(1);
-        let second = |point: &Vec3| {
-            let hits = self.tree.query(point).nearest_n::<SquaredEuclidean<f64>>(two).execute();
-            hits.get(1).map_or(f64::INFINITY, |hit| hit.distance.sqrt())
-        };
-        points.iter().map(second).collect()
-    }
-
-    /// Numbers of the points nearer than `distance`.
-    pub fn within(&self, point: &Vec3, distance: f64) -> Vec<usize> {
-        let hits = self.tree.query(point).within::<SquaredEuclidean<f64>>(distance * distance).execute();
-        hits.iter().filter_map(|hit| usize::try_from(hit.item).ok()).collect()
-    }
 }
 
 #[cfg(test)]

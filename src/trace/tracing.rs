@@ -9,7 +9,7 @@
 use super::explain::{Explainer, Site};
 use super::gaussian::{self, Freedom, Gaussian, Samples};
 use super::options::{Method, Threshold, TraceOptions, AUTOMATIC_PART};
-use super::peaks::{voxel_maxima, Neighbours, Parabola};
+use super::peaks::{voxel_maxima, Parabola};
 use super::polynomial::{End, Polynomial};
 use super::statistics::{noise, valley, Levels, LEAST_PART};
 use crate::context::{log, Context};
@@ -18,7 +18,7 @@ use crate::geometry::Vec3;
 use crate::prepare::planes::collected;
 use crate::prepare::{smooth_values, Smoothing};
 use crate::problem::Waiting;
-use crate::specimen::{Atoms, Property, Volume};
+use crate::specimen::{Atoms, Neighbours, Property, Volume};
 use crate::table::Table;
 use ndarray::{ArrayView3, CowArray, Ix3};
 
@@ -443,12 +443,7 @@ impl Tracer<'_> {
     }
 
     fn is_supported(&self, position: &Vec3) -> bool {
-        let Some(support) = self.options.support else { return true };
-        let shape = support.shape();
-        let index = self.volume.index(position);
-        let voxel = std::array::from_fn(|a| (index[a].round().max(0.0) as usize).min(shape[a] - 1));
-        let voxel: [usize; 3] = voxel;
-        support.values()[voxel] > 0.5
+        self.options.support.is_none_or(|support| support.nearest(position) > 0.5)
     }
 
     /// Flags what was removed by hand and what lies too close to a stronger one.

@@ -42,6 +42,7 @@ use crate::optimize::{Stopping, Termination};
 use crate::prepare;
 use crate::problem::{Observer, Progress};
 use crate::specimen::Atoms;
+use crate::statistics::median;
 use crate::table::Table;
 use crate::trace::{self, Threshold, TraceOptions};
 
@@ -453,12 +454,6 @@ fn upper_group(heights: &[f64]) -> Vec<f64> {
     sorted.sort_by(f64::total_cmp);
     let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
     sorted.into_iter().filter(|h| *h > 0.5 * high).collect()
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

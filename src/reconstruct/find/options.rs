@@ -152,7 +152,7 @@ impl FindOptions {
 
     /// The species to look for, at least one.
     pub(super) fn species_of(&self, version: &SeriesVersion) -> Vec<u8> {
-        let species = if self.species.is_empty() { elements_of(version) } else { self.species.clone() };
+        let species = if self.species.is_empty() { version.elements() } else { self.species.clone() };
         if species.is_empty() {
             vec![0]
         } else {
@@ -171,15 +171,4 @@ pub(super) fn expected_ratios(species: &[u8]) -> Vec<f64> {
         false => 0.5f64.powi((species.len() - 1 - i) as i32),
     };
     species.iter().enumerate().map(of).collect()
-}
-
-/// Atomic numbers, ascending, of a series whose metadata name elements: `["Cu", "Au"]` or `Si`; else none.
-fn elements_of(version: &SeriesVersion) -> Vec<u8> {
-    let Some(entry) = version.metadata().get("elements") else { return vec![] };
-    let symbols: Vec<String> =
-        serde_json::from_str(&entry.value).unwrap_or_else(|_| vec![entry.value.trim().to_string()]);
-    let mut species: Vec<u8> = symbols.iter().filter_map(|symbol| elements::atomic_number(symbol)).collect();
-    species.sort_unstable();
-    species.dedup();
-    species
 }

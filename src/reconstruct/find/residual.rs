@@ -7,8 +7,8 @@ use super::{median, Fitted, Search};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 use crate::prepare;
-use crate::specimen::Volume;
-use crate::trace::{self, Neighbours, Peak};
+use crate::specimen::{Neighbours, Volume};
+use crate::trace::{self, Peak};
 
 /// SIRT iterations of a residual volume.
 const ITERATIONS: usize = 10;

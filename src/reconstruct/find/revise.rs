@@ -5,11 +5,9 @@ use super::super::driver::Watch;
 use super::options::{expected_ratios, FindOptions};
 use super::{median, upper_group, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
-use crate::geometry::{self, Vec3};
-use crate::grid;
-use crate::specimen::Volume;
+use crate::geometry::Vec3;
+use crate::specimen::{Neighbours, Volume};
 use crate::table::Table;
-use crate::trace::Neighbours;
 use std::fmt;
 
 /// A place that lost its atom, or where one was parted, this often is left alone.
@@ -261,15 +259,7 @@ impl Search<'_> {
 
     /// Whether a point lies in any image in use.
     fn is_seen(&self, point: &Vec3) -> bool {
-        let (rows, columns, pixel) = (self.version.rows(), self.version.columns(), self.version.pixel_size());
-        let inside = |at: f64, n: usize| {
-            let index = grid::origin(n) as f64 + at / pixel;
-            (0.0..=(n - 1) as f64).contains(&index)
-        };
-        self.version.images().iter().filter(|image| !image.excluded).any(|image| {
-            let p = geometry::apply(&image.rotation, point);
-            inside(p[0] + image.drift[0], columns) && inside(p[1] + image.drift[1], rows)
-        })
+        self.version.used_images().into_iter().any(|image| self.version.sees(image, point))
     }
 
     fn is_supported(&self, point: &Vec3) -> bool {
@@ -321,10 +311,8 @@ fn directions() -> Vec<Vec3> {
 
 /// The value of the voxel in which a position (x, y, z) lies; 0 outside.
 pub(super) fn value_near(volume: &Volume, position: &Vec3) -> f64 {
-    let shape = volume.shape();
-    let index = volume.index(position).map(f64::round);
-    match (0..3).all(|a| index[a] >= 0.0 && index[a] < shape[a] as f64) {
-        true => f64::from(volume.values()[index.map(|v| v as usize)]),
+    match volume.contains(position) {
+        true => f64::from(volume.nearest(position)),
         false => 0.0,
     }
 }

@@ -24,6 +24,7 @@
 
 use crate::grid;
 use crate::simd::{Real, SimdPath};
+use crate::statistics::median;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use num_complex::Complex;
@@ -393,12 +394,7 @@ pub(super) fn cells(directions: &[[f64; 2]]) -> Vec<f64> {
         }
     };
     let mut gaps: Vec<f64> = (0..count).map(gap).collect();
-    let sorted = {
-        let mut sorted = gaps.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted
-    };
-    let most = sorted.get(count / 2).copied().unwrap_or(PERIOD);
+    let most = median(&gaps);
     gaps.iter_mut().for_each(|gap| *gap = (0.5 * *gap).min(most));
     let mut cells = vec![0.0; angles.len()];
     for (i, group) in groups.iter().enumerate() {

@@ -27,6 +27,7 @@ use crate::forward::projection::View;
 use crate::fourier::RealTransform2;
 use crate::geometry::{self, Vec3};
 use crate::problem::Waiting;
+use crate::statistics::median;
 use nalgebra::Matrix3;
 use std::f64::consts::PI;
 use std::sync::Mutex;
@@ -105,9 +106,7 @@ fn angular_widths(views: &[View], axis: &Vec3) -> Vec<f64> {
     if n == 1 {
         return vec![PI];
     }
-    let mut sorted = gaps.clone();
-    sorted.sort_by(f64::total_cmp);
-    let limit = WEDGE * sorted[n / 2].max(1e-9);
+    let limit = WEDGE * median(&gaps).max(1e-9);
     let wedge: Vec<bool> = gaps.iter().map(|gap| *gap > limit).collect();
     // A beam beside a wedge reaches as far into it as to its other neighbour.
     let former = gaps.clone();

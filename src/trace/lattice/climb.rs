@@ -9,6 +9,7 @@ use crate::geometry::Vec3;
 use crate::prepare::planes::collected;
 use crate::problem::Waiting;
 use crate::specimen::Atoms;
+use crate::statistics::median;
 use crate::table::Table;
 use crate::trace::peaks::Parabola;
 
@@ -272,7 +273,7 @@ fn states(summits: &[Option<Summit>], species: &[u8], options: &LatticeOptions, 
     for kind in kinds {
         let owned = |i: &usize| species[*i] == kind && states[*i] == SiteState::Found;
         let heights: Vec<f64> = (0..states.len()).filter(owned).filter_map(|i| summits[i].map(|s| s.height)).collect();
-        let least = options.threshold * median(heights).max(0.0);
+        let least = options.threshold * median(&heights).max(0.0); // 0 without heights
         for i in 0..states.len() {
             let Some(summit) = summits[i].filter(|_| species[i] == kind && states[i] == SiteState::Found) else {
                 continue;
@@ -285,14 +286,6 @@ fn states(summits: &[Option<Summit>], species: &[u8], options: &LatticeOptions, 
         }
     }
     states
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 fn assembled(

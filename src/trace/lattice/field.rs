@@ -3,11 +3,10 @@
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::geometry::{Mat3, Vec3};
-use crate::grid::origin;
 use crate::prepare::planes::{collected, fill_planes};
 use crate::prepare::{smooth_values, Smoothing, MAX_SIGMA};
 use crate::problem::Waiting;
-use crate::specimen::Volume;
+use crate::specimen::{volume, Volume};
 
 /// A flattened volume.
 pub(super) struct Field {
@@ -59,12 +58,12 @@ impl Field {
 
     /// Fractional voxel index (z, y, x) of a position (x, y, z).
     pub fn index(&self, position: &Vec3) -> [f64; 3] {
-        std::array::from_fn(|a| position[2 - a] / self.voxel + origin(self.shape[a]) as f64)
+        volume::index(position, self.shape, self.voxel)
     }
 
     /// Position (x, y, z) of a fractional voxel index (z, y, x).
     pub fn position(&self, index: [f64; 3]) -> Vec3 {
-        std::array::from_fn(|a| (index[2 - a] - origin(self.shape[2 - a]) as f64) * self.voxel)
+        volume::position(index, self.shape, self.voxel)
     }
 
     /// Place of the voxel (z, y, x) in `values`.

@@ -240,7 +240,7 @@ impl<'a> Lattice<'a> {
                     let mut place = Place { cell, basis: *basis, position: [0.0; 3] };
                     let turned = apply(matrix, &self.point(&place));
                     place.position = std::array::from_fn(|a| turned[a] + shift[a]);
-                    if field.holds(&place.position, MARGIN) && self.covers(field, &place.position) {
+                    if field.holds(&place.position, MARGIN) && self.covers(&place.position) {
                         of_layer.push(place);
                     }
                 }
@@ -257,10 +257,8 @@ impl<'a> Lattice<'a> {
         }
     }
 
-    fn covers(&self, field: &Field, position: &Vec3) -> bool {
-        let Some(mask) = self.mask else { return true };
-        let voxel = field.index(position).map(|i| i.round() as usize);
-        mask.values().get(voxel).is_some_and(|v| *v >= 0.5)
+    fn covers(&self, position: &Vec3) -> bool {
+        self.mask.is_none_or(|mask| mask.nearest(position) >= 0.5)
     }
 }
 
