@@ -222,13 +222,18 @@ impl Search<'_> {
     }
 
     /// Typical heights of the lightest and of the heaviest species. Before atoms of several species are all found, their
-    /// heights tell that of the heaviest only.
+    /// heights tell that of the heaviest only; the lightest ones are then as high as expected, or as they are if that is higher:
+    /// noise among them is lower.
     fn typical(&self, orbitals: &Guess) -> Typical {
         if self.species.len() == 1 {
             return Typical::new(&orbitals.heights, 1.0, self.options);
         }
-        let ratio = expected_ratios(&self.species).first().copied().unwrap_or(1.0);
-        Typical::new(&upper_group(&orbitals.heights), ratio, self.options)
+        let expected = expected_ratios(&self.species).first().copied().unwrap_or(1.0);
+        let heaviest = upper_group(&orbitals.heights);
+        let members = orbitals.heights.iter().zip(&orbitals.classes).filter(|(_, class)| **class == 0);
+        let lightest = median(&members.map(|(height, _)| *height).collect::<Vec<_>>()) / median(&heaviest);
+        // median of none is NaN, which max passes over
+        Typical::new(&heaviest, expected.max(lightest.min(1.0)), self.options)
     }
 
     /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.
