@@ -324,8 +324,9 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
     let of_start = known.compare(&start, arguments.cutoff)?;
     known.tell("traced", of_start.as_ref(), found.r_factor_traced, seconds);
 
-    println!("model {:?}, shape of the atoms {:?}", found.model, found.orbital.terms());
-    (arguments.options.fit.model, arguments.options.fit.orbital) = (found.model, found.orbital.clone());
+    println!("{:?} model, loss {:?}, atoms {}, terms of an atom:", found.fit.model, found.fit.loss, moved(&found));
+    found.fit.orbital.terms().iter().for_each(|term| println!("  {:.4} exp(-q^2 / {})", term.weight, term.width));
+    arguments.options.fit = found.fit.clone();
     let (atoms, r_factor) = refined(&context, &series, probe.as_ref(), &found, &arguments)?;
     let seconds = clock.elapsed().as_secs_f64();
     let compared = known.compare(&atoms, arguments.cutoff)?;
@@ -337,6 +338,14 @@ fn run(mut arguments: Arguments) -> std::result::Result<(), Box<dyn std::error::
     }
     known.tell("refined", compared.as_ref(), r_factor, seconds);
     Ok(())
+}
+
+fn moved(found: &Found) -> &'static str {
+    if found.moved {
+        "refined"
+    } else {
+        "left where they were traced"
+    }
 }
 
 /// Pictures of a slice, of the histogram of heights and of the errors; tables beside them.

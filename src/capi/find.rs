@@ -3,7 +3,7 @@
 use super::atoms::aet_atoms;
 use super::dataset::aet_dataset;
 use super::guard::{guard, Host};
-use super::lot::{aet_lot_model, aet_lot_options};
+use super::lot::{aet_loss, aet_lot_model, aet_lot_options};
 use super::options::{chosen, CStruct};
 use super::orbital::aet_orbital;
 use super::probe::aet_probe;
@@ -177,8 +177,10 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
 /// cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
 /// one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
 /// and the value `r_factor_traced` of the first guess. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
-/// the last fit: set it, and the model, which the value `model` of the table names (an aet_lot_model), for the final fit, since
-/// heights and widths belong to them. The value `moved` is 0 where held-out images did not bear out what a fit does to the
+/// the last fit: set it for the final fit, since
+/// heights and widths belong to it, with the model and the loss that the values `model` (an aet_lot_model) and `loss` (an
+/// aet_loss) of the table name: where `fit` leaves the loss open, and images without negative values have neither counts nor
+/// variances, that of counts is used where its fit has the lower R factor. The value `moved` is 0 where held-out images did not bear out what a fit does to the
 /// positions: they are then those of the first guess. The result does not depend on the number of threads.
 ///
 /// AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
@@ -211,10 +213,12 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
                 if let Some(cycles) = cycles {
                     let table = found.cycles.with_value("r_factor_traced", "", found.r_factor_traced)?;
                     let table = table.with_value("moved", "", f64::from(i32::from(found.moved)))?;
-                    cycles.set(table.with_value("model", "", f64::from(aet_lot_model::of(found.model) as i32))?);
+                    let table = table.with_value("model", "", f64::from(aet_lot_model::of(found.fit.model) as i32))?;
+                    let loss = found.fit.loss.map_or(aet_loss::Automatic, aet_loss::of);
+                    cycles.set(table.with_value("loss", "", f64::from(loss as i32))?);
                 }
                 if let Some(orbital) = orbital {
-                    orbital.set(found.orbital);
+                    orbital.set(found.fit.orbital);
                 }
                 if let Some(traced) = traced {
                     traced.set(found.traced);

@@ -53,6 +53,15 @@ pub enum aet_loss {
     Poisson = 2,
 }
 
+impl aet_loss {
+    pub(super) fn of(loss: LossChoice) -> Self {
+        match loss {
+            LossChoice::Mse => aet_loss::Mse,
+            LossChoice::Poisson => aet_loss::Poisson,
+        }
+    }
+}
+
 host_enum!(aet_loss:
     Automatic = "AET_LOSS_AUTOMATIC",
     Mse = "AET_LOSS_MSE",

@@ -5,7 +5,7 @@ use super::param::Param;
 use super::plan::{Plan, Recipe};
 use super::state::{Fingerprint, Memory, Record, SavedState, Snapshot, State};
 use super::terms::SharedTerms;
-use super::LotOptions;
+use super::{LossChoice, LotOptions};
 use crate::context::{CancelToken, Context};
 use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
@@ -390,6 +390,11 @@ impl Reconstruction {
     /// Loss of the latest state, NaN before the first evaluation.
     pub fn loss(&self) -> f64 {
         self.latest.load().loss
+    }
+
+    /// The loss in use: that of the options, else the one that the dataset calls for.
+    pub fn loss_choice(&self) -> LossChoice {
+        self.latest.load().plan.loss
     }
 
     /// Options used, versions, instruction-set path, termination and totals, as JSON.

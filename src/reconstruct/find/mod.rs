@@ -19,6 +19,7 @@
 //! Steps 2 to 4 repeat until next to nothing changes. What one atom measures in the residual volume is measured, not assumed:
 //! the same solver sees calculated images of some of the fitted atoms alone.
 
+mod decide;
 mod held_out;
 mod options;
 mod residual;
@@ -35,7 +36,7 @@ use super::tomography::QuickVolume;
 use crate::context::{log, CancelToken, Context};
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
-use crate::forward::local_orbital::{Orbital, Sharing};
+use crate::forward::local_orbital::Sharing;
 use crate::geometry::Vec3;
 use crate::optics::Probe;
 use crate::optimize::{Stopping, Termination};
@@ -55,10 +56,8 @@ pub struct Found {
     pub traced: Atoms,
     /// One row per fit: see [`find_atoms`].
     pub cycles: Table,
-    /// The shape of the atoms in the last fit, which their heights and widths belong to.
-    pub orbital: Orbital,
-    /// The model of the fits.
-    pub model: LotModel,
+    /// The options of the last fit, for a final one: model, loss, and the orbital that heights and widths belong to.
+    pub fit: LotOptions,
     /// Whether the fits moved the atoms; see [`FindOptions::hold_out`].
     pub moved: bool,
     /// Mean R factor of the last fit.
@@ -148,8 +147,7 @@ struct Guess {
 /// A fit and what it gave.
 struct Fitted {
     recon: Reconstruction,
-    model: LotModel,
-    orbital: Orbital,
+    fit: LotOptions,
     orbitals: Guess,
     /// Probability of each orbital's class.
     probabilities: Vec<f64>,
@@ -167,11 +165,7 @@ impl Search<'_> {
         let mut kept: Option<Found> = None;
         let mut r_factor_traced = f64::NAN;
         for cycle in 1..=self.options.max_cycles {
-            let fitted = match cycle {
-                1 => self.first_fitted(&guess, &mut fit, &mut course, watch),
-                _ => self.fitted(&guess, &fit, course.stay, cycle, watch),
-            };
-            let fitted = match fitted {
+            let fitted = match self.decided(&guess, &mut fit, &mut course, cycle, watch) {
                 Ok(fitted) => fitted,
                 Err(Error::Cancelled { .. }) if kept.is_some() => break,
                 Err(error) => return Err(error),
@@ -189,9 +183,7 @@ impl Search<'_> {
             counts.reclassified = fitted.reclassified;
             log::info(format!("cycle {cycle}: {counts}"));
             rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            // the shape of the atoms is that of the images from the second fit on
-            let shaped = self.options.keep_orbital || cycle > 1;
-            let settled = course.settles(survivors.len(), &counts) && shaped;
+            let settled = course.settles(survivors.len(), &counts) && cycle >= self.decisive_cycle(&fit);
             let termination = match (&next, settled) {
                 (None, _) => Termination::Cancelled,
                 (_, true) => Termination::Stalled,
@@ -201,8 +193,7 @@ impl Search<'_> {
                 atoms: survivors,
                 traced: traced.clone(),
                 cycles: Counts::table(&rows)?,
-                orbital: fitted.orbital.clone(),
-                model: fitted.model,
+                fit: fitted.fit.clone(),
                 moved: !course.stay,
                 r_factor: fitted.r_factor,
                 r_factor_traced,
@@ -281,31 +272,6 @@ impl Search<'_> {
         }
     }
 
-    /// The first fit, and what it decides: the model, and whether atoms move.
-    fn first_fitted(
-        &self,
-        guess: &Guess,
-        fit: &mut LotOptions,
-        course: &mut Course,
-        watch: &mut Watch<'_, '_>,
-    ) -> Result<Fitted> {
-        let mut fitted = self.fitted(guess, fit, false, 1, watch)?;
-        if !self.options.keep_model && fit.model != LotModel::Direct {
-            let options = LotOptions { model: LotModel::Direct, ..fit.clone() };
-            let direct = self.fitted(guess, &options, false, 1, watch)?;
-            let (of_model, of_direct) = (fitted.recon.loss(), direct.recon.loss());
-            log::info(format!("loss of the first fit: {of_model:.4e} {:?}, {of_direct:.4e} Direct", fit.model));
-            if of_direct < of_model {
-                (fitted, *fit) = (direct, options);
-            }
-        }
-        course.stay = !self.moves_are_borne_out(guess, fit, watch)?;
-        match course.stay {
-            true => self.fitted(guess, fit, true, 1, watch),
-            false => Ok(fitted),
-        }
-    }
-
     /// The model of some images that starts from `guess`, with what is to be fitted free; atoms that `stay` do not move.
     fn model(&self, series: &TiltSeries, guess: &Guess, fit: &LotOptions, stay: bool) -> Result<Reconstruction> {
         let atoms = self.atoms(guess, None)?;
@@ -356,8 +322,8 @@ impl Search<'_> {
         let changed = classes.iter().zip(&guess.classes).filter(|(now, before)| now != before).count();
         let widths = self.widths(&atoms, guess, &classes);
         let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths };
-        let (model, orbital) = (fit.model, fit.orbital.clone());
-        Ok(Fitted { recon, model, orbital, orbitals, probabilities, r_factor, r_factor_start, reclassified: changed })
+        let fit = LotOptions { loss: Some(recon.loss_choice()), ..fit.clone() };
+        Ok(Fitted { recon, fit, orbitals, probabilities, r_factor, r_factor_start, reclassified: changed })
     }
 
     /// Class of every orbital by its height, and its probability.
