@@ -180,7 +180,8 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
 /// the last fit: set it for the final fit, since
 /// heights and widths belong to it, with the model and the loss that the values `model` (an aet_lot_model) and `loss` (an
 /// aet_loss) of the table name: where `fit` leaves the loss open, and images without negative values have neither counts nor
-/// variances, that of counts is used where its fit has the lower R factor. The value `moved` is 0 where held-out images did not bear out what a fit does to the
+/// variances, that of counts is used where the squares of
+/// what a fit leaves grow with the intensity. The value `moved` is 0 where held-out images did not bear out what a fit does to the
 /// positions: they are then those of the first guess. The result does not depend on the number of threads.
 ///
 /// AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,

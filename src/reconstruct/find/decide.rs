@@ -7,9 +7,18 @@ use super::{Fitted, Guess, Search};
 use crate::context::log;
 use crate::error::Result;
 
-/// The fit that decides on the loss: most atoms are there, and their shape is known. Before, counts' weights would spread
-/// atoms over what the model lacks where images are dark.
+/// The fit after which the loss is decided: most atoms are there, and their shape is known. Before, the weights of counts
+/// would spread atoms over what the model lacks where images are dark.
 const LOSS_CYCLE: usize = 3;
+
+/// The exponent b of (o - c)^2 ~ c^b above which the weights of counts, b = 1, suit the images better than equal ones.
+const GROWING: f64 = 0.5;
+
+/// Classes of the calculated intensity, equal in its logarithm, from this part of the largest one on, and the fewest pixels of
+/// one.
+const CLASSES: usize = 24;
+const DARKEST: f64 = 0.02;
+const LEAST_PIXELS: usize = 50;
 
 impl Search<'_> {
     /// The fit of a cycle, and what it decides.
@@ -23,7 +32,11 @@ impl Search<'_> {
     ) -> Result<Fitted> {
         match cycle {
             1 => self.first_fitted(guess, fit, course, watch),
-            LOSS_CYCLE if self.loss_is_open(fit) => self.with_better_loss(guess, fit, course.stay, watch),
+            LOSS_CYCLE if self.loss_is_open(fit) => {
+                let fitted = self.fitted(guess, fit, course.stay, cycle, watch)?;
+                fit.loss = Some(self.loss_for(&fitted)?);
+                Ok(fitted)
+            }
             _ => self.fitted(guess, fit, course.stay, cycle, watch),
         }
     }
@@ -31,7 +44,7 @@ impl Search<'_> {
     /// The first cycle after which nothing is left to decide.
     pub(super) fn decisive_cycle(&self, fit: &LotOptions) -> usize {
         match self.options.keep_orbital {
-            _ if self.loss_is_open(fit) => LOSS_CYCLE,
+            _ if self.loss_is_open(fit) => LOSS_CYCLE + 1,
             true => 1,
             false => 2,
         }
@@ -68,24 +81,55 @@ impl Search<'_> {
         fit.loss.is_none() && !known && used().all(|image| image.pixels.iter().all(|v| *v >= 0.0))
     }
 
-    /// Fits of both losses, and the better by sum |o - c|, which neither of them minimises. Images without noise are left
-    /// with errors of the model, a part of the intensity: the weights of counts keep those of heavy atoms from hiding light
-    /// ones.
-    fn with_better_loss(
-        &self,
-        guess: &Guess,
-        fit: &mut LotOptions,
-        stay: bool,
-        watch: &mut Watch<'_, '_>,
-    ) -> Result<Fitted> {
-        let [mse, poisson] =
-            [LossChoice::Mse, LossChoice::Poisson].map(|loss| LotOptions { loss: Some(loss), ..fit.clone() });
-        let of_mse = self.fitted(guess, &mse, stay, LOSS_CYCLE, watch)?;
-        let of_poisson = self.fitted(guess, &poisson, stay, LOSS_CYCLE, watch)?;
-        log::info(format!("R factor {:.4} by mean squares, {:.4} by counts", of_mse.r_factor, of_poisson.r_factor));
-        let (better, options) =
-            if of_poisson.r_factor < of_mse.r_factor { (of_poisson, poisson) } else { (of_mse, mse) };
-        *fit = options;
-        Ok(better)
+    /// The loss that suits what a fit has left. Images without noise are left with errors of the model, which are a part of
+    /// the intensity: the weights of counts then keep those of heavy atoms from hiding light ones.
+    fn loss_for(&self, fitted: &Fitted) -> Result<LossChoice> {
+        let recon = &fitted.recon;
+        let (images, used) = (self.version.images(), recon.used_images());
+        let calculated = recon.predict(&recon.parameters(), None)?;
+        let pixels = calculated.len() / used.len().max(1);
+        let largest = calculated.iter().copied().fold(0.0, f64::max);
+        let mut sums = [(0usize, 0.0, 0.0); CLASSES];
+        for (image, calculated) in used.iter().map(|i| &images[*i]).zip(calculated.chunks_exact(pixels)) {
+            for (i, c) in calculated.iter().enumerate().filter(|(i, c)| image.uses(*i) && **c > DARKEST * largest) {
+                let part = 1.0 - (c / largest).ln() / DARKEST.ln();
+                let (count, logs, squares) = &mut sums[((part * CLASSES as f64) as usize).min(CLASSES - 1)];
+                *count += 1;
+                *logs += c.ln();
+                *squares += (f64::from(image.pixels[i]) - c).powi(2);
+            }
+        }
+        let classes = sums.iter().filter(|(count, _, squares)| *count >= LEAST_PIXELS && *squares > 0.0);
+        let points: Vec<(f64, f64)> =
+            classes.map(|(count, logs, squares)| (logs / *count as f64, (squares / *count as f64).ln())).collect();
+        let exponent = slope(&points);
+        log::info(format!("squares of what the fit left grow with the intensity to the power of {exponent:.2}"));
+        Ok(if exponent > GROWING { LossChoice::Poisson } else { LossChoice::Mse })
+    }
+}
+
+/// Slope of the line through points; 0 where it is not determined.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
+    let (up, across) =
+        points.iter().fold((0.0, 0.0), |(up, across), p| (up + (p.0 - x) * (p.1 - y), across + (p.0 - x).powi(2)));
+    if across > 0.0 {
+        up / across
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slope;
+
+    #[test]
+    fn slopes_are_those_of_lines() {
+        let line: Vec<(f64, f64)> = (0..5).map(|i| (f64::from(i), 3.0 - 1.5 * f64::from(i))).collect();
+        assert!((slope(&line) + 1.5).abs() < 1e-12);
+        assert_eq!(slope(&line[..1]), 0.0);
+        assert_eq!(slope(&[]), 0.0);
     }
 }

@@ -15,6 +15,10 @@ const LEAST_TILTS: usize = 16;
 /// The part held out unless told otherwise.
 const PART: f64 = 0.125;
 
+/// A fit of p parameters to N pixels follows their noise, which raises the mean square of other images by p / N of itself; more
+/// than this many times as much is not noise.
+const ALLOWED: f64 = 4.0;
+
 /// Iterations that fit background and drift of held-out images to given atoms.
 const ITERATIONS: usize = 20;
 
@@ -28,7 +32,7 @@ impl Search<'_> {
         watch: &mut Watch<'_, '_>,
     ) -> Result<bool> {
         let Some((seen, unseen)) = self.parted()? else { return Ok(true) };
-        let mut loss = |stay: bool| -> Result<f64> {
+        let mut left = |stay: bool| -> Result<f64> {
             let fitted = self.model(&seen, guess, fit, stay)?;
             self.run_quietly(&fitted, self.options.fit_iterations, watch)?;
             let atoms = fitted.atoms()?;
@@ -39,17 +43,35 @@ impl Search<'_> {
             let held_out = self.model(&unseen, &there, fit, true)?;
             ["heights", "widths"].into_iter().try_for_each(|block| held_out.freeze(block, true))?;
             self.run_quietly(&held_out, ITERATIONS, watch)?;
-            Ok(held_out.loss())
+            self.mean_square(&held_out)
         };
-        let (there, moved) = (loss(true)?, loss(false)?);
-        if moved <= there {
+        let (there, moved) = (left(true)?, left(false)?);
+        let version = seen.version();
+        let pixels: usize = version.images().iter().filter(|i| !i.excluded).map(|i| i.used_pixels()).sum();
+        let of_noise = 3.0 * guess.positions.len() as f64 / pixels as f64;
+        if moved <= there * (1.0 + ALLOWED * of_noise) {
             return Ok(true);
         }
         log::warning(format!(
-            "images that were held out do not bear out what a fit does to the positions (loss {moved:.4e} after, {there:.4e} \
-             before): atoms stay where they were traced"
+            "images that were held out do not bear out what a fit does to the positions (mean square left {moved:.4e} after, \
+             {there:.4e} before): atoms stay where they were traced"
         ));
         Ok(false)
+    }
+
+    /// Mean of (o - c)^2 over the used pixels.
+    fn mean_square(&self, recon: &Reconstruction) -> Result<f64> {
+        let (images, used) = (self.version.images(), recon.used_images());
+        let (mut sum, mut count) = (0.0, 0usize);
+        recon.predict_each(&recon.parameters(), &used, &mut |place, calculated| {
+            let image = &images[used[place]];
+            for (i, c) in calculated.iter().enumerate().filter(|(i, _)| image.uses(*i)) {
+                sum += (f64::from(image.pixels[i]) - c).powi(2);
+                count += 1;
+            }
+            Ok(())
+        })?;
+        Ok(sum / count as f64)
     }
 
     fn run_quietly(&self, recon: &Reconstruction, iterations: usize, watch: &mut Watch<'_, '_>) -> Result<()> {
