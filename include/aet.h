@@ -2327,6 +2327,25 @@ aet_status aet_recon_estimate_errors(const aet_recon *recon,
                                      const aet_view *height_errors,
                                      aet_error_report *report);
 
+/* ---- The shape of the atoms, from the images of a reconstruction ---- */
+
+/**
+ * Creates the shape of the atoms that fits the images best at the latest state of a local-orbital reconstruction: with
+ * positions, heights and widths held, the images are linear in the weights of the terms of f(q) = sum_t w_t exp(-q^2 / s_t).
+ * Weights are not negative; f(0) = 1; the background of each image, where it is free, follows them. `widths` `[n]`, n at most
+ * 10: s in units of B; NULL: 0.5, 1, 2, 4, 8, 16. Terms that add less than a thousandth are left out. Start another
+ * reconstruction with this orbital from the atoms of this one, and repeat while the loss falls. `progress` may be NULL.
+ *
+ * AET_ERROR_UNSUPPORTED for a reconstruction without orbitals, AET_ERROR_NOT_READY without images, AET_ERROR_RANGE (widths),
+ * AET_ERROR_EMPTY where no term of positive weight brings the images nearer, AET_CANCELLED. Any thread; `progress` is called
+ * on it.
+ */
+aet_status aet_recon_fit_orbital(const aet_recon *recon,
+                                 const aet_const_view *widths,
+                                 aet_progress_fn progress,
+                                 void *user,
+                                 aet_orbital **orbital);
+
 /* ---- Storing a reconstruction, and its research knobs ---- */
 
 /**
@@ -3491,6 +3510,16 @@ typedef struct aet_find_options {
   int32_t fit_iterations;
   /** Atomic number of all atoms; 0: as `elements` says. */
   int32_t species;
+  /**
+   * 1: the model of `fit` is used whatever the images say; 0: the first guess is fitted by the direct model, too, and the
+   * one that follows the images better goes on.
+   */
+  int32_t keep_model;
+  /**
+   * 1: the orbital of `fit` is the shape of the atoms; 0: the images tell it, from the second fit on, as
+   * aet_recon_fit_orbital does.
+   */
+  int32_t keep_orbital;
   /** Zero. */
   int32_t reserved;
   /**
@@ -3518,6 +3547,11 @@ typedef struct aet_find_options {
    * times the minimum distance; infinity: none are.
    */
   double isolation;
+  /**
+   * The part of the tilts, at most 0.5, that is held out to tell whether the atoms of the first guess should move, and which
+   * else stay where they were traced; 0: an eighth of 16 and more tilts; negative: none, they move.
+   */
+  double hold_out;
 } aet_find_options;
 
 /**
@@ -3534,11 +3568,14 @@ aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
  * bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
  * cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
  * one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
- * and the value `r_factor_traced` of the first guess. The result does not depend on the number of threads.
+ * and the value `r_factor_traced` of the first guess. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
+ * the last fit: set it, and the model, which the value `model` of the table names (an aet_lot_model), for the final fit, since
+ * heights and widths belong to them. The value `moved` is 0 where held-out images did not bear out what a fit does to the
+ * positions: they are then those of the first guess. The result does not depend on the number of threads.
  *
  * AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
  * AET_CANCELLED where `progress` or aet_context_request_cancel ended it: `*atoms` are then those of the last fit, or NULL, as
- * the other two, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
+ * the others, where none was finished. AET_ERROR_EMPTY where nothing looks like an atom, AET_ERROR_NOT_READY without an
  * image in use or, for a dataset in pixels, without minimum_distance, AET_ERROR_INCONSISTENT for more elements than atoms,
  * AET_ERROR_UNKNOWN_OPTION for a block that does not exist, and the errors of aet_volume_reconstruct, aet_volume_trace and
  * aet_recon_create_lot. Any thread; `progress` is called on it.
@@ -3550,7 +3587,8 @@ aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
                                   void *user,
                                   aet_atoms **atoms,
                                   aet_atoms **traced,
-                                  aet_table **cycles);
+                                  aet_table **cycles,
+                                  aet_orbital **orbital);
 
 /* ---- The recording instrument ---- */
 

@@ -232,8 +232,8 @@ impl Search<'_> {
         let heaviest = upper_group(&orbitals.heights);
         let members = orbitals.heights.iter().zip(&orbitals.classes).filter(|(_, class)| **class == 0);
         let lightest = median(&members.map(|(height, _)| *height).collect::<Vec<_>>()) / median(&heaviest);
-        // median of none is NaN, which max passes over
-        Typical::new(&heaviest, expected.max(lightest.min(1.0)), self.options)
+        // median of none is NaN, which max passes over, and min would, too
+        Typical::new(&heaviest, expected.max(lightest).min(1.0), self.options)
     }
 
     /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.
