@@ -35,7 +35,7 @@ macro_rules! on_path {
 /// `sums[p][q] += first[p] * second[q]`.
 ///
 /// # Panics
-/// If the pixels lie beyond the slices.
+/// If the pixels lie beyond the slices. `L` is 4 or 8.
 pub fn add_products<const D: usize, const L: usize>(
     path: SimdPath,
     first: PatchRows<'_, L>,
@@ -74,17 +74,8 @@ macro_rules! compile_for {
     ($path:ident, $features:literal) => {
         #[cfg(target_arch = "x86_64")]
         mod $path {
-            use super::{any, PatchRows, Real};
-
-            #[target_feature(enable = $features)]
-            pub fn add_products<const D: usize, const L: usize>(
-                first: PatchRows<'_, L>,
-                second: PatchRows<'_, L>,
-                shape: (usize, usize),
-                sums: &mut [[f64; L]; D],
-            ) {
-                any::add_products::<true, D, L>(first, second, shape, sums)
-            }
+            pub use super::quads::add_products;
+            use super::{any, Real};
 
             #[target_feature(enable = $features)]
             pub fn combine<T: Real, const L: usize>(
@@ -106,6 +97,64 @@ macro_rules! compile_for {
 }
 compile_for!(avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 compile_for!(avx2, "avx2,fma");
+
+/// Sums in registers of four doubles: from plain arrays the compiler makes one scalar sum after the other.
+#[cfg(target_arch = "x86_64")]
+mod quads {
+    use super::PatchRows;
+    use std::arch::x86_64::{__m256d, _mm256_storeu_pd};
+    use std::arch::x86_64::{_mm256_add_pd, _mm256_fmadd_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_setzero_pd};
+
+    /// Up to eight sums per row.
+    type Sums<const D: usize> = [[__m256d; 2]; D];
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_outer<const D: usize, const L: usize>(a: &[f64; L], b: &[f64; L], sums: &mut Sums<D>) {
+        for (quad, b) in b.as_chunks::<4>().0.iter().enumerate() {
+            // SAFETY: four numbers can be read from an array of four.
+            let b = unsafe { _mm256_loadu_pd(b.as_ptr()) };
+            for p in 0..D {
+                sums[p][quad] = _mm256_fmadd_pd(_mm256_set1_pd(a[p]), b, sums[p][quad]);
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub fn add_products<const D: usize, const L: usize>(
+        first: PatchRows<'_, L>,
+        second: PatchRows<'_, L>,
+        (rows, columns): (usize, usize),
+        sums: &mut [[f64; L]; D],
+    ) {
+        const { assert!((L == 4 || L == 8) && D <= L) };
+        // Two sums: additions to one would wait for each other.
+        let (mut even, mut odd) = ([[_mm256_setzero_pd(); 2]; D], [[_mm256_setzero_pd(); 2]; D]);
+        for row in 0..rows {
+            let a = &first.pixels[row * first.pitch..][..columns];
+            let b = &second.pixels[row * second.pitch..][..columns];
+            let (pairs_a, last_a) = a.as_chunks::<2>();
+            let (pairs_b, last_b) = b.as_chunks::<2>();
+            for (a, b) in pairs_a.iter().zip(pairs_b) {
+                add_outer(&a[0], &b[0], &mut even);
+                // Eight lanes have sums enough, and two sets of them do not fit into sixteen registers.
+                add_outer(&a[1], &b[1], if L == 4 { &mut odd } else { &mut even });
+            }
+            for (a, b) in last_a.iter().zip(last_b) {
+                add_outer(a, b, &mut even);
+            }
+        }
+        for (p, sums) in sums.iter_mut().enumerate() {
+            for (quad, sums) in sums.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                // SAFETY: four numbers can be read from and written to an array of four.
+                unsafe {
+                    let sum = _mm256_add_pd(_mm256_loadu_pd(sums.as_ptr()), even[p][quad]);
+                    _mm256_storeu_pd(sums.as_mut_ptr(), _mm256_add_pd(sum, odd[p][quad]));
+                }
+            }
+        }
+    }
+}
 
 mod any {
     use super::{PatchRows, Real, PLANE_LANES};

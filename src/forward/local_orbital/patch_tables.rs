@@ -33,18 +33,24 @@ type Key = (u64, u64);
 
 /// Patches of atoms of one width in images of one defocus.
 pub(super) struct PatchTable {
-    /// Edge of the planes in pixels, odd.
-    edge: usize,
     /// Steps per pixel.
     steps: usize,
     /// Planes per patch: H, x', y' and perhaps B.
     functions: usize,
-    /// Half edge kept of each slice's planes.
-    halves: Vec<usize>,
+    /// Slices that share an atom.
+    ends: usize,
     /// Distance of slices in A.
     thickness: f64,
-    /// For every slice \[place along y\]\[place along x\]\[function\]\[edge\]\[edge\], planes padded.
-    slices: Vec<Vec<f32>>,
+    /// Between slices, or at hard ones.
+    bins: Vec<Bin>,
+}
+
+/// Patches at the one or two slices of a bin.
+struct Bin {
+    /// Half edge that is kept.
+    half: usize,
+    /// \[slice\]\[place along y\]\[place along x\]\[function\]\[edge\]\[edge\], planes padded.
+    values: Vec<f32>,
 }
 
 impl PatchTables {
@@ -68,7 +74,7 @@ impl PatchTables {
         let taken =
             || workspaces.lock().unwrap_or_else(|p| p.into_inner()).pop().unwrap_or_else(|| patches.workspace());
         let give = |workspace| workspaces.lock().unwrap_or_else(|p| p.into_inner()).push(workspace);
-        let items = keys.len() * depths.len();
+        let (items, ends) = (keys.len() * depths.len(), patches.slices_per_atom());
         let item = |at: usize| (keys[at / depths.len()], depths[at % depths.len()]);
         let cancel = waiting.cancel;
         let mut quiet = |_: usize| cancel.check("an error estimate");
@@ -87,31 +93,31 @@ impl PatchTables {
             Ok(())
         })?;
         let halves: Vec<usize> = halves.into_iter().filter_map(OnceLock::into_inner).collect();
-        let mut tables: Vec<PatchTable> = keys
-            .iter()
-            .zip(halves.chunks_exact(depths.len()))
-            .map(|(key, halves)| PatchTable {
-                edge: 2 * halves.iter().copied().max().unwrap_or(0) + 1,
-                steps: patches.steps(f64::from_bits(key.0), FINENESS),
-                functions: patches.functions() - 1,
-                halves: halves.to_vec(),
-                thickness: patches.thickness(),
-                slices: Vec::new(),
-            })
-            .collect();
-        if tables.iter().map(|table| depths.len() * table.slice_len() * size_of::<f32>()).sum::<usize>() > MOST_BYTES {
+        let table = |(key, halves): (&Key, &[usize])| PatchTable {
+            steps: patches.steps(f64::from_bits(key.0), FINENESS),
+            functions: patches.functions() - 1,
+            ends,
+            thickness: patches.thickness(),
+            bins: halves.windows(ends.min(halves.len())).map(Bin::of).collect(),
+        };
+        let mut tables: Vec<PatchTable> = keys.iter().zip(halves.chunks_exact(depths.len())).map(table).collect();
+        let lengths = tables.iter().flat_map(|table| table.bins.iter().map(|bin| table.values_in(bin)));
+        if lengths.sum::<usize>() * size_of::<f32>() > MOST_BYTES {
             return Ok(None);
         }
-        let slices: Vec<OnceLock<Vec<f32>>> = (0..items).map(|_| OnceLock::new()).collect();
-        context.for_each(items, &mut quiet, &|at| {
-            let mut workspace = taken();
-            let (key, depth) = item(at);
-            let _ = slices[at].set(tables[at / depths.len()].slice(patches, key, depth, &mut workspace));
+        let bins: Vec<(usize, usize)> =
+            tables.iter().enumerate().flat_map(|(t, table)| (0..table.bins.len()).map(move |bin| (t, bin))).collect();
+        let values: Vec<OnceLock<Vec<f32>>> = bins.iter().map(|_| OnceLock::new()).collect();
+        context.for_each(bins.len(), &mut quiet, &|at| {
+            let ((table, bin), mut workspace) = (bins[at], taken());
+            let made = tables[table].values(patches, keys[table], bin, &depths, &mut workspace);
+            let _ = values[at].set(made);
             give(workspace);
             Ok(())
         })?;
-        let mut slices = slices.into_iter().filter_map(OnceLock::into_inner);
-        tables.iter_mut().for_each(|table| table.slices = slices.by_ref().take(depths.len()).collect());
+        for ((table, bin), values) in bins.into_iter().zip(values) {
+            tables[table].bins[bin].values = values.into_inner().unwrap_or_default();
+        }
         Ok(Some(Self { tables: keys.into_iter().zip(tables).collect() }))
     }
 
@@ -120,38 +126,58 @@ impl PatchTables {
     }
 }
 
-impl PatchTable {
-    /// Edge of the planes in pixels.
-    pub fn edge(&self) -> usize {
-        self.edge
+impl Bin {
+    /// Without values yet, for what its slices need.
+    fn of(halves: &[usize]) -> Self {
+        Self { half: halves.iter().copied().max().unwrap_or(0), values: Vec::new() }
+    }
+
+    fn edge(&self) -> usize {
+        2 * self.half + 1
     }
 
     /// Values from plane to plane.
-    pub fn plane(&self) -> usize {
-        (self.edge * self.edge).next_multiple_of(patches::PLANE_LANES)
+    fn plane(&self) -> usize {
+        (self.edge() * self.edge()).next_multiple_of(patches::PLANE_LANES)
     }
+}
 
+impl PatchTable {
     /// Places of an atom along one axis: a step beyond half a pixel on either side.
     fn places(&self) -> usize {
         self.steps + 3
     }
 
-    fn slice_len(&self) -> usize {
-        self.places().pow(2) * self.functions * self.plane()
+    /// Values of one slice of a bin.
+    fn values_in_slice(&self, bin: &Bin) -> usize {
+        self.places().pow(2) * self.functions * bin.plane()
     }
 
-    /// The patches of one slice.
-    fn slice(&self, patches: &AtomPatches, key: Key, depth: f64, workspace: &mut PatchWorkspace) -> Vec<f32> {
-        let (places, size) = (self.places(), patches.size());
+    fn values_in(&self, bin: &Bin) -> usize {
+        self.ends * self.values_in_slice(bin)
+    }
+
+    /// The patches of one bin.
+    fn values(
+        &self,
+        patches: &AtomPatches,
+        key: Key,
+        number: usize,
+        depths: &[f64],
+        workspace: &mut PatchWorkspace,
+    ) -> Vec<f32> {
+        let (bin, places, size) = (&self.bins[number], self.places(), patches.size());
         let place = |i: usize| (i as f64 - 1.0) / self.steps as f64 - 0.5;
-        let (mut values, first) = (vec![0.0; self.slice_len()], size / 2 - self.edge / 2);
-        for (at, patch) in values.chunks_exact_mut(self.functions * self.plane()).enumerate() {
-            let planes = patches.plain(place(at / places), place(at % places), key, depth, workspace);
-            for (plane, number) in patch.chunks_exact_mut(self.plane()).zip(PLANES) {
-                let from = &planes[number * size * size..];
-                for (row, values) in plane.chunks_exact_mut(self.edge).take(self.edge).enumerate() {
-                    let from = &from[(first + row) * size + first..][..self.edge];
-                    values.iter_mut().zip(from).for_each(|(v, f)| *v = *f as f32);
+        let (mut values, first, edge) = (vec![0.0; self.values_in(bin)], size / 2 - bin.half, bin.edge());
+        for (slice, depth) in values.chunks_exact_mut(self.values_in_slice(bin)).zip(&depths[number..]) {
+            for (at, patch) in slice.chunks_exact_mut(self.functions * bin.plane()).enumerate() {
+                let planes = patches.plain(place(at / places), place(at % places), key, *depth, workspace);
+                for (plane, from) in patch.chunks_exact_mut(bin.plane()).zip(PLANES) {
+                    let from = &planes[from * size * size..];
+                    for (row, values) in plane.chunks_exact_mut(edge).take(edge).enumerate() {
+                        let from = &from[(first + row) * size + first..][..edge];
+                        values.iter_mut().zip(from).for_each(|(v, f)| *v = *f as f32);
+                    }
                 }
             }
         }
@@ -159,35 +185,37 @@ impl PatchTable {
     }
 
     /// The planes H, x', y', z' and perhaps B of an atom `offset` (rows, columns) from the middle pixel, `second` of the
-    /// way from slice `bin` to the next; the half edge that matters.
+    /// way from slice `bin` to the next; values from plane to plane, and half the edge of a plane.
     pub fn join(
         &self,
         simd: SimdPath,
         offset: (f64, f64),
         (bin, second, slope): (usize, f64, bool),
         to: &mut Vec<f32>,
-    ) -> usize {
-        let next = (bin + 1).min(self.slices.len() - 1);
-        let (plane, of_y, of_x) = (self.plane(), Steps::of(offset.0, self.steps), Steps::of(offset.1, self.steps));
+    ) -> (usize, usize) {
+        let bin = &self.bins[bin.min(self.bins.len() - 1)];
+        let (plane, of_y, of_x) = (bin.plane(), Steps::of(offset.0, self.steps), Steps::of(offset.1, self.steps));
         to.resize((self.functions + 1) * plane, 0.0);
-        let parts = |function: usize, weights: [f64; 2]| -> [(f32, &[f32]); 32] {
-            std::array::from_fn(|i| {
-                let (slice, y, x) = (if i < 16 { bin } else { next }, i / 4 % 4, i % 4);
-                let place = (of_y.first + y) * self.places() + of_x.first + x;
-                let weight = weights[i / 16] * of_y.weights[y] * of_x.weights[x];
-                (weight as f32, &self.slices[slice][(place * self.functions + function) * plane..][..plane])
-            })
+        let nothing: (f32, &[f32]) = (0.0, &[]);
+        let join = |function: usize, weights: [f64; 2], to: &mut [f32]| {
+            let mut parts = [nothing; 32];
+            for (i, part) in parts[..16 * self.ends].iter_mut().enumerate() {
+                let (slice, y, x) = (i / 16, i / 4 % 4, i % 4);
+                let place = (slice * self.places() + of_y.first + y) * self.places() + of_x.first + x;
+                let weight = weights[slice] * of_y.weights[y] * of_x.weights[x];
+                *part = (weight as f32, &bin.values[(place * self.functions + function) * plane..][..plane]);
+            }
+            patches::join(simd, &parts[..16 * self.ends], to);
         };
-        let shares = [1.0 - second, second];
         for (function, at) in PLANES.into_iter().enumerate().take(self.functions) {
-            patches::join(simd, &parts(function, shares), &mut to[at * plane..][..plane]);
+            join(function, [1.0 - second, second], &mut to[at * plane..][..plane]);
         }
         let along = &mut to[3 * plane..4 * plane];
         match slope {
-            true => patches::join(simd, &parts(0, [-1.0 / self.thickness, 1.0 / self.thickness]), along),
+            true => join(0, [-1.0 / self.thickness, 1.0 / self.thickness], along),
             false => along.fill(0.0),
         }
-        self.halves[bin].max(self.halves[next])
+        (plane, bin.half)
     }
 }
 

@@ -19,6 +19,9 @@ use std::sync::Mutex;
 /// Atoms per item of work at most: neighbours of a chunk are evaluated for it once more, so it should not be small.
 const CHUNK: usize = 256;
 
+/// Items of work of small problems, for more threads than one.
+const CHUNKS: usize = 8;
+
 /// What all chunks work on.
 struct Problem<'a> {
     atoms: &'a [AtomValues],
@@ -184,11 +187,12 @@ impl Estimation<'_> {
     }
 }
 
-/// Atoms in compact chunks of at most [`CHUNK`]: halved across the longest edge until they are small enough.
+/// Atoms in compact chunks: halved across the longest edge until they are small enough.
 fn chunks_of(atoms: &[AtomValues]) -> Vec<Vec<usize>> {
+    let most = CHUNK.min(atoms.len().div_ceil(CHUNKS));
     let (mut open, mut chunks) = (vec![(0..atoms.len()).collect::<Vec<usize>>()], Vec::new());
     while let Some(mut part) = open.pop() {
-        if part.len() <= CHUNK {
+        if part.len() <= most {
             chunks.push(part);
             continue;
         }

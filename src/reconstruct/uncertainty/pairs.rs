@@ -126,11 +126,11 @@ impl<const L: usize> Chunk<L> {
             let [by_w, by_m] = &mut self.weighted;
             let pixels = &self.patches[a].pixels;
             match weights {
-                PixelWeights::Uniform { .. } => weigh(pixels, spot, shape, |_| 1.0, by_w),
+                PixelWeights::Uniform { .. } => weigh(pixels, spot, shape, None, by_w),
                 PixelWeights::Each { fisher, noise: of_noise } => {
-                    weigh(pixels, spot, shape, |i| f64::from(fisher[i]), by_w);
+                    weigh(pixels, spot, shape, Some(fisher), by_w);
                     if !noise.is_empty() {
-                        weigh(pixels, spot, shape, |i| f64::from(of_noise[i]), by_m);
+                        weigh(pixels, spot, shape, Some(of_noise), by_m);
                     }
                 }
             }
@@ -162,25 +162,30 @@ fn add_scaled<const D: usize, const L: usize>(factor: f64, from: &Block<D, L>, t
     to.iter_mut().flatten().zip(from.iter().flatten()).for_each(|(to, from)| *to += factor * from);
 }
 
-/// A patch times the weights of the image's pixels; 0 outside.
+/// A patch times the weights of the image's pixels, 1 without them; 0 outside.
 fn weigh<const L: usize>(
     pixels: &[[f64; L]],
     spot: &Spot,
     (rows, columns): (usize, usize),
-    weight: impl Fn(usize) -> f64,
+    weights: Option<&[f32]>,
     to: &mut Vec<[f64; L]>,
 ) {
+    let side = spot.side as usize;
     to.clear();
-    let inside = |at: i32, n: usize| usize::try_from(at).ok().filter(|at| *at < n);
-    for (r, pixels) in (spot.row..).zip(pixels.chunks_exact(spot.side as usize)) {
-        let row = inside(r, rows);
-        to.extend((spot.column..).zip(pixels).map(|(c, pixel)| match (row, inside(c, columns)) {
-            (Some(row), Some(column)) => {
-                let weight = weight(row * columns + column);
-                pixel.map(|value| value * weight)
-            }
-            _ => [0.0; L],
-        }));
+    to.resize(side * side, [0.0; L]);
+    let inside = |at: i32, n: usize| (-at).clamp(0, spot.side) as usize..(n as i32 - at).clamp(0, spot.side) as usize;
+    let of_columns = inside(spot.column, columns);
+    for r in inside(spot.row, rows) {
+        let part = r * side + of_columns.start..r * side + of_columns.end;
+        let (to, pixels) = (&mut to[part.clone()], &pixels[part]);
+        let Some(weights) = weights else {
+            to.copy_from_slice(pixels);
+            continue;
+        };
+        let first = (spot.row + r as i32) as usize * columns + (spot.column + of_columns.start as i32) as usize;
+        for ((to, pixel), weight) in to.iter_mut().zip(pixels).zip(&weights[first..]) {
+            *to = pixel.map(|value| value * f64::from(*weight));
+        }
     }
 }
 
@@ -204,8 +209,11 @@ mod tests {
     fn what_lies_outside_the_image_weighs_nothing() {
         let spot = Spot { row: -1, column: 1, side: 3 };
         let mut weighted = Vec::new();
-        weigh(&[[2.0]; 9], &spot, (2, 3), |i| i as f64, &mut weighted);
+        let weights = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+        weigh(&[[2.0]; 9], &spot, (2, 3), Some(&weights), &mut weighted);
         assert_eq!(weighted.concat(), [0.0, 0.0, 0.0, 2.0, 4.0, 0.0, 8.0, 10.0, 0.0]);
+        weigh(&[[2.0]; 9], &spot, (2, 3), None, &mut weighted);
+        assert_eq!(weighted.concat(), [0.0, 0.0, 0.0, 2.0, 2.0, 0.0, 2.0, 2.0, 0.0]);
         let other = Spot { row: 1, column: 3, side: 5 };
         assert_eq!(spot.overlap(&other), Some([1, 3, 1, 1]));
         assert_eq!(spot.overlap(&Spot { row: 2, ..other }), None);
