@@ -283,13 +283,12 @@ mod tests {
         let mut worst = 0.0f64;
         for i in 0..40 {
             let at = |k: usize| ((i * 3 + k) as f64 * 12.9898).sin();
-            let atom = AtomValues { position: [0, 1, 2].map(|k| 9.0 * at(k)), height: 1.7, width: [0.4, 0.6][i % 2] };
+            // Inside the image: beside it the two may keep so different edges that one of them misses it.
+            let atom = AtomValues { position: [0, 1, 2].map(|k| 5.5 * at(k)), height: 1.7, width: [0.4, 0.6][i % 2] };
             let rotation = AngleOrder::Zyx.rotation(&[0.0, 3.0, 20.0]);
             let pose = ImagePose { rotation, shift: [0.3, -0.2, 0.0], scale: 1.2, defocus: [0.0, 30.0][i / 2 % 2] };
-            assert_eq!(
-                plain.derivatives(&pose, &atom, own, &mut a, &mut of_plain),
-                quick.derivatives(&pose, &atom, own, &mut b, &mut of_quick)
-            );
+            assert!(plain.derivatives(&pose, &atom, own, &mut a, &mut of_plain));
+            assert!(quick.derivatives(&pose, &atom, own, &mut b, &mut of_quick));
             for q in 0..own.len() {
                 let largest = a.pixels.iter().map(|p| p[q].abs()).fold(0.0, f64::max);
                 for (at, value) in a.pixels.iter().enumerate() {
