@@ -1,7 +1,8 @@
 //! Time of one pass (loss and gradient over all images) of the rigid local-orbital model: balls of random atoms, 24
 //! tilts x 3 foci, pixel 0.34 A, slices 4 A, 300 kV, 25 mrad, B 0.35 A^2.
 //!
-//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2] [--mode slices|templates|auto]`. With AET_PEER_PYTHON naming a Python
+//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2] [--mode slices|templates|auto]
+//! [--errors]`; the last times local error bars, too. With AET_PEER_PYTHON naming a Python
 //! that has torch, numpy and scipy, the PyTorch twin runs beside it and ratios are printed.
 
 use aet::context::{Context, ContextOptions};
@@ -9,7 +10,7 @@ use aet::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
 use aet::forward::local_orbital::DepthMode;
 use aet::geometry::rotation_about;
 use aet::optics::ProbeOptions;
-use aet::reconstruct::{LossChoice, LotOptions, Reconstruction};
+use aet::reconstruct::{ErrorMethod, ErrorOptions, LossChoice, LotOptions, Reconstruction};
 use aet::specimen::{random_packing, Atoms};
 use ndarray::Array3;
 use std::time::Instant;
@@ -66,6 +67,14 @@ fn time_pass(recon: &Reconstruction) -> (f64, f64) {
     (times[0], times[times.len() / 2])
 }
 
+/// Seconds of an estimate of local errors.
+fn time_errors(recon: &Reconstruction) -> f64 {
+    let clock = Instant::now();
+    let options = ErrorOptions { method: ErrorMethod::Local, ..Default::default() };
+    recon.estimate_errors(&options, &mut |_| true).expect("an estimate");
+    clock.elapsed().as_secs_f64()
+}
+
 /// Seconds per pass of the PyTorch twin, if there is a Python for it.
 fn peer(atoms: usize, threads: usize) -> Option<f64> {
     let python = std::env::var("AET_PEER_PYTHON").ok()?;
@@ -102,11 +111,12 @@ fn main() {
         sizes = vec![2_000, 10_000, 50_000];
     }
     let threads = after("--threads").first().copied().unwrap_or(2);
+    let errors = arguments.iter().any(|a| a == "--errors");
     let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
     println!("rigid, {TILTS} tilts x {SECTIONS} foci, {threads} threads, path {}", context.simd().name());
     println!(
-        "{:>8} {:>7} {:>11} {:>7} {:>10} {:>10} {:>12} {:>8}",
-        "atoms", "pixels", "mode", "slices", "best s", "median s", "PyTorch s", "ratio"
+        "{:>8} {:>7} {:>11} {:>7} {:>10} {:>10} {:>12} {:>8} {:>9}",
+        "atoms", "pixels", "mode", "slices", "best s", "median s", "PyTorch s", "ratio", "errors s"
     );
     for atoms in sizes {
         let recon = problem(&context, atoms, mode);
@@ -114,10 +124,11 @@ fn main() {
         let peer = peer(atoms, threads);
         let (of_peer, ratio) =
             peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
+        let of_errors = if errors { format!("{:.1}", time_errors(&recon)) } else { "-".into() };
         let record = recon.record();
         let (mode, slices) = (record["mode"].as_str().unwrap_or_default(), &record["slices"]);
         println!(
-            "{atoms:>8} {:>7} {mode:>11} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8}",
+            "{atoms:>8} {:>7} {mode:>11} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8} {of_errors:>9}",
             size(atoms).1
         );
     }

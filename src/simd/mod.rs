@@ -8,6 +8,7 @@ pub(crate) mod float_state;
 mod lanes;
 pub mod matrix;
 mod orbital;
+pub mod patches;
 mod projection;
 mod spectrum;
 pub mod wave;

@@ -18,6 +18,7 @@
 mod direct;
 mod orbital;
 mod parameters;
+mod patch_tables;
 mod patches;
 mod placement;
 mod probes;

@@ -6,14 +6,17 @@
 //! [`Orbital`], each with its weight and width) and, with linear slices,
 //! dI/dz' = s H / thickness (p_{k+1} - p_k) (x) g. The direct model has p = delta and no dI/dz'.
 
+use super::patch_tables::PatchTables;
 use super::placement::{half_width, DepthBins};
 use super::{Interaction, Orbital, SeriesGeometry, Slicing};
+use crate::context::Context;
 use crate::error::Result;
 use crate::fourier::{RealTransform2, RealTransformScratch};
 use crate::geometry::{self, Mat3, Vec3};
 use crate::grid;
 use crate::optics::ProbeTransfer;
-use crate::simd::SimdPath;
+use crate::problem::Waiting;
+use crate::simd::{patches, SimdPath};
 use num_complex::Complex64;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,6 +26,10 @@ const PROBE_TAIL: f64 = 1.5;
 
 /// Half width of the window of an orbital in sqrt(B): beyond it less than 1e-5 of it is left.
 const CUTOFF: f64 = 3.4;
+
+/// Largest part of the squares of a derivative that its patch may lack: tails of the probe. From 1e-6, which takes five
+/// times as long, standard errors change by 4e-4 of themselves, 1.4e-3 at most (208 and 15,000 atoms).
+const CUT_OFF: f64 = 1e-4;
 
 /// One atom: position in the specimen frame (A), height, width (A^2).
 #[derive(Debug, Clone, Copy)]
@@ -48,22 +55,28 @@ pub struct ImagePose {
     pub defocus: f64,
 }
 
-/// Derivatives of one image with respect to x, y, z (specimen frame, per A), H and B of one atom.
+/// Derivatives of one image with respect to parameters of one atom on a square around it.
 #[derive(Debug, Clone, Default)]
-pub struct AtomPatch {
-    /// Row and column of the image where the patch begins; may lie outside.
+pub struct AtomPatch<const L: usize> {
+    /// Row and column of the image where the square begins; may lie outside.
     pub corner: (i64, i64),
-    /// Five patches [size, size], one after the other.
-    pub values: Vec<f64>,
+    /// Edge in pixels.
+    pub side: usize,
+    /// \[side\]\[side\], `L` numbers per pixel: the derivatives that were asked for, then zeros.
+    pub pixels: Vec<[f64; L]>,
 }
 
 /// Plan for all patches of a series. Immutable but for a cache of transfer functions.
 pub struct AtomPatches {
     series: SeriesGeometry,
     orbital: Orbital,
-    /// Edge of a patch in pixels.
+    simd: SimdPath,
+    /// Edge in pixels of the square on which patches are made; less of it is kept.
     size: usize,
+    /// [H, x', y', z'], and B where it is asked for.
+    functions: usize,
     probe: Option<Box<PatchProbe>>,
+    tables: Option<PatchTables>,
 }
 
 /// Transfer functions on the grid of a patch: one per slice, for every defocus in use.
@@ -79,8 +92,14 @@ type Stack = Arc<Vec<Vec<Complex64>>>;
 
 /// Scratch of one worker.
 pub struct PatchWorkspace {
-    /// f and its in-plane derivatives: functions of which the patches are combinations.
-    functions: Vec<f64>,
+    /// Orbital and its derivatives before the probe: H, x', y', B.
+    orbitals: Vec<f64>,
+    /// The same through the probe, with z': H, x', y', z', B.
+    planes: Vec<f64>,
+    /// The same from tables.
+    joined: Vec<f32>,
+    /// Profiles of a term along both axes.
+    profiles: [Vec<f64>; 2],
     spectra: Vec<Vec<Complex64>>,
     product: Vec<Complex64>,
     scratch: Option<RealTransformScratch<f64>>,
@@ -91,17 +110,20 @@ impl AtomPatches {
     pub const COUNT: usize = 5;
 
     /// Plans patches for orbitals of at most `width_max` (A^2) at most `depth` (A) from the specimen origin along the
-    /// beam. The probe is that of slices, in all modes of the model.
+    /// beam. The probe is that of slices, in all modes of the model. Derivatives by the width are left out unless
+    /// `with_widths`.
     pub fn new(
         series: SeriesGeometry,
         interaction: &Interaction,
         orbital: &Orbital,
         (width_max, depth): (f64, f64),
+        with_widths: bool,
+        simd: SimdPath,
     ) -> Result<Self> {
         let half = half_width(CUTOFF, width_max * orbital.widest(), series.pixel_size);
-        let orbital = orbital.clone();
+        let (orbital, functions) = (orbital.clone(), if with_widths { 5 } else { 4 });
         let Interaction::Rigid { probe, slice_thickness, slicing, .. } = interaction else {
-            return Ok(Self { size: 2 * half + 1, probe: None, series, orbital });
+            return Ok(Self { size: 2 * half + 1, probe: None, tables: None, series, orbital, simd, functions });
         };
         let far = series.farthest_crossover(probe) + depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + PROBE_TAIL;
@@ -117,34 +139,104 @@ impl AtomPatches {
             },
             transfer: ProbeTransfer::with_edge(probe, size, size, series.pixel_size, edge)?,
             defocus: probe.defocus(),
-            plan: RealTransform2::new(SimdPath::detect(), size, size),
+            plan: RealTransform2::new(simd, size, size),
             known: Mutex::default(),
         };
-        Ok(Self { size, probe: Some(Box::new(probe)), series, orbital })
+        Ok(Self { size, probe: Some(Box::new(probe)), tables: None, series, orbital, simd, functions })
     }
 
-    /// Edge of a patch in pixels.
-    pub fn size(&self) -> usize {
+    /// The same with tables where they pay: for atoms of these widths, in images of these foci with their corrections, and
+    /// about so many patches.
+    pub fn with_tables(
+        mut self,
+        widths: &[f64],
+        foci: &[f64],
+        evaluations: usize,
+        context: &Context,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Self> {
+        self.tables = PatchTables::new(&self, (widths, foci), evaluations, context, waiting)?;
+        Ok(self)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_tables(&self) -> bool {
+        self.tables.is_some()
+    }
+
+    /// Edge in pixels of the square on which patches are made.
+    pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Planes of a patch.
+    pub(super) fn functions(&self) -> usize {
+        self.functions
+    }
+
+    /// Depths of the slices in A; `None` without a probe.
+    pub(super) fn slice_depths(&self) -> Option<Vec<f64>> {
+        let bins = &self.probe.as_ref()?.bins;
+        Some((0..bins.slices).map(|k| bins.first_centre + k as f64 * bins.thickness).collect())
+    }
+
+    /// Distance of slices in A.
+    pub(super) fn thickness(&self) -> f64 {
+        self.probe.as_ref().map_or(f64::INFINITY, |p| p.bins.thickness)
+    }
+
+    /// Slices that share an atom.
+    pub(super) fn slices_per_atom(&self) -> usize {
+        if self.probe.as_ref().is_some_and(|p| p.bins.linear) {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// Steps across a pixel, so many per standard deviation of the narrowest term.
+    pub(super) fn steps(&self, width: f64, fineness: f64) -> usize {
+        let deviation = (0.5 * width * self.orbital.narrowest()).sqrt() / self.series.pixel_size;
+        ((fineness / deviation).ceil() as usize).max(2)
+    }
+
+    /// The planes H, x', y', z' and perhaps B of an atom of height 1, its width and the defocus of the image as bits, so many
+    /// rows and columns off the middle.
+    pub(super) fn plain<'a>(
+        &self,
+        row: f64,
+        column: f64,
+        (width, defocus): (u64, u64),
+        depth: f64,
+        workspace: &'a mut PatchWorkspace,
+    ) -> &'a [f64] {
+        self.planes((row, column), f64::from_bits(width), depth, f64::from_bits(defocus), workspace);
+        &workspace.planes[..self.functions * self.size * self.size]
     }
 
     /// A new workspace; its content is garbage between calls.
     pub fn workspace(&self) -> PatchWorkspace {
         let spectrum = self.probe.as_ref().map_or(0, |p| p.plan.spectrum_len());
+        let pixels = self.size * self.size;
         PatchWorkspace {
-            functions: vec![0.0; 4 * self.size * self.size],
+            orbitals: vec![0.0; 4 * pixels],
+            planes: vec![0.0; Self::COUNT * pixels],
+            joined: Vec::new(),
+            profiles: std::array::from_fn(|_| vec![0.0; self.size]),
             spectra: vec![vec![Complex64::default(); spectrum]; 4],
             product: vec![Complex64::default(); spectrum],
             scratch: self.probe.as_ref().map(|p| p.plan.scratch()),
         }
     }
 
-    /// The derivatives with respect to one atom; false, and nothing useful in `patch`, where it does not touch the image.
-    pub fn derivatives(
+    /// The derivatives with respect to the parameters `own` (0 to 4: x, y, z in the specimen frame per A, H, B) of one
+    /// atom, at most `L`; false, and nothing useful in `patch`, where it does not touch the image.
+    pub fn derivatives<const L: usize>(
         &self,
         pose: &ImagePose,
         atom: &AtomValues,
-        patch: &mut AtomPatch,
+        own: &[usize],
+        patch: &mut AtomPatch<L>,
         workspace: &mut PatchWorkspace,
     ) -> bool {
         let rotated = geometry::apply(&pose.rotation, &atom.position);
@@ -152,98 +244,157 @@ impl AtomPatches {
         let pixel = self.series.pixel_size;
         let row = grid::origin(self.series.rows) as f64 + moved[1] / pixel;
         let column = grid::origin(self.series.columns) as f64 + moved[0] / pixel;
-        let (size, half) = (self.size as i64, (self.size / 2) as i64);
         let near = (row.round() as i64, column.round() as i64);
-        patch.corner = (near.0 - half, near.1 - half);
-        let touches = |from: i64, n: usize| from < n as i64 && from + size > 0;
-        if !(touches(patch.corner.0, self.series.rows) && touches(patch.corner.1, self.series.columns)) {
+        let touches = |at: i64, half: i64, n: usize| at - half < n as i64 && at + half >= 0;
+        let touch = |half: i64| touches(near.0, half, self.series.rows) && touches(near.1, half, self.series.columns);
+        if !touch((self.size / 2) as i64) {
             return false;
         }
-        let centre = (row - patch.corner.0 as f64, column - patch.corner.1 as f64);
-        self.functions(centre, atom, &mut workspace.functions);
-        let pixels = self.size * self.size;
-        patch.values.resize(Self::COUNT * pixels, 0.0);
-        match &self.probe {
-            None => {
-                let (in_plane, rest) = patch.values.split_at_mut(2 * pixels);
-                in_plane.copy_from_slice(&workspace.functions[pixels..3 * pixels]);
-                rest[..pixels].fill(0.0);
-                rest[pixels..2 * pixels].copy_from_slice(&workspace.functions[..pixels]);
-                rest[2 * pixels..].copy_from_slice(&workspace.functions[3 * pixels..]);
+        let offset = (row - near.0 as f64, column - near.1 as f64);
+        let columns = columns_of(pose, atom.height, own);
+        let columns = &columns[..self.functions];
+        let table = self.tables.as_ref().and_then(|t| t.of(atom.width, pose.defocus));
+        let half = match (table, &self.probe) {
+            (Some(table), Some(probe)) => {
+                let bin = probe.bins.of(moved[2]);
+                let (plane, half) = table.join(self.simd, offset, bin, &mut workspace.joined);
+                patch.take(near, half);
+                let (layout, side) = ((plane, patch.side), patch.side);
+                patches::combine(self.simd, &workspace.joined, layout, columns, side, &mut patch.pixels);
+                half
             }
-            Some(probe) => probe.image(pose.defocus, moved[2], atom.height, &mut patch.values, workspace),
-        }
-        turn(&pose.rotation, pose.scale, pixels, &mut patch.values);
-        true
+            _ => {
+                self.planes(offset, atom.width, moved[2], pose.defocus, workspace);
+                let (plane, edge) = (self.size * self.size, self.size);
+                // The window of an orbital is all of it; what a probe adds are tails.
+                let half = match &self.probe {
+                    None => edge / 2,
+                    Some(_) => kept_half(&workspace.planes[..self.functions * plane], edge),
+                };
+                patch.take(near, half);
+                patches::combine(self.simd, &workspace.planes, (plane, edge), columns, 2 * half + 1, &mut patch.pixels);
+                half
+            }
+        };
+        touch(half as i64)
     }
 
-    /// f, df/dx' H, df/dy' H, df/dB H on the patch.
-    fn functions(&self, centre: (f64, f64), atom: &AtomValues, out: &mut [f64]) {
+    /// Image of an atom of height 1 and its derivatives by x', y', z', B, `offset` pixels from the middle of the square.
+    fn planes(&self, offset: (f64, f64), width: f64, depth: f64, defocus: f64, workspace: &mut PatchWorkspace) {
+        let middle = (self.size / 2) as f64;
+        self.orbitals((middle + offset.0, middle + offset.1), width, workspace);
+        let pixels = self.size * self.size;
+        match &self.probe {
+            None => {
+                let PatchWorkspace { orbitals, planes, .. } = workspace;
+                planes[..3 * pixels].copy_from_slice(&orbitals[..3 * pixels]);
+                planes[3 * pixels..4 * pixels].fill(0.0);
+                planes[4 * pixels..].copy_from_slice(&orbitals[3 * pixels..]);
+            }
+            Some(probe) => probe.image(defocus, depth, self.functions, workspace),
+        }
+    }
+
+    /// Orbital of height 1 and its derivatives by x', y', B, before the probe.
+    fn orbitals(&self, centre: (f64, f64), width: f64, workspace: &mut PatchWorkspace) {
         let (size, pixel) = (self.size, self.series.pixel_size);
-        out.fill(0.0);
-        let (g, rest) = out.split_at_mut(size * size);
+        let PatchWorkspace { orbitals, profiles: [along_y, along_x], .. } = workspace;
+        orbitals.fill(0.0);
+        let (g, rest) = orbitals.split_at_mut(size * size);
         let (gx, rest) = rest.split_at_mut(size * size);
         let (gy, gb) = rest.split_at_mut(size * size);
-        let middle = (size / 2) as f64;
         for term in self.orbital.terms() {
-            let width = term.width * atom.width;
-            let (decay, window) = (pixel * pixel / width, half_width(CUTOFF, width, pixel) as f64);
-            for i in 0..size * size {
-                let (r, c) = ((i / size) as f64, (i % size) as f64);
-                let (dy, dx) = (r - centre.0, c - centre.1);
-                if (r - middle).abs() > window || (c - middle).abs() > window {
-                    continue;
+            let own = term.width * width;
+            let (decay, window) = (pixel * pixel / own, half_width(CUTOFF, own, pixel).min(size / 2));
+            let used = size / 2 - window..(size / 2 + window + 1).min(size);
+            for (profile, at) in [(&mut *along_y, centre.0), (&mut *along_x, centre.1)] {
+                used.clone().for_each(|i| profile[i] = (-decay * (i as f64 - at).powi(2)).exp());
+            }
+            for r in used.clone() {
+                let (dy, of_row) = (r as f64 - centre.0, term.weight * along_y[r]);
+                for c in used.clone() {
+                    let (i, dx, value) = (r * size + c, c as f64 - centre.1, of_row * along_x[c]);
+                    g[i] += value;
+                    gx[i] += 2.0 * decay * dx * value / pixel;
+                    gy[i] += 2.0 * decay * dy * value / pixel;
+                    gb[i] += (dx * dx + dy * dy) * decay / width * value;
                 }
-                let value = term.weight * (-(dx * dx + dy * dy) * decay).exp();
-                g[i] += value;
-                gx[i] += 2.0 * decay * dx * value * atom.height / pixel;
-                gy[i] += 2.0 * decay * dy * value * atom.height / pixel;
-                gb[i] += (dx * dx + dy * dy) * decay / atom.width * value * atom.height;
             }
         }
     }
 }
 
-/// From d/dx', d/dy', d/dz' to d/dx, d/dy, d/dz = R^T (d/dx', d/dy', d/dz'); all five times the intensity scale.
-fn turn(rotation: &Mat3, scale: f64, pixels: usize, values: &mut [f64]) {
-    for i in 0..pixels {
-        let g = [values[i], values[i + pixels], values[i + 2 * pixels]];
-        for a in 0..3 {
-            values[i + a * pixels] = scale * (rotation[0][a] * g[0] + rotation[1][a] * g[1] + rotation[2][a] * g[2]);
-        }
-        values[i + 3 * pixels] *= scale;
-        values[i + 4 * pixels] *= scale;
+impl<const L: usize> AtomPatch<L> {
+    fn take(&mut self, near: (i64, i64), half: usize) {
+        self.side = 2 * half + 1;
+        self.corner = (near.0 - half as i64, near.1 - half as i64);
+        self.pixels.resize(self.side * self.side, [0.0; L]);
     }
+}
+
+/// What a pixel of each of the planes H, x', y', z', B adds to the derivatives `own`:
+/// d/dx, d/dy, d/dz = H R^T (d/dx', d/dy', d/dz'), all times the intensity scale.
+fn columns_of<const L: usize>(pose: &ImagePose, height: f64, own: &[usize]) -> [[f64; L]; AtomPatches::COUNT] {
+    let mut columns = [[0.0; L]; AtomPatches::COUNT];
+    for (to, parameter) in own.iter().enumerate().take(L) {
+        match parameter {
+            3 => columns[0][to] = pose.scale,
+            4 => columns[4][to] = pose.scale * height,
+            a => (0..3).for_each(|b| columns[1 + b][to] = pose.scale * height * pose.rotation[b][*a]),
+        }
+    }
+    columns
+}
+
+/// Half edge of the square that holds all but [`CUT_OFF`] of the squares of every plane, `edge` x `edge` each.
+pub(super) fn kept_half(planes: &[f64], edge: usize) -> usize {
+    let middle = edge / 2;
+    let half_of = |plane: &[f64]| {
+        let mut rings = vec![0.0; middle + 1];
+        for (i, value) in plane.iter().enumerate() {
+            rings[(i / edge).abs_diff(middle).max((i % edge).abs_diff(middle))] += value * value;
+        }
+        let allowed = CUT_OFF * rings.iter().sum::<f64>();
+        let mut beyond = 0.0;
+        let within = |ring: &f64| {
+            beyond += ring;
+            beyond > allowed
+        };
+        rings.iter().rposition(within).unwrap_or(0)
+    };
+    planes.chunks_exact(edge * edge).map(half_of).max().unwrap_or(0).min((edge - 1) / 2)
 }
 
 impl PatchProbe {
-    /// The patches x', y', z', H, B through the probe at `depth`.
-    fn image(&self, defocus: f64, depth: f64, height: f64, out: &mut [f64], workspace: &mut PatchWorkspace) {
-        let PatchWorkspace { functions, spectra, product, scratch: Some(scratch) } = workspace else { return };
+    /// `workspace.orbitals` through the probe at `depth`: H, x', y', z' and, with five functions, B.
+    fn image(&self, defocus: f64, depth: f64, functions: usize, workspace: &mut PatchWorkspace) {
+        let PatchWorkspace { orbitals, planes, spectra, product, scratch: Some(scratch), .. } = workspace else {
+            return;
+        };
         let size = self.plan.rows();
         let pixels = size * size;
-        for (function, spectrum) in functions.chunks_exact(pixels).zip(spectra.iter_mut()) {
+        let used = functions - 1;
+        for (function, spectrum) in orbitals.chunks_exact(pixels).zip(spectra.iter_mut()).take(used) {
             self.plan.forward(function, size, 0..size, spectrum, scratch);
         }
         let stack = self.stack(defocus);
         let (bin, second, slope) = self.bins.of(depth);
         let (first, next) = (&stack[bin], &stack[(bin + 1).min(stack.len() - 1)]);
-        // Place of each function among the patches.
-        for (spectrum, at) in spectra.iter().zip([3, 0, 1, 4]) {
+        // Place of each function among the planes.
+        for (spectrum, at) in spectra.iter().zip([0, 1, 2, 4]).take(used) {
             for (i, value) in product.iter_mut().enumerate() {
                 *value = spectrum[i] * (first[i] * (1.0 - second) + next[i] * second);
             }
-            let patch = &mut out[at * pixels..(at + 1) * pixels];
-            self.plan.inverse(product, 1.0, patch, size, 0..size, scratch);
+            let plane = &mut planes[at * pixels..(at + 1) * pixels];
+            self.plan.inverse(product, 1.0, plane, size, 0..size, scratch);
         }
-        let along = &mut out[2 * pixels..3 * pixels];
+        let along = &mut planes[3 * pixels..4 * pixels];
         if !slope {
             along.fill(0.0);
             return;
         }
-        let factor = height / self.bins.thickness;
         for (i, value) in product.iter_mut().enumerate() {
-            *value = spectra[0][i] * (next[i] - first[i]) * factor;
+            *value = spectra[0][i] * (next[i] - first[i]) / self.bins.thickness;
         }
         self.plan.inverse(product, 1.0, along, size, 0..size, scratch);
     }

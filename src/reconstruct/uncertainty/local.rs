@@ -3,59 +3,52 @@
 //! Atoms are taken in chunks of space. A chunk sums the blocks of all pairs that share a cluster over all images, then
 //! solves one cluster after the other: chunks are independent, so results do not depend on the number of threads.
 
-use super::noise::PixelWeights;
+use super::pairs::{Chunk, Pairs};
 use super::solve::{Information, Noise};
 use super::{AtomVariance, Estimation};
 use crate::error::Result;
-use crate::forward::local_orbital::{AtomPatch, AtomPatches, AtomValues, Blocks, ImagePose, PatchWorkspace};
+use crate::forward::local_orbital::{AtomPatches, AtomValues, Blocks, ImagePose};
 use crate::geometry::{self, Vec3};
 use crate::problem::Waiting;
 use crate::reconstruct::plan::series_geometry;
+use crate::trace::Neighbours;
 use nalgebra::DMatrix;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-/// Atoms per item of work: neighbours of a chunk are evaluated for it once more, so it should not be small.
-const CHUNK: usize = 128;
+/// Atoms per item of work at most: neighbours of a chunk are evaluated for it once more, so it should not be small.
+const CHUNK: usize = 256;
 
-/// Derivatives of a patch, F or M of a pair of atoms.
-const COUNT: usize = AtomPatches::COUNT;
+/// Items of work of small problems, for more threads than one.
+const CHUNKS: usize = 8;
 
-type PairBlock = [[f64; COUNT]; COUNT];
-
-/// F and M of the pairs of one chunk, atoms numbered within it, the lower number first.
-type PairBlocks = BTreeMap<(usize, usize), (PairBlock, PairBlock)>;
+/// What all chunks work on.
+struct Problem<'a> {
+    atoms: &'a [AtomValues],
+    patches: AtomPatches,
+    poses: Vec<ImagePose>,
+    neighbours: Neighbours,
+    radius: f64,
+    /// Parameters of an atom that are estimated: 0 to 4 for x, y, z, H, B.
+    own: Vec<usize>,
+}
 
 impl Estimation<'_> {
     /// Variances of all atoms, each fitted together with its neighbours within `radius`.
     pub(super) fn local(&self, radius: Option<f64>, waiting: &mut Waiting<'_>) -> Result<Vec<AtomVariance>> {
         let atoms: Vec<AtomValues> = (0..self.plan.species.len()).map(|i| self.atom(i)).collect();
-        let width = atoms.iter().map(|a| a.width).fold(0.0, f64::max);
-        let depth = self.depth(&atoms);
-        let interaction = self.recipe.interaction(&self.plan.version)?;
-        let orbital = &self.recipe.options.orbital;
-        let patches = AtomPatches::new(series_geometry(&self.plan.version), &interaction, orbital, (width, depth))?;
-        let blur = self.recipe.probe.as_ref().map_or(0.0, |p| p.semiangle_mrad() * 1e-3 * depth).min(2.0);
-        let radius = radius.unwrap_or(4.0 * (width * orbital.widest()).sqrt() + blur);
-        let neighbours = Neighbours::new(&atoms, radius);
-        let chunks: Vec<&[usize]> = neighbours.order.chunks(CHUNK).collect();
-        let poses = self.poses();
+        let problem = self.problem(&atoms, radius, waiting)?;
+        let chunks = chunks_of(&atoms);
         let results: Vec<Mutex<Vec<AtomVariance>>> = chunks.iter().map(|_| Mutex::default()).collect();
         let (count, cancel) = (chunks.len(), waiting.cancel);
         let mut tell = |done: usize| waiting.at(done as f64 / count as f64, "an error estimate");
         self.context.for_each(count, &mut tell, &|at| {
-            let clusters: Vec<Vec<usize>> = chunks[at].iter().map(|i| neighbours.of(&atoms, *i)).collect();
-            let members: Vec<usize> = clusters.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
-            let mut pairs = pairs_of(&clusters, &members);
-            let mut chunk = Chunk::new(&patches, members.len());
-            for ((image, pose), weights) in self.weights.images.iter().zip(&poses).zip(&self.weights.pixels) {
-                cancel.check("an error estimate")?;
-                let values = members.iter().map(|i| atoms[*i]);
-                chunk.place(&patches, pose, values);
-                chunk.add(weights, self.plan.version.images()[*image].pixels.len(), self.columns(), &mut pairs);
-            }
-            let solved = chunks[at].iter().zip(&clusters).map(|(i, c)| self.solve(*i, c, &members, &pairs));
-            *results[at].lock().unwrap_or_else(|p| p.into_inner()) = solved.collect();
+            let check = || cancel.check("an error estimate");
+            let solved = match problem.own.len() {
+                ..=4 => self.chunk::<4, 4>(&problem, &chunks[at], &check)?,
+                _ => self.chunk::<5, 8>(&problem, &chunks[at], &check)?,
+            };
+            *results[at].lock().unwrap_or_else(|p| p.into_inner()) = solved;
             Ok(())
         })?;
         let unknown = AtomVariance { position: [f64::NAN; 3], height: f64::NAN };
@@ -67,8 +60,39 @@ impl Estimation<'_> {
         Ok(variances)
     }
 
-    fn columns(&self) -> usize {
-        self.plan.version.columns()
+    /// Patches of the model at the parameters, neighbours, chunks.
+    fn problem<'a>(
+        &self,
+        atoms: &'a [AtomValues],
+        radius: Option<f64>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Problem<'a>> {
+        let mut widths: Vec<f64> = atoms.iter().map(|a| a.width).collect();
+        widths.sort_unstable_by(f64::total_cmp);
+        widths.dedup();
+        let width = widths.last().copied().unwrap_or(0.0);
+        let poses = self.poses();
+        let mut foci: Vec<f64> = poses.iter().map(|pose| pose.defocus).collect();
+        foci.sort_unstable_by(f64::total_cmp);
+        foci.dedup();
+        let depth = self.depth(atoms);
+        let interaction = self.recipe.interaction(&self.plan.version)?;
+        let orbital = &self.recipe.options.orbital;
+        let free = [(3, Blocks::HEIGHTS), (4, Blocks::WIDTHS)].into_iter().filter(|(_, b)| self.plan.free_per_atom(*b));
+        let own: Vec<usize> = (0..3).chain(free.map(|(parameter, _)| parameter)).collect();
+        let series = series_geometry(&self.plan.version);
+        let (with_widths, simd) = (own.contains(&4), self.context.simd());
+        let patches = AtomPatches::new(series, &interaction, orbital, (width, depth), with_widths, simd)?.with_tables(
+            &widths,
+            &foci,
+            atoms.len() * poses.len(),
+            self.context,
+            waiting,
+        )?;
+        let blur = self.recipe.probe.as_ref().map_or(0.0, |p| p.semiangle_mrad() * 1e-3 * depth).min(2.0);
+        let radius = radius.unwrap_or(4.0 * (width * orbital.widest()).sqrt() + blur);
+        let positions: Vec<Vec3> = atoms.iter().map(|a| a.position).collect();
+        Ok(Problem { atoms, patches, poses, neighbours: Neighbours::new(&positions)?, radius, own })
     }
 
     fn atom(&self, i: usize) -> AtomValues {
@@ -103,32 +127,58 @@ impl Estimation<'_> {
         self.weights.images.iter().map(pose).collect()
     }
 
-    /// Variance of one atom from the blocks of its cluster.
-    fn solve(&self, atom: usize, cluster: &[usize], members: &[usize], pairs: &PairBlocks) -> AtomVariance {
-        let heights = self.plan.free_per_atom(Blocks::HEIGHTS);
-        let own: Vec<usize> = [0, 1, 2]
-            .into_iter()
-            .chain(heights.then_some(3))
-            .chain(self.plan.free_per_atom(Blocks::WIDTHS).then_some(4))
-            .collect();
-        let numbers: Vec<usize> = cluster.iter().filter_map(|i| members.binary_search(i).ok()).collect();
-        let n = own.len() * numbers.len();
-        let (mut fisher, mut noise) = (DMatrix::zeros(n, n), DMatrix::zeros(n, n));
-        for (i, a) in numbers.iter().enumerate() {
-            for (j, b) in numbers.iter().enumerate().filter(|(_, b)| *b >= a) {
-                let Some((f, m)) = pairs.get(&(*a, *b)) else { continue };
-                for (p, row) in own.iter().enumerate() {
-                    for (q, column) in own.iter().enumerate() {
-                        let (r, c) = (i * own.len() + p, j * own.len() + q);
-                        (fisher[(r, c)], fisher[(c, r)]) = (f[*row][*column], f[*row][*column]);
-                        (noise[(r, c)], noise[(c, r)]) = (m[*row][*column], m[*row][*column]);
-                    }
+    /// Variances of the atoms of one chunk, from blocks of `D` x `L` numbers.
+    fn chunk<const D: usize, const L: usize>(
+        &self,
+        problem: &Problem<'_>,
+        chunk: &[usize],
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<Vec<AtomVariance>> {
+        let near = |i: &usize| problem.neighbours.within(&problem.atoms[*i].position, problem.radius);
+        let clusters: Vec<Vec<usize>> = chunk.iter().map(near).collect();
+        let (members, clusters) = numbered(&clusters);
+        let mut pairs = Pairs::<D, L>::new(&clusters, members.len(), self.weights.proportion.is_none());
+        let mut sums = Chunk::<L>::new(&problem.patches, members.len(), self.context.simd());
+        let shape = (self.plan.version.rows(), self.plan.version.columns());
+        for (pose, weights) in problem.poses.iter().zip(&self.weights.pixels) {
+            check()?;
+            sums.place(&problem.patches, pose, members.iter().map(|i| problem.atoms[*i]), &problem.own);
+            sums.add(weights, shape, &mut pairs);
+        }
+        let solved = chunk.iter().zip(&clusters).map(|(atom, cluster)| {
+            check()?;
+            let place = cluster.iter().position(|number| members[*number as usize] == *atom).unwrap_or(0);
+            Ok(self.solve(place, cluster, &problem.own, &pairs))
+        });
+        solved.collect()
+    }
+
+    /// Variance of the atom at `place` of a cluster.
+    fn solve<const D: usize, const L: usize>(
+        &self,
+        place: usize,
+        cluster: &[u32],
+        own: &[usize],
+        pairs: &Pairs<D, L>,
+    ) -> AtomVariance {
+        let (count, n) = (own.len(), own.len() * cluster.len());
+        let mut fisher = DMatrix::zeros(n, n);
+        let mut noise = DMatrix::zeros(0, 0);
+        if self.weights.proportion.is_none() {
+            noise = DMatrix::zeros(n, n);
+        }
+        pairs.of_cluster(cluster, |i, j, f, m| {
+            for (p, q) in (0..count).flat_map(|p| (0..count).map(move |q| (p, q))) {
+                let (r, c) = (i * count + p, j * count + q);
+                (fisher[(r, c)], fisher[(c, r)]) = (f[p][q], f[p][q]);
+                if let Some(m) = m {
+                    (noise[(r, c)], noise[(c, r)]) = (m[p][q], m[p][q]);
                 }
             }
-        }
+        });
         let noise = self.weights.proportion.map_or(Noise::Matrix(noise), Noise::Proportional);
-        let place = cluster.iter().position(|i| *i == atom).unwrap_or(0) * own.len();
-        let wanted: Vec<usize> = (place..place + 3 + usize::from(heights)).collect();
+        let heights = own.get(3) == Some(&3);
+        let wanted: Vec<usize> = (place * count..place * count + 3 + usize::from(heights)).collect();
         let variances = Information { fisher, noise }.variances(&wanted, &wanted[..3]);
         AtomVariance {
             position: std::array::from_fn(|a| variances[a]),
@@ -137,177 +187,38 @@ impl Estimation<'_> {
     }
 }
 
-/// Pairs of atoms that share a cluster, numbered within `members`.
-fn pairs_of(clusters: &[Vec<usize>], members: &[usize]) -> PairBlocks {
-    let mut pairs = PairBlocks::new();
-    for cluster in clusters {
-        let numbers: Vec<usize> = cluster.iter().filter_map(|i| members.binary_search(i).ok()).collect();
-        for a in &numbers {
-            numbers.iter().filter(|b| *b >= a).for_each(|b| {
-                pairs.entry((*a, *b)).or_default();
-            });
+/// Atoms in compact chunks: halved across the longest edge until they are small enough.
+fn chunks_of(atoms: &[AtomValues]) -> Vec<Vec<usize>> {
+    let most = CHUNK.min(atoms.len().div_ceil(CHUNKS));
+    let (mut open, mut chunks) = (vec![(0..atoms.len()).collect::<Vec<usize>>()], Vec::new());
+    while let Some(mut part) = open.pop() {
+        if part.len() <= most {
+            chunks.push(part);
+            continue;
         }
+        let axis = longest_axis(atoms, &part);
+        let along = |i: &usize| atoms[*i].position[axis];
+        part.sort_unstable_by(|a, b| along(a).total_cmp(&along(b)).then(a.cmp(b)));
+        let rest = part.split_off(part.len() / 2);
+        open.extend([rest, part]);
     }
-    pairs
+    chunks
 }
 
-/// Patches of the atoms of one chunk in one image.
-struct Chunk {
-    size: usize,
-    patches: Vec<(bool, AtomPatch)>,
-    workspace: PatchWorkspace,
-    /// Derivatives of one atom times W and times W S W, where these differ between pixels.
-    weighted: [Vec<f64>; 2],
+fn longest_axis(atoms: &[AtomValues], part: &[usize]) -> usize {
+    let edge = |axis: usize| {
+        let along = part.iter().map(|i| atoms[*i].position[axis]);
+        along.clone().fold(f64::NEG_INFINITY, f64::max) - along.fold(f64::INFINITY, f64::min)
+    };
+    (0..3).max_by(|a, b| edge(*a).total_cmp(&edge(*b))).unwrap_or(0)
 }
 
-impl Chunk {
-    fn new(patches: &AtomPatches, members: usize) -> Self {
-        Self {
-            size: patches.size(),
-            patches: (0..members).map(|_| (false, AtomPatch::default())).collect(),
-            workspace: patches.workspace(),
-            weighted: Default::default(),
-        }
-    }
-
-    fn place(&mut self, patches: &AtomPatches, pose: &ImagePose, atoms: impl Iterator<Item = AtomValues>) {
-        for ((touches, patch), atom) in self.patches.iter_mut().zip(atoms) {
-            *touches = patches.derivatives(pose, &atom, patch, &mut self.workspace);
-        }
-    }
-
-    /// Adds the sums over one image to all pairs.
-    fn add(&mut self, weights: &PixelWeights, pixels: usize, columns: usize, pairs: &mut PairBlocks) {
-        let (rows, mut prepared) = ((pixels / columns.max(1)) as i64, None);
-        let shape = (rows, columns as i64);
-        for ((a, b), (fisher, noise)) in pairs {
-            let ((true, first), (true, second)) = (&self.patches[*a], &self.patches[*b]) else { continue };
-            let overlap = Overlap::of(first.corner, second.corner, self.size as i64, shape);
-            if overlap.rows <= 0 || overlap.columns <= 0 {
-                continue;
-            }
-            match weights {
-                PixelWeights::Uniform { fisher: w, noise: m } => {
-                    overlap.products(self.size, &first.values, &second.values, |p, q, sum| {
-                        fisher[p][q] += w * sum;
-                        noise[p][q] += m * sum;
-                    });
-                }
-                PixelWeights::Each { fisher: w, noise: m } => {
-                    if prepared.replace(*a) != Some(*a) {
-                        for (out, by) in self.weighted.iter_mut().zip([w, m]) {
-                            weigh(first, self.size, shape, by, out);
-                        }
-                    }
-                    let [by_w, by_m] = &self.weighted;
-                    overlap.products(self.size, by_w, &second.values, |p, q, sum| fisher[p][q] += sum);
-                    overlap.products(self.size, by_m, &second.values, |p, q, sum| noise[p][q] += sum);
-                }
-            }
-        }
-    }
-}
-
-/// Derivatives of one atom times the weights of the image's pixels; what lies outside stays as it is.
-fn weigh(patch: &AtomPatch, size: usize, (rows, columns): (i64, i64), weights: &[f32], out: &mut Vec<f64>) {
-    out.clear();
-    out.extend_from_slice(&patch.values);
-    for (at, value) in out.iter_mut().enumerate() {
-        let within = at % (size * size);
-        let (row, column) = (patch.corner.0 + (within / size) as i64, patch.corner.1 + (within % size) as i64);
-        if (0..rows).contains(&row) && (0..columns).contains(&column) {
-            *value *= f64::from(weights[(row * columns + column) as usize]);
-        }
-    }
-}
-
-/// Where two patches and the image overlap.
-struct Overlap {
-    /// First row and column within each patch.
-    first: (i64, i64),
-    second: (i64, i64),
-    rows: i64,
-    columns: i64,
-}
-
-impl Overlap {
-    fn of(first: (i64, i64), second: (i64, i64), size: i64, (rows, columns): (i64, i64)) -> Self {
-        let begin = (first.0.max(second.0).max(0), first.1.max(second.1).max(0));
-        let end = ((first.0.min(second.0) + size).min(rows), (first.1.min(second.1) + size).min(columns));
-        Self {
-            first: (begin.0 - first.0, begin.1 - first.1),
-            second: (begin.0 - second.0, begin.1 - second.1),
-            rows: end.0 - begin.0,
-            columns: end.1 - begin.1,
-        }
-    }
-
-    /// Gives the sum over the overlap of derivative p of one atom times derivative q of the other, for all p and q.
-    fn products(&self, size: usize, first: &[f64], second: &[f64], mut take: impl FnMut(usize, usize, f64)) {
-        let columns = self.columns as usize;
-        for p in 0..COUNT {
-            for q in 0..COUNT {
-                let mut sum = 0.0;
-                for r in 0..self.rows as usize {
-                    let a = p * size * size + (self.first.0 as usize + r) * size + self.first.1 as usize;
-                    let b = q * size * size + (self.second.0 as usize + r) * size + self.second.1 as usize;
-                    sum += dot(&first[a..a + columns], &second[b..b + columns]);
-                }
-                take(p, q, sum);
-            }
-        }
-    }
-}
-
-/// Sum of products in eight lanes, which the compiler turns into vectors.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut lanes = [0.0; 8];
-    let (whole_a, rest_a) = a.as_chunks::<8>();
-    let (whole_b, rest_b) = b.as_chunks::<8>();
-    for (a, b) in whole_a.iter().zip(whole_b) {
-        for k in 0..8 {
-            lanes[k] += a[k] * b[k];
-        }
-    }
-    lanes.iter().sum::<f64>() + rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum::<f64>()
-}
-
-/// Atoms in cells of the edge `radius`.
-struct Neighbours {
-    radius: f64,
-    cells: BTreeMap<[i64; 3], Vec<usize>>,
-    /// All atoms, cell by cell.
-    order: Vec<usize>,
-}
-
-impl Neighbours {
-    fn new(atoms: &[AtomValues], radius: f64) -> Self {
-        let mut cells = BTreeMap::<[i64; 3], Vec<usize>>::new();
-        for (i, atom) in atoms.iter().enumerate() {
-            cells.entry(Self::cell(&atom.position, radius)).or_default().push(i);
-        }
-        let order = cells.values().flatten().copied().collect();
-        Self { radius, cells, order }
-    }
-
-    fn cell(position: &Vec3, radius: f64) -> [i64; 3] {
-        position.map(|x| (x / radius).floor() as i64)
-    }
-
-    /// The atom and all within the radius, in the order of their numbers.
-    fn of(&self, atoms: &[AtomValues], atom: usize) -> Vec<usize> {
-        let at = atoms[atom].position;
-        let centre = Self::cell(&at, self.radius);
-        let mut near = Vec::new();
-        for step in 0..27 {
-            let cell = [centre[0] + step / 9 - 1, centre[1] + step / 3 % 3 - 1, centre[2] + step % 3 - 1];
-            let inside = |i: &&usize| {
-                let p = atoms[**i].position;
-                (0..3).map(|a| (p[a] - at[a]).powi(2)).sum::<f64>() <= self.radius * self.radius
-            };
-            near.extend(self.cells.get(&cell).into_iter().flatten().filter(inside).copied());
-        }
-        near.sort_unstable();
-        near
-    }
+/// All atoms of some clusters, ascending, and the clusters by their places among them, ascending.
+fn numbered(clusters: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<u32>>) {
+    let members: BTreeSet<usize> = clusters.iter().flatten().copied().collect();
+    let members: Vec<usize> = members.into_iter().collect();
+    let place = |i: &usize| members.binary_search(i).unwrap_or(0) as u32;
+    let mut clusters: Vec<Vec<u32>> = clusters.iter().map(|cluster| cluster.iter().map(place).collect()).collect();
+    clusters.iter_mut().for_each(|cluster| cluster.sort_unstable());
+    (members, clusters)
 }

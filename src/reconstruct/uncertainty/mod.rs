@@ -15,6 +15,7 @@
 mod dense;
 mod local;
 mod noise;
+mod pairs;
 mod solve;
 
 use super::plan::{Plan, Recipe};
