@@ -76,6 +76,9 @@ const SETTLED: f64 = 5e-4;
 /// ... and tries no more than this part of them, and one, at new places: noise always offers some.
 const TRIED: f64 = 5e-3;
 
+/// ... and the shape of the atoms, in parts of its peak: atoms that are still missing are mistaken for a skirt.
+const SHAPED: f64 = 1e-3;
+
 /// Finds the atoms of `series`; `probe` is needed by the rigid model. The observer sees the cycle as iteration, the
 /// volume's residual or the fit's loss, and may end the search: the atoms of the last fit are kept.
 ///
@@ -181,7 +184,7 @@ impl Search<'_> {
             }
             let (left, mut counts) = self.pruned(&fitted.orbitals, &mut course)?;
             let survivors = self.atoms(&left.orbitals, Some(&left.of(&fitted.probabilities)))?;
-            let next = match self.revised(&fitted, left.orbitals, &mut counts, &mut course, watch) {
+            let mut next = match self.revised(&fitted, left.orbitals, &mut counts, &mut course, watch) {
                 Ok(next) => Some(next),
                 Err(Error::Cancelled { .. }) => None,
                 Err(error) => return Err(error),
@@ -189,9 +192,12 @@ impl Search<'_> {
             counts.reclassified = fitted.reclassified;
             log::info(format!("cycle {cycle}: {counts}"));
             rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            // the shape of the atoms is that of the images from the second fit on
-            let shaped = self.options.keep_orbital || cycle > 1;
-            let settled = course.settles(survivors.len(), &counts) && shaped;
+            let mut settled = course.settles(survivors.len(), &counts);
+            match self.shaped(&fitted, &mut fit) {
+                Ok(shaped) => settled = settled && shaped,
+                Err(Error::Cancelled { .. }) => next = None,
+                Err(error) => return Err(error),
+            }
             let termination = match (&next, settled) {
                 (None, _) => Termination::Cancelled,
                 (_, true) => Termination::Stalled,
@@ -212,12 +218,6 @@ impl Search<'_> {
                 Some(next) if !settled => guess = next,
                 _ => break,
             }
-            if !self.options.keep_orbital {
-                fit.orbital = match fitted.recon.fit_orbital(None, &mut |_| !self.cancel.is_cancelled()) {
-                    Err(Error::Cancelled { .. }) => break,
-                    orbital => orbital?,
-                };
-            }
             if cycle < self.options.max_cycles && self.cancel.is_cancelled() {
                 kept.iter_mut().for_each(|k| k.termination = Termination::Cancelled);
                 break;
@@ -227,6 +227,21 @@ impl Search<'_> {
             found.termination = Termination::Cancelled;
         }
         kept.ok_or_else(|| Error::Internal("no fit was made".into()))
+    }
+
+    /// Takes the shape of the atoms for the next fit from the images, and tells whether it is the one of this fit. Where no
+    /// shape brings the images nearer it stays.
+    fn shaped(&self, fitted: &Fitted, fit: &mut LotOptions) -> Result<bool> {
+        if self.options.keep_orbital {
+            return Ok(true);
+        }
+        match fitted.recon.fit_orbital(None, &mut |_| !self.cancel.is_cancelled()) {
+            Err(Error::Empty { .. }) => Ok(true),
+            orbital => {
+                fit.orbital = orbital?;
+                Ok(difference(&fit.orbital, &fitted.orbital) < SHAPED)
+            }
+        }
     }
 
     fn smoothing_voxels(&self) -> f64 {
@@ -404,6 +419,13 @@ impl Search<'_> {
         let r_factors: Vec<f64> = used.iter().zip(calculated.chunks_exact(pixels)).map(of_image).collect();
         Ok(r_factors.iter().sum::<f64>() / r_factors.len() as f64)
     }
+}
+
+/// Largest difference of two shapes of the same width, in parts of their peaks; NaN where one has none.
+fn difference(one: &Orbital, other: &Orbital) -> f64 {
+    let of = |orbital: &Orbital, radius: f64| orbital.at(radius, 1.0)[0] / orbital.at(0.0, 1.0)[0];
+    let off = |i: u32| (of(one, 0.05 * f64::from(i)) - of(other, 0.05 * f64::from(i))).abs();
+    (0..200).map(off).max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 /// Rounds of the classification at most; it takes a few.
