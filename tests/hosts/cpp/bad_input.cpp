@@ -298,8 +298,8 @@ void check_second_order(const aet::Context &context, const Host &host) {
            [&] { (void)recon.estimate_errors({}, [](const aet::Progress &) { return false; }); });
     expect("noise not known", AET_ERROR_NOT_READY, "noise_variance",
            [&] { (void)recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::variance)); });
-    const aet::Orbital shape = recon.fit_orbital({1});
-    check("the shape of the atom", shape.terms().size() == 1 && shape.terms()[0].weight == 1);
+    const auto terms = recon.fit_orbital({1}).terms();
+    check("the shape of the atom", terms.size() == 1 && terms[0].weight == 1 && terms[0].width == 1);
     check("of the library's widths", recon.fit_orbital().term_count() >= 1);
     expect("11 widths", AET_ERROR_RANGE, "11", [&] { (void)recon.fit_orbital(std::vector<double>(11, 1.0)); });
     expect("a negative width", AET_ERROR_RANGE, "width of term 1", [&] { (void)recon.fit_orbital({1, -1}); });
