@@ -234,7 +234,7 @@ fn images_of(specimen: &Specimen, orbital: Orbital) -> TiltSeries {
 
 /// Atoms a little beside their places.
 fn beside(specimen: &Specimen) -> Atoms {
-    let by = |i: usize| 0.1 * if i % 2 == 0 { 1.0 } else { -1.0 };
+    let by = |i: usize| [0.1, -0.1][i % 2];
     let places = specimen.iter().enumerate().map(|(i, (p, _))| [p[0] + by(i), p[1] - by(i), p[2] + by(i)]);
     Atoms::new(places.collect()).unwrap()
 }
