@@ -2333,8 +2333,9 @@ aet_status aet_recon_estimate_errors(const aet_recon *recon,
  * Creates the shape of the atoms that fits the images best at the latest state of a local-orbital reconstruction: with
  * positions, heights and widths held, the images are linear in the weights of the terms of f(q) = sum_t w_t exp(-q^2 / s_t).
  * Weights are not negative; f(0) = 1; the background of each image, where it is free, follows them. `widths` `[n]`, n at most
- * 10: s in units of B; NULL: 0.5, 1, 2, 4, 8, 16. Terms that add less than a thousandth are left out. Start another
- * reconstruction with this orbital from the atoms of this one, and repeat while the loss falls. `progress` may be NULL.
+ * 10: s in units of B; NULL: 0.5, 1, 2, 4, 8, 16, without those wider than 5 pixels. Terms of less than a hundredth of the
+ * integral are left out. Start another reconstruction with this orbital from the atoms of this one, and repeat while the loss
+ * falls. `progress` may be NULL.
  *
  * AET_ERROR_UNSUPPORTED for a reconstruction without orbitals, AET_ERROR_NOT_READY without images, AET_ERROR_RANGE (widths),
  * AET_ERROR_EMPTY where no term of positive weight brings the images nearer, AET_CANCELLED. Any thread; `progress` is called

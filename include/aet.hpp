@@ -2604,6 +2604,17 @@ public:
         return {Atoms(created), std::move(heights), report.predicted_rmsd_pm, report.undetermined,
                 static_cast<ErrorMethod>(report.method), static_cast<NoiseModel>(report.noise)};
     }
+    /// The shape of the atoms that fits the images best at the latest state, of terms of these widths s (at most 10, in units
+    /// of B; none: 0.5, 1, 2, 4, 8 and 16). Cancelling throws AET_CANCELLED.
+    Orbital fit_orbital(const std::vector<double> &widths = {}, const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        std::optional<ConstView> view;
+        if (!widths.empty()) view.emplace(widths);
+        aet_orbital *created = nullptr;
+        detail::check(observer.finish(aet_recon_fit_orbital(get(), view ? view->get() : nullptr, observer.function(),
+                                                            observer.user(), &created)));
+        return Orbital(created);
+    }
     Geometry geometry() const {
         const std::size_t count = image_count();
         const auto n = static_cast<std::int64_t>(count);
@@ -2767,8 +2778,14 @@ private:
 class FindOptions {
 public:
     FindOptions() { detail::check(aet_find_options_init(&raw_, sizeof raw_)); }
-    /// The model that is fitted.
+    /// The model that is fitted; its own model and orbital are where the images lead from, unless they are kept.
     FindOptions &fit(const LocalOrbital::Options &options) noexcept { return fit_ = options, *this; }
+    /// Whether the model of `fit` is used whatever the images say.
+    FindOptions &keep_model(bool keep = true) noexcept { return raw_.keep_model = keep ? 1 : 0, *this; }
+    /// Whether the orbital of `fit` is the shape of the atoms whatever the images say.
+    FindOptions &keep_orbital(bool keep = true) noexcept { return raw_.keep_orbital = keep ? 1 : 0, *this; }
+    /// Part of the tilts, at most 0.5, held out to tell whether the first guess should move; negative: none, it moves.
+    FindOptions &hold_out(double part) noexcept { return raw_.hold_out = part, *this; }
     /// Blocks of parameters fitted beside positions, heights, widths and backgrounds: {"drift", "scale"}.
     FindOptions &free(const std::vector<std::string> &blocks) {
         free_.clear();
@@ -2800,7 +2817,6 @@ public:
         view_of_elements_.emplace(*elements_);
         return *this;
     }
-    /// Of the random starts of the classification.
     /// The C structure; it points into this object.
     aet_find_options c_struct() const noexcept {
         aet_find_options raw = raw_;
@@ -2820,11 +2836,13 @@ private:
     std::optional<ConstView> view_of_elements_;
 };
 
-/// Atoms, the first guess they come from, and a row per fit; the columns are those of aet_dataset_find_atoms.
+/// Atoms, the first guess they come from, a row per fit, and the shape of the atoms in the last fit, for the fits that
+/// follow; columns and values of the table are those of aet_dataset_find_atoms.
 struct FoundAtoms {
     Atoms atoms;
     Atoms traced;
     Table cycles;
+    Orbital orbital;
 };
 
 /// Finds the atoms of a series. Where `progress` ends it, the atoms of the last fit are returned. A probe is needed by the
@@ -2836,7 +2854,7 @@ inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
     aet_atoms *created = nullptr;
     const aet_status status =
         aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
-                               observer.function(), observer.user(), &created, nullptr, nullptr);
+                               observer.function(), observer.user(), &created, nullptr, nullptr, nullptr);
     Atoms atoms(created); // owns it before anything is thrown
     observer.finish(status);
     if (created == nullptr) detail::check(status);
@@ -2851,10 +2869,11 @@ inline FoundAtoms find_atoms_recorded(const TiltSeries &series, const Probe *pro
     detail::Observer observer(progress);
     aet_atoms *created = nullptr, *first = nullptr;
     aet_table *rows = nullptr;
+    aet_orbital *shape = nullptr;
     const aet_status status =
         aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
-                               observer.function(), observer.user(), &created, &first, &rows);
-    FoundAtoms found{Atoms(created), Atoms(first), Table(rows)}; // owns them before anything is thrown
+                               observer.function(), observer.user(), &created, &first, &rows, &shape);
+    FoundAtoms found{Atoms(created), Atoms(first), Table(rows), Orbital(shape)}; // owns them before anything is thrown
     observer.finish(status);
     if (created == nullptr) detail::check(status);
     return found;

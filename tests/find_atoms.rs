@@ -3,10 +3,12 @@
 mod common;
 
 use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, TiltSeries};
-use aet::geometry::{self, rotation_about, Vec3};
+use aet::forward::local_orbital::{Orbital, OrbitalTerm};
+use aet::geometry::{self, rotation_about, Mat3, Vec3};
 use aet::optimize::Termination;
 use aet::problem::Progress;
-use aet::reconstruct::{find_atoms, FindOptions, Found, TomographyOptions};
+use aet::reconstruct::{find_atoms, FindOptions, Found, LotModel, LotOptions, TomographyOptions};
+use aet::simulate::{local_orbital_series, SeriesPlan};
 use aet::specimen::{compare, random_packing, Atoms, CompareOptions, Comparison, Volume};
 use aet::Error;
 use common::context;
@@ -19,10 +21,15 @@ const TILTS: usize = 16;
 /// Places and heights of the atoms that the images show.
 type Specimen = Vec<(Vec3, f64)>;
 
+/// Tilts about y.
+fn rotations() -> Vec<Mat3> {
+    let angle = |i: usize| -75.0 + 150.0 * i as f64 / (TILTS - 1) as f64;
+    (0..TILTS).map(|i| rotation_about(1, angle(i))).collect()
+}
+
 /// Images of Gaussian atoms h exp(-r^2 / `width`), tilted about y.
 fn series(specimen: &Specimen, width: f64) -> TiltSeries {
-    let angle = |i: usize| -75.0 + 150.0 * i as f64 / (TILTS - 1) as f64;
-    let rotations: Vec<_> = (0..TILTS).map(|i| rotation_about(1, angle(i))).collect();
+    let rotations = rotations();
     let mut images = Array3::zeros((TILTS, EDGE, EDGE));
     for ((i, r, c), pixel) in images.indexed_iter_mut() {
         let at = |index: usize| (index as f64 - (EDGE / 2) as f64) * PIXEL;
@@ -84,13 +91,18 @@ fn poor_start(specimen: &Specimen) -> Atoms {
 #[test]
 fn heights_tell_two_species() {
     let specimen = copper_and_gold();
-    let found = find(&series(&specimen, 0.5), &FindOptions { species: vec![29, 79], ..Default::default() });
-    let c = against(&found, &specimen);
-    assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (60, 0, 0, 1.0));
-    assert!(c.rmsd_pm < 0.1 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
-    let probabilities = found.atoms.probabilities().unwrap();
-    assert!(probabilities.iter().all(|p| *p > 0.99));
-    assert!(found.r_factor < 0.2 * found.r_factor_traced, "{} {}", found.r_factor, found.r_factor_traced);
+    let series = series(&specimen, 0.5);
+    let options = FindOptions { species: vec![29, 79], ..Default::default() };
+    let shaped = find(&series, &options);
+    let found = find(&series, &FindOptions { keep_orbital: true, ..options });
+    for (found, rmsd_pm) in [(&shaped, 0.3), (&found, 0.1)] {
+        let c = against(found, &specimen);
+        assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (60, 0, 0, 1.0));
+        assert!(c.rmsd_pm < rmsd_pm && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
+        let probabilities = found.atoms.probabilities().unwrap();
+        assert!(probabilities.iter().all(|p| *p > 0.99));
+        assert!(found.r_factor < 0.2 * found.r_factor_traced, "{} {}", found.r_factor, found.r_factor_traced);
+    }
 }
 
 #[test]
@@ -192,6 +204,121 @@ fn parameters_beside_the_atoms_may_be_fitted() {
     assert_ne!(plain.atoms, freer.atoms);
 }
 
+/// Atoms with a skirt: a quarter of their peak is four times as wide.
+fn skirted() -> Orbital {
+    let term = |weight, width| OrbitalTerm { weight, width };
+    Orbital::gaussians(&[term(0.75, 1.0), term(0.25, 4.0)]).unwrap()
+}
+
+/// Width B of atoms with a skirt, A^2.
+const CORE: f64 = 0.5;
+
+/// Images of atoms of this shape, all of one height.
+fn images_of(specimen: &Specimen, orbital: Orbital) -> TiltSeries {
+    let plan = SeriesPlan {
+        rows: EDGE,
+        columns: EDGE,
+        pixel_size: PIXEL,
+        rotations: rotations(),
+        foci: vec![0.0],
+        orbital,
+        width: CORE,
+        height: 10.0,
+        background: 2.0,
+        oversampling: 1,
+        slice_thickness: 2.0,
+        seed: None,
+    };
+    local_orbital_series(&context(2), &atoms_of(specimen), None, &plan).unwrap()
+}
+
+/// Atoms a little beside their places.
+fn beside(specimen: &Specimen) -> Atoms {
+    let by = |i: usize| [0.1, -0.1][i % 2];
+    let places = specimen.iter().enumerate().map(|(i, (p, _))| [p[0] + by(i), p[1] - by(i), p[2] + by(i)]);
+    Atoms::new(places.collect()).unwrap()
+}
+
+#[test]
+fn the_images_tell_the_shape_of_the_atoms() {
+    let specimen: Specimen = alike().into_iter().take(40).collect();
+    let series = images_of(&specimen, skirted());
+    let start = Some(beside(&specimen));
+    let options = FindOptions { start, max_cycles: 4, hold_out: Some(0.0), ..Default::default() };
+    let kept = find(&series, &FindOptions { keep_orbital: true, ..options.clone() });
+    let found = find(&series, &options);
+    let (with_gaussians, with_shape) = (against(&kept, &specimen), against(&found, &specimen));
+    assert_eq!(kept.fit.orbital, Orbital::default());
+    assert!(found.fit.orbital.terms().len() > 1, "{:?}", found.fit.orbital);
+    let width = found.atoms.widths().unwrap()[0];
+    let off = |r: f64| (found.fit.orbital.at(r, width)[0] - skirted().at(r, CORE)[0]).abs();
+    let worst = (0..60).map(|i| off(0.05 * f64::from(i))).fold(0.0, f64::max);
+    println!("shape off by {worst:.4} of its peak; R {:.5} and {:.5}", kept.r_factor, found.r_factor);
+    assert!(worst < 0.05 && found.r_factor < 0.3 * kept.r_factor);
+    assert_eq!((with_shape.missing, with_shape.extra), (0, 0));
+    assert!(with_shape.rmsd_pm < 0.5 * with_gaussians.rmsd_pm);
+    assert!(found.moved && kept.moved && found.fit.model == LotModel::Direct);
+}
+
+/// The images, each moved by up to `pixels` along rows and columns: what a fit finds in some, others do not bear out.
+fn misaligned(series: &TiltSeries, pixels: i64) -> TiltSeries {
+    let (moved, version) = (series.fork(), series.version());
+    for (tilt, rotation) in rotations().into_iter().enumerate() {
+        let by = |i: usize| ((common::noise(i) - 0.5) * 2.0 * pixels as f64).round() as i64;
+        let (down, right) = (by(2 * tilt), by(2 * tilt + 1));
+        let from = |i: usize, by: i64| (i as i64 - by).rem_euclid(EDGE as i64) as usize;
+        let pixels = &version.images()[tilt].pixels;
+        let image = Array3::from_shape_fn((1, EDGE, EDGE), |(_, r, c)| pixels[from(r, down) * EDGE + from(c, right)]);
+        let frames = Frames::new(1).with_rotations(Rotations::Matrices(vec![rotation]));
+        moved.replace_tilt(tilt, image.view(), &frames).unwrap();
+    }
+    moved
+}
+
+#[test]
+fn atoms_move_where_held_out_images_bear_it_out() {
+    let specimen: Specimen = alike().into_iter().take(40).collect();
+    let aligned = images_of(&specimen, Orbital::default());
+    let start = beside(&specimen);
+    let options = FindOptions { start: Some(start.clone()), max_cycles: 1, ..Default::default() };
+    let clean = find(&aligned, &options);
+    assert!(clean.moved && against(&clean, &specimen).rmsd_pm < 1.0);
+    let astray = misaligned(&aligned, 6);
+    let still = find(&astray, &options);
+    assert!(!still.moved);
+    let off = |p: &Vec3, q: &Vec3| (0..3).map(|a| (p[a] - q[a]).powi(2)).sum::<f64>().sqrt();
+    let stayed = |p: &&Vec3| start.positions().iter().any(|q| off(p, q) < 1e-9);
+    assert!(still.atoms.len() > 5 && still.atoms.positions().iter().all(|p| stayed(&p)));
+    // all images are fitted where none are held out
+    let anyhow = find(&astray, &FindOptions { hold_out: Some(0.0), ..options.clone() });
+    assert!(anyhow.moved && !anyhow.atoms.positions().iter().any(|p| stayed(&p)));
+    // fewer than 16 tilts are all needed, unless a part is asked for
+    astray.exclude_tilt(7, true).unwrap();
+    assert!(find(&astray, &options).moved);
+    assert!(!find(&astray, &FindOptions { hold_out: Some(0.2), ..options }).moved);
+}
+
+#[test]
+fn the_images_tell_the_model() {
+    let specimen: Specimen = alike().into_iter().take(25).collect();
+    let series = images_of(&specimen, Orbital::default());
+    let probe = common::probe();
+    let options = FindOptions {
+        fit: LotOptions { model: LotModel::Rigid, ..Default::default() },
+        start: Some(atoms_of(&specimen)),
+        max_cycles: 1,
+        fit_iterations: 10,
+        hold_out: Some(0.0),
+        ..Default::default()
+    };
+    let model = |options: &FindOptions| {
+        let found = find_atoms(&context(2), &series, Some(&probe), options, &mut |_| true).unwrap();
+        found.fit.model
+    };
+    assert_eq!(model(&options), LotModel::Direct);
+    assert_eq!(model(&FindOptions { keep_model: true, ..options }), LotModel::Rigid);
+}
+
 #[test]
 fn bad_input_is_refused() {
     let specimen: Specimen = alike().into_iter().take(3).collect();
@@ -209,6 +336,9 @@ fn bad_input_is_refused() {
     }
     for isolation in [0.0, -1.0, f64::NAN] {
         refused(FindOptions { isolation: Some(isolation), ..usual.clone() }, 103, "isolation");
+    }
+    for part in [-0.1, 0.6, f64::NAN] {
+        refused(FindOptions { hold_out: Some(part), ..usual.clone() }, 103, "hold_out");
     }
     refused(FindOptions { free: vec!["nonsense".into()], ..usual.clone() }, 104, "nonsense");
     let support = |edge: usize, size: f64| Some(Volume::new(Array3::ones([edge; 3]), size).unwrap());

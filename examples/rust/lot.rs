@@ -173,7 +173,9 @@ fn start_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, pr
 /// The atoms that the images show, without any model to start from.
 fn found_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
     let clock = Instant::now();
-    let options = FindOptions { fit: arguments.options.clone(), ..Default::default() };
+    // the fit that follows is that of the arguments, to which heights and widths must belong
+    let fit = arguments.options.clone();
+    let options = FindOptions { fit, keep_model: true, keep_orbital: true, ..Default::default() };
     let found = find_atoms(context, series, probe, &options, &mut |_| true)?;
     log::drain(|level, text| println!("{level:?}: {text}"));
     println!(

@@ -243,3 +243,110 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
         }
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::super::fixture::{common, free, message, observe, Scene};
+    use super::super::*;
+    use super::*;
+
+    /// Inputs of a search from a start, and options that make it short.
+    fn short() -> (Scene, aet_find_options) {
+        let scene = Scene::inputs(common::series(3, 1, 41, 38), common::moved(&common::atoms(), 0.1));
+        let options = aet_find_options {
+            start: scene.start,
+            max_cycles: 1,
+            fit_iterations: 3,
+            isolation: f64::INFINITY,
+            ..aet_find_options::defaults()
+        };
+        (scene, options)
+    }
+
+    /// What a search makes; dangling until it says so.
+    struct Made {
+        atoms: *mut aet_atoms,
+        traced: *mut aet_atoms,
+        cycles: *mut aet_table,
+        orbital: *mut aet_orbital,
+    }
+
+    /// A search of which all results are wanted, or the atoms alone.
+    fn search(scene: &Scene, options: &aet_find_options, all: bool, go_on: bool) -> (i32, Made) {
+        let (atoms, traced) = (ptr::dangling_mut(), ptr::dangling_mut());
+        let mut made = Made { atoms, traced, cycles: ptr::dangling_mut(), orbital: ptr::dangling_mut() };
+        let mut closure: &mut dyn FnMut(&aet_progress) -> i32 = &mut |_| i32::from(!go_on);
+        let (user, progress, probe) = ((&raw mut closure).cast(), Some(observe as _), ptr::null());
+        let atoms = &raw mut made.atoms;
+        let (traced, cycles, orbital) = match all {
+            true => (&raw mut made.traced, &raw mut made.cycles, &raw mut made.orbital),
+            false => (ptr::null_mut(), ptr::null_mut(), ptr::null_mut()),
+        };
+        // SAFETY: handles, NULL, and options, places and a closure that live here.
+        let status = unsafe {
+            aet_dataset_find_atoms(scene.dataset, probe, options, progress, user, atoms, traced, cycles, orbital)
+        };
+        (status as i32, made)
+    }
+
+    #[test]
+    fn results_that_nobody_wants_may_be_null() {
+        let (scene, options) = short();
+        let (status, made) = search(&scene, &options, true, true);
+        assert!(status < 100, "{}", message());
+        for (name, wanted) in [(c"model", 0.0), (c"moved", 1.0)] {
+            let mut value = f64::NAN;
+            // SAFETY: a handle and a local.
+            let status = unsafe { aet_table_value(made.cycles, name.as_ptr(), &raw mut value) };
+            assert_eq!((status as i32, value), (0, wanted), "{name:?} {}", message());
+        }
+        // SAFETY: a handle.
+        assert!(unsafe { aet_orbital_term_count(made.orbital) } > 0);
+        (free(made.atoms), free(made.traced), free(made.cycles), free(made.orbital));
+        let (status, made) = search(&scene, &options, false, true);
+        assert!(status < 100, "{}", message());
+        free(made.atoms);
+    }
+
+    #[test]
+    fn a_search_that_is_stopped_at_once_clears_its_places() {
+        let (scene, options) = short();
+        let (status, made) = search(&scene, &options, true, false);
+        assert_eq!(status, 1, "{}", message());
+        assert!(made.atoms.is_null() && made.traced.is_null() && made.cycles.is_null() && made.orbital.is_null());
+    }
+
+    #[test]
+    fn bad_options_are_named() {
+        let (scene, good) = short();
+        let fails = |options: &aet_find_options, code: i32, mention: &str| {
+            let (status, made) = search(&scene, options, true, true);
+            assert_eq!(status, code, "{}", message());
+            assert!(message().contains(mention), "{}", message());
+            assert!(!made.atoms.is_null() && !made.orbital.is_null(), "failures write nothing");
+        };
+        fails(&aet_find_options { keep_model: 2, ..good }, 103, "keep_model");
+        fails(&aet_find_options { keep_orbital: -1, ..good }, 103, "keep_orbital");
+        fails(&aet_find_options { hold_out: 0.51, ..good }, 103, "hold_out is 0.51");
+        fails(&aet_find_options { hold_out: f64::NAN, ..good }, 103, "hold_out is NaN");
+        fails(&aet_find_options { reserved: 1, ..good }, 103, "reserved of aet_find_options is 1");
+        fails(&aet_find_options { struct_size: 12, ..good }, 106, "aet_find_options");
+    }
+
+    #[test]
+    fn missing_arguments_are_named() {
+        let (scene, options) = short();
+        let (mut atoms, user, probe) = (ptr::null_mut(), ptr::null_mut(), ptr::null());
+        let (traced, cycles, orbital) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let fails = |dataset: *const aet_dataset, place, mention: &str| {
+            // SAFETY: handles and NULL.
+            let status =
+                unsafe { aet_dataset_find_atoms(dataset, probe, &options, None, user, place, traced, cycles, orbital) };
+            assert_eq!((status as i32, message().contains(mention)), (100, true), "{}", message());
+        };
+        fails(scene.dataset.cast_const(), ptr::null_mut(), "`atoms` is NULL");
+        fails(ptr::null(), &raw mut atoms, "`dataset` is NULL");
+        assert!(atoms.is_null());
+    }
+}

@@ -29,8 +29,9 @@ const WIDEST: f64 = 5.0;
 
 impl Reconstruction {
     /// The shape that fits the images best at the latest state, with f(0) = 1 and terms of the widths `widths` (in units of
-    /// B, as [`OrbitalTerm::width`]; `None`: those of [`SHAPE_WIDTHS`] that are not wider than 5 pixels). Weights are not negative; the background of each image,
-    /// where it is free, follows them. A fit with this shape starts from the atoms of this one.
+    /// B, as [`OrbitalTerm::width`]; `None`: those of [`SHAPE_WIDTHS`] that are not wider than 5 pixels). Weights are not
+    /// negative; the background of each image, where it is free, follows them. A fit with this shape starts from the atoms
+    /// of this one.
     ///
     /// # Errors
     /// `Range` for widths that are not positive or more than 10; `NotReady` without an image; `Empty` where no
@@ -47,6 +48,8 @@ impl Reconstruction {
         if widths.is_empty() || widths.len() > MOST_TERMS {
             return Err(Error::range("number of widths", widths.len(), format!("1 to {MOST_TERMS}")));
         }
+        // names the width that has no meaning
+        Orbital::gaussians(&widths.iter().map(|&width| OrbitalTerm { weight: 1.0, width }).collect::<Vec<_>>())?;
         if state.plan.problem.images().is_empty() {
             let why = "it has no images; append tilts to the dataset, or include some again".into();
             return Err(Error::NotReady { what: "the reconstruction".into(), why });

@@ -47,7 +47,7 @@ export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
 export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
 export push_forward, push_forward!, gauss_newton_product, gauss_newton_diagonal, index_map
-export estimate_errors
+export estimate_errors, fit_orbital
 export add_term!, set_projection!, clear_terms!
 export step!, run!, history, r_factors, record, snapshot
 export atoms, geometry, save, load_reconstruction

@@ -180,7 +180,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 
 # atoms from images alone
 @declare aet_find_options_init(options::Ptr{FindOptions}, struct_size::Csize_t)::Int32
-@declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, traced::OutHandlePtr, cycles::OutHandlePtr)::Int32
+@declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, traced::OutHandlePtr, cycles::OutHandlePtr, orbital::OutHandlePtr)::Int32
 
 # the recording instrument
 @declare aet_instrument_options_init(options::Ptr{InstrumentOptions}, struct_size::Csize_t)::Int32
@@ -223,6 +223,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_clear_terms(recon::HandlePtr)::Int32
 @declare aet_error_options_init(options::Ptr{ErrorOptions}, struct_size::Csize_t)::Int32
 @declare aet_recon_estimate_errors(recon::HandlePtr, options::Ptr{ErrorOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, height_errors::Ptr{View}, report::Ptr{CErrorReport})::Int32
+@declare aet_recon_fit_orbital(recon::HandlePtr, widths::Ptr{View}, progress::Ptr{Cvoid}, user::Ref{Any}, orbital::OutHandlePtr)::Int32
 @declare aet_recon_save(recon::HandlePtr, path::Cstring)::Int32
 @declare aet_recon_load(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, path::Cstring, recon::OutHandlePtr)::Int32
 @declare aet_recon_param_count()::Int64

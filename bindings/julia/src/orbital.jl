@@ -3,7 +3,7 @@
 
 The immutable shape f of local orbitals H f(rho / sqrt(B)), a sum of Gaussian terms
 f(q) = sum_t w_t exp(-q^2 / s_t). Made by [`gaussian_orbital`](@ref), [`slater_orbital`](@ref) and
-[`tabulated_orbital`](@ref), used as option `orbital` of [`LocalOrbital`](@ref).
+[`tabulated_orbital`](@ref), or fitted to images by [`fit_orbital`](@ref); used as option `orbital` of [`LocalOrbital`](@ref).
 
 `orbital.terms` (n x 2: weight w and width s, in units of B, of each), `orbital.term_count` and
 `orbital.expansion_error` (largest difference from the function that was expanded, relative to its

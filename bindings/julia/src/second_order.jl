@@ -196,3 +196,24 @@ function estimate_errors(progress, recon::Reconstruction; keywords...)
             undetermined = Int(report.undetermined), method = symbol_of(ERROR_METHODS, report.method),
             noise = symbol_of(NOISE_MODELS, report.noise))
 end
+
+# ---- the shape of the atoms ----
+
+"""
+    fit_orbital([progress,] recon; widths = nothing)
+
+The [`Orbital`](@ref) that fits the images best at the latest state, with positions, heights and widths held: terms
+of the widths `widths` (at most 10, in units of B; `nothing`: 0.5, 1, 2, 4, 8 and 16) with weights that are not
+negative and f(0) = 1. Start another [`LocalOrbital`](@ref) with it from the atoms of this one, and repeat while the
+loss falls. Throws `AET_ERROR_RANGE`, `AET_ERROR_NOT_READY` without images, `AET_ERROR_EMPTY` where no term brings the
+images nearer, `AET_ERROR_UNSUPPORTED` for a volume and `AET_CANCELLED` where `progress` ends it.
+"""
+fit_orbital(recon::Reconstruction; keywords...) = fit_orbital(nothing, recon; keywords...)
+
+function fit_orbital(progress, recon::Reconstruction; widths::Union{AbstractVector{<:Real},Nothing} = nothing)
+    live(recon)
+    terms = widths === nothing ? C_NULL : input_view(widths)
+    return Orbital(created() do out
+        with_progress((told, user) -> aet_recon_fit_orbital(recon, terms, told, user, out), progress)
+    end)
+end

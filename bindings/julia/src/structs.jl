@@ -412,6 +412,8 @@ mutable struct FindOptions <: CStruct
     max_cycles::Int32
     fit_iterations::Int32
     species::Int32
+    keep_model::Int32
+    keep_orbital::Int32
     reserved::Int32
     elements::Ptr{View}
     start::Ptr{Cvoid}
@@ -419,7 +421,8 @@ mutable struct FindOptions <: CStruct
     free::Ptr{UInt8}
     split::Float64
     isolation::Float64
-    FindOptions() = new(0, C_NULL, C_NULL, 0, 0, 0, 0, 0, 0, 0, 0, C_NULL, C_NULL, C_NULL, C_NULL, 0, 0)
+    hold_out::Float64
+    FindOptions() = new(0, C_NULL, C_NULL, zeros(Int, 10)..., C_NULL, C_NULL, C_NULL, C_NULL, 0, 0, 0)
 end
 
 mutable struct InstrumentOptions <: CStruct

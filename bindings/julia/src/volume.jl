@@ -173,13 +173,17 @@ end
 
 """
     find_atoms([progress,] series[, probe]; fit = (;), tomography = (;), elements, start, support, free,
-               minimum_distance, smoothing, threshold, weak, split, isolation, max_cycles, ...)
+               keep_model, keep_orbital, hold_out, minimum_distance, smoothing, threshold, weak, split,
+               isolation, max_cycles, fit_iterations)
 
 Find atoms without a model to start from: a volume is traced, local orbitals are fitted to the images, their
 heights tell the species, weak and lonely ones are dropped, near ones merged, high ones split, missing ones
 added, until next to nothing changes. The model is direct without a probe.
 
 - `fit`: options of [`LocalOrbital`](@ref), a named tuple; `free`: blocks to be fitted, too, `(:drift, :scale)`;
+- `keep_model`, `keep_orbital`: use the model and the orbital of `fit` whatever the images say;
+- `hold_out`: part of the tilts, at most 0.5, that tells whether the first guess should move, by default an
+  eighth of 16 and more; negative: none, it moves;
 - `tomography`: those of [`reconstruct_volume`](@ref), a named tuple; without a `method` 20 iterations of SIRT
   without positivity;
 - `elements`: atomic numbers of several species, the weakest scatterer first, by default those of the series;
@@ -198,16 +202,19 @@ find_atoms(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords..
 
 function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...)
     found = find_atoms_recorded(progress, series, probe; keywords...)
-    foreach(close, (found.traced, found.cycles))
+    foreach(close, (found.traced, found.cycles, found.orbital))
     return found.atoms
 end
 
 """
     find_atoms_recorded([progress,] series[, probe]; ...)
 
-As [`find_atoms`](@ref), but a named tuple `(atoms, traced, cycles)`: `traced` is the first guess, and `cycles`, a
-[`Table`](@ref), has a row per fit: `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`,
-`loss`, `r_factor`; its value `r_factor_traced` is that of the first guess.
+As [`find_atoms`](@ref), but a named tuple `(atoms, traced, cycles, orbital)`: `traced` is the first guess, and
+`cycles`, a [`Table`](@ref), has a row per fit: `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`,
+`reclassified`, `loss`, `r_factor`; its value `r_factor_traced` is that of the first guess, `model` the number of
+the model that followed the images best (`aet_lot_model`), `moved` 0 where held-out images did not bear out what a
+fit does to the positions. `orbital`, an [`Orbital`](@ref), is the shape of the atoms in the last fit: heights and
+widths belong to it, so give it to the [`LocalOrbital`](@ref) that starts from the atoms.
 """
 find_atoms_recorded(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...) =
     find_atoms_recorded(nothing, series, probe; keywords...)
@@ -221,14 +228,14 @@ function find_atoms_recorded(progress, series::TiltSeries, probe::Union{Probe,No
     options.raw.free = pointer(blocks)
     live(series)
     usual = haskey(tomography, :method) ? NamedTuple() : (method = :sirt, iterations = 20, positivity = false)
-    atoms, traced, cycles = with_tomography((; usual..., tomography...)) do of_volume
+    atoms, traced, cycles, orbital = with_tomography((; usual..., tomography...)) do of_volume
         options.raw.tomography = Ptr{TomographyOptions}(pointer_from_objref(of_volume))
         # `of_fit` and `options` point to objects in `fit` and `keywords`
         GC.@preserve fit of_fit keywords blocks begin
-            kept((Atoms, Atoms, Table), "the search for atoms", progress) do report, user, outs...
+            kept((Atoms, Atoms, Table, Orbital), "the search for atoms", progress) do report, user, outs...
                 aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, outs...)
             end
         end
     end
-    return (atoms = atoms, traced = traced, cycles = cycles)
+    return (atoms = atoms, traced = traced, cycles = cycles, orbital = orbital)
 end

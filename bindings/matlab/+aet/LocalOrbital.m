@@ -27,7 +27,7 @@ classdef LocalOrbital < aet.Reconstruction
     %   Properties and methods beside those of aet.Reconstruction (run, step,
     %   lossAndGradient, addTerm, save, ...)
     %     probe           what the reconstruction was made of
-    %     atoms, snapshot, estimateErrors, static load
+    %     atoms, snapshot, estimateErrors, fitOrbital, static load
     %
     %   Example
     %     recon = aet.LocalOrbital(series, probe, 'Start', atoms, 'Model', 'rigid');
@@ -99,6 +99,19 @@ classdef LocalOrbital < aet.Reconstruction
             [key, value.heightErrors, value.predictedRmsdPm, value.undetermined, value.method, value.noise] = ...
                 aet.internal.withProgress(progress, 'recon_estimate_errors', this.key, options);
             value.atoms = aet.Atoms.fromKey(key);
+        end
+
+        function orbital = fitOrbital(this, varargin)
+            %FITORBITAL  The shape of the atoms, from the images.
+            %   ORBITAL = recon.fitOrbital('Widths', S, 'Progress', @fn): the
+            %   aet.Orbital of terms of the widths S (at most 10, in units of B;
+            %   default 0.5, 1, 2, 4, 8, 16) that fits the images best at the
+            %   latest state. Weights are not negative, f(0) is 1. Start another
+            %   reconstruction with it from the atoms of this one, and repeat
+            %   while the loss falls.
+            options = aet.internal.options('fitOrbital', {'Widths', 'Progress'}, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            orbital = aet.Orbital.fromKey(aet.internal.withProgress(progress, 'recon_fit_orbital', this.key, options));
         end
     end
 

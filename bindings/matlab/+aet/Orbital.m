@@ -7,6 +7,7 @@ classdef Orbital < aet.internal.Object
     %   ORBITAL = AET.ORBITAL.GAUSSIANS(WEIGHTS, WIDTHS) of 1 to 12 terms
     %   ORBITAL = AET.ORBITAL.SLATER() projects the Slater function
     %   ORBITAL = AET.ORBITAL.TABLE(RADII, VALUES) follows a table
+    %   ORBITAL = recon.fitOrbital() fits the images of an aet.LocalOrbital
     %
     %   Properties: terms [n x 2], termCount, expansionError
     %   Methods: evaluate; static gaussians, slater, table

@@ -145,16 +145,21 @@ classdef TiltSeries < aet.internal.Object
             second = find(half == 1);
         end
 
-        function [atoms, traced, cycles] = findAtoms(this, probe, varargin)
+        function [atoms, traced, cycles, orbital] = findAtoms(this, probe, varargin)
             %FINDATOMS  Find atoms without a model to start from.
             %   ATOMS = series.findAtoms(), series.findAtoms(PROBE, 'Name', value,
             %   ...) traces a volume, fits local orbitals, tells the species by
             %   their heights, drops, merges, splits and adds atoms until next to
             %   nothing changes. PROBE is [] for the model 'direct'.
-            %   [ATOMS, TRACED, CYCLES] = series.findAtoms(...) has the first guess
-            %   and an aet.Table with a row per fit, too: atoms, dropped, lonely,
-            %   merged, split, added, reclassified, loss, r_factor; its value
-            %   r_factor_traced is that of the first guess.
+            %   [ATOMS, TRACED, CYCLES, ORBITAL] = series.findAtoms(...) has the
+            %   first guess, too; an aet.Table with a row per fit: atoms, dropped,
+            %   lonely, merged, split, added, reclassified, loss, r_factor; and the
+            %   shape of the atoms in the last fit, an aet.Orbital: heights and
+            %   widths belong to it, so give it to aet.LocalOrbital. The table's
+            %   value r_factor_traced is that of the first guess, model is 0 where
+            %   the direct and 1 where the rigid model followed the images better,
+            %   moved is 0 where held-out images did not bear out what a fit does
+            %   to the positions.
             %     Elements         atomic numbers, the weakest scatterer first
             %                      (default: the series' elements, else one)
             %     Species          atomic number of all atoms instead
@@ -162,6 +167,12 @@ classdef TiltSeries < aet.internal.Object
             %     Support          aet.Volume: atoms only where it is above 0.5
             %     Free             {'drift', ...}: blocks fitted beside positions,
             %                      heights, widths and backgrounds
+            %     KeepModel, KeepOrbital
+            %                      true: Model and Orbital are used whatever the
+            %                      images say
+            %     HoldOut          part of the tilts, at most 0.5, that tells
+            %                      whether the first guess should move (default:
+            %                      an eighth of 16 and more); negative: it moves
             %     MinimumDistance  below the shortest bond, angstrom (default 1.6)
             %     Smoothing        of volumes, angstrom (default: a quarter of it)
             %     Threshold        of the first peaks, part of the 99.9 % quantile
@@ -187,7 +198,7 @@ classdef TiltSeries < aet.internal.Object
             end
             known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'Split', 'Isolation', 'MaxCycles', ...
                 'FitIterations', 'Species', 'Elements', 'Start', 'Support', 'Free', 'Tomography', ...
-                'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
+                'KeepModel', 'KeepOrbital', 'HoldOut', 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             known = setdiff(aet.Tomography.options, {'Initial', 'Support'});
@@ -205,11 +216,12 @@ classdef TiltSeries < aet.internal.Object
                 free = strjoin(free, ',');
             end
             options = aet.Orbital.keyIn(options);
-            [atoms, traced, cycles] = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, ...
+            [atoms, traced, cycles, orbital] = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, ...
                 probeKey, options, tomography, start, support, free);
             atoms = aet.Atoms.fromKey(atoms);
             traced = aet.Atoms.fromKey(traced);
             cycles = aet.Table.fromKey(cycles);
+            orbital = aet.Orbital.fromKey(orbital);
         end
 
         function recorded = record(this, varargin)

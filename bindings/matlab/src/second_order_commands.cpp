@@ -45,6 +45,22 @@ void estimate_errors(Call &call) {
   call.give(5, word_of(noises, report.noise));
 }
 
+/// orbital = aet_mex('recon_fit_orbital', recon, options, progress)
+void fit_orbital(Call &call) {
+  const auto recon = call.handle<aet_recon>(0);
+  const Options given = call.options(1);
+  aet_const_view widths{};
+  const mxArray *of_terms = given.find("Widths");
+  if (of_terms != nullptr) {
+    widths = vector_view(of_terms, "Widths");
+  }
+  ProgressBridge progress(call.argument(2));
+  aet_orbital *orbital = nullptr;
+  const aet_status status = aet_recon_fit_orbital(recon.get(), of_terms == nullptr ? nullptr : &widths,
+                                                  ProgressBridge::call, &progress, &orbital);
+  give_made(call, orbital, status, progress);
+}
+
 /// A direction has as many elements as x.
 const double *direction_of(const Call &call, int index, const Parameters &x) {
   const Parameters direction(call.argument(index));
@@ -221,6 +237,7 @@ void add_second_order_commands(CommandTable &table) {
   table["recon_gauss_newton_diagonal"] = gauss_newton_diagonal;
   table["recon_index_map"] = index_map;
   table["recon_estimate_errors"] = estimate_errors;
+  table["recon_fit_orbital"] = fit_orbital;
   table["recon_add_term"] = add_term;
   table["recon_set_projection"] = set_projection;
   table["recon_clear_terms"] = clear_terms;

@@ -15,6 +15,7 @@ from ._options import Options, result_members, result_values, takes_options
 from ._structs import empty_structure
 from .atoms import Atoms
 from .context import default_context
+from .orbital import Orbital
 from .series import consistent
 from .volume import Volume
 
@@ -414,6 +415,19 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
             made = lib.aet_recon_estimate_errors(self, settings, call.report, None, heights, report)
             atoms = Atoms._of(made)
         return ErrorEstimate(atoms, heights, *result_values("aet_error_report", report))
+
+    def fit_orbital(self, widths=None, progress=None):
+        """The shape of the atoms that fits the images best at the latest state, as an `Orbital`: terms of `widths` (at
+        most 10, in units of B; None: 0.5, 1, 2, 4, 8 and 16), with positions, heights and widths held, weights that are
+        not negative and f(0) = 1.
+
+            shaped = aet.LocalOrbital(series, start=recon.atoms, orbital=recon.fit_orbital())
+
+        Repeat while the loss falls. AET_ERROR_RANGE, AET_ERROR_NOT_READY without images, AET_ERROR_EMPTY where no term
+        brings the images nearer, AET_ERROR_UNSUPPORTED for a volume, AET_CANCELLED where `progress` ends it.
+        """
+        with LongCall(progress) as call:
+            return Orbital._of(lib.aet_recon_fit_orbital(self, widths, call.report, None))
 
     # ---- files ----
 

@@ -12,6 +12,7 @@ from ._options import Options, takes_options
 from ._structs import empty_structure, number_of
 from .atoms import Atoms
 from .context import default_context
+from .orbital import Orbital
 from .table import Table
 
 
@@ -35,11 +36,14 @@ class Tracing(collections.namedtuple("Tracing", ("atoms", "candidates"))):
     __slots__ = ()
 
 
-class FoundAtoms(collections.namedtuple("FoundAtoms", ("atoms", "traced", "cycles"))):
-    """Atoms of a series, the first guess that they come from, and the table of fits.
+class FoundAtoms(collections.namedtuple("FoundAtoms", ("atoms", "traced", "cycles", "orbital"))):
+    """Atoms of a series, the first guess that they come from, the table of fits, and the shape of the atoms.
 
     `cycles` has a row per fit with the columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`,
-    `loss` and `r_factor`, and the value `r_factor_traced` of the first guess.
+    `loss` and `r_factor`, and the values `r_factor_traced` of the first guess, `model` (the number of the model that
+    followed the images best, an aet_lot_model) and `moved` (0 where held-out images did not bear out what a fit does to
+    the positions). `orbital` is the shape of the atoms in the last fit, an `Orbital`: heights and widths belong to it, so
+    give it to the `LocalOrbital` that starts from the atoms.
     """
 
     __slots__ = ()
@@ -245,7 +249,10 @@ def find_atoms(series, probe=None, *, fit=None, tomography=None, free=(), progre
 
     `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, as dicts; without a `method` the
     volume comes from 20 iterations of SIRT without positivity. `free` names blocks that are fitted beside positions,
-    heights, widths and backgrounds: `("drift", "scale")`. The model is direct without a probe. The iterations that
+    heights, widths and backgrounds: `("drift", "scale")`. The model is direct without a probe. The images tell the
+    shape of the atoms, whether the rigid or the direct model follows them better, and whether the first guess should
+    move at all; `keep_orbital` and `keep_model` keep those of `fit`, and a negative `hold_out` moves the atoms whatever
+    the part of the tilts that is held out says. The iterations that
     `progress` is shown are the cycles; where it ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY
     where nothing looks like an atom, AET_ERROR_NOT_READY for a series in pixels without a `minimum_distance`.
     """
@@ -264,5 +271,5 @@ def find_atoms_recorded(series, probe=None, *, fit=None, tomography=None, free=(
     settings.set("tomography", None if tomography is None else Options(lib.aet_tomography_options_init, tomography))
     settings.set("free", (free if isinstance(free, str) else ",".join(free)) or None)
     with LongCall(progress) as call:
-        atoms, traced, cycles = lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None)
-        return FoundAtoms(Atoms._of(atoms), Atoms._of(traced), Table._of(cycles))
+        atoms, traced, cycles, orbital = lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None)
+        return FoundAtoms(Atoms._of(atoms), Atoms._of(traced), Table._of(cycles), Orbital._of(orbital))

@@ -5,7 +5,8 @@ use super::super::options::{LossChoice, LotModel, LotOptions};
 use super::revise::Course;
 use super::{Fitted, Guess, Search};
 use crate::context::log;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::forward::local_orbital::Orbital;
 
 /// The fit after which the loss is decided: most atoms are there, and their shape is known. Before, the weights of counts
 /// would spread atoms over what the model lacks where images are dark.
@@ -19,6 +20,10 @@ const GROWING: f64 = 0.5;
 const CLASSES: usize = 24;
 const DARKEST: f64 = 0.02;
 const LEAST_PIXELS: usize = 50;
+
+/// The shape has settled where it changes by less than this part of its peak: atoms that are still missing are mistaken for a
+/// skirt.
+const SHAPED: f64 = 3e-3;
 
 impl Search<'_> {
     /// The fit of a cycle, and what it decides.
@@ -47,6 +52,21 @@ impl Search<'_> {
             _ if self.loss_is_open(fit) => LOSS_CYCLE + 1,
             true => 1,
             false => 2,
+        }
+    }
+
+    /// Takes the shape of the atoms for the next fit from the images, and tells whether it is the one of this fit. Where no
+    /// shape brings the images nearer it stays.
+    pub(super) fn shaped(&self, fitted: &Fitted, fit: &mut LotOptions) -> Result<bool> {
+        if self.options.keep_orbital {
+            return Ok(true);
+        }
+        match fitted.recon.fit_orbital(None, &mut |_| !self.cancel.is_cancelled()) {
+            Err(Error::Empty { .. }) => Ok(true),
+            orbital => {
+                fit.orbital = orbital?;
+                Ok(difference(&fit.orbital, &fitted.fit.orbital) < SHAPED)
+            }
         }
     }
 
@@ -106,6 +126,13 @@ impl Search<'_> {
         log::info(format!("squares of what the fit left grow with the intensity to the power of {exponent:.2}"));
         Ok(if exponent > GROWING { LossChoice::Poisson } else { LossChoice::Mse })
     }
+}
+
+/// Largest difference of two shapes of the same width, in parts of their peaks; NaN where one has none.
+fn difference(one: &Orbital, other: &Orbital) -> f64 {
+    let of = |orbital: &Orbital, radius: f64| orbital.at(radius, 1.0)[0] / orbital.at(0.0, 1.0)[0];
+    let off = |i: u32| (of(one, 0.05 * f64::from(i)) - of(other, 0.05 * f64::from(i))).abs();
+    (0..200).map(off).max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 /// Slope of the line through points; 0 where it is not determined.

@@ -175,7 +175,7 @@ impl Search<'_> {
             }
             let (left, mut counts) = self.pruned(&fitted.orbitals, &mut course)?;
             let survivors = self.atoms(&left.orbitals, Some(&left.of(&fitted.probabilities)))?;
-            let next = match self.revised(&fitted, left.orbitals, &mut counts, &mut course, watch) {
+            let mut next = match self.revised(&fitted, left.orbitals, &mut counts, &mut course, watch) {
                 Ok(next) => Some(next),
                 Err(Error::Cancelled { .. }) => None,
                 Err(error) => return Err(error),
@@ -183,7 +183,12 @@ impl Search<'_> {
             counts.reclassified = fitted.reclassified;
             log::info(format!("cycle {cycle}: {counts}"));
             rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            let settled = course.settles(survivors.len(), &counts) && cycle >= self.decisive_cycle(&fit);
+            let mut settled = course.settles(survivors.len(), &counts) && cycle >= self.decisive_cycle(&fit);
+            match self.shaped(&fitted, &mut fit) {
+                Ok(shaped) => settled = settled && shaped,
+                Err(Error::Cancelled { .. }) => next = None,
+                Err(error) => return Err(error),
+            }
             let termination = match (&next, settled) {
                 (None, _) => Termination::Cancelled,
                 (_, true) => Termination::Stalled,
@@ -202,12 +207,6 @@ impl Search<'_> {
             match next {
                 Some(next) if !settled => guess = next,
                 _ => break,
-            }
-            if !self.options.keep_orbital {
-                fit.orbital = match fitted.recon.fit_orbital(None, &mut |_| !self.cancel.is_cancelled()) {
-                    Err(Error::Cancelled { .. }) => break,
-                    orbital => orbital?,
-                };
             }
             if cycle < self.options.max_cycles && self.cancel.is_cancelled() {
                 kept.iter_mut().for_each(|k| k.termination = Termination::Cancelled);

@@ -11,7 +11,7 @@ use crate::forward::local_orbital::{AtomPatches, AtomValues, Blocks, ImagePose};
 use crate::geometry::{self, Vec3};
 use crate::problem::Waiting;
 use crate::reconstruct::plan::series_geometry;
-use crate::trace::Neighbours;
+use crate::specimen::Neighbours;
 use nalgebra::DMatrix;
 use std::collections::BTreeSet;
 use std::sync::Mutex;

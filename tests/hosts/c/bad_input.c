@@ -1370,7 +1370,7 @@ int main(int argc, char **argv)
     check_second_order(&f);
     const path volume_file = join(&scratch, "volume.mrc");
     check_volumes(f.context, f.dataset, f.atoms, volume_file.text);
-    check_finding(f.context, f.dataset, f.atoms);
+    check_finding(&f);
     check_volume_filters(f.context, f.dataset);
     const path accuracy_file = join(&scratch, "accuracy.csv");
     check_accuracy(f.context, accuracy_file.text);

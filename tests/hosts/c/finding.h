@@ -41,18 +41,24 @@ static void check_recorded_search(const aet_dataset *dataset, const aet_atoms *s
     options.split = INFINITY;
     aet_atoms *found = NULL, *traced = NULL;
     aet_table *cycles = NULL;
+    aet_orbital *orbital = NULL;
     expect_any("atoms found from a start",
-               aet_dataset_find_atoms(dataset, NULL, &options, NULL, NULL, &found, &traced, &cycles), AET_OK,
+               aet_dataset_find_atoms(dataset, NULL, &options, NULL, NULL, &found, &traced, &cycles, &orbital), AET_OK,
                AET_MAX_ITERATIONS, "");
     check("all of them", aet_atoms_count(found) == ATOMS && aet_atoms_count(traced) == ATOMS);
     check_species_of(found);
     const int64_t fits = aet_table_row_count(cycles);
     check("a row per fit", fits == 1 || fits == 2);
-    double r_factors[2] = {0, 0}, before = 0;
+    double r_factors[2] = {0, 0}, before = 0, model = -1, moved = -1;
     const aet_view view = aet_view_c(r_factors, AET_DTYPE_F64, 1, &fits);
     expect("R factors", aet_table_copy_column(cycles, "r_factor", &view), AET_OK, "");
     expect("that of the start", aet_table_value(cycles, "r_factor_traced", &before), AET_OK, "");
     check("fits lower it", r_factors[fits - 1] > 0 && r_factors[fits - 1] < before);
+    expect("the model", aet_table_value(cycles, "model", &model), AET_OK, "");
+    expect("what became of the positions", aet_table_value(cycles, "moved", &moved), AET_OK, "");
+    check("direct without a probe, and moved where no image is held out", model == AET_LOT_MODEL_DIRECT && moved == 1);
+    check("the atoms have a shape", aet_orbital_term_count(orbital) > 0);
+    aet_orbital_free(orbital);
     aet_atoms_free(found);
     aet_atoms_free(traced);
     aet_table_free(cycles);
@@ -60,7 +66,34 @@ static void check_recorded_search(const aet_dataset *dataset, const aet_atoms *s
 
 static aet_status search(const aet_dataset *dataset, const aet_find_options *options, aet_atoms **found)
 {
-    return aet_dataset_find_atoms(dataset, NULL, options, NULL, NULL, found, NULL, NULL);
+    return aet_dataset_find_atoms(dataset, NULL, options, NULL, NULL, found, NULL, NULL, NULL);
+}
+
+/* What the images decide unless they are not asked: the shape of the atoms, the model, whether atoms move. */
+static void check_kept_search(const aet_dataset *dataset, const aet_probe *probe, const aet_atoms *start)
+{
+    aet_lot_options fit = lot_options(AET_LOT_MODEL_RIGID);
+    require(aet_orbital_create_slater(0, (aet_orbital **)&fit.orbital), "Slater function");
+    aet_find_options options = short_search(start);
+    options.fit = &fit;
+    options.keep_model = 1;
+    options.keep_orbital = 1;
+    options.hold_out = -1;
+    aet_atoms *found = NULL;
+    aet_table *cycles = NULL;
+    aet_orbital *orbital = NULL;
+    double model = -1, moved = -1;
+    expect_any("atoms found without a choice",
+               aet_dataset_find_atoms(dataset, probe, &options, NULL, NULL, &found, NULL, &cycles, &orbital), AET_OK,
+               AET_MAX_ITERATIONS, "");
+    require(aet_table_value(cycles, "model", &model), "model");
+    require(aet_table_value(cycles, "moved", &moved), "moved");
+    check("the model is kept", model == AET_LOT_MODEL_RIGID && moved == 1);
+    check("the orbital is kept", aet_orbital_term_count(orbital) == aet_orbital_term_count(fit.orbital));
+    aet_orbital_free((aet_orbital *)fit.orbital);
+    aet_orbital_free(orbital);
+    aet_table_free(cycles);
+    aet_atoms_free(found);
 }
 
 static void check_refused_elements(const aet_dataset *dataset, const aet_atoms *start)
@@ -100,6 +133,19 @@ static void check_refused_search(const aet_context *context, const aet_dataset *
     options.isolation = -1;
     expect_nothing("isolation -1", search(dataset, &options, &found), AET_ERROR_RANGE, "isolation", found);
 
+    options = short_search(start);
+    options.hold_out = 0.6;
+    expect_nothing("hold_out 0.6", search(dataset, &options, &found), AET_ERROR_RANGE, "hold_out", found);
+    options = short_search(start);
+    options.hold_out = NAN;
+    expect_nothing("hold_out NaN", search(dataset, &options, &found), AET_ERROR_RANGE, "hold_out", found);
+    options = short_search(start);
+    options.keep_model = 2;
+    expect_nothing("keep_model 2", search(dataset, &options, &found), AET_ERROR_RANGE, "keep_model", found);
+    options = short_search(start);
+    options.keep_orbital = -1;
+    expect_nothing("keep_orbital -1", search(dataset, &options, &found), AET_ERROR_RANGE, "keep_orbital", found);
+
     const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     const int64_t shape[3] = {2, 2, 2};
     const aet_const_view view = aet_const_view_c(ones, AET_DTYPE_F32, 3, shape);
@@ -114,12 +160,13 @@ static void check_refused_search(const aet_context *context, const aet_dataset *
     expect_nothing("a dataset as start", search(dataset, &options, &found), AET_ERROR_STALE_HANDLE, "aet_atoms", found);
 }
 
-/* `dataset` shows `start`, which lies a little beside it. */
-static void check_finding(const aet_context *context, const aet_dataset *dataset, const aet_atoms *start)
+/* The dataset shows the atoms, which lie a little beside it. */
+static void check_finding(const fit *f)
 {
     printf("# search for atoms\n");
-    check_recorded_search(dataset, start);
-    check_refused_search(context, dataset, start);
+    check_recorded_search(f->dataset, f->atoms);
+    check_kept_search(f->dataset, f->probe, f->atoms);
+    check_refused_search(f->context, f->dataset, f->atoms);
 }
 
 #endif

@@ -163,7 +163,7 @@ static void check_orbital_of_fit(const fit *f)
     require(aet_find_options_init(&find, sizeof find), "find options");
     find.fit = &options;
     expect_nothing("a freed orbital of a search",
-                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found, NULL, NULL),
+                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found, NULL, NULL, NULL),
                    AET_ERROR_STALE_HANDLE, "orbital", found);
 
     /* A caller built before there were orbitals. */
@@ -176,6 +176,64 @@ static void check_orbital_of_fit(const fit *f)
     check("nor to read", fitted_loss(f, &options) == gaussian);
 }
 
+static int32_t stop_shape(void *user, const aet_progress *progress)
+{
+    (void)user;
+    (void)progress;
+    return 1;
+}
+
+/* The shape that images tell, and requests that have none. */
+static void check_fitted_orbital(const fit *f)
+{
+    const double many[11] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, one = 1, negative[2] = {1, -1};
+    const aet_const_view none = column_of(many, 0), eleven = column_of(many, 11), ones = column_of(&one, 1),
+                         bad = column_of(negative, 2);
+    const aet_lot_options direct = lot_options(AET_LOT_MODEL_DIRECT);
+    aet_recon *recon = NULL, *volume = NULL;
+    aet_orbital *orbital = NULL;
+    require(aet_recon_create_lot(f->context, f->dataset, NULL, f->atoms, &direct, &recon), "reconstruction");
+    const aet_run_options run = long_run(20);
+    require(aet_recon_run(recon, &run, NULL, NULL), "run");
+    expect("the shape of the atoms", aet_recon_fit_orbital(recon, NULL, NULL, NULL, &orbital), AET_OK, "");
+    const int64_t count = aet_orbital_term_count(orbital), shape[2] = {count, 2};
+    double terms[6][2] = {{0}}, sum = 0;
+    const aet_view out = aet_view_c(terms, AET_DTYPE_F64, 2, shape);
+    check("of at most six terms", count >= 1 && count <= 6);
+    require(aet_orbital_copy_terms(orbital, &out), "terms");
+    int positive = 1;
+    for (int64_t t = 0; t < count; t++) {
+        positive = positive && terms[t][0] > 0;
+        sum += terms[t][0];
+    }
+    check("of positive weights and f(0) = 1", positive && fabs(sum - 1) < 1e-12);
+    aet_orbital_free(orbital);
+    orbital = NULL;
+    expect("a shape of one term", aet_recon_fit_orbital(recon, &ones, NULL, NULL, &orbital), AET_OK, "");
+    check("which has the weight 1", aet_orbital_term_count(orbital) == 1);
+    aet_orbital_free(orbital);
+
+    orbital = NULL;
+    expect_nothing("no widths", aet_recon_fit_orbital(recon, &none, NULL, NULL, &orbital), AET_ERROR_RANGE, "widths",
+                   orbital);
+    expect_nothing("11 widths", aet_recon_fit_orbital(recon, &eleven, NULL, NULL, &orbital), AET_ERROR_RANGE, "11",
+                   orbital);
+    expect_nothing("a negative width", aet_recon_fit_orbital(recon, &bad, NULL, NULL, &orbital), AET_ERROR_RANGE,
+                   "width of term 1", orbital);
+    expect_nothing("shape cancelled", aet_recon_fit_orbital(recon, NULL, stop_shape, NULL, &orbital), AET_CANCELLED, "",
+                   orbital);
+    expect("shape into nothing", aet_recon_fit_orbital(recon, NULL, NULL, NULL, NULL), AET_ERROR_NULL, "orbital");
+    expect_nothing("shape of nothing", aet_recon_fit_orbital(NULL, NULL, NULL, NULL, &orbital), AET_ERROR_NULL, "recon",
+                   orbital);
+    require(aet_recon_create_tomography(f->context, f->dataset, NULL, &volume), "tomography");
+    expect_nothing("shape of a volume", aet_recon_fit_orbital(volume, NULL, NULL, NULL, &orbital),
+                   AET_ERROR_UNSUPPORTED, "fit_orbital", orbital);
+    aet_recon_free(volume);
+    aet_recon_free(recon);
+    expect_nothing("shape of a freed fit", aet_recon_fit_orbital(recon, NULL, NULL, NULL, &orbital),
+                   AET_ERROR_STALE_HANDLE, "aet_recon", orbital);
+}
+
 static void check_orbitals(const fit *f)
 {
     printf("# shapes of orbitals\n");
@@ -183,6 +241,7 @@ static void check_orbitals(const fit *f)
     check_expansions();
     check_bad_orbitals();
     check_orbital_of_fit(f);
+    check_fitted_orbital(f);
 }
 
 #endif

@@ -298,6 +298,15 @@ void check_second_order(const aet::Context &context, const Host &host) {
            [&] { (void)recon.estimate_errors({}, [](const aet::Progress &) { return false; }); });
     expect("noise not known", AET_ERROR_NOT_READY, "noise_variance",
            [&] { (void)recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::variance)); });
+    const auto terms = recon.fit_orbital({1}).terms();
+    check("the shape of the atom", terms.size() == 1 && terms[0].weight == 1 && terms[0].width == 1);
+    check("of the library's widths", recon.fit_orbital().term_count() >= 1);
+    expect("11 widths", AET_ERROR_RANGE, "11", [&] { (void)recon.fit_orbital(std::vector<double>(11, 1.0)); });
+    expect("a negative width", AET_ERROR_RANGE, "width of term 1", [&] { (void)recon.fit_orbital({1, -1}); });
+    expect("shape cancelled", AET_CANCELLED, "AET_CANCELLED",
+           [&] { (void)recon.fit_orbital({}, [](const aet::Progress &) { return false; }); });
+    expect("shape of a volume", AET_ERROR_UNSUPPORTED, "fit_orbital",
+           [&] { (void)aet::Tomography(context, host.series(context)).fit_orbital(); });
 }
 
 void check_growing(const aet::Context &context, const Host &host) {
@@ -446,6 +455,12 @@ void check_finding(const aet::Context &context, const Host &host) {
     const auto r_factors = found.cycles.column("r_factor");
     check("a row per fit", static_cast<std::int64_t>(r_factors.size()) == found.cycles.rows() && !r_factors.empty());
     check("fits lower the R factor", r_factors.back() < found.cycles.value("r_factor_traced"));
+    check("direct without a probe", found.cycles.value("model") == AET_LOT_MODEL_DIRECT);
+    check("moved where no image is held out", found.cycles.value("moved") == 1);
+    check("the atoms have a shape", found.orbital.term_count() > 0);
+    const auto kept = aet::FindOptions(search).keep_model().keep_orbital().hold_out(-1);
+    const auto gaussian = aet::find_atoms_recorded(series, nullptr, kept).orbital;
+    check("the Gaussian is kept", gaussian.term_count() == 1 && gaussian.terms()[0].width == 1);
     const auto copied = aet::FindOptions(options); // its views are its own
     check("options can be copied", aet::find_atoms(series, nullptr, copied).positions() == found.atoms.positions());
     const auto refused = [&](const char *what, aet_status wanted, const char *mention, const aet::FindOptions &wrong) {
@@ -453,6 +468,7 @@ void check_finding(const aet::Context &context, const Host &host) {
     };
     refused("element 104", AET_ERROR_RANGE, "104", aet::FindOptions(search).elements({104}));
     refused("more elements than atoms", AET_ERROR_INCONSISTENT, "species", aet::FindOptions(search).elements({14, 79}));
+    refused("hold_out 0.6", AET_ERROR_RANGE, "hold_out", aet::FindOptions(search).hold_out(0.6));
     refused("no such block", AET_ERROR_UNKNOWN_OPTION, "nonsense", aet::FindOptions(search).free({"nonsense"}));
     const std::vector<float> ones(8, 1.0F);
     const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), 0.5);

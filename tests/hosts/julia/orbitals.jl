@@ -15,6 +15,26 @@ function check_orbitals()
     check("a table of a Gaussian is one term", tabulated_orbital(q, exp.(-q .^ 2)).term_count == 1)
     check_orbital_faults(collect(q))
     check_orbital_fits(slater)
+    check_fitted_orbital()
+end
+
+"The shape that images tell, and requests that have none."
+function check_fitted_orbital()
+    series = small_series()
+    recon = LocalOrbital(series; start = POSITIONS .+ 0.1, model = :direct, precision = :double)
+    run!(recon; iterations = 20)
+    shape = fit_orbital(recon)
+    check("the shape of the atoms", shape.term_count >= 1 && all(>(0), shape.terms[:, 1]), shape.terms)
+    check("f(0) of it is 1", sum(shape.terms[:, 1]) ≈ 1)
+    check("a shape of one term", fit_orbital(recon; widths = [1]).terms == [1.0 1.0])
+    check_fault(() -> fit_orbital(recon; widths = Float64[]), "no widths", :range, "widths")
+    check_fault(() -> fit_orbital(recon; widths = 1:11), "11 widths", :range, "11")
+    check_fault(() -> fit_orbital(recon; widths = [1, -1]), "a negative width", :range, "width of term 1")
+    check_fault(() -> fit_orbital(_ -> false, recon), "shape cancelled", :cancelled)
+    check_throws(() -> fit_orbital(_ -> error("mine"), recon), "exception of the progress of a shape", e -> e.msg == "mine")
+    check_fault(() -> fit_orbital(Tomography(series)), "shape of a volume", :unsupported, "fit_orbital")
+    close(recon)
+    check_fault(() -> fit_orbital(recon), "shape of a closed fit", :stale_handle)
 end
 
 function check_orbital_faults(q)

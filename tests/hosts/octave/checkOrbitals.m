@@ -37,6 +37,19 @@ check('atoms found with it', f.series.findAtoms([], 'Orbital', slater).count > 0
 expect('an orbital by name', 'aet:argumentType', 'Orbital', @() fit('Orbital', 'slater'));
 expect('a probe as orbital', 'aet:argumentType', 'Orbital', @() fit('Orbital', f.probe));
 expect('a number as orbital of a search', 'aet:argumentType', 'Orbital', @() f.series.findAtoms([], 'Orbital', 3));
+
+recon = aet.LocalOrbital(f.series, [], 'Start', f.atoms, 'Model', 'direct', 'Precision', 'double');
+recon.run('MaxIterations', 20);
+shape = recon.fitOrbital();
+check('the shape of the atoms', shape.termCount >= 1 && all(shape.terms(:, 1) > 0));
+check('f(0) of it is 1', abs(sum(shape.terms(:, 1)) - 1) < 1e-12);
+check('a shape of one term', isequal(recon.fitOrbital('Widths', 1).terms, [1 1]));
+expect('11 widths', 'aet:range', '11', @() recon.fitOrbital('Widths', 1:11));
+expect('a negative width', 'aet:range', 'width of term 1', @() recon.fitOrbital('Widths', [1 -1]));
+expect('a width by name', 'aet:dtype', 'Widths', @() recon.fitOrbital('Widths', 'wide'));
+expect('no such option of a shape', unknown, 'Width', @() recon.fitOrbital('Width', 1));
+expect('error in progress of a shape', 'test:broken', 'broken', ...
+    @() recon.fitOrbital('Progress', @(p) error('test:broken', 'broken')));
 delete(slater);
 expect('deleted orbital', 'aet:staleHandle', 'orbital', @() slater.terms);
 expect('deleted orbital of a fit', 'aet:staleHandle', 'orbital', @() fit('Orbital', slater));

@@ -342,6 +342,11 @@ def second_order_and_terms():
     check_fault(lambda: recon.estimate_errors(method="guess"), "another method", "unknown_option", "local")
     check_fault(lambda: recon.estimate_errors(radius=-1), "negative radius", "range", "radius")
     check_fault(lambda: recon.estimate_errors(progress=lambda p: False), "errors cancelled", "cancelled")
+    check_fault(lambda: recon.fit_orbital([]), "no widths", "range", "widths")
+    check_fault(lambda: recon.fit_orbital(range(1, 12)), "11 widths", "range", "11")
+    check_fault(lambda: recon.fit_orbital([1, -1]), "a negative width", "range", "width of term 1")
+    check_fault(lambda: recon.fit_orbital("wide"), "a width by name", "dtype", "widths")
+    check_fault(lambda: recon.fit_orbital(progress=lambda p: False), "shape cancelled", "cancelled")
     check_fault(lambda: recon.run(optimizer="newton"), "no such optimiser", "unknown_option", "newton", "lbfgs")
     check_fault(lambda: recon.run(batch_fraction=2.0), "a batch of twice the data", "range", "batch_fraction")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import aet
 from checks import check, check_fault, check_raises
-from problem import ATOMS, POSITIONS, small_series
+from problem import ATOMS, POSITIONS, small_probe, small_series
 
 SHORT = {"max_cycles": 2, "fit_iterations": 15}
 
@@ -18,6 +18,22 @@ def atoms_are_found_from_a_start():
     fits = found.cycles["atoms"]
     check("a row per fit", len(fits) in (1, 2) and (fits == ATOMS).all())
     check("fits lower the R factor", 0 < found.cycles["r_factor"][-1] < found.cycles.value("r_factor_traced"))
+    values = {name: found.cycles.value(name) for name in ("model", "moved")}
+    check("direct without a probe, moved where no image is held out", values == {"model": 0, "moved": 1}, values)
+    check("the atoms have a shape", found.orbital.term_count > 0 and (found.orbital.terms[:, 0] > 0).all())
+    slater = aet.Orbital.slater()
+    kept = aet.find_atoms_recorded(
+        series,
+        small_probe(),
+        start=start,
+        fit={"model": "rigid", "orbital": slater},
+        keep_model=True,
+        keep_orbital=True,
+        hold_out=-1,
+        **SHORT,
+    )
+    check("the model is kept", kept.cycles.value("model") == 1 and kept.cycles.value("moved") == 1)
+    check("the orbital is kept", np.array_equal(kept.orbital.terms, slater.terms))
     side = np.ones((20, 20, 20))
     side[:, :, 10:] = 0
     support = aet.Volume(side, series.pixel_size)
@@ -37,6 +53,9 @@ def finding_refuses():
     refused("more elements than atoms", "inconsistent", "species", elements=list(range(1, ATOMS + 2)))
     refused("a block that is not there", "unknown_option", "nonsense", free=("drift", "nonsense"))
     refused("a block's name cut short", "text", "free", free="drift\0")
+    refused("hold_out 0.6", "range", "hold_out", hold_out=0.6)
+    refused("hold_out NaN", "range", "hold_out", hold_out=np.nan)
+    refused("keep_orbital 2", "range", "keep_orbital", keep_orbital=2)
     refused("split 0.5", "range", "split", split=0.5)
     check_raises(lambda: aet.find_atoms(series, support=np.ones((2, 2, 2))), "an array as support", TypeError)
     small = aet.Volume(np.ones((2, 2, 2)), series.pixel_size)

@@ -213,6 +213,7 @@ def refused_of_volumes(series):
         "atoms": lambda: recon.atoms,
         "atoms of a snapshot": lambda: recon.snapshot().atoms,
         "errors of atoms": recon.estimate_errors,
+        "shape of atoms": recon.fit_orbital,
         "an optimiser": lambda: recon.run(optimizer="lbfgs"),
         "J d": lambda: recon.push_forward(None, recon.parameters),
         "terms": lambda: recon.add_term("volume", lambda values, gradient: 0.0),

@@ -256,6 +256,15 @@ def orbitals_have_shapes():
     check("and keeps its orbital", fitted(orbital=aet.Orbital.slater()) == other)
     check("atoms found with it", len(aet.find_atoms(small_series(), fit={"orbital": aet.Orbital.slater()})) > 0)
 
+    recon = small_reconstruction(model="direct")
+    recon.run(max_iterations=20)
+    shape = recon.fit_orbital()
+    check("the shape of the atoms", shape.term_count >= 1 and (shape.terms[:, 0] > 0).all(), shape.terms)
+    check("f(0) of it is 1", abs(shape.terms[:, 0].sum() - 1) < 1e-12, shape.terms)
+    told = []
+    one = recon.fit_orbital([1], progress=lambda p: told.append(p.fraction) or True)
+    check("a shape of one term, with progress", one.terms.tolist() == [[1, 1]] and len(told) > 0, told)
+
 
 # ---- reconstructions ----
 
