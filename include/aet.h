@@ -3570,8 +3570,11 @@ aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
  * cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
  * one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
  * and the value `r_factor_traced` of the first guess. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
- * the last fit: set it, and the model, which the value `model` of the table names (an aet_lot_model), for the final fit, since
- * heights and widths belong to them. The value `moved` is 0 where held-out images did not bear out what a fit does to the
+ * the last fit: set it for the final fit, since
+ * heights and widths belong to it, with the model and the loss that the values `model` (an aet_lot_model) and `loss` (an
+ * aet_loss) of the table name: where `fit` leaves the loss open, and images without negative values have neither counts nor
+ * variances, that of counts is used where the squares of
+ * what a fit leaves grow with the intensity. The value `moved` is 0 where held-out images did not bear out what a fit does to the
  * positions: they are then those of the first guess. The result does not depend on the number of threads.
  *
  * AET_OK where next to nothing changed any more, AET_MAX_ITERATIONS where the last cycle still changed something,
