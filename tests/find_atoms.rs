@@ -244,7 +244,7 @@ fn the_images_tell_the_shape_of_the_atoms() {
     let specimen: Specimen = alike().into_iter().take(40).collect();
     let series = images_of(&specimen, skirted());
     let start = Some(beside(&specimen));
-    let options = FindOptions { start, max_cycles: 4, hold_out: Some(0.0), ..Default::default() };
+    let options = FindOptions { start, max_cycles: 4, hold_out: 0.0, ..Default::default() };
     let kept = find(&series, &FindOptions { keep_orbital: true, ..options.clone() });
     let found = find(&series, &options);
     let (with_gaussians, with_shape) = (against(&kept, &specimen), against(&found, &specimen));
@@ -290,12 +290,12 @@ fn atoms_move_where_held_out_images_bear_it_out() {
     let stayed = |p: &&Vec3| start.positions().iter().any(|q| off(p, q) < 1e-9);
     assert!(still.atoms.len() > 5 && still.atoms.positions().iter().all(|p| stayed(&p)));
     // all images are fitted where none are held out
-    let anyhow = find(&astray, &FindOptions { hold_out: Some(0.0), ..options.clone() });
+    let anyhow = find(&astray, &FindOptions { hold_out: 0.0, ..options.clone() });
     assert!(anyhow.moved && !anyhow.atoms.positions().iter().any(|p| stayed(&p)));
     // fewer than 16 tilts are all needed, unless a part is asked for
     astray.exclude_tilt(7, true).unwrap();
     assert!(find(&astray, &options).moved);
-    assert!(!find(&astray, &FindOptions { hold_out: Some(0.2), ..options }).moved);
+    assert!(!find(&astray, &FindOptions { hold_out: 0.2, ..options }).moved);
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn the_images_tell_the_model() {
         start: Some(atoms_of(&specimen)),
         max_cycles: 1,
         fit_iterations: 10,
-        hold_out: Some(0.0),
+        hold_out: 0.0,
         ..Default::default()
     };
     let model = |options: &FindOptions| {
@@ -338,7 +338,7 @@ fn bad_input_is_refused() {
         refused(FindOptions { isolation: Some(isolation), ..usual.clone() }, 103, "isolation");
     }
     for part in [-0.1, 0.6, f64::NAN] {
-        refused(FindOptions { hold_out: Some(part), ..usual.clone() }, 103, "hold_out");
+        refused(FindOptions { hold_out: part, ..usual.clone() }, 103, "hold_out");
     }
     refused(FindOptions { free: vec!["nonsense".into()], ..usual.clone() }, 104, "nonsense");
     let support = |edge: usize, size: f64| Some(Volume::new(Array3::ones([edge; 3]), size).unwrap());

@@ -74,8 +74,8 @@ pub struct aet_find_options {
     /// Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5
     /// times the minimum distance; infinity: none are.
     pub isolation: f64,
-    /// The part of the tilts, at most 0.5, that is held out to tell whether the atoms of the first guess should move, and which
-    /// else stay where they were traced; 0: an eighth of 16 and more tilts; negative: none, they move.
+    /// The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which
+    /// else stay where they were traced; 0: none, they move.
     pub hold_out: f64,
 }
 
@@ -124,10 +124,7 @@ impl Host {
         Ok(FindOptions {
             keep_model: self.flag(options.keep_model, "keep_model")?,
             keep_orbital: self.flag(options.keep_orbital, "keep_orbital")?,
-            hold_out: match options.hold_out {
-                part if part < 0.0 => Some(0.0),
-                part => chosen(part),
-            },
+            hold_out: options.hold_out,
             fit: self.lot_options(options.fit)?,
             tomography: match options.tomography.is_null() {
                 true => default.tomography,
@@ -303,7 +300,10 @@ mod tests {
         }
         // SAFETY: a handle.
         assert!(unsafe { aet_orbital_term_count(made.orbital) } > 0);
-        (free(made.atoms), free(made.traced), free(made.cycles), free(made.orbital));
+        free(made.atoms);
+        free(made.traced);
+        free(made.cycles);
+        free(made.orbital);
         let (status, made) = search(&scene, &options, false, true);
         assert!(status < 100, "{}", message());
         free(made.atoms);

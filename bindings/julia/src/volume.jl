@@ -182,8 +182,7 @@ added, until next to nothing changes. The model is direct without a probe.
 
 - `fit`: options of [`LocalOrbital`](@ref), a named tuple; `free`: blocks to be fitted, too, `(:drift, :scale)`;
 - `keep_model`, `keep_orbital`: use the model and the orbital of `fit` whatever the images say;
-- `hold_out`: part of the tilts, at most 0.5, that tells whether the first guess should move, by default an
-  eighth of 16 and more; negative: none, it moves;
+- `hold_out`: part of the tilts, at most 0.5, that is held out to tell whether the first guess should move; 0: none;
 - `tomography`: those of [`reconstruct_volume`](@ref), a named tuple; without a `method` 20 iterations of SIRT
   without positivity;
 - `elements`: atomic numbers of several species, the weakest scatterer first, by default those of the series;

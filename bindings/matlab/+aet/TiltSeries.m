@@ -170,9 +170,9 @@ classdef TiltSeries < aet.internal.Object
             %     KeepModel, KeepOrbital
             %                      true: Model and Orbital are used whatever the
             %                      images say
-            %     HoldOut          part of the tilts, at most 0.5, that tells
-            %                      whether the first guess should move (default:
-            %                      an eighth of 16 and more); negative: it moves
+            %     HoldOut          part of the tilts, at most 0.5, that is held
+            %                      out to tell whether the first guess should
+            %                      move (default 0: it moves)
             %     MinimumDistance  below the shortest bond, angstrom (default 1.6)
             %     Smoothing        of volumes, angstrom (default: a quarter of it)
             %     Threshold        of the first peaks, part of the 99.9 % quantile

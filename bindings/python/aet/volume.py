@@ -250,9 +250,9 @@ def find_atoms(series, probe=None, *, fit=None, tomography=None, free=(), progre
     `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, as dicts; without a `method` the
     volume comes from 20 iterations of SIRT without positivity. `free` names blocks that are fitted beside positions,
     heights, widths and backgrounds: `("drift", "scale")`. The model is direct without a probe. The images tell the
-    shape of the atoms, whether the rigid or the direct model follows them better, and whether the first guess should
-    move at all; `keep_orbital` and `keep_model` keep those of `fit`, and a negative `hold_out` moves the atoms whatever
-    the part of the tilts that is held out says. The iterations that
+    shape of the atoms, and whether the rigid or the direct model follows them better; `keep_orbital` and `keep_model`
+    keep those of `fit`. `hold_out` is the part of the tilts that is held out to tell whether the first guess should
+    move at all; 0: none. The iterations that
     `progress` is shown are the cycles; where it ends the work, the atoms of the last fit are returned. AET_ERROR_EMPTY
     where nothing looks like an atom, AET_ERROR_NOT_READY for a series in pixels without a `minimum_distance`.
     """

@@ -79,12 +79,17 @@ impl Search<'_> {
     ) -> Result<Fitted> {
         let mut fitted = self.fitted(guess, fit, false, 1, watch)?;
         if !self.options.keep_model && fit.model != LotModel::Direct {
-            let options = LotOptions { model: LotModel::Direct, ..fit.clone() };
-            let direct = self.fitted(guess, &options, false, 1, watch)?;
-            let (of_model, of_direct) = (fitted.recon.loss(), direct.recon.loss());
-            log::info(format!("loss of the first fit: {of_model:.4e} {:?}, {of_direct:.4e} Direct", fit.model));
-            if of_direct < of_model {
-                (fitted, *fit) = (direct, options);
+            let mut direct = LotOptions { model: LotModel::Direct, ..fit.clone() };
+            let mut of_direct = self.fitted(guess, &direct, false, 1, watch)?;
+            if !self.options.keep_orbital {
+                // each with the shape that suits it: the skirt of a probe in vacuum is one that a Gaussian lacks
+                fitted = self.fitted_again(fitted, fit, watch)?;
+                of_direct = self.fitted_again(of_direct, &mut direct, watch)?;
+            }
+            let losses = (fitted.recon.loss(), of_direct.recon.loss());
+            log::info(format!("loss of the first fit: {:.6e} {:?}, {:.6e} Direct", losses.0, fit.model, losses.1));
+            if losses.1 < losses.0 {
+                (fitted, *fit) = (of_direct, direct);
             }
         }
         course.stay = !self.moves_are_borne_out(guess, fit, watch)?;
@@ -92,6 +97,13 @@ impl Search<'_> {
             true => self.fitted(guess, fit, true, 1, watch),
             false => Ok(fitted),
         }
+    }
+
+    /// The first fit once more, with the shape that it tells.
+    fn fitted_again(&self, first: Fitted, fit: &mut LotOptions, watch: &mut Watch<'_, '_>) -> Result<Fitted> {
+        self.shaped(&first, fit)?;
+        let again = self.fitted(&first.orbitals, fit, false, 1, watch)?;
+        Ok(Fitted { r_factor_start: first.r_factor_start, reclassified: first.reclassified, ..again })
     }
 
     /// Whether nothing says how the errors of pixels grow with their intensity.

@@ -9,12 +9,6 @@ use crate::error::{Error, Result};
 use crate::optimize::Termination;
 use crate::reconstruct::Reconstruction;
 
-/// Fewer tilts are all needed for the fit.
-const LEAST_TILTS: usize = 16;
-
-/// The part held out unless told otherwise.
-const PART: f64 = 0.125;
-
 /// A fit of p parameters to N pixels follows their noise, which raises the mean square of other images by p / N of itself; more
 /// than this many times as much is not noise.
 const ALLOWED: f64 = 4.0;
@@ -90,8 +84,7 @@ impl Search<'_> {
         let used: Vec<usize> = (0..self.version.tilts().len())
             .filter(|tilt| self.version.images().iter().any(|image| image.tilt == *tilt && !image.excluded))
             .collect();
-        let part = self.options.hold_out.unwrap_or(if used.len() < LEAST_TILTS { 0.0 } else { PART });
-        let count = (part * used.len() as f64).round() as usize;
+        let count = (self.options.hold_out * used.len() as f64).round() as usize;
         if count == 0 || count >= used.len() {
             return Ok(None);
         }

@@ -17,9 +17,9 @@ pub struct FindOptions {
     pub keep_model: bool,
     /// The orbital of `fit` is the shape of the atoms. Else the images tell it, from the second fit on.
     pub keep_orbital: bool,
-    /// The part of the tilts that is held out to tell whether the first guess should move; 0: it moves whatever they say.
-    /// `None`: an eighth of 16 and more tilts.
-    pub hold_out: Option<f64>,
+    /// The part of the tilts, 0 to 0.5, that is held out to tell whether the first guess should move; 0: none, it moves. Not
+    /// for a first guess that lacks a whole species: what moves then is as wrong as what stays.
+    pub hold_out: f64,
     /// Blocks of parameters to be fitted beside positions, heights, widths and backgrounds: `drift`, `scale`, ...
     pub free: Vec<String>,
     /// The volume of the first guess; 20 iterations of SIRT without positivity if nothing is said, whose noise is alike
@@ -60,7 +60,7 @@ impl Default for FindOptions {
             fit: LotOptions::default(),
             keep_model: false,
             keep_orbital: false,
-            hold_out: None,
+            hold_out: 0.0,
             free: vec![],
             tomography: Self::linear_volume(),
             start: None,
@@ -117,8 +117,8 @@ impl FindOptions {
         if let Some(v) = self.threshold.filter(|v| !(0.0..=100.0).contains(v)) {
             return Err(Error::range("threshold", v, "0 to 100 (parts of the 99.9 % quantile)"));
         }
-        if let Some(part) = self.hold_out.filter(|part| !(0.0..=0.5).contains(part)) {
-            return Err(Error::range("hold_out", part, "0 to 0.5 (part of the tilts)"));
+        if !(0.0..=0.5).contains(&self.hold_out) {
+            return Err(Error::range("hold_out", self.hold_out, "0 to 0.5 (part of the tilts)"));
         }
         for (name, count) in [("max_cycles", self.max_cycles), ("fit_iterations", self.fit_iterations)] {
             if count == 0 {

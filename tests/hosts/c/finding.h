@@ -78,7 +78,7 @@ static void check_kept_search(const aet_dataset *dataset, const aet_probe *probe
     options.fit = &fit;
     options.keep_model = 1;
     options.keep_orbital = 1;
-    options.hold_out = -1;
+    options.hold_out = 0;
     aet_atoms *found = NULL;
     aet_table *cycles = NULL;
     aet_orbital *orbital = NULL;

@@ -458,7 +458,7 @@ void check_finding(const aet::Context &context, const Host &host) {
     check("direct without a probe", found.cycles.value("model") == AET_LOT_MODEL_DIRECT);
     check("moved where no image is held out", found.cycles.value("moved") == 1);
     check("the atoms have a shape", found.orbital.term_count() > 0);
-    const auto kept = aet::FindOptions(search).keep_model().keep_orbital().hold_out(-1);
+    const auto kept = aet::FindOptions(search).keep_model().keep_orbital().hold_out(0);
     const auto gaussian = aet::find_atoms_recorded(series, nullptr, kept).orbital;
     check("the Gaussian is kept", gaussian.term_count() == 1 && gaussian.terms()[0].width == 1);
     const auto copied = aet::FindOptions(options); // its views are its own

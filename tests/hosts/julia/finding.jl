@@ -16,7 +16,7 @@ function check_finding()
     slater = slater_orbital()
     kept = find_atoms_recorded(series, small_probe(); start = start, max_cycles = 2, fit_iterations = 15,
                                fit = (model = :rigid, orbital = slater), keep_model = true, keep_orbital = true,
-                               hold_out = -1)
+                               hold_out = 0)
     check("model and orbital are kept", kept.cycles.values["model"] == 1 && kept.orbital.terms == slater.terms)
     cube = (nx = 20, ny = 20, nz = 20)
     sides = [Float64(x <= 10) for y in 1:20, x in 1:20, z in 1:20]

@@ -14,7 +14,7 @@ check('direct without a probe', cycles.values.model == 0 && cycles.values.moved 
 check('the atoms have a shape', orbital.termCount > 0 && all(orbital.terms(:, 1) > 0));
 slater = aet.Orbital.slater();
 [~, ~, cycles, orbital] = f.series.findAtoms(f.probe, 'Start', f.atoms, 'MaxCycles', 2, 'FitIterations', 15, ...
-    'Model', 'rigid', 'Orbital', slater, 'KeepModel', true, 'KeepOrbital', true, 'HoldOut', -1);
+    'Model', 'rigid', 'Orbital', slater, 'KeepModel', true, 'KeepOrbital', true, 'HoldOut', 0);
 check('model and orbital are kept', cycles.values.model == 1 && isequal(orbital.terms, slater.terms));
 whole = aet.Volume(ones(20, 20, 20), 0.5);
 cube = {'Tomography', {'Nx', 20, 'Ny', 20, 'Nz', 20}};

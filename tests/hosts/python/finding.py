@@ -29,7 +29,7 @@ def atoms_are_found_from_a_start():
         fit={"model": "rigid", "orbital": slater},
         keep_model=True,
         keep_orbital=True,
-        hold_out=-1,
+        hold_out=0,
         **SHORT,
     )
     check("the model is kept", kept.cycles.value("model") == 1 and kept.cycles.value("moved") == 1)
