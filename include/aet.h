@@ -3549,8 +3549,8 @@ typedef struct aet_find_options {
    */
   double isolation;
   /**
-   * The part of the tilts, at most 0.5, that is held out to tell whether the atoms of the first guess should move, and which
-   * else stay where they were traced; 0: an eighth of 16 and more tilts; negative: none, they move.
+   * The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which
+   * else stay where they were traced; 0: none, they move.
    */
   double hold_out;
 } aet_find_options;

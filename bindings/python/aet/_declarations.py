@@ -741,7 +741,7 @@ STRUCTS = {
         ("free", "const char *", "Names of blocks, between commas, that are fitted beside positions, heights, widths and backgrounds, such as \"drift,scale\", as aet_recon_freeze takes them. NULL: none."),
         ("split", "double", "Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard deviations of the heights above 1, at least 1.6; infinity: none are."),
         ("isolation", "double", "Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5 times the minimum distance; infinity: none are."),
-        ("hold_out", "double", "The part of the tilts, at most 0.5, that is held out to tell whether the atoms of the first guess should move, and which else stay where they were traced; 0: an eighth of 16 and more tilts; negative: none, they move."),
+        ("hold_out", "double", "The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which else stay where they were traced; 0: none, they move."),
     ],
     "aet_instrument_options": [
         ("struct_size", "size_t", "sizeof(aet_instrument_options)."),
