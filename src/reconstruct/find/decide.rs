@@ -79,14 +79,9 @@ impl Search<'_> {
     ) -> Result<Fitted> {
         let mut fitted = self.fitted(guess, fit, false, 1, watch)?;
         if !self.options.keep_model && fit.model != LotModel::Direct {
-            let mut direct = LotOptions { model: LotModel::Direct, ..fit.clone() };
-            let mut of_direct = self.fitted(guess, &direct, false, 1, watch)?;
-            if !self.options.keep_orbital {
-                // each with the shape that suits it: the skirt of a probe in vacuum is one that a Gaussian lacks
-                fitted = self.fitted_again(fitted, fit, watch)?;
-                of_direct = self.fitted_again(of_direct, &mut direct, watch)?;
-            }
-            let losses = (fitted.recon.loss(), of_direct.recon.loss());
+            let direct = LotOptions { model: LotModel::Direct, ..fit.clone() };
+            let of_direct = self.fitted(guess, &direct, false, 1, watch)?;
+            let losses = (self.shaped_loss(&fitted, watch)?, self.shaped_loss(&of_direct, watch)?);
             log::info(format!("loss of the first fit: {:.6e} {:?}, {:.6e} Direct", losses.0, fit.model, losses.1));
             if losses.1 < losses.0 {
                 (fitted, *fit) = (of_direct, direct);
@@ -99,11 +94,15 @@ impl Search<'_> {
         }
     }
 
-    /// The first fit once more, with the shape that it tells.
-    fn fitted_again(&self, first: Fitted, fit: &mut LotOptions, watch: &mut Watch<'_, '_>) -> Result<Fitted> {
-        self.shaped(&first, fit)?;
-        let again = self.fitted(&first.orbitals, fit, false, 1, watch)?;
-        Ok(Fitted { r_factor_start: first.r_factor_start, reclassified: first.reclassified, ..again })
+    /// Loss of a fit with the shape that it tells: the skirt of a probe in vacuum is one that a Gaussian lacks. The search does
+    /// not go on from there: it would take atoms that are still missing for a skirt.
+    fn shaped_loss(&self, first: &Fitted, watch: &mut Watch<'_, '_>) -> Result<f64> {
+        if self.options.keep_orbital {
+            return Ok(first.recon.loss());
+        }
+        let mut fit = first.fit.clone();
+        self.shaped(first, &mut fit)?;
+        Ok(self.fitted(&first.orbitals, &fit, false, 1, watch)?.recon.loss())
     }
 
     /// Whether nothing says how the errors of pixels grow with their intensity.
