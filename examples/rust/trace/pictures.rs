@@ -207,7 +207,8 @@ fn draw_scale(area: &Area<'_>, width: i32, height: i32, angstrom_per_pixel: f64)
 }
 
 /// Draws a histogram of `Table::histogram`: where it has counts per class (`count_c`), one colour for each, on top of each
-/// other; `boundaries` are drawn as lines, `names` are those of the classes in their order.
+/// other; `boundaries` are drawn as lines, `names` are those of the classes 0, 1, ..., of which not
+/// all need to be there.
 pub fn draw_histogram(
     path: &Path,
     histogram: &Table,
@@ -222,9 +223,12 @@ pub fn draw_histogram(
     let stacks: Vec<(String, RGBColor, &[f64])> = match classes.is_empty() {
         true => vec![(String::new(), BARS, total)],
         false => {
-            let name = |i: usize, c: &str| names.get(i).map_or(c.replace("count_", "class "), |n| (*n).to_owned());
-            let counts = classes.iter().map(|c| c.content.as_slice()).enumerate();
-            counts.map(|(i, counts)| (name(i, &classes[i].name), class_colour(&classes[i].name), counts)).collect()
+            let name = |column: &str| {
+                let class = column.replace("count_", "");
+                let known = class.parse::<usize>().ok().and_then(|class| names.get(class));
+                known.map_or(format!("class {class}"), |name| (*name).to_owned())
+            };
+            classes.iter().map(|c| (name(&c.name), class_colour(&c.name), c.content.as_slice())).collect()
         }
     };
     let (low, high) = (lower[0], upper[upper.len() - 1]);

@@ -35,21 +35,28 @@ impl Search<'_> {
         cycle: usize,
         watch: &mut Watch<'_, '_>,
     ) -> Result<Fitted> {
-        match cycle {
-            1 => self.first_fitted(guess, fit, course, watch),
-            LOSS_CYCLE if self.loss_is_open(fit) => {
-                let fitted = self.fitted(guess, fit, course.stay, cycle, watch)?;
-                fit.loss = Some(self.loss_for(&fitted)?);
-                Ok(fitted)
-            }
-            _ => self.fitted(guess, fit, course.stay, cycle, watch),
+        if cycle > LOSS_CYCLE || !self.loss_waits(fit) {
+            return match cycle {
+                1 => self.first_fitted(guess, fit, course, watch),
+                _ => self.fitted(guess, fit, course.stay, cycle, watch),
+            };
         }
+        let mut by_squares = LotOptions { loss: Some(LossChoice::Mse), ..fit.clone() };
+        let fitted = match cycle {
+            1 => self.first_fitted(guess, &mut by_squares, course, watch)?,
+            _ => self.fitted(guess, &by_squares, course.stay, cycle, watch)?,
+        };
+        fit.model = by_squares.model;
+        if cycle == LOSS_CYCLE && self.loss_is_open(fit) {
+            fit.loss = Some(self.loss_for(&fitted)?);
+        }
+        Ok(fitted)
     }
 
     /// The first cycle after which nothing is left to decide.
     pub(super) fn decisive_cycle(&self, fit: &LotOptions) -> usize {
         match self.options.keep_orbital {
-            _ if self.loss_is_open(fit) => LOSS_CYCLE + 1,
+            _ if self.loss_waits(fit) => LOSS_CYCLE + 1,
             true => 1,
             false => 2,
         }
@@ -103,6 +110,12 @@ impl Search<'_> {
         let mut fit = first.fit.clone();
         self.shaped(first, &mut fit)?;
         Ok(self.fitted(&first.orbitals, &fit, false, 1, watch)?.recon.loss())
+    }
+
+    /// Whether the first fits are by mean squares whatever comes then: while nothing says which loss is right, or while whole
+    /// species may be missing.
+    fn loss_waits(&self, fit: &LotOptions) -> bool {
+        fit.loss.is_none() && (self.species.len() > 1 || self.loss_is_open(fit))
     }
 
     /// Whether nothing says how the errors of pixels grow with their intensity.
