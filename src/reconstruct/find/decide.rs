@@ -23,7 +23,7 @@ const LEAST_PIXELS: usize = 50;
 
 /// The shape has settled where it changes by less than this part of its peak: atoms that are still missing are mistaken for a
 /// skirt.
-const SHAPED: f64 = 3e-3;
+const SHAPED: f64 = 1e-3;
 
 impl Search<'_> {
     /// The fit of a cycle, and what it decides.
