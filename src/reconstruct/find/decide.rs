@@ -53,12 +53,11 @@ impl Search<'_> {
         Ok(fitted)
     }
 
-    /// The first cycle after which nothing is left to decide.
-    pub(super) fn decisive_cycle(&self, fit: &LotOptions) -> usize {
-        match self.options.keep_orbital {
-            _ if self.loss_waits(fit) => LOSS_CYCLE + 1,
-            true => 1,
-            false => 2,
+    /// Whether the fit of a cycle had the loss of the fits to come.
+    pub(super) fn had_its_loss(&self, fitted: &Fitted, fit: &LotOptions, cycle: usize) -> bool {
+        match self.loss_waits(fit) {
+            true => cycle > LOSS_CYCLE,
+            false => fit.loss.is_none_or(|loss| fitted.fit.loss == Some(loss)),
         }
     }
 

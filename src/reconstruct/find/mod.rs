@@ -183,7 +183,7 @@ impl Search<'_> {
             counts.reclassified = fitted.reclassified;
             log::info(format!("cycle {cycle}: {counts}"));
             rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            let mut settled = course.settles(survivors.len(), &counts) && cycle >= self.decisive_cycle(&fit);
+            let mut settled = course.settles(survivors.len(), &counts) && self.had_its_loss(&fitted, &fit, cycle);
             match self.shaped(&fitted, &mut fit) {
                 Ok(shaped) => settled = settled && shaped,
                 Err(Error::Cancelled { .. }) => next = None,
