@@ -35,18 +35,13 @@ impl Search<'_> {
         cycle: usize,
         watch: &mut Watch<'_, '_>,
     ) -> Result<Fitted> {
-        if cycle > LOSS_CYCLE || !self.loss_waits(fit) {
-            return match cycle {
-                1 => self.first_fitted(guess, fit, course, watch),
-                _ => self.fitted(guess, fit, course.stay, cycle, watch),
-            };
-        }
-        let mut by_squares = LotOptions { loss: Some(LossChoice::Mse), ..fit.clone() };
+        let waits = cycle <= LOSS_CYCLE && self.loss_waits(fit);
+        let mut options = LotOptions { loss: if waits { Some(LossChoice::Mse) } else { fit.loss }, ..fit.clone() };
         let fitted = match cycle {
-            1 => self.first_fitted(guess, &mut by_squares, course, watch)?,
-            _ => self.fitted(guess, &by_squares, course.stay, cycle, watch)?,
+            1 => self.first_fitted(guess, &mut options, course, watch)?,
+            _ => self.fitted(guess, &options, course.stay, cycle, watch)?,
         };
-        fit.model = by_squares.model;
+        fit.model = options.model;
         if cycle == LOSS_CYCLE && self.loss_is_open(fit) {
             fit.loss = Some(self.loss_for(&fitted)?);
         }
@@ -108,7 +103,9 @@ impl Search<'_> {
         }
         let mut fit = first.fit.clone();
         self.shaped(first, &mut fit)?;
-        Ok(self.fitted(&first.orbitals, &fit, false, 1, watch)?.recon.loss())
+        let recon = self.model(self.series, &first.orbitals, &fit, false)?;
+        self.run_quietly(&recon, self.options.fit_iterations, watch)?;
+        Ok(recon.loss())
     }
 
     /// Whether the first fits are by mean squares whatever comes then: while nothing says which loss is right, or while whole

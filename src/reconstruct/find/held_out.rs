@@ -68,7 +68,12 @@ impl Search<'_> {
         Ok(sum / count as f64)
     }
 
-    fn run_quietly(&self, recon: &Reconstruction, iterations: usize, watch: &mut Watch<'_, '_>) -> Result<()> {
+    pub(super) fn run_quietly(
+        &self,
+        recon: &Reconstruction,
+        iterations: usize,
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<()> {
         let ended = recon.run(&self.stopping(iterations), &mut |_| {
             watch.tell();
             !watch.cancel.is_cancelled()

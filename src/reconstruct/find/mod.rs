@@ -13,7 +13,7 @@
 //! which then does not spread with depth as it would in vacuum.
 //!
 //! Where errors of model and alignment are larger than noise, as in measured images, a fit that moves atoms can follow them and
-//! lose the atoms. Images that are held out tell: unless they come nearer, too, the atoms stay where they were traced, and
+//! lose the atoms. Where it is asked for, images that are held out tell: unless they come nearer, too, the atoms stay where they were traced, and
 //! only their heights are fitted.
 //!
 //! Steps 2 to 4 repeat until next to nothing changes. What one atom measures in the residual volume is measured, not assumed:
