@@ -6,21 +6,24 @@ mod common;
 use aet::check;
 use aet::forward::local_orbital::{DepthMode, Sharing, Slicing};
 use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision};
-use common::{free_reconstruction, noise};
+use common::{free_reconstruction, noise, unit};
 
 type Model = (LotModel, Slicing, DepthMode);
 
-const MODELS: [Model; 4] = [
+const MODELS: [Model; 6] = [
     (LotModel::Direct, Slicing::Linear, DepthMode::Auto),
     (LotModel::Rigid, Slicing::Linear, DepthMode::Slices),
     (LotModel::Rigid, Slicing::Hard, DepthMode::Slices),
     (LotModel::Rigid, Slicing::Linear, DepthMode::Templates),
+    (LotModel::Adaptive, Slicing::Linear, DepthMode::Slices),
+    (LotModel::Adaptive, Slicing::Linear, DepthMode::Knots),
 ];
 
 fn options((model, slicing, mode): Model, loss: LossChoice, precision: Precision) -> LotOptions {
     let height_sharing = Some(Sharing::Atom);
     let (loss, width_start) = (Some(loss), Some(0.6));
-    LotOptions { model, slicing, mode, loss, precision, height_sharing, width_start, ..Default::default() }
+    let probe_side = Some(7);
+    LotOptions { model, slicing, mode, loss, precision, height_sharing, width_start, probe_side, ..Default::default() }
 }
 
 fn random(n: usize, seed: usize) -> Vec<f64> {
@@ -43,7 +46,8 @@ fn the_change_of_images_is_the_exact_derivative_of_every_block() {
         for block in layout.blocks.iter().filter(|b| !b.frozen) {
             let offset = layout.offset(block.name).unwrap();
             let mut direction = vec![0.0; x.len()];
-            direction[offset..offset + block.len()].copy_from_slice(&random(block.len(), 3));
+            let along = random(block.len(), 3).iter().map(|d| d * unit(block.name)).collect::<Vec<_>>();
+            direction[offset..offset + block.len()].copy_from_slice(&along);
             let exact = recon.push_forward(&x, &direction, None).unwrap();
             // Central differences of h and h / 2: the error of second order drops out.
             let h = 1e-3;

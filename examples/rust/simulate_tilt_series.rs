@@ -1,7 +1,7 @@
 //! Tilt and focus series of a particle by multislice, or by local orbitals, into a folder that other programs read.
 //!
 //! ```text
-//! cargo run --release --example simulate_tilt_series -- --model m0|m1|..|m8|cuau|bao|FILE.xyz --out FOLDER
+//! cargo run --release --example simulate_tilt_series -- --model m0|m1|..|m8|cuau|bao|disc:DIAMETER:THICKNESS|FILE.xyz --out FOLDER
 //!   [--kind images|4dstem|linear] [--atoms N] [--tilts 24] [--tilt-range 72] [--foci 1] [--focus-step A]
 //!   [--dose E_PER_A2] [--rows N --columns N | --probes N] [--pixel 0.34] [--sampling 0.1] [--slice 2]
 //!   [--inner 40] [--outer MRAD] [--max-angle MRAD] [--binning 1] [--window PX|whole|prism]
@@ -10,7 +10,8 @@
 //! ```
 //! Tilts are equally spaced rotations about y from -RANGE to RANGE degrees, the dose is that of every image. With `--atoms`
 //! the particle of a preset becomes a smaller or larger one of its kind. `--rows` and `--columns` are scan positions; without,
-//! images hold the whole particle in every tilt. `--window prism` puts probes together of plane waves (with every
+//! images hold the whole particle in every tilt. A disc is of amorphous silicon about the tilt axis: few atoms, seen through the
+//! whole depth of a thick particle in every tilt. `--window prism` puts probes together of plane waves (with every
 //! `--interpolation`-th of them). `linear` takes one Gaussian orbital per atom on a grid twice as fine,
 //! for particles of a million atoms; `--atom-counts` are the electrons that each of them sends to the detector per image
 //! (which then has counting noise), `--background` those of every pixel beside them.
@@ -30,7 +31,7 @@ use aet::simulate::stem::{Prism, Sampling, SliceEdges, WindowSize};
 use aet::simulate::tilt_series::{MultisliceSeries, SeriesSignal};
 use aet::simulate::FrozenPhonons;
 use aet::simulate::{local_orbital_series, SeriesPlan};
-use aet::specimen::structures::{generate, StructureOptions, PRESETS};
+use aet::specimen::structures::{generate, ParticleShape, StructureOptions, PRESETS};
 use aet::specimen::{Atoms, Property};
 use aet::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -155,7 +156,10 @@ fn specimen(arguments: &Arguments) -> Result<Atoms> {
             }
             generate(&options, &mut |_| true)?
         }
-        false => xyz::read(Path::new(model))?,
+        false => match model.strip_prefix("disc:") {
+            Some(size) => disc(size, arguments.seed)?,
+            None => xyz::read(Path::new(model))?,
+        },
     };
     let b = arguments
         .b
@@ -167,6 +171,20 @@ fn specimen(arguments: &Arguments) -> Result<Atoms> {
         }
         None => Ok(atoms),
     }
+}
+
+/// A disc of the amorphous silicon of the papers' particles, its axis along y: `size` is its diameter and thickness in A.
+fn disc(size: &str, seed: u64) -> Result<Atoms> {
+    let numbers: Vec<f64> = size.split(':').filter_map(|text| text.parse().ok()).collect();
+    let [diameter, thickness] = numbers[..] else {
+        return Err(Error::range("--model disc", size, "disc:DIAMETER:THICKNESS (A)"));
+    };
+    let silicon = StructureOptions::preset("m1")?;
+    let shape = ParticleShape::Box([diameter, thickness, diameter]);
+    let slab = generate(&StructureOptions { shape, count: 0, width: 0.0, seed, ..silicon }, &mut |_| true)?;
+    let inside = |p: &[f64; 3]| p[0].hypot(p[2]) <= 0.5 * diameter;
+    let chosen: Vec<usize> = (0..slab.len()).filter(|i| inside(&slab.positions()[*i])).collect();
+    slab.subset(&chosen)
 }
 
 /// About `atoms` atoms: the nearest that a particle of this kind can have.

@@ -6,7 +6,7 @@ use super::options::{chosen, CStruct};
 use super::recon::aet_recon;
 use super::status::aet_status;
 use super::{aet_atoms, aet_context, aet_dataset, aet_orbital, aet_probe};
-use crate::forward::local_orbital::{DepthMode, Sharing, Slicing};
+use crate::forward::local_orbital::{DepthMode, ProbeSharing, Sharing, Slicing};
 use crate::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruct, Reconstruction};
 use crate::{Error, Result};
 use std::ptr;
@@ -19,7 +19,8 @@ pub enum aet_lot_model {
     Direct = 0,
     /// The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default.
     Rigid = 1,
-    /// Free probe pixels: AET_ERROR_UNSUPPORTED in this version.
+    /// Rigid, with the pixels of the probes as one more block of parameters, `probe` [groups, slices, side, side]: not negative,
+    /// from the probes of the optics on; around the square these stay. Optics cannot be freed beside them.
     Adaptive = 2,
 }
 
@@ -94,12 +95,15 @@ pub enum aet_lot_mode {
     /// Every atom is shared by the probes of a few depths: all depths within an error of about 1e-4 and with fewer
     /// transforms. `slice_thickness` plays no part; AET_ERROR_UNSUPPORTED with hard slices.
     Templates = 2,
+    /// As templates, with fewer depths: an error of at most 5e-3, or `depth_error`.
+    Knots = 3,
 }
 
 host_enum!(aet_lot_mode:
     Automatic = "AET_LOT_MODE_AUTOMATIC",
     Slices = "AET_LOT_MODE_SLICES",
     Templates = "AET_LOT_MODE_TEMPLATES",
+    Knots = "AET_LOT_MODE_KNOTS",
 );
 
 /// Type of numbers in the kernels; parameters and sums are double in both.
@@ -138,6 +142,21 @@ host_enum!(aet_sharing:
     Common = "AET_SHARING_COMMON",
 );
 
+/// Which images share the pixels of probes.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_probe_sharing {
+    /// All images of a section, which then need the same recorded defocus.
+    Section = 0,
+    /// None: each image has probes of its own.
+    Image = 1,
+}
+
+host_enum!(aet_probe_sharing:
+    Section = "AET_PROBE_SHARING_SECTION",
+    Image = "AET_PROBE_SHARING_IMAGE",
+);
+
 /// Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +193,12 @@ pub struct aet_lot_options {
     pub reserved: i32,
     /// Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options.
     pub orbital: *const aet_orbital,
+    /// Largest error of the images that templates and knots may have, relative to an atom in focus; 0: 2e-4, of knots 5e-3.
+    pub depth_error: f64,
+    /// An aet_probe_sharing, of the adaptive model.
+    pub probe_sharing: i32,
+    /// Edge of the adaptive model's probes in pixels, an odd number; 0: what the rays of the aperture need.
+    pub probe_side: i32,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers and a pointer; i32 members stand in pairs.
@@ -202,6 +227,9 @@ unsafe impl CStruct for aet_lot_options {
             mode: 0,
             reserved: 0,
             orbital: ptr::null(),
+            depth_error: 0.0,
+            probe_sharing: 0,
+            probe_side: 0,
         }
     }
 }
@@ -257,6 +285,16 @@ impl Host {
                 aet_lot_mode::Automatic => DepthMode::Auto,
                 aet_lot_mode::Slices => DepthMode::Slices,
                 aet_lot_mode::Templates => DepthMode::Templates,
+                aet_lot_mode::Knots => DepthMode::Knots,
+            },
+            depth_error: chosen(options.depth_error),
+            probe_sharing: match aet_probe_sharing::from_number(options.probe_sharing, "probe_sharing")? {
+                aet_probe_sharing::Section => ProbeSharing::Section,
+                aet_probe_sharing::Image => ProbeSharing::Image,
+            },
+            probe_side: match options.probe_side {
+                0 => None,
+                side => Some(usize::try_from(side).map_err(|_| Error::range("probe_side", side, "an odd number of pixels"))?),
             },
             orbital: match self.optional_input(options.orbital, "orbital")? {
                 Some(orbital) => orbital.as_ref().clone(),
@@ -284,9 +322,10 @@ pub unsafe extern "C" fn aet_lot_options_init(options: *mut aet_lot_options, str
 /// AET_ERROR_NOT_READY until tilts are appended.
 ///
 /// AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
-/// the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels;
+/// the model needs), AET_ERROR_UNSUPPORTED (rigid or adaptive model on a dataset in pixels;
 /// templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
-/// (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+/// (all atoms outside every image, negative pixels with the Poisson loss, images of one section with several values of
+/// defocus in the adaptive model), AET_ERROR_MEMORY (`memory_limit`),
 /// AET_ERROR_FORKED, AET_CANCELLED. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_create_lot(

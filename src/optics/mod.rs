@@ -19,4 +19,4 @@ pub use band_limit::BandLimit;
 pub use depth::{DepthInterpolation, DepthRange};
 pub use detector::{Crop, Detector, DetectorKind, DetectorPlan, PatternGrid, PatternOrder, Sensitivity};
 pub use probe::{Probe, ProbeOptions};
-pub use transfer::{ProbeTransfer, TransferWorkspace};
+pub use transfer::{ProbeTransfer, Slope, TransferWorkspace, CORRECTIONS};

@@ -4,6 +4,8 @@
 //! OTF(k; d) = FFT[ |psi(r, d)|^2 ] exp(-2 pi^2 source_size^2 k^2), psi(k, d) = A(k) exp(-i chi(k)) exp(-i pi lambda d k^2),
 //! d|psi|^2 / dd = 2 Re(conj(psi) dpsi/dd), dpsi/dd = IFFT[ -i pi lambda k^2 psi(k, d) ], chi without its defocus term.
 //!
+//! The same holds for every coefficient C of the aberrations, with dchi/dC in place of pi lambda k^2.
+//!
 //! The intensity reaches to twice the aperture, often beyond what the image grid holds. It is therefore made on a fine
 //! grid of the same extent (the same frequencies), with just so many points that nothing aliases into the band that is
 //! read, and its spectrum is cropped to the image grid.
@@ -23,6 +25,18 @@ use crate::grid::{fast_size, frequencies};
 const BLOCK: usize = 16;
 /// Most points per axis of the fine grid.
 const MAX_POINTS: usize = 1 << 14;
+
+/// Coefficients of the aberrations that fits correct: C12 and C21 as C cos(m phi_nm) and C sin(m phi_nm), then C30 (angstrom).
+pub const CORRECTIONS: usize = 5;
+
+/// What a transfer function is differentiated by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slope {
+    /// The distance d from the crossover.
+    Distance,
+    /// A coefficient, by its place among the [`CORRECTIONS`].
+    Correction(usize),
+}
 
 /// One axis of the image grid and of the fine grid of the same extent.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +101,7 @@ impl Axis {
 /// ky in 0..rows in FFT order, contiguous. Its origin is pixel (0, 0), so that a product with the half spectrum of an
 /// image blurs without a shift, and its value at k = 0 is 1. On the Nyquist row and column of even sizes it is the mean
 /// of the values at +Nyquist and -Nyquist, the one convention that keeps images real and leaves a point probe a point.
+#[derive(Clone)]
 pub struct ProbeTransfer {
     x: Axis,
     y: Axis,
@@ -94,6 +109,8 @@ pub struct ProbeTransfer {
     pupil: Array2<Complex64>,
     chirp_x: Vec<f64>,
     chirp_y: Vec<f64>,
+    /// dchi/dC of the corrections, rad / angstrom, as `pupil`.
+    phases: Arc<[Array2<f64>; CORRECTIONS]>,
     source_x: Vec<f64>,
     source_y: Vec<f64>,
     centrosymmetric: bool,
@@ -157,6 +174,7 @@ impl ProbeTransfer {
             pupil: normalised_pupil(probe.pupil(&aberrations, edge, pixel_size), x, y),
             chirp_x: x.chirp(probe.wavelength()),
             chirp_y: y.chirp(probe.wavelength()),
+            phases: Arc::new(correction_phases(probe.wavelength(), x, y)),
             source_x: x.source(probe.source_size()),
             source_y: y.source(probe.source_size()),
             centrosymmetric: aberrations.is_centrosymmetric(),
@@ -167,6 +185,19 @@ impl ProbeTransfer {
             x,
             y,
         })
+    }
+
+    /// The same lens with these coefficients added to its aberrations. `symmetric` false: also its derivatives by
+    /// coefficients of odd symmetry are wanted, for which inversion must not be used.
+    #[must_use]
+    pub fn corrected(&self, coefficients: &[f64; CORRECTIONS], symmetric: bool) -> Self {
+        let mut changed = self.clone();
+        for (phase, c) in self.phases.iter().zip(coefficients).filter(|(_, c)| **c != 0.0) {
+            changed.pupil.zip_mut_with(phase, |value, g| *value *= Complex64::cis(-c * g));
+        }
+        let odd = coefficients[2] != 0.0 || coefficients[3] != 0.0;
+        changed.centrosymmetric = self.centrosymmetric && symmetric && !odd;
+        changed
     }
 
     /// Shape (columns / 2 + 1, rows) of a transfer function.
@@ -184,16 +215,21 @@ impl ProbeTransfer {
     /// plane), that is at the distance d = depth - defocus from the crossover. Not finite in, not finite out.
     pub fn otf(&self, defocus: f64, depth: f64) -> Array2<Complex64> {
         let mut otf = Array2::zeros(self.shape());
-        self.evaluate(depth - defocus, &mut TransferWorkspace::default(), &mut [slice_of(&mut otf)]);
+        self.evaluate(depth - defocus, Slope::Distance, &mut TransferWorkspace::default(), &mut [slice_of(&mut otf)]);
         otf
     }
 
     /// Transfer function and its derivative with respect to the distance d along the beam (1/angstrom):
     /// d/d(depth) = +derivative, d/d(defocus) = -derivative.
     pub fn otf_with_derivative(&self, defocus: f64, depth: f64) -> (Array2<Complex64>, Array2<Complex64>) {
+        self.otf_with_slope(defocus, depth, Slope::Distance)
+    }
+
+    /// Transfer function and its derivative by what `slope` names.
+    pub fn otf_with_slope(&self, defocus: f64, depth: f64, slope: Slope) -> (Array2<Complex64>, Array2<Complex64>) {
         let (mut otf, mut derivative) = (Array2::zeros(self.shape()), Array2::zeros(self.shape()));
         let outs = &mut [slice_of(&mut otf), slice_of(&mut derivative)];
-        self.evaluate(depth - defocus, &mut TransferWorkspace::default(), outs);
+        self.evaluate(depth - defocus, slope, &mut TransferWorkspace::default(), outs);
         (otf, derivative)
     }
 
@@ -210,7 +246,7 @@ impl ProbeTransfer {
         otf: &mut [Complex64],
     ) -> Result<()> {
         self.check_length("otf", otf)?;
-        self.evaluate(depth - defocus, workspace, &mut [otf]);
+        self.evaluate(depth - defocus, Slope::Distance, workspace, &mut [otf]);
         Ok(())
     }
 
@@ -229,7 +265,7 @@ impl ProbeTransfer {
     ) -> Result<()> {
         self.check_length("otf", otf)?;
         self.check_length("derivative", derivative)?;
-        self.evaluate(depth - defocus, workspace, &mut [otf, derivative]);
+        self.evaluate(depth - defocus, Slope::Distance, workspace, &mut [otf, derivative]);
         Ok(())
     }
 
@@ -268,10 +304,16 @@ impl ProbeTransfer {
     }
 
     /// The OTF into `outs[0]` and, where there is a second output, its derivative into `outs[1]`.
-    fn evaluate(&self, distance: f64, workspace: &mut TransferWorkspace, outs: &mut [&mut [Complex64]]) {
+    fn evaluate(
+        &self,
+        distance: f64,
+        slope: Slope,
+        workspace: &mut TransferWorkspace,
+        outs: &mut [&mut [Complex64]],
+    ) {
         let fields = outs.len();
         self.prepare(workspace, fields);
-        self.waves_along_y(distance, workspace, fields);
+        self.waves_along_y(distance, slope, workspace, fields);
         for first in (0..self.rows_made()).step_by(BLOCK) {
             let count = BLOCK.min(self.rows_made() - first);
             self.gather_rows(first, count, workspace, fields);
@@ -296,8 +338,13 @@ impl ProbeTransfer {
         workspace.scratch.resize(self.scratch_length(), Complex64::ZERO);
     }
 
-    /// psi(k, d) and -i pi lambda k^2 psi(k, d), transformed along y. The propagator is a row times a column.
-    fn waves_along_y(&self, distance: f64, workspace: &mut TransferWorkspace, fields: usize) {
+    /// psi(k, d) and its derivative, -i pi lambda k^2 psi(k, d) or -i dchi/dC psi(k, d), transformed along y. The propagator is
+    /// a row times a column.
+    fn waves_along_y(&self, distance: f64, by: Slope, workspace: &mut TransferWorkspace, fields: usize) {
+        let rate = |i: usize, j: usize| match by {
+            Slope::Distance => self.chirp_x[i] + self.chirp_y[j],
+            Slope::Correction(c) => self.phases[c][(i, j)],
+        };
         let TransferWorkspace { waves, propagator_y, scratch, .. } = workspace;
         for (p, chirp) in propagator_y.iter_mut().zip(&self.chirp_y) {
             *p = Complex64::cis(-chirp * distance);
@@ -312,7 +359,7 @@ impl ProbeTransfer {
                 let at = column.start + self.y.fine(ky);
                 psi[at] = value;
                 if fields == 2 {
-                    slope[at] = value * Complex64::new(0.0, -(chirp_x + self.chirp_y[j]));
+                    slope[at] = value * Complex64::new(0.0, -rate(i, j));
                 }
             }
         }
@@ -403,6 +450,21 @@ fn normalised_pupil(pupil: impl Fn(f64, f64) -> Complex64, x: Axis, y: Axis) -> 
     let values = Array2::from_shape_fn(shape, |(i, j)| pupil(at(x, i), at(y, j)));
     let norm = values.iter().map(Complex64::norm_sqr).sum::<f64>().sqrt();
     values / Complex64::from(norm)
+}
+
+/// dchi/dC = 2 pi / lambda alpha^(n+1) / (n+1) {cos m phi, sin m phi} of the corrections, [kx][ky] inside the aperture.
+fn correction_phases(lambda: f64, x: Axis, y: Axis) -> [Array2<f64>; CORRECTIONS] {
+    const TERMS: [(i32, f64, bool); CORRECTIONS] =
+        [(1, 2.0, false), (1, 2.0, true), (2, 1.0, false), (2, 1.0, true), (3, 0.0, false)];
+    let at = |axis: Axis, i: usize| (i as f64 - axis.reach as f64) * axis.step;
+    TERMS.map(|(n, m, sine)| {
+        Array2::from_shape_fn((2 * x.reach + 1, 2 * y.reach + 1), |(i, j)| {
+            let (kx, ky) = (at(x, i), at(y, j));
+            let (alpha, phi) = (lambda * kx.hypot(ky), ky.atan2(kx));
+            let azimuthal = if sine { (m * phi).sin() } else { (m * phi).cos() };
+            2.0 * PI / lambda * alpha.powi(n + 1) / f64::from(n + 1) * azimuthal
+        })
+    })
 }
 
 /// Spectra at index `k` of the real rows a and b from the transform of a + i b.

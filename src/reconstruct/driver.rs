@@ -382,6 +382,7 @@ impl Memory {
         let floor = former.started.then_some(former.poisson_floor);
         let generation = former.generation + u64::from(grown);
         let mut plan = scene.recipe.plan(version, &parameters, generation, floor)?;
+        plan.complete(&mut parameters, Some((former, &state.parameters)));
         for (block, old) in plan.layout.blocks.iter_mut().zip(&former.layout.blocks) {
             (block.frozen, block.scale) = (old.frozen, old.scale);
         }

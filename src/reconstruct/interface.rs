@@ -5,7 +5,7 @@ use super::state::{Record, SavedState};
 use super::terms::{Projection, TermFunction};
 use super::tomography::SavedTomography;
 use super::uncertainty::{ErrorEstimate, ErrorOptions};
-use super::{Geometry, Reconstruction, Tomography};
+use super::{DefocusScan, Geometry, LotOptions, Reconstruction, Tomography};
 use crate::context::Context;
 use crate::dataset::TiltSeries;
 use crate::error::{Error, Result};
@@ -14,6 +14,7 @@ use crate::optics::Probe;
 use crate::optimize::{RunOptions, Termination};
 use crate::problem::{Block, Evaluation, Layout, Observer, Want};
 use crate::specimen::{Atoms, Volume};
+use crate::table::Table;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -109,6 +110,22 @@ pub trait Reconstruct: Send + Sync {
     /// The shape of the atoms.
     fn fit_orbital(&self, _widths: Option<&[f64]>, _observer: &mut Observer<'_>) -> Result<Orbital> {
         Err(self.unsupported("fit_orbital"))
+    }
+    /// Another model that goes on from this one.
+    fn continued(&self, _options: &LotOptions) -> Result<Reconstruction> {
+        Err(self.unsupported("continue_lot"))
+    }
+    /// Looks for the defocus of every section.
+    fn scan_defocus(&self, _scan: &DefocusScan, _observer: &mut Observer<'_>) -> Result<Table> {
+        Err(self.unsupported("scan_defocus"))
+    }
+    /// How probes spread along the beam.
+    fn probe_table(&self) -> Result<Table> {
+        Err(self.unsupported("probe_table"))
+    }
+    /// Depths, edge and pixels of the probes of an image.
+    fn probe_images(&self, _image: usize) -> Result<(Vec<f64>, usize, Vec<f64>)> {
+        Err(self.unsupported("probe_images"))
     }
 
     /// Adds a term of the host to the loss.
@@ -344,6 +361,18 @@ impl Reconstruct for Reconstruction {
     }
     fn fit_orbital(&self, widths: Option<&[f64]>, observer: &mut Observer<'_>) -> Result<Orbital> {
         self.fit_orbital(widths, observer)
+    }
+    fn continued(&self, options: &LotOptions) -> Result<Reconstruction> {
+        self.continued(options)
+    }
+    fn scan_defocus(&self, scan: &DefocusScan, observer: &mut Observer<'_>) -> Result<Table> {
+        self.scan_defocus(scan, observer)
+    }
+    fn probe_table(&self) -> Result<Table> {
+        self.probe_table()
+    }
+    fn probe_images(&self, image: usize) -> Result<(Vec<f64>, usize, Vec<f64>)> {
+        self.probe_images(image)
     }
     fn add_term(&self, block: &str, weight: f64, term: Arc<TermFunction>) -> Result<()> {
         self.add_term(block, weight, term)

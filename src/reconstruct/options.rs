@@ -1,7 +1,7 @@
 //! Options of local-orbital reconstructions; `None` means automatic.
 
 use crate::error::{Error, Result};
-use crate::forward::local_orbital::{DepthMode, Orbital, Sharing, Slicing};
+use crate::forward::local_orbital::{DepthMode, Orbital, ProbePixels, ProbeSharing, Sharing, Slicing};
 use crate::forward::Loss;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,19 @@ pub enum LotModel {
     Direct,
     /// Probes of the optics in every slice.
     Rigid,
-    /// Free probe pixels (not available yet).
+    /// Rigid with pixels of probes that are fitted.
     Adaptive,
+}
+
+impl LotModel {
+    /// Name as it stands in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            LotModel::Direct => "direct",
+            LotModel::Rigid => "rigid",
+            LotModel::Adaptive => "adaptive",
+        }
+    }
 }
 
 /// What is minimised.
@@ -76,8 +87,15 @@ pub struct LotOptions {
     pub memory_limit: Option<u64>,
     /// Slices or templates of the rigid model.
     pub mode: DepthMode,
+    /// Largest error of the images that templates and knots may have, relative to an atom in focus; `None`: 2e-4, of knots
+    /// 5e-3. Mode auto takes the fastest that keeps it.
+    pub depth_error: Option<f64>,
     /// Shape of the orbitals.
     pub orbital: Orbital,
+    /// Which images share the probes of the adaptive model.
+    pub probe_sharing: ProbeSharing,
+    /// Edge of these probes in pixels, odd; `None`: automatic.
+    pub probe_side: Option<usize>,
 }
 
 impl Default for LotOptions {
@@ -96,7 +114,10 @@ impl Default for LotOptions {
             cutoff: None,
             memory_limit: None,
             mode: DepthMode::Auto,
+            depth_error: None,
             orbital: Orbital::default(),
+            probe_sharing: ProbeSharing::Section,
+            probe_side: None,
         }
     }
 }
@@ -104,12 +125,6 @@ impl Default for LotOptions {
 impl LotOptions {
     /// Refuses values without meaning.
     pub fn check(&self) -> Result<()> {
-        if self.model == LotModel::Adaptive {
-            return Err(Error::Unsupported {
-                what: "model adaptive".into(),
-                why: "adaptive probes are not available yet; use rigid or direct".into(),
-            });
-        }
         let positive = |name: &str, value: f64, unit: &str| {
             if value.is_finite() && value > 0.0 {
                 return Ok(());
@@ -117,6 +132,7 @@ impl LotOptions {
             Err(Error::range(name, value, format!("a positive number ({unit})")))
         };
         positive("slice_thickness", self.slice_thickness, "A")?;
+        self.depth_error.map_or(Ok(()), |v| positive("depth_error", v, "part of an atom in focus"))?;
         let widths = [("width_start", self.width_start), ("width_min", self.width_min), ("width_max", self.width_max)];
         for (name, value) in widths {
             value.map_or(Ok(()), |v| positive(name, v, "A^2"))?;
@@ -127,6 +143,12 @@ impl LotOptions {
             }
         }
         self.cutoff.map_or(Ok(()), |v| positive("cutoff", v, "sqrt(B)"))
+    }
+
+    /// Pixels of probes to be fitted, if the model has them.
+    pub(super) fn probe_pixels(&self) -> Option<ProbePixels> {
+        let pixels = ProbePixels { sharing: self.probe_sharing, side: self.probe_side };
+        (self.model == LotModel::Adaptive).then_some(pixels)
     }
 
     /// Bounds of the widths for a pixel size.

@@ -8,7 +8,8 @@ use crate::context::Context;
 use crate::dataset::SeriesVersion;
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{
-    Blocks, DepthMode, ImageGeometry, Interaction, LocalOrbital, LocalOrbitalOptions, SeriesGeometry, Sharing,
+    resample_probes, Blocks, DepthMode, ImageGeometry, ImageOptics, Interaction, LocalOrbital, LocalOrbitalOptions,
+    ProbeChange, ProbeShape, SeriesGeometry, Sharing, OPTICS,
 };
 use crate::forward::Loss;
 use crate::geometry::{self, AngleOrder, Mat3, Vec3};
@@ -46,7 +47,10 @@ pub(super) struct Plan {
     pub species: Arc<Vec<u8>>,
     pub height_groups: Arc<Vec<u32>>,
     pub width_groups: Arc<Vec<u32>>,
-    pub slices: usize,
+    /// Depths of slices or templates, A.
+    pub depths: Arc<Vec<f64>>,
+    /// Pixels of probes as the optics say; empty but in the adaptive model.
+    pub start_probes: Arc<Vec<f64>>,
     /// `None` for the direct model.
     pub mode: Option<DepthMode>,
     pub template_error: Option<f64>,
@@ -56,7 +60,7 @@ pub(super) struct Plan {
     /// Pixels that are neither masked nor of an excluded image.
     pub used_pixels: usize,
     pub loss: LossChoice,
-    /// Parameters that slices and margins were laid out for.
+    /// Parameters that slices and margins were laid out for, without pixels of probes.
     pub laid_out_for: Arc<Vec<f64>>,
     pub terms: SharedTerms,
     pub lineage: Lineage,
@@ -69,18 +73,18 @@ impl Recipe {
         (heights.groups(&self.species), widths.groups(&self.species))
     }
 
-    /// Number of values of all blocks for a version.
+    /// Number of values of all blocks for a version, without pixels of probes.
     pub fn parameter_count(&self, version: &SeriesVersion) -> usize {
         let (height_groups, width_groups) = self.groups();
-        Blocks::new(&series_geometry(version), &height_groups, &width_groups).background.end
+        Blocks::new(&series_geometry(version), &height_groups, &width_groups).len_without_probes()
     }
 
-    /// Values of all blocks at the start; heights are relative until the intensities are fitted.
+    /// Values of all blocks but the pixels of probes at the start; heights are relative until the intensities are fitted.
     pub fn start_parameters(&self, version: &SeriesVersion, atoms: &Atoms) -> Result<Vec<f64>> {
         let series = series_geometry(version);
         let (height_groups, width_groups) = self.groups();
         let blocks = Blocks::new(&series, &height_groups, &width_groups);
-        let mut parameters = vec![0.0; blocks.background.end];
+        let mut parameters = vec![0.0; blocks.len_without_probes()];
         for (i, p) in atoms.positions().iter().enumerate() {
             parameters[blocks.positions.start + 3 * i..][..3].copy_from_slice(p);
         }
@@ -103,10 +107,10 @@ impl Recipe {
         Ok(parameters)
     }
 
-    /// Values for a version with more images than `former`, which keep theirs.
+    /// Values for a version with more images than `former`, which keep theirs; without pixels of probes.
     pub fn grown_parameters(&self, former: &Plan, parameters: &[f64], version: &SeriesVersion) -> Vec<f64> {
         let blocks = Blocks::new(&series_geometry(version), &former.height_groups, &former.width_groups);
-        let mut grown = vec![0.0; blocks.background.end];
+        let mut grown = vec![0.0; blocks.len_without_probes()];
         let tilts = former.blocks.depth_offset.len().min(version.tilts().len());
         let images = former.blocks.scale.len().min(version.images().len());
         fill_geometry(&mut grown, &blocks, version, tilts, images);
@@ -124,6 +128,12 @@ impl Recipe {
                 &b.angles,
                 &b.scale,
                 &b.background,
+                &b.astigmatism,
+                &b.coma,
+                &b.spherical,
+                &b.blur,
+                &b.broadening,
+                &b.attenuation,
             ]
             .map(Clone::clone)
         };
@@ -179,9 +189,12 @@ impl Recipe {
         (layout.blocks[Blocks::WIDTHS].lower, layout.blocks[Blocks::WIDTHS].upper) = (width_min, width_max);
         let (choice, floor) = self.loss(&version, poisson_floor)?;
         let loss = choice.with_floor(floor);
-        let (slices, mode, template_error) = (model.slice_count(), model.depth_mode(), model.template_error());
+        let (mode, template_error) = (model.depth_mode(), model.template_error());
+        let (blocks, depths) = (model.blocks().clone(), Arc::new(model.depths()));
+        let start_probes = Arc::new(model.start_probes(parameters, &self.context, &mut |_| Ok(()))?);
         let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), loss));
         self.check_memory(problem.memory_estimate())?;
+        let laid_out = blocks.len_without_probes();
         let used_pixels = problem.images().iter().map(|i| version.images()[*i].used_pixels()).sum();
         Ok(Plan {
             problem,
@@ -192,14 +205,15 @@ impl Recipe {
             species: Arc::new(self.species.clone()),
             height_groups: Arc::new(height_groups),
             width_groups: Arc::new(width_groups),
-            slices,
+            depths,
+            start_probes,
             mode,
             template_error,
             started: false,
             poisson_floor: floor,
             used_pixels,
             loss: choice,
-            laid_out_for: Arc::new(parameters.to_vec()),
+            laid_out_for: Arc::new(parameters[..laid_out].to_vec()),
             terms: self.terms.clone(),
             lineage: Lineage::default(),
         })
@@ -207,7 +221,7 @@ impl Recipe {
 
     /// Refuses atoms and crossovers that lie absurdly far from the origin along the beam.
     fn check_depth(&self, version: &SeriesVersion, positions: &[Vec3], rotations: &[Mat3]) -> Result<()> {
-        let (LotModel::Rigid, Some(probe)) = (self.options.model, &self.probe) else { return Ok(()) };
+        let (LotModel::Rigid | LotModel::Adaptive, Some(probe)) = (self.options.model, &self.probe) else { return Ok(()) };
         let depths = rotations.iter().flat_map(|r| positions.iter().map(|p| geometry::apply(r, p)[2].abs()));
         let depth = depths.fold(0.0, f64::max);
         let deepest = 0.5 * MAX_SLICES * self.options.slice_thickness;
@@ -239,11 +253,11 @@ impl Recipe {
             return Ok(Interaction::Direct);
         }
         let Some(probe) = &self.probe else {
-            return Err(Error::Null { argument: "probe", wanted: "aet_probe (the model is rigid)" });
+            return Err(Error::Null { argument: "probe", wanted: "aet_probe (the model is rigid or adaptive)" });
         };
         if version.length_unit() == crate::dataset::LengthUnit::Pixel {
             return Err(Error::Unsupported {
-                what: "model rigid on a dataset in pixels".into(),
+                what: format!("model {} on a dataset in pixels", self.options.model.name()),
                 why: "a probe needs the pixel size in angstrom; use model direct".into(),
             });
         }
@@ -252,6 +266,8 @@ impl Recipe {
             slice_thickness: self.options.slice_thickness,
             slicing: self.options.slicing,
             mode: self.options.mode,
+            tolerance: self.options.depth_error,
+            pixels: self.options.probe_pixels(),
         })
     }
 
@@ -298,6 +314,65 @@ impl Plan {
             .with_species(self.species.to_vec())?
             .with_heights(of_group(self.blocks.heights.start, &self.height_groups))?
             .with_widths(of_group(self.blocks.widths.start, &self.width_groups))
+    }
+
+    /// Completes `parameters` by pixels of probes: those of `former` on the depths of this plan where it has some, else what
+    /// the optics say.
+    pub fn complete(&self, parameters: &mut Vec<f64>, former: Option<(&Plan, &[f64])>) {
+        parameters.truncate(self.blocks.len_without_probes());
+        let shape = |plan: &Plan| plan.layout.blocks[Blocks::PROBE].shape.clone();
+        let own = shape(self);
+        match former {
+            Some((plan, values)) if !plan.blocks.probe.is_empty() && (shape(plan)[0], shape(plan)[3]) == (own[0], own[3]) => {
+                let old = ProbeShape { groups: own[0], slices: shape(plan)[1], side: own[3] };
+                let values = &values[plan.blocks.probe.clone()];
+                parameters.extend(resample_probes(values, &old, &plan.depths, &self.depths));
+            }
+            _ => parameters.extend_from_slice(&self.start_probes),
+        }
+    }
+
+    /// The different probes of the images, and which of them each image has.
+    pub fn different_optics(&self, probe: Option<&Probe>, parameters: &[f64]) -> (Vec<ImageOptics>, Vec<usize>) {
+        let (mut optics, own) = (Vec::<ImageOptics>::new(), probe.map_or(0.0, Probe::defocus));
+        let changes = self.probe_changes(parameters);
+        let images = self.version.images().iter().enumerate();
+        let which = images.map(|(number, image)| {
+            let mut numbers = self.blocks.optics_of(image.section).map(|at| parameters[at]);
+            numbers[0] += own + image.defocus;
+            let group = if changes.len() == self.version.images().len() { number } else { image.section };
+            let of_image = ImageOptics { numbers, pixels: changes.get(group).cloned() };
+            optics.iter().position(|known| *known == of_image).unwrap_or_else(|| {
+                optics.push(of_image);
+                optics.len() - 1
+            })
+        });
+        let which = which.collect();
+        (optics, which)
+    }
+
+    /// What fitted pixels add to the probes of each group; empty where none are fitted.
+    fn probe_changes(&self, parameters: &[f64]) -> Vec<Arc<ProbeChange>> {
+        let shape = &self.layout.blocks[Blocks::PROBE].shape;
+        let (groups, side) = (shape[0], shape[3]);
+        if groups == 0 {
+            return vec![];
+        }
+        let change: Vec<f64> =
+            parameters[self.blocks.probe.clone()].iter().zip(self.start_probes.iter()).map(|(p, s)| p - s).collect();
+        // the sum of a probe of the optics is exp(-attenuation z)
+        let attenuation = |section: usize| parameters[self.blocks.optics_of(section)[OPTICS - 1]];
+        let of_section = |s: usize| self.depths.iter().map(|z| (-attenuation(s) * z).exp()).sum::<f64>();
+        let of_group = |g: usize| match groups == self.version.images().len() {
+            true => of_section(self.version.images()[g].section),
+            false => of_section(g),
+        };
+        let sum = (0..groups).map(of_group).sum::<f64>() + change.iter().sum::<f64>();
+        let factor = (groups * self.depths.len()) as f64 / sum;
+        let of_change = |values: &[f64]| {
+            Arc::new(ProbeChange { factor, side, depths: self.depths.to_vec(), values: values.to_vec() })
+        };
+        change.chunks_exact(self.depths.len() * side * side).map(of_change).collect()
     }
 
     /// Which blocks are free, by number.

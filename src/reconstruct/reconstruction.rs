@@ -60,12 +60,13 @@ impl Reconstruction {
         let version = series.version();
         let mut parameters = recipe.start_parameters(&version, start_atoms)?;
         let mut plan = recipe.plan(version, &parameters, 1, None)?;
+        plan.complete(&mut parameters, None);
         let cancel = context.cancel_token();
         start(&mut plan, &mut parameters, &mut Waiting { cancel: &cancel, tell: &mut |_| true })?;
         Ok(Self::assemble(recipe, series.clone(), plan, parameters, Memory::default()))
     }
 
-    fn assemble(recipe: Recipe, series: TiltSeries, plan: Plan, parameters: Vec<f64>, memory: Memory) -> Self {
+    pub(super) fn assemble(recipe: Recipe, series: TiltSeries, plan: Plan, parameters: Vec<f64>, memory: Memory) -> Self {
         let loss = memory.at.as_ref().map_or(f64::NAN, |at| at.loss);
         let mut r_factors = memory.r_factors.clone();
         r_factors.resize(plan.version.images().len(), f64::NAN);
@@ -87,6 +88,10 @@ impl Reconstruction {
 
     pub(super) fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    pub(super) fn series(&self) -> &TiltSeries {
+        &self.series
     }
 
     fn drive(&self) -> Result<MutexGuard<'_, Memory>> {
@@ -411,7 +416,7 @@ impl Reconstruction {
             "probe": self.recipe.probe.as_ref().map(|p| p.options()),
             "loss_used": state.plan.loss,
             "mode": state.plan.mode,
-            "slices": state.plan.slices,
+            "slices": state.plan.depths.len(),
             "template_error": state.plan.template_error,
             "atoms": state.plan.species.len(),
             "images": state.plan.version.images().len(),
@@ -508,13 +513,13 @@ impl Reconstruction {
         };
         let version = version.first_images(saved.fingerprint.images.len());
         let wanted = recipe.parameter_count(&version);
-        for values in [&saved.parameters, &saved.laid_out_for] {
-            if values.len() != wanted || recipe.species.is_empty() {
-                return Err(damaged(format!("{} parameters, wanted {wanted}", values.len())));
-            }
-            Error::unless_finite("state file: the parameters", "index", values)?;
-        }
+        let counted = |values: &[f64], wanted: usize| match values.len() == wanted && !recipe.species.is_empty() {
+            true => Error::unless_finite("state file: the parameters", "index", values),
+            false => Err(damaged(format!("{} parameters, wanted {wanted}", values.len()))),
+        };
+        counted(&saved.laid_out_for, wanted)?;
         let mut plan = recipe.plan(version, &saved.laid_out_for, saved.generation, Some(saved.poisson_floor))?;
+        counted(&saved.parameters, plan.blocks.probe.end)?;
         plan.take_frozen(&saved.frozen, &saved.scales)?;
         plan.started = saved.started;
         let mut memory = saved.memory;
@@ -560,6 +565,8 @@ impl Plan {
             height_groups: self.height_groups.clone(),
             width_groups: self.width_groups.clone(),
             laid_out_for: self.laid_out_for.clone(),
+            depths: self.depths.clone(),
+            start_probes: self.start_probes.clone(),
             terms: self.terms.clone(),
             lineage: self.lineage.clone(),
             ..*self

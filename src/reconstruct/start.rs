@@ -95,6 +95,16 @@ impl Plan {
         }
     }
 
+    /// Sum of the squares that the best scale and background leave of an image, and of those about its mean.
+    pub(super) fn left_over(&self, image: usize, calculated: &[f64]) -> (f64, f64) {
+        let observed = &self.version.images()[image];
+        let moments = self.moments(image, calculated);
+        let squares = |i: usize| (f64::from(observed.pixels[i]) - moments.observed).powi(2);
+        let all: f64 = (0..calculated.len()).filter(|i| observed.uses(*i)).map(squares).sum();
+        let explained = if moments.variance > 0.0 { moments.covariance.powi(2) / moments.variance } else { 0.0 };
+        (all - explained, all)
+    }
+
     /// Sets the scale of every free block to 1 / sqrt(mean diagonal of its part of the Gauss-Newton matrix J^T W J / N).
     /// The diagonal is estimated without forming J: with random signs e, E[(J^T sqrt(W) e)_i^2] = (J^T W J)_ii
     /// (Hutchinson); the signs have a fixed seed. W is 1 (mse) or 1 / I_cal (Poisson).

@@ -21,6 +21,14 @@ impl<T: Real> Transfer<T> {
             Transfer::Complex(values.iter().map(|v| Complex::new(T::of(v.re), T::of(v.im))).collect())
         }
     }
+
+    /// The value at an index.
+    pub fn at(&self, index: usize) -> Complex<T> {
+        match self {
+            Transfer::Real(values) => Complex::new(values[index], T::zero()),
+            Transfer::Complex(values) => values[index],
+        }
+    }
 }
 
 /// sum += transfer * spectrum

@@ -85,6 +85,8 @@ pub fn local_orbital_series(
         slice_thickness: plan.slice_thickness,
         slicing: Slicing::Linear,
         mode: DepthMode::Slices,
+        tolerance: None,
+        pixels: None,
     });
     let common = Sharing::Common.groups(atoms.species());
     let options = LocalOrbitalOptions {

@@ -82,6 +82,19 @@ pub fn frames(tilts: usize, sections: usize, rows: usize, columns: usize) -> (Ar
     (images, frames)
 }
 
+/// A change of a value of a block that images feel as they feel an angstrom or a degree.
+pub fn unit(block: &str) -> f64 {
+    match block {
+        "astigmatism" => 5.0,
+        "coma" => 200.0,
+        "spherical" => 5e3,
+        "blur" => 0.05,
+        "broadening" | "attenuation" => 0.005,
+        "probe" => 1e-3,
+        _ => 1.0,
+    }
+}
+
 /// A reconstruction with every block freed that the model allows, moved away from special values.
 pub fn free_reconstruction(context: &Context, options: &LotOptions) -> Reconstruction {
     let series = series(3, 2, 41, 38);
@@ -94,10 +107,12 @@ pub fn free_reconstruction(context: &Context, options: &LotOptions) -> Reconstru
         let jitter = match block.name {
             "drift" | "depth_offset" | "defocus" | "angles" => 0.4,
             "scale" | "heights" | "background" | "widths" => 0.05,
-            _ => 0.0,
+            "positions" => 0.0,
+            name => 0.5 * unit(name),
         };
         let values: Vec<f64> =
             recon.block(block.name).unwrap().iter().enumerate().map(|(i, v)| v + jitter * (noise(i) - 0.5)).collect();
+        let values: Vec<f64> = values.into_iter().map(|v| v.max(block.lower)).collect();
         recon.set_block(block.name, &values).unwrap();
     }
     recon

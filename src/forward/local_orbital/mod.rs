@@ -11,10 +11,11 @@
 //! * rigid: p_jk = |psi(z_k - f_j)|^2 of the optics. Slices have linear weights (an atom is shared by the two
 //!   neighbouring slice centres, which gives an exact derivative along the beam) or are hard, as in the papers; or an atom
 //!   is shared by the templates of a few depths with weights that make the image nearly exact ([`templates`](self)).
-//! * adaptive: free probe pixels; its place is a third arm of [`Interaction`].
+//! * adaptive: rigid with pixels of probes that are fitted, too ([`adaptive`](self)).
 //!
 //! One tilt is one item of work: its slices are splatted and transformed once for all of its foci.
 
+mod adaptive;
 mod direct;
 mod orbital;
 mod parameters;
@@ -26,10 +27,11 @@ pub mod reference;
 mod rigid;
 mod templates;
 
+pub use adaptive::{resample_probes, ProbePixels};
 pub use orbital::{Orbital, OrbitalTerm, RadialTable, MAX_TERMS};
-pub use parameters::{Blocks, Sharing};
+pub use parameters::{Blocks, ProbeShape, ProbeSharing, Sharing, OPTICS};
 pub use patches::{AtomPatch, AtomPatches, AtomValues, ImagePose, PatchWorkspace};
-pub use probes::ProbeTables;
+pub use probes::{probe_images, ImageOptics, ProbeChange, ProbeTables};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -58,6 +60,8 @@ pub enum DepthMode {
     Slices,
     /// Every atom is shared by the probes of a few depths: all depths within an error of 1e-4, fewer transforms.
     Templates,
+    /// As templates, with fewer depths and a larger error, 5e-3 where none is asked for.
+    Knots,
     /// Templates where they take less work than slices; slices where these are asked to be hard.
     Auto,
 }
@@ -68,6 +72,7 @@ impl DepthMode {
         match self {
             DepthMode::Slices => "slices",
             DepthMode::Templates => "templates",
+            DepthMode::Knots => "knots",
             DepthMode::Auto => "auto",
         }
     }
@@ -125,6 +130,10 @@ pub enum Interaction {
         slicing: Slicing,
         /// Slices or templates.
         mode: DepthMode,
+        /// Largest error of templates, relative to the image of an atom in focus; `None`: as the mode has it.
+        tolerance: Option<f64>,
+        /// Pixels of probes to be fitted: the adaptive model.
+        pixels: Option<ProbePixels>,
     },
 }
 
@@ -181,7 +190,6 @@ impl<T: Real> LocalOrbital<T> {
         options: &LocalOrbitalOptions,
         simd: SimdPath,
     ) -> Result<Self> {
-        let blocks = Blocks::new(&series, &options.height_groups, &options.width_groups);
         let cutoff = options.cutoff.unwrap_or(T::CUTOFF);
         let orbital = &options.orbital;
         let largest = cutoff * (options.width_max * orbital.widest()).sqrt() / series.pixel_size;
@@ -195,7 +203,7 @@ impl<T: Real> LocalOrbital<T> {
         }
         let rigid = match &options.interaction {
             Interaction::Direct => None,
-            Interaction::Rigid { probe, slice_thickness, slicing, mode } => Some(Rigid::new(&RigidInput {
+            Interaction::Rigid { probe, slice_thickness, slicing, mode, tolerance, pixels } => Some(Rigid::new(&RigidInput {
                 series: &series,
                 start,
                 rotations,
@@ -203,6 +211,8 @@ impl<T: Real> LocalOrbital<T> {
                 thickness: *slice_thickness,
                 slicing: *slicing,
                 mode: *mode,
+                tolerance: *tolerance,
+                pixels: *pixels,
                 half_width: largest,
                 window: orbital
                     .terms()
@@ -213,6 +223,8 @@ impl<T: Real> LocalOrbital<T> {
                 simd,
             })?),
         };
+        let probes = rigid.as_ref().and_then(|r| r.adaptive.as_ref()).map_or(ProbeShape::default(), |a| *a.shape());
+        let blocks = Blocks::new(&series, &options.height_groups, &options.width_groups).with_probes(&probes);
         Ok(Self {
             series,
             blocks,
@@ -232,12 +244,12 @@ impl<T: Real> LocalOrbital<T> {
 
     /// The layout: all blocks in order, with what can never be freed in this model.
     pub fn layout(&self) -> Layout {
-        self.blocks.layout(&self.series, self.rigid.as_ref().map(|r| r.slicing))
+        self.blocks.layout(&self.series, self.rigid.as_ref().map(|r| r.slicing), &self.probe_shape())
     }
 
     /// How the rigid model follows the probe along the beam; `None` for direct.
     pub fn depth_mode(&self) -> Option<DepthMode> {
-        self.rigid.as_ref().map(|r| if r.templates.is_some() { DepthMode::Templates } else { DepthMode::Slices })
+        self.rigid.as_ref().map(|r| r.mode)
     }
 
     /// Largest error of the templates relative to the image of an atom in focus (root mean square over pixels and foci).
@@ -302,7 +314,7 @@ impl<T: Real> ForwardModel<T> for LocalOrbital<T> {
     ) -> Result<ProbeTables<T>> {
         match &self.rigid {
             None => Ok(ProbeTables::default()),
-            Some(rigid) => rigid.tables(self, parameters, active[Blocks::DEFOCUS], context, waiting),
+            Some(rigid) => rigid.tables(self, parameters, active, context, waiting),
         }
     }
 

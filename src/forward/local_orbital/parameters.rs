@@ -52,6 +52,61 @@ pub struct Blocks {
     pub scale: Range<usize>,
     /// Background of every image, in its unit.
     pub background: Range<usize>,
+    /// Twofold astigmatism of every section, added to the probe's: C12 cos(2 phi12), C12 sin(2 phi12), A.
+    pub astigmatism: Range<usize>,
+    /// Axial coma: C21 cos(phi21), C21 sin(phi21), A.
+    pub coma: Range<usize>,
+    /// Spherical aberration C30, A.
+    pub spherical: Range<usize>,
+    /// Variance added to that of the source, A^2.
+    pub blur: Range<usize>,
+    /// Growth of that variance along the beam, from the specimen origin, A^2 per A.
+    pub broadening: Range<usize>,
+    /// Loss of intensity along the beam, from the specimen origin: exp(-attenuation z'), 1/A.
+    pub attenuation: Range<usize>,
+    /// Pixels of the adaptive model's probes [groups, slices, rows, columns]; empty in the other models.
+    pub probe: Range<usize>,
+}
+
+/// Numbers of the optics that a section has: defocus and what follows from [`Blocks::astigmatism`] on.
+pub const OPTICS: usize = 9;
+
+/// Which images share the pixels of their probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeSharing {
+    /// All images of a section: the probe is that of the microscope.
+    Section,
+    /// None: each image has its own.
+    Image,
+}
+
+/// Shape of the block of probe pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProbeShape {
+    /// Sections or images.
+    pub groups: usize,
+    /// Slices, or depths of templates.
+    pub slices: usize,
+    /// Rows and columns of a probe: an odd number.
+    pub side: usize,
+}
+
+impl ProbeShape {
+    /// Pixels of one slice.
+    pub fn pixels(&self) -> usize {
+        self.side * self.side
+    }
+
+    /// All values.
+    pub fn len(&self) -> usize {
+        self.groups * self.slices * self.pixels()
+    }
+
+    /// Without pixels: the model is not adaptive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Numbers of blocks in the layout.
@@ -74,6 +129,33 @@ impl Blocks {
     pub const SCALE: usize = 7;
     /// Background.
     pub const BACKGROUND: usize = 8;
+    /// Astigmatism.
+    pub const ASTIGMATISM: usize = 9;
+    /// Coma.
+    pub const COMA: usize = 10;
+    /// Spherical aberration.
+    pub const SPHERICAL: usize = 11;
+    /// Blur.
+    pub const BLUR: usize = 12;
+    /// Broadening.
+    pub const BROADENING: usize = 13;
+    /// Attenuation.
+    pub const ATTENUATION: usize = 14;
+    /// Pixels of probes.
+    pub const PROBE: usize = 15;
+
+    /// The block of each number of the optics.
+    pub const OF_OPTICS: [usize; OPTICS] = [
+        Self::DEFOCUS,
+        Self::ASTIGMATISM,
+        Self::ASTIGMATISM,
+        Self::COMA,
+        Self::COMA,
+        Self::SPHERICAL,
+        Self::BLUR,
+        Self::BROADENING,
+        Self::ATTENUATION,
+    ];
 
     /// Places for a series and groups of atoms.
     pub fn new(series: &SeriesGeometry, height_groups: &[u32], width_groups: &[u32]) -> Self {
@@ -94,11 +176,47 @@ impl Blocks {
             angles: next(3 * tilts),
             scale: next(images),
             background: next(images),
+            astigmatism: next(2 * series.sections),
+            coma: next(2 * series.sections),
+            spherical: next(series.sections),
+            blur: next(series.sections),
+            broadening: next(series.sections),
+            attenuation: next(series.sections),
+            probe: next(0),
         }
     }
 
+    /// The same with probes of this shape.
+    #[must_use]
+    pub fn with_probes(mut self, shape: &ProbeShape) -> Self {
+        self.probe.end = self.probe.start + shape.len();
+        self
+    }
+
+    /// Number of values without the pixels of probes, which come last: it follows from series and atoms alone.
+    pub fn len_without_probes(&self) -> usize {
+        self.probe.start
+    }
+
+    /// Places of the numbers of the optics of a section.
+    pub fn optics_of(&self, section: usize) -> [usize; OPTICS] {
+        [
+            self.defocus.start + section,
+            self.astigmatism.start + 2 * section,
+            self.astigmatism.start + 2 * section + 1,
+            self.coma.start + 2 * section,
+            self.coma.start + 2 * section + 1,
+            self.spherical.start + section,
+            self.blur.start + section,
+            self.broadening.start + section,
+            self.attenuation.start + section,
+        ]
+    }
+
     /// The layout with units, bounds and what is frozen at the start. `slicing`: `None` for the direct model.
-    pub(super) fn layout(&self, series: &SeriesGeometry, slicing: Option<Slicing>) -> Layout {
+    pub(super) fn layout(&self, series: &SeriesGeometry, slicing: Option<Slicing>, probes: &ProbeShape) -> Layout {
+        const ADAPTIVE: &str = "the adaptive model has pixels of probes in place of optics; free block probe, or use model rigid";
+        const NO_PIXELS: &str = "only the adaptive model has pixels of probes; use model adaptive";
         const DIRECT: &str = "the direct model does not depend on depth; use model rigid";
         const HARD: &str = "hard slices have no derivative along the beam; use linear slicing";
         let depth_locked = match slicing {
@@ -122,9 +240,23 @@ impl Blocks {
             block("angles", "deg", &self.angles, 3, true, -free),
             block("scale", "1", &self.scale, 1, true, 0.0),
             block("background", "image", &self.background, 1, false, -free),
+            block("astigmatism", "A", &self.astigmatism, 2, true, -free),
+            block("coma", "A", &self.coma, 2, true, -free),
+            block("spherical", "A", &self.spherical, 1, true, -free),
+            block("blur", "A^2", &self.blur, 1, true, -free),
+            block("broadening", "A", &self.broadening, 1, true, -free),
+            block("attenuation", "1/A", &self.attenuation, 1, true, -free),
+            block("probe", "1", &self.probe, 1, probes.is_empty(), 0.0),
         ];
         blocks[Self::DEPTH_OFFSET].locked = depth_locked;
-        blocks[Self::DEFOCUS].locked = slicing.is_none().then_some(DIRECT);
+        let optics_locked = match slicing {
+            None => Some(DIRECT),
+            Some(_) => (!probes.is_empty()).then_some(ADAPTIVE),
+        };
+        Self::OF_OPTICS.iter().for_each(|at| blocks[*at].locked = optics_locked);
+        let pixels = &mut blocks[Self::PROBE];
+        pixels.shape = vec![probes.groups, probes.slices, probes.side, probes.side];
+        pixels.locked = probes.is_empty().then_some(NO_PIXELS);
         debug_assert_eq!(series.images.len(), self.scale.len());
         Layout { blocks }
     }

@@ -24,14 +24,14 @@ const FINENESS: f64 = 5.0;
 /// Planes that are kept, H, x', y', B: z' is the difference of H between slices.
 const PLANES: [usize; 4] = [0, 1, 2, 4];
 
-/// Tables by width and defocus (their bits).
+/// Tables by width (its bits) and number of the probe.
 pub(super) struct PatchTables {
     tables: BTreeMap<Key, PatchTable>,
 }
 
-type Key = (u64, u64);
+type Key = (u64, usize);
 
-/// Patches of atoms of one width in images of one defocus.
+/// Patches of atoms of one width in images of one probe.
 pub(super) struct PatchTable {
     /// Steps per pixel.
     steps: usize,
@@ -54,17 +54,17 @@ struct Bin {
 }
 
 impl PatchTables {
-    /// Tables for atoms of these widths in images of these foci; `None` where they are not worth it for this number of
+    /// Tables for atoms of these widths; `None` where they are not worth it for this number of
     /// patches, or take too much memory.
     pub fn new(
         patches: &AtomPatches,
-        (widths, foci): (&[f64], &[f64]),
+        widths: &[f64],
         evaluations: usize,
         context: &Context,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Self>> {
         let Some(depths) = patches.slice_depths() else { return Ok(None) };
-        let keys: Vec<Key> = widths.iter().flat_map(|w| foci.iter().map(|f| (w.to_bits(), f.to_bits()))).collect();
+        let keys: Vec<Key> = widths.iter().flat_map(|w| (0..patches.probes()).map(|probe| (w.to_bits(), probe))).collect();
         let phases = |key: &Key| (patches.steps(f64::from_bits(key.0), FINENESS) + 3).pow(2);
         let made: usize = keys.iter().map(|key| depths.len() * phases(key)).sum();
         if made as f64 > WORTH * evaluations as f64 {
@@ -81,11 +81,11 @@ impl PatchTables {
 
         let halves: Vec<OnceLock<usize>> = (0..items).map(|_| OnceLock::new()).collect();
         context.for_each(items, &mut quiet, &|at| {
-            let ((width, defocus), depth) = item(at);
+            let (key, depth) = item(at);
             let mut workspace = taken();
             // Half a pixel off the middle either way is the farthest.
             let half = [0.5, -0.5].map(|u| {
-                let planes = patches.plain(u, u, (width, defocus), depth, &mut workspace);
+                let planes = patches.plain(u, u, key, depth, &mut workspace);
                 kept_half(planes, patches.size())
             });
             give(workspace);
@@ -121,8 +121,8 @@ impl PatchTables {
         Ok(Some(Self { tables: keys.into_iter().zip(tables).collect() }))
     }
 
-    pub fn of(&self, width: f64, defocus: f64) -> Option<&PatchTable> {
-        self.tables.get(&(width.to_bits(), defocus.to_bits()))
+    pub fn of(&self, width: f64, probe: usize) -> Option<&PatchTable> {
+        self.tables.get(&(width.to_bits(), probe))
     }
 }
 
@@ -238,7 +238,9 @@ impl Steps {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parameters::OPTICS;
     use super::super::patches::{AtomPatch, AtomValues, ImagePose};
+    use super::super::probes::ImageOptics;
     use super::super::{DepthMode, ImageGeometry, Interaction, Orbital, OrbitalTerm, SeriesGeometry, Slicing};
     use super::*;
     use crate::context::ContextOptions;
@@ -261,15 +263,23 @@ mod tests {
             slice_thickness: 4.0,
             slicing,
             mode: DepthMode::Auto,
+            tolerance: None,
+            pixels: None,
         };
-        AtomPatches::new(series, &interaction, orbital, (0.6, 10.0), with_widths, SimdPath::detect()).unwrap()
+        let focus = |defocus: f64| {
+            let mut numbers = [0.0; OPTICS];
+            numbers[0] = defocus;
+            ImageOptics { numbers, pixels: None }
+        };
+        let optics = vec![focus(0.0), focus(30.0)];
+        AtomPatches::new(series, (&interaction, optics), orbital, (0.6, 10.0), with_widths, SimdPath::detect()).unwrap()
     }
 
     fn tabled(patches: AtomPatches, widths: &[f64], evaluations: usize, threads: usize) -> AtomPatches {
         let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).unwrap();
         let cancel = context.cancel_token();
         let waiting = &mut Waiting { cancel: &cancel, tell: &mut |_| true };
-        patches.with_tables(widths, &[0.0, 30.0], evaluations, &context, waiting).unwrap()
+        patches.with_tables(widths, evaluations, &context, waiting).unwrap()
     }
 
     /// Largest difference of patches from tables and of patches made one by one, relative to each derivative's largest
@@ -286,7 +296,7 @@ mod tests {
             // Inside the image: beside it the two may keep so different edges that one of them misses it.
             let atom = AtomValues { position: [0, 1, 2].map(|k| 5.5 * at(k)), height: 1.7, width: [0.4, 0.6][i % 2] };
             let rotation = AngleOrder::Zyx.rotation(&[0.0, 3.0, 20.0]);
-            let pose = ImagePose { rotation, shift: [0.3, -0.2, 0.0], scale: 1.2, defocus: [0.0, 30.0][i / 2 % 2] };
+            let pose = ImagePose { rotation, shift: [0.3, -0.2, 0.0], scale: 1.2, probe: i / 2 % 2 };
             assert!(plain.derivatives(&pose, &atom, own, &mut a, &mut of_plain));
             assert!(quick.derivatives(&pose, &atom, own, &mut b, &mut of_quick));
             for q in 0..own.len() {

@@ -8,6 +8,7 @@
 
 use super::patch_tables::PatchTables;
 use super::placement::{half_width, DepthBins};
+use super::probes::ImageOptics;
 use super::{Interaction, Orbital, SeriesGeometry, Slicing};
 use crate::context::Context;
 use crate::error::Result;
@@ -18,8 +19,7 @@ use crate::optics::ProbeTransfer;
 use crate::problem::Waiting;
 use crate::simd::{patches, SimdPath};
 use num_complex::Complex64;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::OnceLock;
 
 /// Beyond this many angstrom from the edge of the geometric cone a probe counts as zero.
 const PROBE_TAIL: f64 = 1.5;
@@ -42,7 +42,7 @@ pub struct AtomValues {
     pub width: f64,
 }
 
-/// What is refined of one image: p' = R p + shift, intensity scale s, defocus with its correction.
+/// What is refined of one image: p' = R p + shift, intensity scale s, optics.
 #[derive(Debug, Clone, Copy)]
 pub struct ImagePose {
     /// R.
@@ -51,8 +51,8 @@ pub struct ImagePose {
     pub shift: Vec3,
     /// s.
     pub scale: f64,
-    /// Crossover along the beam in A.
-    pub defocus: f64,
+    /// Its probe, by number among those of the patches.
+    pub probe: usize,
 }
 
 /// Derivatives of one image with respect to parameters of one atom on a square around it.
@@ -66,7 +66,7 @@ pub struct AtomPatch<const L: usize> {
     pub pixels: Vec<[f64; L]>,
 }
 
-/// Plan for all patches of a series. Immutable but for a cache of transfer functions.
+/// Plan for all patches of a series. Immutable but for transfer functions, made when first asked for.
 pub struct AtomPatches {
     series: SeriesGeometry,
     orbital: Orbital,
@@ -79,16 +79,17 @@ pub struct AtomPatches {
     tables: Option<PatchTables>,
 }
 
-/// Transfer functions on the grid of a patch: one per slice, for every defocus in use.
+/// Transfer functions on the grid of a patch: one per slice, for every probe in use.
 struct PatchProbe {
     bins: DepthBins,
     transfer: ProbeTransfer,
-    defocus: f64,
     plan: RealTransform2<f64>,
-    known: Mutex<BTreeMap<u64, Stack>>,
+    pixel_size: f64,
+    optics: Vec<ImageOptics>,
+    stacks: Vec<OnceLock<Stack>>,
 }
 
-type Stack = Arc<Vec<Vec<Complex64>>>;
+type Stack = Vec<Vec<Complex64>>;
 
 /// Scratch of one worker.
 pub struct PatchWorkspace {
@@ -110,11 +111,11 @@ impl AtomPatches {
     pub const COUNT: usize = 5;
 
     /// Plans patches for orbitals of at most `width_max` (A^2) at most `depth` (A) from the specimen origin along the
-    /// beam. The probe is that of slices, in all modes of the model. Derivatives by the width are left out unless
-    /// `with_widths`.
+    /// beam. The probes are those of slices, in all modes of the model, `optics` the different ones. Derivatives by the width
+    /// are left out unless `with_widths`.
     pub fn new(
         series: SeriesGeometry,
-        interaction: &Interaction,
+        (interaction, optics): (&Interaction, Vec<ImageOptics>),
         orbital: &Orbital,
         (width_max, depth): (f64, f64),
         with_widths: bool,
@@ -125,7 +126,7 @@ impl AtomPatches {
         let Interaction::Rigid { probe, slice_thickness, slicing, .. } = interaction else {
             return Ok(Self { size: 2 * half + 1, probe: None, tables: None, series, orbital, simd, functions });
         };
-        let far = series.farthest_crossover(probe) + depth;
+        let far = optics.iter().map(|o| o.numbers[0].abs()).fold(0.0, f64::max) + depth;
         let spread = far * probe.semiangle_mrad() * 1e-3 + 3.0 * probe.source_size() + PROBE_TAIL;
         let size = grid::fast_size(2 * (half + (spread / series.pixel_size).ceil() as usize) + 2);
         let edge = (series.rows, series.columns);
@@ -138,24 +139,23 @@ impl AtomPatches {
                 linear: *slicing == Slicing::Linear,
             },
             transfer: ProbeTransfer::with_edge(probe, size, size, series.pixel_size, edge)?,
-            defocus: probe.defocus(),
             plan: RealTransform2::new(simd, size, size),
-            known: Mutex::default(),
+            pixel_size: series.pixel_size,
+            stacks: optics.iter().map(|_| OnceLock::new()).collect(),
+            optics,
         };
         Ok(Self { size, probe: Some(Box::new(probe)), tables: None, series, orbital, simd, functions })
     }
 
-    /// The same with tables where they pay: for atoms of these widths, in images of these foci with their corrections, and
-    /// about so many patches.
+    /// The same with tables where they pay: for atoms of these widths and about so many patches.
     pub fn with_tables(
         mut self,
         widths: &[f64],
-        foci: &[f64],
         evaluations: usize,
         context: &Context,
         waiting: &mut Waiting<'_>,
     ) -> Result<Self> {
-        self.tables = PatchTables::new(&self, (widths, foci), evaluations, context, waiting)?;
+        self.tables = PatchTables::new(&self, widths, evaluations, context, waiting)?;
         Ok(self)
     }
 
@@ -200,17 +200,22 @@ impl AtomPatches {
         ((fineness / deviation).ceil() as usize).max(2)
     }
 
-    /// The planes H, x', y', z' and perhaps B of an atom of height 1, its width and the defocus of the image as bits, so many
+    /// Number of different probes; 0 without.
+    pub(super) fn probes(&self) -> usize {
+        self.probe.as_ref().map_or(0, |p| p.optics.len())
+    }
+
+    /// The planes H, x', y', z' and perhaps B of an atom of height 1, its width as bits and the number of the probe, so many
     /// rows and columns off the middle.
     pub(super) fn plain<'a>(
         &self,
         row: f64,
         column: f64,
-        (width, defocus): (u64, u64),
+        (width, probe): (u64, usize),
         depth: f64,
         workspace: &'a mut PatchWorkspace,
     ) -> &'a [f64] {
-        self.planes((row, column), f64::from_bits(width), depth, f64::from_bits(defocus), workspace);
+        self.planes((row, column), f64::from_bits(width), depth, probe, workspace);
         &workspace.planes[..self.functions * self.size * self.size]
     }
 
@@ -253,7 +258,7 @@ impl AtomPatches {
         let offset = (row - near.0 as f64, column - near.1 as f64);
         let columns = columns_of(pose, atom.height, own);
         let columns = &columns[..self.functions];
-        let table = self.tables.as_ref().and_then(|t| t.of(atom.width, pose.defocus));
+        let table = self.tables.as_ref().and_then(|t| t.of(atom.width, pose.probe));
         let half = match (table, &self.probe) {
             (Some(table), Some(probe)) => {
                 let bin = probe.bins.of(moved[2]);
@@ -264,7 +269,7 @@ impl AtomPatches {
                 half
             }
             _ => {
-                self.planes(offset, atom.width, moved[2], pose.defocus, workspace);
+                self.planes(offset, atom.width, moved[2], pose.probe, workspace);
                 let (plane, edge) = (self.size * self.size, self.size);
                 // The window of an orbital is all of it; what a probe adds are tails.
                 let half = match &self.probe {
@@ -280,7 +285,7 @@ impl AtomPatches {
     }
 
     /// Image of an atom of height 1 and its derivatives by x', y', z', B, `offset` pixels from the middle of the square.
-    fn planes(&self, offset: (f64, f64), width: f64, depth: f64, defocus: f64, workspace: &mut PatchWorkspace) {
+    fn planes(&self, offset: (f64, f64), width: f64, depth: f64, number: usize, workspace: &mut PatchWorkspace) {
         let middle = (self.size / 2) as f64;
         self.orbitals((middle + offset.0, middle + offset.1), width, workspace);
         let pixels = self.size * self.size;
@@ -291,7 +296,7 @@ impl AtomPatches {
                 planes[3 * pixels..4 * pixels].fill(0.0);
                 planes[4 * pixels..].copy_from_slice(&orbitals[3 * pixels..]);
             }
-            Some(probe) => probe.image(defocus, depth, self.functions, workspace),
+            Some(probe) => probe.image(number, depth, self.functions, workspace),
         }
     }
 
@@ -367,7 +372,7 @@ pub(super) fn kept_half(planes: &[f64], edge: usize) -> usize {
 
 impl PatchProbe {
     /// `workspace.orbitals` through the probe at `depth`: H, x', y', z' and, with five functions, B.
-    fn image(&self, defocus: f64, depth: f64, functions: usize, workspace: &mut PatchWorkspace) {
+    fn image(&self, number: usize, depth: f64, functions: usize, workspace: &mut PatchWorkspace) {
         let PatchWorkspace { orbitals, planes, spectra, product, scratch: Some(scratch), .. } = workspace else {
             return;
         };
@@ -377,7 +382,7 @@ impl PatchProbe {
         for (function, spectrum) in orbitals.chunks_exact(pixels).zip(spectra.iter_mut()).take(used) {
             self.plan.forward(function, size, 0..size, spectrum, scratch);
         }
-        let stack = self.stack(defocus);
+        let stack = self.stacks[number].get_or_init(|| self.stack(&self.optics[number]));
         let (bin, second, slope) = self.bins.of(depth);
         let (first, next) = (&stack[bin], &stack[(bin + 1).min(stack.len() - 1)]);
         // Place of each function among the planes.
@@ -399,18 +404,10 @@ impl PatchProbe {
         self.plan.inverse(product, 1.0, along, size, 0..size, scratch);
     }
 
-    /// Transfer functions of all slices for one defocus.
-    fn stack(&self, defocus: f64) -> Stack {
-        let key = (self.defocus + defocus).to_bits();
-        if let Some(stack) = self.known.lock().unwrap_or_else(|p| p.into_inner()).get(&key) {
-            return stack.clone();
-        }
-        let slice = |k: usize| {
-            let depth = self.bins.first_centre + k as f64 * self.bins.thickness;
-            self.transfer.otf(self.defocus + defocus, depth).iter().copied().collect()
-        };
-        let stack: Stack = Arc::new((0..self.bins.slices).map(slice).collect());
-        self.known.lock().unwrap_or_else(|p| p.into_inner()).insert(key, stack.clone());
-        stack
+    /// Transfer functions of all slices for one probe.
+    fn stack(&self, optics: &ImageOptics) -> Stack {
+        let depth = |k: usize| self.bins.first_centre + k as f64 * self.bins.thickness;
+        let depths: Vec<f64> = (0..self.bins.slices).map(depth).collect();
+        optics.stack(&self.transfer, &depths, (&self.plan, self.pixel_size))
     }
 }

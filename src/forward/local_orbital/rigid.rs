@@ -5,8 +5,10 @@
 //! spectra walk back the same way: G_k = sum_m conj(P_mk) R_m, gathered at the atoms between k and k + 1.
 //! Drift (u, v) is a phase ramp on an image's spectrum.
 //!
-//! With [`super::templates`] the images of few depths take the place of slices; all else is the same.
+//! With [`super::templates`] the images of few depths take the place of slices, with [`super::adaptive`] fitted pixels that of
+//! the optics; all else is the same.
 
+use super::adaptive::{Adaptive, ProbePixels};
 use super::placement::{Canvas, DepthAxis, DepthBins, GeometryChange};
 use super::probes::{ProbeTables, StackCache};
 use super::templates::Templates;
@@ -17,7 +19,7 @@ use crate::geometry::{self, Mat3, Vec3};
 use crate::grid;
 use crate::optics::{Probe, ProbeTransfer};
 use crate::problem::Point;
-use crate::simd::{self, Real, SimdPath};
+use crate::simd::{self, Real, SimdPath, Transfer};
 use num_complex::Complex;
 use std::f64::consts::PI;
 use std::ops::Range;
@@ -45,6 +47,10 @@ pub(super) struct RigidInput<'a> {
     pub thickness: f64,
     pub slicing: Slicing,
     pub mode: DepthMode,
+    /// Largest error of templates.
+    pub tolerance: Option<f64>,
+    /// Probes whose pixels are fitted.
+    pub pixels: Option<ProbePixels>,
     /// Largest half width of a window in pixels.
     pub half_width: f64,
     /// Pixels of the window of an orbital at the start.
@@ -60,11 +66,13 @@ pub(super) struct Rigid<T: Real> {
     /// Row and column of the grid where image pixel (0, 0) lies.
     offset: (usize, usize),
     /// Frequencies along columns and rows of the grid, cycles per pixel.
-    frequencies: (Vec<f64>, Vec<f64>),
+    pub(super) frequencies: (Vec<f64>, Vec<f64>),
     /// Slices, or depths of the templates.
     pub slices: usize,
     thickness: f64,
     pub slicing: Slicing,
+    /// Slices, templates or knots.
+    pub mode: DepthMode,
     /// In place of slices.
     pub templates: Option<Templates<T>>,
     pub transfer: ProbeTransfer,
@@ -72,6 +80,7 @@ pub(super) struct Rigid<T: Real> {
     /// Transfer functions are real (centrosymmetric probe).
     pub real: bool,
     pub cache: StackCache<T>,
+    pub adaptive: Option<Adaptive<T>>,
 }
 
 /// Scratch of one worker for the rigid model.
@@ -80,14 +89,16 @@ pub(super) struct RigidWorkspace<T: Real> {
     pub(super) first: Vec<T>,
     second: Vec<T>,
     /// Image on the grid, without margins.
-    frame: Vec<T>,
+    pub(super) frame: Vec<T>,
     /// Spectrum of one slice, then of one image.
     pub(super) spectrum: Vec<Complex<T>>,
     /// Spectrum of every image of the tilt before drift; in the way back, of its residual.
     pub(super) images: Vec<Vec<Complex<T>>>,
-    /// Derivative of `images` with respect to the distance from the crossover.
+    /// Derivatives of `images` with respect to the numbers of the optics that are fitted, image by image.
     pub(super) slopes: Vec<Vec<Complex<T>>>,
     pub(super) residuals: Vec<Vec<Complex<T>>>,
+    /// Spectra of all slices, `None` where empty: kept where pixels of probes are fitted.
+    pub(super) objects: Vec<Option<Transfer<T>>>,
     ramp: Ramp<T>,
     pub(super) scratch: RealTransformScratch<T>,
 }
@@ -95,16 +106,16 @@ pub(super) struct RigidWorkspace<T: Real> {
 /// Phase ramp of a shift: E(kx, ky) = x[kx] y[ky], and derivatives per pixel. At Nyquist the cosine stands, which is
 /// the shift of a real image.
 #[derive(Default)]
-struct Ramp<T> {
-    x: Vec<Complex<T>>,
-    y: Vec<Complex<T>>,
-    dx: Vec<Complex<T>>,
-    dy: Vec<Complex<T>>,
+pub(super) struct Ramp<T> {
+    pub x: Vec<Complex<T>>,
+    pub y: Vec<Complex<T>>,
+    pub dx: Vec<Complex<T>>,
+    pub dy: Vec<Complex<T>>,
 }
 
 /// The first `count` factors of the ramp exp(-2 pi i k shift) along one axis (`frequencies` k of the whole axis, shift in
 /// pixels), and their derivatives with respect to the shift.
-fn ramp_axis<T: Real>(
+pub(super) fn ramp_axis<T: Real>(
     frequencies: &[f64],
     count: usize,
     shift: f64,
@@ -139,18 +150,30 @@ impl<T: Real> Rigid<T> {
         let transfer =
             ProbeTransfer::with_edge(probe, rows, columns, series.pixel_size, (series.rows, series.columns))?;
         let templates = Templates::choose(input, extent.depth + SLACK, slices, (rows, columns))?;
+        let slices = templates.as_ref().map_or(slices, Templates::count);
+        let mode = match (&templates, input.mode) {
+            (None, _) => DepthMode::Slices,
+            (Some(_), DepthMode::Knots) => DepthMode::Knots,
+            (Some(_), _) => DepthMode::Templates,
+        };
+        let adaptive = input
+            .pixels
+            .map(|pixels| Adaptive::new(pixels, series, probe, (slices, extent.depth), (rows, columns)))
+            .transpose()?;
         Ok(Self {
             plan: RealTransform2::new(input.simd, rows, columns),
             offset: (row_offset, column_offset),
             frequencies: (grid::frequencies(columns, 1.0), grid::frequencies(rows, 1.0)),
-            slices: templates.as_ref().map_or(slices, Templates::count),
+            slices,
             thickness,
             slicing,
+            mode,
             templates,
             real: transfer.is_centrosymmetric(),
             transfer,
             probe_defocus: probe.defocus(),
             cache: StackCache::default(),
+            adaptive,
         })
     }
 
@@ -197,6 +220,7 @@ impl<T: Real> Rigid<T> {
             images: Vec::new(),
             slopes: Vec::new(),
             residuals: Vec::new(),
+            objects: Vec::new(),
             ramp: Ramp::default(),
             scratch: self.plan.scratch(),
         }
@@ -206,7 +230,8 @@ impl<T: Real> Rigid<T> {
         let spectrum = self.plan.spectrum_len() * size_of::<Complex<T>>();
         let canvas = (self.plan.rows() + 32) * (self.plan.columns() + 48) * size_of::<T>();
         let canvases = 3 + self.templates.as_ref().map_or(0, |t| t.count() - 2);
-        spectrum * (2 * images + 1) + canvases * canvas + self.plan.scratch_bytes()
+        let objects = if self.adaptive.is_some() { self.slices } else { 0 };
+        spectrum * (2 * images + 1 + objects) + canvases * canvas + self.plan.scratch_bytes()
     }
 
     fn set_ramp(&self, model: &LocalOrbital<T>, parameters: &[f64], image: usize, ramp: &mut Ramp<T>) {
@@ -250,7 +275,10 @@ impl<T: Real> Rigid<T> {
             &mut workspace.placement,
         );
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
-        own.reset(images.len(), at.active[super::Blocks::DEFOCUS], &canvas, self.templates.as_ref());
+        let slopes = images.first().map_or(0, |image| at.shared.of_image(*image).slopes.len());
+        own.reset(images.len(), slopes, &canvas, self.templates.as_ref());
+        own.objects.clear();
+        own.objects.resize_with(self.slices, || None);
         if let Some(templates) = &self.templates {
             templates.splat(model.simd, &canvas, &workspace.placement, own);
         }
@@ -299,6 +327,9 @@ impl<T: Real> Rigid<T> {
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
         workspace.placement.set_weights(model, at.parameters, self.depth_unit(), &change);
         own.residuals.iter_mut().for_each(|spectrum| spectrum.fill(Complex::default()));
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.add_change(model, self, at, images, direction, own)?;
+        }
         if let Some(templates) = &self.templates {
             templates.splat_change(model.simd, &canvas, &workspace.placement, own);
         }
@@ -310,7 +341,7 @@ impl<T: Real> Rigid<T> {
             images.iter().zip(out.chunks_exact_mut(model.series.rows * model.series.columns)).enumerate()
         {
             self.set_ramp(model, at.parameters, *image, &mut own.ramp);
-            self.image_change(model, *image, m, direction, own);
+            self.image_change(model, at, *image, m, direction, own);
             self.read_image(model, out, own);
         }
         Ok(())
@@ -341,11 +372,12 @@ impl<T: Real> Rigid<T> {
         }
     }
 
-    /// Spectrum of the change of one image from that of its slices: E dS - S_z E df + S dE, the adjoint of
-    /// [`Self::image_gradient`].
+    /// Spectrum of the change of one image from that of its slices: E dS + sum_o S_o E do + S dE over the numbers o of the
+    /// optics, the adjoint of [`Self::image_gradient`].
     fn image_change(
         &self,
         model: &LocalOrbital<T>,
+        at: &Point<'_, ProbeTables<T>>,
         image: usize,
         m: usize,
         direction: &[f64],
@@ -354,8 +386,9 @@ impl<T: Real> Rigid<T> {
         let RigidWorkspace { spectrum, residuals, images, slopes, ramp, .. } = own;
         spectrum.copy_from_slice(&residuals[m]);
         let section = model.series.images[image].section;
-        if let Some(slope) = slopes.get(m) {
-            let along = T::of(-direction[model.blocks.defocus.start + section]); // depth from the crossover is z - f
+        let (optics, fitted) = (model.blocks.optics_of(section), &at.shared.of_image(image).slopes);
+        for ((o, _), slope) in fitted.iter().zip(&slopes[m * fitted.len()..]) {
+            let along = T::of(direction[optics[*o]]);
             spectrum.iter_mut().zip(slope).for_each(|(s, d)| *s = *s + d.scale(along));
         }
         ramp.apply(spectrum, self.plan.rows(), false);
@@ -393,9 +426,13 @@ impl<T: Real> Rigid<T> {
             for (m, image) in images.iter().enumerate() {
                 let stack = at.shared.of_image(*image);
                 simd::add_product(simd, &stack.slices[k], &own.spectrum, &mut own.images[m]);
-                if let Some(derivatives) = &stack.derivatives {
-                    simd::add_product(simd, &derivatives[k], &own.spectrum, &mut own.slopes[m]);
+                let slopes = own.slopes[m * stack.slopes.len()..].iter_mut();
+                for ((_, of_slices), slope) in stack.slopes.iter().zip(slopes) {
+                    simd::add_product(simd, &of_slices[k], &own.spectrum, slope);
                 }
+            }
+            if at.active[super::Blocks::PROBE] {
+                own.objects[k] = Some(Transfer::Complex(own.spectrum.clone()));
             }
         }
     }
@@ -444,6 +481,9 @@ impl<T: Real> Rigid<T> {
             self.transform_residual(model, residual, m, own);
             self.image_gradient(model, at, *image, m, gradient, own);
         }
+        if let (Some(adaptive), true) = (&self.adaptive, at.active[super::Blocks::PROBE]) {
+            adaptive.add_gradient(model, self, at, images, gradient, own)?;
+        }
         if let Some(templates) = &self.templates {
             templates.clear_margins(&canvas, own);
         }
@@ -472,7 +512,7 @@ impl<T: Real> Rigid<T> {
         self.plan.forward(&own.frame, pitch, filled, &mut own.residuals[m], &mut own.scratch);
     }
 
-    /// Derivatives with respect to drift and defocus of one image (Parseval), then the residual before the ramp.
+    /// Derivatives with respect to drift and optics of one image (Parseval), then the residual before the ramp.
     fn image_gradient(
         &self,
         model: &LocalOrbital<T>,
@@ -493,12 +533,17 @@ impl<T: Real> Rigid<T> {
             gradient[drift + 1] += v * per_pixel;
         }
         ramp.apply(&mut own.residuals[m], self.plan.rows(), true);
-        if let Some(slope) = own.slopes.get(m) {
-            let one = Complex::new(T::one(), T::zero());
-            let (along, _) = self.parseval(&own.residuals[m], slope, |_, _| (one, one));
-            let section = model.series.images[image].section;
-            gradient[model.blocks.defocus.start + section] -= along; // depth from the crossover is z - f
+        let optics = model.blocks.optics_of(model.series.images[image].section);
+        let fitted = &at.shared.of_image(image).slopes;
+        for ((o, _), slope) in fitted.iter().zip(&own.slopes[m * fitted.len()..]) {
+            gradient[optics[*o]] += self.product(&own.residuals[m], slope);
         }
+    }
+
+    /// Sum over the image plane of the product of two images, from their half spectra.
+    pub(super) fn product(&self, a: &[Complex<T>], b: &[Complex<T>]) -> f64 {
+        let one = Complex::new(T::one(), T::zero());
+        self.parseval(a, b, |_, _| (one, one)).0
     }
 
     /// Sums over the image plane of residual times (factor * spectrum), for two factors, from half spectra.
@@ -569,7 +614,7 @@ impl<T: Real> Rigid<T> {
 
 impl<T: Real> RigidWorkspace<T> {
     /// Zeroes what is accumulated and fits the buffers to the canvas.
-    fn reset(&mut self, images: usize, slopes: bool, canvas: &Canvas, templates: Option<&Templates<T>>) {
+    fn reset(&mut self, images: usize, slopes: usize, canvas: &Canvas, templates: Option<&Templates<T>>) {
         let (first, second) = templates.map_or((1, 1), |t| (t.count(), 0));
         for (buffer, canvases) in [(&mut self.first, first), (&mut self.second, second)] {
             buffer.clear();
@@ -577,21 +622,20 @@ impl<T: Real> RigidWorkspace<T> {
         }
         self.frame.resize(canvas.rows * canvas.columns, T::zero());
         let len = self.spectrum.len();
-        let counts = [images, if slopes { images } else { 0 }, images];
+        let counts = [images, slopes * images, images];
         for (spectra, count) in [&mut self.images, &mut self.slopes, &mut self.residuals].into_iter().zip(counts) {
-            // What is there stays for tilts with more images; slopes that are not wanted must not be there.
-            let kept = if count == 0 { 0 } else { count.max(spectra.len()) };
-            spectra.resize_with(kept, || vec![Complex::default(); len]);
+            // What is there stays for tilts with more images.
+            spectra.resize_with(count.max(spectra.len()), || vec![Complex::default(); len]);
         }
         // Residuals are written, not added to.
-        for spectra in [&mut self.images, &mut self.slopes] {
-            spectra.iter_mut().take(images).for_each(|s| s.fill(Complex::default()));
+        for (spectra, count) in [&mut self.images, &mut self.slopes].into_iter().zip(counts) {
+            spectra.iter_mut().take(count).for_each(|s| s.fill(Complex::default()));
         }
     }
 }
 
 impl<T: Real> Ramp<T> {
-    fn apply(&self, spectrum: &mut [Complex<T>], rows: usize, conjugate: bool) {
+    pub fn apply(&self, spectrum: &mut [Complex<T>], rows: usize, conjugate: bool) {
         let one = Complex::new(T::one(), T::zero());
         if self.x.iter().chain(&self.y).all(|e| *e == one) {
             return;

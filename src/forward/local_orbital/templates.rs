@@ -16,8 +16,12 @@ use crate::error::{Error, Result};
 use crate::optics::{DepthInterpolation, DepthRange};
 use crate::simd::{self, DepthTable, Real, SimdPath, MAX_TEMPLATES};
 
-/// Largest error of the interpolation, relative and averaged over foci; images have about a fifth of it.
+/// Largest error of the interpolation where nothing is asked for, relative and averaged over foci; images have about a fifth
+/// of it.
 const TOLERANCE: f64 = 2e-4;
+
+/// The same of few depths, [`DepthMode::Knots`]: still below the error that slices of 4 A have.
+const OF_KNOTS: f64 = 5e-3;
 
 /// Time of a transform (with its products) per pixel and factor 2 of its length, relative to that of an orbital per pixel
 /// of its window and image, there and back. Measured with 10,000 and 50,000 atoms.
@@ -41,12 +45,15 @@ impl<T: Real> Templates<T> {
         grid: (usize, usize),
     ) -> Result<Option<Self>> {
         let hard = input.slicing == Slicing::Hard;
+        let asked_for = matches!(input.mode, DepthMode::Templates | DepthMode::Knots);
+        let name = format!("mode {}", input.mode.name());
+        let tolerance = input.tolerance.unwrap_or(if input.mode == DepthMode::Knots { OF_KNOTS } else { TOLERANCE });
         match input.mode {
             DepthMode::Slices => return Ok(None),
             DepthMode::Auto if hard => return Ok(None),
-            DepthMode::Templates if hard => {
+            _ if hard => {
                 let why = "templates share an atom smoothly along the beam; use linear slicing, or mode slices".into();
-                return Err(Error::Unsupported { what: "mode templates with hard slices".into(), why });
+                return Err(Error::Unsupported { what: format!("{name} with hard slices"), why });
             }
             _ => {}
         }
@@ -59,17 +66,17 @@ impl<T: Real> Templates<T> {
             from_focus: (from_crossover.fold(0.0, f64::max) - half_range).max(0.0),
             width: input.narrowest,
         };
-        match DepthInterpolation::new(input.probe, &range, TOLERANCE, MAX_TEMPLATES) {
-            None if input.mode == DepthMode::Templates => {
+        match DepthInterpolation::new(input.probe, &range, tolerance, MAX_TEMPLATES) {
+            None if asked_for => {
                 let why = format!(
                     "a depth of {:.0} A needs more than {MAX_TEMPLATES} of them for this semi-angle; use mode slices",
                     2.0 * half_range
                 );
-                Err(Error::Unsupported { what: "mode templates".into(), why })
+                Err(Error::Unsupported { what: name, why })
             }
             None => Ok(None),
             Some(found) => {
-                let wanted = input.mode == DepthMode::Templates || Self::pays(input, found.depths.len(), slices, grid);
+                let wanted = asked_for || Self::pays(input, found.depths.len(), slices, grid);
                 Ok(wanted.then(|| Self::new(found)))
             }
         }

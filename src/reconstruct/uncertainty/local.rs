@@ -71,10 +71,8 @@ impl Estimation<'_> {
         widths.sort_unstable_by(f64::total_cmp);
         widths.dedup();
         let width = widths.last().copied().unwrap_or(0.0);
-        let poses = self.poses();
-        let mut foci: Vec<f64> = poses.iter().map(|pose| pose.defocus).collect();
-        foci.sort_unstable_by(f64::total_cmp);
-        foci.dedup();
+        let (optics, probes) = self.plan.different_optics(self.recipe.probe.as_ref(), self.parameters);
+        let poses = self.poses(&probes);
         let depth = self.depth(atoms);
         let interaction = self.recipe.interaction(&self.plan.version)?;
         let orbital = &self.recipe.options.orbital;
@@ -82,9 +80,8 @@ impl Estimation<'_> {
         let own: Vec<usize> = (0..3).chain(free.map(|(parameter, _)| parameter)).collect();
         let series = series_geometry(&self.plan.version);
         let (with_widths, simd) = (own.contains(&4), self.context.simd());
-        let patches = AtomPatches::new(series, &interaction, orbital, (width, depth), with_widths, simd)?.with_tables(
+        let patches = AtomPatches::new(series, (&interaction, optics), orbital, (width, depth), with_widths, simd)?.with_tables(
             &widths,
-            &foci,
             atoms.len() * poses.len(),
             self.context,
             waiting,
@@ -112,7 +109,7 @@ impl Estimation<'_> {
         depths.fold(0.0, f64::max)
     }
 
-    fn poses(&self) -> Vec<ImagePose> {
+    fn poses(&self, probes: &[usize]) -> Vec<ImagePose> {
         let (blocks, parameters) = (&self.plan.blocks, self.parameters);
         let pose = |number: &usize| {
             let image = &self.plan.version.images()[*number];
@@ -121,7 +118,7 @@ impl Estimation<'_> {
                 rotation: self.plan.rotation(parameters, image.tilt),
                 shift: [u, v, parameters[blocks.depth_offset.start + image.tilt]],
                 scale: parameters[blocks.scale.start + number],
-                defocus: image.defocus + parameters[blocks.defocus.start + image.section],
+                probe: probes[*number],
             }
         };
         self.weights.images.iter().map(pose).collect()
