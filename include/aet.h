@@ -457,7 +457,7 @@ aet_status aet_table_value(const aet_table *table, const char *name, double *val
  * last bin, and values that are not finite into none. `*histogram` has the columns `lower`, `upper` (in the column's unit)
  * and `count`; where `by`, a column, is not NULL, also `count_c` for every value c of it, ascending. `bins` 0: the root of the
  * number of values, within 10 and 200. AET_ERROR_UNKNOWN_OPTION for a column that does not exist, AET_ERROR_EMPTY without a
- * finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 64 different
+ * finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 256 different
  * values. Any thread.
  */
 aet_status aet_table_histogram(const aet_table *table,
@@ -748,8 +748,8 @@ typedef struct aet_accuracy_options {
   /** Atoms farther apart than this never match, angstrom; 0: 0.9. */
   double cutoff;
   /**
-   * The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt
-   * series gives the average depth 1 / M sum_j z_j.
+   * The depth of an atom at p is a . p with this a; 0, 0, 0: z. That of aet_dataset_depth_axis gives the average depth
+   * 1 / M sum_j z_j.
    */
   double depth_axis[3];
   /**
@@ -799,11 +799,26 @@ aet_status aet_atoms_accuracy(const aet_context *context,
  * 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
  * between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
  * `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
- * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
+ * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, `mean`, `smallest`, `whisker_low` and
+ * `whisker_high`, NaN in bins without any, and the number of `outliers` beyond the whiskers, which end at the last errors
+ * within 1.5 times the distance of the quartiles from the box (Tukey).
  * AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
  * more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.
  */
 aet_status aet_table_error_profile(const aet_table *table, const char *column, double width, aet_table **profile);
+
+/**
+ * Histograms of the lengths of errors within bins [k width, (k + 1) width) of any column of a table of aet_atoms_accuracy,
+ * such as `depth`, all over the same `bins` equal bins from the smallest to the largest error; 0: automatic. Columns `lower`,
+ * `upper` (pm) and `count`, and for every bin that holds matched atoms `count_l`, where l is its lower edge. Errors as of
+ * aet_table_error_profile; AET_ERROR_EMPTY where no atom is matched, AET_ERROR_INCONSISTENT for more than 256 bins of the
+ * column, AET_ERROR_RANGE for more than a million `bins`. Any thread. Figure 3D of nLOT (Mao, Cui, Yu).
+ */
+aet_status aet_table_error_histogram(const aet_table *table,
+                                     const char *column,
+                                     double width,
+                                     int64_t bins,
+                                     aet_table **histogram);
 
 /**
  * The confusion matrix of a table of aet_atoms_accuracy: a row per true species in ascending order, then one of extra atoms,
@@ -813,6 +828,22 @@ aet_status aet_table_error_profile(const aet_table *table, const char *column, d
  */
 aet_status aet_table_confusion(const aet_table *table,
                                aet_table **confusion);
+
+/**
+ * Straight lines through the errors `rmsd` `[n]` (pm) of models of `atoms` `[n]` atoms, by least squares of equal weights:
+ * slope_origin N, and intercept + slope N as figure 5 of nLOT (Mao, Cui, Yu) has it. `*trend` has the columns `atoms`,
+ * `rmsd`, `line` and `line_origin` (what the lines have there); values `slope`, `slope_origin` (pm per million atoms),
+ * `intercept` (pm), their standard errors from the residuals `slope_error`, `slope_origin_error`, `intercept_error` (NaN for
+ * two points), root mean squares of the residuals `residual`, `residual_origin` (pm), the numbers of atoms at which the
+ * lines reach `limit` pm, `atoms_at_limit` and `atoms_at_limit_origin` (0 where a line begins above it, infinite where it
+ * never gets there), and `limit`. `limit` 0: 10 pm. AET_ERROR_SHAPE for views of different lengths, AET_ERROR_NON_FINITE,
+ * AET_ERROR_RANGE for numbers below 0, AET_ERROR_EMPTY for fewer than two models, AET_ERROR_INCONSISTENT where all have the
+ * same number of atoms. Any thread.
+ */
+aet_status aet_rmsd_trend(const aet_const_view *atoms,
+                          const aet_const_view *rmsd,
+                          double limit,
+                          aet_table **trend);
 
 /* ---- What is known of the images of a dataset ---- */
 
@@ -1246,6 +1277,13 @@ aet_status aet_dataset_create_from_file(const aet_context *context,
  */
 aet_status aet_dataset_copy_column(const aet_dataset *dataset, const char *name, const aet_view *out);
 
+/**
+ * Writes the axis a of the average depth into `out` `[3]`: a . p is d = 1 / M sum_j z_j of an atom at p over the M images
+ * that are not excluded (nLOT, figure 2), as aet_accuracy_options.depth_axis takes it. It is the mean of the third rows of
+ * their rotations. AET_ERROR_EMPTY without images in use, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_dataset_depth_axis(const aet_dataset *dataset, const aet_view *out);
+
 /* ---- Metadata of a dataset ---- */
 
 /**
@@ -1398,6 +1436,13 @@ double aet_probe_energy_ev(const aet_probe *probe);
 
 /** Convergence semi-angle, mrad; NaN for NULL. Any thread. */
 double aet_probe_semiangle_mrad(const aet_probe *probe);
+
+/**
+ * Depth of field 2 lambda / alpha^2, angstrom, with the semi-angle alpha in radians (nLOT; Mao, Cui, Yu): the intensity on
+ * the axis of a probe without aberrations is half that of the crossover at 0.44 of this distance from it on either side,
+ * and 0 at this distance. NaN for NULL. Any thread.
+ */
+double aet_probe_depth_of_field(const aet_probe *probe);
 
 /** Height of the crossover along the beam, angstrom; NaN for NULL. Any thread. */
 double aet_probe_defocus(const aet_probe *probe);
@@ -2096,6 +2141,13 @@ aet_status aet_recon_copy_history(const aet_recon *recon, const char *name, cons
  * thread.
  */
 aet_status aet_recon_copy_r_factors(const aet_recon *recon, const aet_view *out);
+
+/**
+ * The R factors as a table, a row per image of the latest state: `image`, `tilt`, `section` (indices from 0), `defocus`,
+ * recorded plus refined (angstrom), and `r_factor` as aet_recon_copy_r_factors has it. Values: `r_factor`, the mean, and
+ * `largest` of those that are known; NaN where none is. Any thread.
+ */
+aet_status aet_recon_r_factor_table(const aet_recon *recon, aet_table **table);
 
 /**
  * The record of the reconstruction as JSON (UTF-8): options used, versions, instruction-set path, reason of the end,

@@ -654,10 +654,17 @@ public:
         return Table(created);
     }
     /// Of a table of aet::accuracy: errors of position and of tracing in bins [k width, (k + 1) width) of a column such as
-    /// depth (the papers take 4 A) or surface_distance. See aet_table_error_profile.
-    Table error_profile(const std::string &column, double width) const {
+    /// depth (the papers take 4 A) or surface_distance, with the numbers of a box plot. See aet_table_error_profile.
+    Table error_profile(const std::string &column, double width = 4) const {
         aet_table *created = nullptr;
         detail::check(aet_table_error_profile(get(), column.c_str(), width, &created));
+        return Table(created);
+    }
+    /// Of a table of aet::accuracy: histograms of errors, one per bin of a column, all over the same `bins`; 0: automatic.
+    /// See aet_table_error_histogram.
+    Table error_histogram(const std::string &column, double width = 4, std::int64_t bins = 0) const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_error_histogram(get(), column.c_str(), width, bins, &created));
         return Table(created);
     }
     /// Of a table of aet::accuracy: a row per true species and one of extra atoms, a column per found species and
@@ -1020,6 +1027,14 @@ inline Table accuracy(const Context &context, const Atoms &found, const Atoms &t
     return Table(created);
 }
 
+/// Lines through the errors `rmsd` (pm) of models of `atoms` atoms: slopes (pm per million atoms), intercept, numbers of
+/// atoms at `limit` pm; 0: 10. See aet_rmsd_trend.
+inline Table rmsd_trend(const std::vector<double> &atoms, const std::vector<double> &rmsd, double limit = 0) {
+    aet_table *created = nullptr;
+    detail::check(aet_rmsd_trend(ConstView(atoms).get(), ConstView(rmsd).get(), limit, &created));
+    return Table(created);
+}
+
 // ---- probe -----------------------------------------------------------------------------------------------------
 
 /// An immutable probe of the microscope.
@@ -1072,6 +1087,8 @@ public:
     double semiangle_mrad() const noexcept { return aet_probe_semiangle_mrad(get()); }
     /// A.
     double defocus() const noexcept { return aet_probe_defocus(get()); }
+    /// 2 lambda / alpha^2, A.
+    double depth_of_field() const noexcept { return aet_probe_depth_of_field(get()); }
 
     /// The wave at `depth` along the beam with the probe at (x, y), all A, into a complex view [rows, columns]; the
     /// origin is pixel n / 2.
@@ -1335,6 +1352,12 @@ public:
         std::vector<T> values(detail::element_count(shape));
         copy_column(name, View(values, shape));
         return values;
+    }
+    /// The axis a along which a . p is the mean depth of an atom at p over all images in use, for AccuracyOptions.
+    std::array<double, 3> depth_axis() const {
+        std::array<double, 3> axis{};
+        detail::check(aet_dataset_depth_axis(get(), View(axis.data(), {3}).get()));
+        return axis;
     }
     /// The same into memory of the host.
     void copy_column(const std::string &name, const View &out) const {
@@ -2571,6 +2594,12 @@ public:
         const View out(values);
         detail::check(aet_recon_copy_r_factors(get(), out.get()));
         return values;
+    }
+    /// The same as a table: image, tilt, section, defocus (A), r_factor; values r_factor (mean) and largest.
+    Table r_factor_table() const {
+        aet_table *created = nullptr;
+        detail::check(aet_recon_r_factor_table(get(), &created));
+        return Table(created);
     }
     /// JSON: options used, versions, instruction set, why the latest run ended, timings.
     std::string record() const {

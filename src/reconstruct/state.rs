@@ -55,6 +55,11 @@ impl Snapshot {
         Ok((block, &self.state.parameters[block.range()]))
     }
 
+    /// The version of the dataset that was in use.
+    pub fn version(&self) -> Arc<SeriesVersion> {
+        self.state.plan.version.clone()
+    }
+
     /// The atoms at that moment.
     pub fn atoms(&self) -> Result<Atoms> {
         self.state.plan.atoms(&self.state.parameters)

@@ -123,6 +123,12 @@ void copy_r_factors(Call &call) {
   call.give(0, out.array);
 }
 
+void r_factor_table(Call &call) {
+  aet_table *made = nullptr;
+  check(aet_recon_r_factor_table(call.handle<aet_recon>(0).get(), &made));
+  call.give_handle(made);
+}
+
 void record(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   call.give(0, read_text([&](char *b, size_t c, size_t *n) { return aet_recon_record(recon.get(), b, c, n); }));
@@ -209,6 +215,7 @@ void add_recon_commands(CommandTable &table) {
   table["recon_run"] = run;
   table["recon_copy_history"] = copy_history;
   table["recon_copy_r_factors"] = copy_r_factors;
+  table["recon_r_factor_table"] = r_factor_table;
   table["recon_record"] = record;
   table["recon_get_atoms"] = get_atoms;
   table["recon_get_geometry"] = get_geometry;

@@ -17,6 +17,7 @@ from .atoms import Atoms
 from .context import default_context
 from .orbital import Orbital
 from .series import consistent
+from .table import Table
 from .volume import Volume
 
 Block = collections.namedtuple("Block", "name unit dtype shape place scale lower upper frozen")
@@ -374,6 +375,11 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
         """R factor of every image, sum |measured - calculated| / sum |measured|; NaN where it is excluded or was not
         evaluated yet."""
         return consistent(lambda: self.generation, self._r_factors)
+
+    @property
+    def r_factor_table(self):
+        """The same as a `Table`: image, tilt, section, defocus (A), r_factor; values r_factor (mean) and largest."""
+        return Table._of(lib.aet_recon_r_factor_table(self))
 
     def _r_factors(self):
         out = np.zeros(self.image_count)

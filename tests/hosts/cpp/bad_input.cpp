@@ -583,8 +583,15 @@ void check_tomography(const aet::Context &context, const Host &host, const std::
     const auto half = [&](aet::ViewSubset subset) {
         aet::Tomography of_half(context, series, Options{}.subset(subset));
         of_half.run(1);
-        return of_half.r_factors();
+        const auto factors = of_half.r_factors();
+        check("their table", of_half.r_factor_table().column("r_factor").size() == factors.size());
+        return factors;
     };
+    const auto axis = series.depth_axis();
+    const auto rotations = series.column("rotations");
+    double along = 0;
+    for (std::size_t i = 8; i < rotations.size(); i += 9) along += rotations[i];
+    check("average depth", std::abs(axis[2] - 9 * along / static_cast<double>(rotations.size())) < 1e-12);
     check("half sets", std::isnan(half(aet::ViewSubset::even).at(1)) && std::isnan(half(aet::ViewSubset::odd).at(0)));
 
     recon.freeze("drift", false);
@@ -671,6 +678,12 @@ void check_accuracy(const aet::Context &context, const std::string &scratch) {
     table.copy_column("surface_distance", single);
     check("a column of floats", std::abs(single[13] - 3) < 1e-5F);
     check("errors against depth", table.error_profile("depth", 4).column("true_count") == std::vector<double>{9, 18, 0, 0});
+    check("whiskers", table.error_profile("depth").column("outliers") == std::vector<double>(4, 0));
+    check("errors by depth", table.error_histogram("depth", 4, 3).column("count_0").size() == 3);
+    const aet::Table trend = aet::rmsd_trend({100, 200, 300}, {1.5, 2, 2.5});
+    check("a trend", std::abs(trend.value("slope") - 5000) < 1e-8 && std::abs(trend.value("atoms_at_limit") - 1800) < 1e-8);
+    expect("a line through one point", AET_ERROR_EMPTY, "two", [] { (void)aet::rmsd_trend({100}, {1.5}); });
+    check("depth of field", std::abs(aet::Probe(300e3, 25).depth_of_field() - 63) < 0.01);
     check("confusion", table.confusion().column("Cu") == std::vector<double>{1, 0});
     check("histogram", table.histogram("depth", "state", 2).columns().size() == 7);
     table.write(scratch + "/accuracy.csv");

@@ -327,6 +327,11 @@ recon.step();
 [~, ~, each] = recon.lossAndGradient(recon.parameters);
 check('a tilt excluded', numel(each) == 10 && size(recon.predict(), 3) == 10);
 check('R factors of excluded images are NaN', isequal(find(isnan(recon.rFactors))', [3 4]));
+of_images = recon.rFactorTable();
+check('R factors with their images', isequaln(of_images.column('r_factor'), recon.rFactors) ...
+    && isequal(of_images.column('tilt'), f.series.tilt));
+rotations = f.series.rotations;
+check('average depth', norm(f.series.depthAxis - squeeze(mean(rotations(3, :, [1 2 5:end]), 3))') < 1e-9);
 end
 
 % ---- second order, terms ----
