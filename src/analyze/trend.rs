@@ -81,8 +81,7 @@ struct Line {
 impl Line {
     fn through_origin(x: &[f64], y: &[f64]) -> Self {
         let (xx, xy) = x.iter().zip(y).fold((0.0, 0.0), |(xx, xy), (x, y)| (xx + x * x, xy + x * y));
-        let mut line =
-            Self { slope: xy / xx, intercept: 0.0, slope_error: 0.0, intercept_error: 0.0, squares: 0.0 };
+        let mut line = Self { slope: xy / xx, intercept: 0.0, slope_error: 0.0, intercept_error: 0.0, squares: 0.0 };
         line.squares = line.left(x, y);
         line.slope_error = (line.squares / (x.len() as f64 - 1.0) / xx).sqrt();
         line

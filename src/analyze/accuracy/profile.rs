@@ -133,11 +133,9 @@ impl BoxPlot {
 
     fn new(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let [smallest, first, median, third, largest] =
-            [0.0, 0.25, 0.5, 0.75, 1.0].map(|part| quantile(&values, part));
+        let [smallest, first, median, third, largest] = [0.0, 0.25, 0.5, 0.75, 1.0].map(|part| quantile(&values, part));
         let reach = WHISKER * (third - first);
-        let within: Vec<f64> =
-            values.iter().copied().filter(|v| (first - reach..=third + reach).contains(v)).collect();
+        let within: Vec<f64> = values.iter().copied().filter(|v| (first - reach..=third + reach).contains(v)).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64; // NaN without values
         let (low, high) = (quantile(&within, 0.0), quantile(&within, 1.0));
         let numbers = [first, median, third, largest, mean, smallest, low, high];
