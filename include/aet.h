@@ -1908,6 +1908,17 @@ enum {
    * with the same value and slope.
    */
   AET_LOSS_POISSON = 2,
+  /**
+   * 2 (sqrt(measured + e) - sqrt(calculated + e))^2 with e 3/8 of a count, least squares of counts whose root makes their
+   * noise alike. Needs counts_per_unit of every image; pixels must not be negative. Below 0: a parabola of the curvature
+   * 1 / e, joined with the same value and slope.
+   */
+  AET_LOSS_ANSCOMBE = 3,
+  /**
+   * (measured - calculated)^2 / 2 up to a difference of `huber_threshold` t, t |measured - calculated| - t^2 / 2 beyond: dead
+   * and hot pixels pull no harder than t.
+   */
+  AET_LOSS_HUBER = 4,
 };
 typedef int32_t aet_loss;
 
@@ -1992,6 +2003,12 @@ typedef struct aet_lot_options {
   int32_t reserved;
   /** Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options. */
   const aet_orbital *orbital;
+  /**
+   * Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard
+   * deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and
+   * state files. AET_ERROR_INCONSISTENT with another loss.
+   */
+  double huber_threshold;
 } aet_lot_options;
 
 /**
@@ -2014,7 +2031,8 @@ aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
  * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
  * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels;
  * templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
- * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+ * (all atoms outside every image, negative pixels with a loss of counts, no counts_per_unit with Anscombe's, residuals that
+ * tell no threshold), AET_ERROR_MEMORY (`memory_limit`),
  * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
  */
 aet_status aet_recon_create_lot(const aet_context *context,

@@ -146,8 +146,14 @@ enum class Model : std::int32_t {
     rigid = AET_LOT_MODEL_RIGID,
     adaptive = AET_LOT_MODEL_ADAPTIVE
 };
-/// Measure of misfit; automatic is poisson for counts, else mse.
-enum class Loss : std::int32_t { automatic = AET_LOSS_AUTOMATIC, mse = AET_LOSS_MSE, poisson = AET_LOSS_POISSON };
+/// Measure of misfit; automatic is poisson for counts, else mse. anscombe: roots of counts; huber: images with wrong pixels.
+enum class Loss : std::int32_t {
+    automatic = AET_LOSS_AUTOMATIC,
+    mse = AET_LOSS_MSE,
+    poisson = AET_LOSS_POISSON,
+    anscombe = AET_LOSS_ANSCOMBE,
+    huber = AET_LOSS_HUBER
+};
 /// How an atom is shared out among slices.
 enum class Slicing : std::int32_t { linear = AET_SLICING_LINEAR, hard = AET_SLICING_HARD };
 /// How the rigid model follows the probe along the beam.
@@ -2747,6 +2753,10 @@ public:
         Options &cutoff(double half_width) noexcept { return raw_.cutoff = half_width, *this; }
         /// Bytes; 0: no limit.
         Options &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+        /// Loss huber beyond a difference of `threshold`, in the unit of the images; 0: from the residuals at the start.
+        Options &huber(double threshold = 0) noexcept {
+            return raw_.loss = AET_LOSS_HUBER, raw_.huber_threshold = threshold, *this;
+        }
         /// Shape of the orbitals; without it the Gaussian. Options, and their copies, keep it alive.
         Options &orbital(const Orbital &orbital) noexcept {
             orbital_ = orbital;

@@ -131,7 +131,7 @@ pub struct SavedState {
     pub(super) frozen: Vec<bool>,
     pub(super) scales: Vec<f64>,
     pub(super) started: bool,
-    pub(super) poisson_floor: f64,
+    pub(super) loss_scale: f64,
     pub(super) fingerprint: Fingerprint,
     pub(super) memory: Memory,
 }

@@ -196,7 +196,8 @@ mutable struct LotOptions <: CStruct
     mode::Int32
     reserved::Int32
     orbital::Ptr{Cvoid}
-    LotOptions() = new(zeros(15)..., C_NULL)
+    huber_threshold::Float64
+    LotOptions() = new(zeros(15)..., C_NULL, 0)
 end
 
 mutable struct CBlock <: CStruct
@@ -655,7 +656,8 @@ const DETECTOR_KINDS = Enumeration("AET_DETECTOR_KIND", :annular => 0, :flexible
 const PATTERN_ORDERS = Enumeration("AET_PATTERN_ORDER", :centered => 0, :fft => 1)
 const RADIAL_TABLES = Enumeration("AET_RADIAL_TABLE", :projected => 0, :spatial => 1)
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
-const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2)
+const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2,
+    :anscombe => 3, :huber => 4)
 const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2)
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)

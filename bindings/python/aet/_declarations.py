@@ -150,6 +150,8 @@ ENUMS = {
         "automatic": 0,
         "mse": 1,
         "poisson": 2,
+        "anscombe": 3,
+        "huber": 4,
     },
     "aet_slicing": {
         "linear": 0,
@@ -545,6 +547,7 @@ STRUCTS = {
         ("mode", "int32_t", "An aet_lot_mode."),
         ("reserved", "int32_t", "0."),
         ("orbital", "const aet_orbital *", "Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options."),
+        ("huber_threshold", "double", "Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and state files. AET_ERROR_INCONSISTENT with another loss."),
     ],
     "aet_run_options": [
         ("struct_size", "size_t", "sizeof(aet_run_options)."),

@@ -490,7 +490,8 @@ class LocalOrbital(Reconstruction):
     @takes_options(lib.aet_lot_options_init)
     def __init__(self, series, probe=None, *, start, context=None, **options):
         """A reconstruction of `series` that starts from the `Atoms` `start`, or positions n x 3 (A). The model
-        "direct" needs no `probe`.
+        "direct" needs no `probe`. `loss` is "mse", "poisson", "anscombe" (roots of counts) or "huber" (images with wrong
+        pixels, which pull no harder than at a difference of `huber_threshold`).
 
         AET_ERROR_NULL for a model that needs a probe without one, AET_ERROR_EMPTY without atoms,
         AET_ERROR_INCONSISTENT where all atoms lie outside every image, AET_ERROR_UNKNOWN_OPTION and AET_ERROR_RANGE

@@ -7,6 +7,7 @@ use super::{median, upper_group, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 use crate::specimen::{Neighbours, Volume};
+use crate::statistics::MAD_TO_DEVIATION;
 use crate::table::Table;
 use std::fmt;
 
@@ -19,9 +20,6 @@ const PARTED: f64 = 1.25;
 /// Orbitals without neighbours within this many times the median distance of nearest neighbours, and of the minimum
 /// distance, are lonely.
 const LONELY: (f64, f64) = (2.0, 2.5);
-
-/// Standard deviation of a normal distribution whose median absolute deviation is 1.
-const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
 
 /// Deviations below the typical height at which an orbital is weak, and the range of that height.
 const WEAK_DEVIATIONS: f64 = 2.65;

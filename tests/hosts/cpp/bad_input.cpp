@@ -85,6 +85,12 @@ struct Host {
 };
 
 void check_errors(const aet::Context &context, const Host &host) {
+    const aet::Atoms two(aet::ConstView(host.positions, {1, 3}));
+    expect("a Huber threshold below 0", AET_ERROR_RANGE, "huber_threshold", [&] {
+        aet::LocalOrbital(context, host.series(context), two, Host::direct().huber(-1));
+    });
+    const aet::LocalOrbital robust(context, host.series(context), two, Host::direct().huber(0.5));
+    check("a Huber loss", robust.record().find("\"huber_threshold\": 0.5") != std::string::npos);
     expect("zero pixel size", AET_ERROR_RANGE, "pixel_size", [&] {
         aet::TiltSeries(context, host.image_view(), host.frames(), aet::TiltSeries::Options{}.pixel_size(0));
     });

@@ -44,7 +44,9 @@ expect('option without a value', unknown, 'pairs', @() makeSeries(s, 'PixelSize'
 expect('option name that is no text', unknown, 'name', @() aet.Probe(5, 5));
 expect('other letter case', '', '', @() aet.Probe('energyev', 300e3, 'SEMIANGLEMRAD', 25));
 expect('unknown model', unknown, 'Model', @() orbital('Model', 'stiff'));
-expect('unknown loss', unknown, 'Loss', @() orbital('Loss', 'huber'));
+expect('unknown loss', unknown, 'Loss', @() orbital('Loss', 'tukey'));
+expect('a threshold of mse', 'aet:inconsistent', 'huber_threshold', @() orbital('Loss', 'mse', 'HuberThreshold', 1));
+check('a Huber loss', orbital('Loss', 'huber', 'HuberThreshold', 0.5).record().huber_threshold == 0.5);
 expect('unknown slicing', unknown, 'Slicing', @() orbital('Slicing', 'soft'));
 expect('unknown mode', unknown, 'Mode', @() orbital('Mode', 'layers'));
 expect('templates with hard slices', 'aet:unsupported', 'hard slices', ...
