@@ -3000,6 +3000,13 @@ enum {
    * `radius`.
    */
   AET_CLASSIFY_METHOD_PROFILE_LOCAL = 3,
+  /**
+   * A mixture of Gaussians of the logarithms, since what a species shows scatters by a part of itself, with an imagined value
+   * of each species where it is `expected`: a species of which there are no atoms keeps its place, and few atoms suffice.
+   * Without a volume, atoms with widths of their own are told by height times width, which is what they scatter. Has no class
+   * of non-atoms.
+   */
+  AET_CLASSIFY_METHOD_EXPECTED = 4,
 };
 typedef int32_t aet_classify_method;
 
@@ -3042,6 +3049,11 @@ typedef struct aet_classify_options {
   int32_t region;
   /** 1: the smoothed volume is 0 where it is not above its Otsu threshold. */
   int32_t otsu_mask;
+  /**
+   * How strongly each of the species scatters, for AET_CLASSIFY_METHOD_EXPECTED: ascending, in any unit, zeros behind the last,
+   * such as the cross-sections of aet_adf_transfer; all zeros: Z^1.6.
+   */
+  double expected[8];
 } aet_classify_options;
 
 /**
@@ -3068,7 +3080,8 @@ aet_status aet_classify_options_init(aet_classify_options *options, size_t struc
  * default; `progress` may be NULL.
  *
  * AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without
- * non-atoms, which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct
+ * non-atoms, which leaves nothing to tell apart, for `expected` strengths that do not ascend, are not as many as species or belong
+ * to another method, for a species that stands there twice, for more classes than distinct
  * intensities, for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
  * AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no
  * volume; AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a

@@ -1884,7 +1884,8 @@ enum class ClassifyMethod : std::int32_t {
     gaussian = AET_CLASSIFY_METHOD_GAUSSIAN,
     k_means = AET_CLASSIFY_METHOD_K_MEANS,
     profile_global = AET_CLASSIFY_METHOD_PROFILE_GLOBAL,
-    profile_local = AET_CLASSIFY_METHOD_PROFILE_LOCAL
+    profile_local = AET_CLASSIFY_METHOD_PROFILE_LOCAL,
+    expected = AET_CLASSIFY_METHOD_EXPECTED
 };
 /// The points about an atom that count: a cube by its edge in voxels or in A, or a ball by its radius in A.
 enum class Region : std::int32_t {
@@ -1920,6 +1921,15 @@ public:
     ClassifyOptions &radius(double radius) noexcept { return raw_.radius = radius, *this; }
     ClassifyOptions &otsu_mask(bool on) noexcept { return raw_.otsu_mask = on ? 1 : 0, *this; }
     ClassifyOptions &seed(std::int64_t seed) noexcept { return raw_.seed = seed, *this; }
+    /// By what is expected of each species, ascending, in any unit, such as cross-sections; none: Z^1.6.
+    ClassifyOptions &expected(const std::vector<double> &strengths = {}) {
+        constexpr std::size_t most = sizeof raw_.expected / sizeof raw_.expected[0];
+        if (strengths.size() > most)
+            throw error(AET_ERROR_SHAPE, "got " + std::to_string(strengths.size()) + " strengths, wanted at most " +
+                                             std::to_string(most));
+        std::fill(std::copy(strengths.begin(), strengths.end(), raw_.expected), raw_.expected + most, 0.0);
+        return method(ClassifyMethod::expected);
+    }
     const aet_classify_options *get() const noexcept { return &raw_; }
 
 private:

@@ -322,7 +322,8 @@ mutable struct ClassifyOptions <: CStruct
     method::Int32
     region::Int32
     otsu_mask::Int32
-    ClassifyOptions() = new(0, 0, 0, 0, 0, ntuple(_ -> 0, 8), 0, 0, 0, 0)
+    expected::NTuple{8,Float64}
+    ClassifyOptions() = new(0, 0, 0, 0, 0, ntuple(_ -> 0, 8), 0, 0, 0, 0, ntuple(_ -> 0.0, 8))
 end
 
 mutable struct MaskOptions <: CStruct
@@ -694,7 +695,7 @@ const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 
 const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
     :cylinder_z => 3)
 const CLASSIFY_METHODS = Enumeration("AET_CLASSIFY_METHOD", :gaussian => 0, :k_means => 1, :profile_global => 2,
-    :profile_local => 3)
+    :profile_local => 3, :expected => 4)
 const REGIONS = Enumeration("AET_REGION", :box => 0, :box_length => 1, :sphere => 2)
 const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
 const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)

@@ -241,6 +241,7 @@ ENUMS = {
         "k_means": 1,
         "profile_global": 2,
         "profile_local": 3,
+        "expected": 4,
     },
     "aet_region": {
         "box": 0,
@@ -652,6 +653,7 @@ STRUCTS = {
         ("method", "int32_t", "An aet_classify_method."),
         ("region", "int32_t", "An aet_region."),
         ("otsu_mask", "int32_t", "1: the smoothed volume is 0 where it is not above its Otsu threshold."),
+        ("expected", "double[8]", "How strongly each of the species scatters, for AET_CLASSIFY_METHOD_EXPECTED: ascending, in any unit, zeros behind the last, such as the cross-sections of aet_adf_transfer; all zeros: Z^1.6."),
     ],
     "aet_lattice_options": [
         ("struct_size", "size_t", "sizeof(aet_lattice_options)."),

@@ -2,8 +2,9 @@
 //! residual volume.
 
 use super::super::driver::Watch;
-use super::options::{expected_ratios, FindOptions};
-use super::{median, upper_group, Fitted, Guess, Search, SETTLED, TRIED};
+use super::options::FindOptions;
+use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
+use crate::classify::{expected_strengths, upper_group};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 use crate::specimen::{Neighbours, Volume};
@@ -226,7 +227,8 @@ impl Search<'_> {
         if self.species.len() == 1 {
             return Typical::new(&orbitals.heights, 1.0, self.options);
         }
-        let expected = expected_ratios(&self.species).first().copied().unwrap_or(1.0);
+        let strengths = expected_strengths(&self.species);
+        let expected = strengths.first().zip(strengths.last()).map_or(1.0, |(lightest, heaviest)| lightest / heaviest);
         let heaviest = upper_group(&orbitals.heights);
         let members = orbitals.heights.iter().zip(&orbitals.classes).filter(|(_, class)| **class == 0);
         let lightest = median(&members.map(|(height, _)| *height).collect::<Vec<_>>()) / median(&heaviest);

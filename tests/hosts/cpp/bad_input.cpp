@@ -729,6 +729,10 @@ void check_classification(const aet::Context &context) {
     };
     check("classes by a volume", is_true(aet::classify(traced, volume, options)));
     check("classes by heights", is_true(aet::classify(known, options)));
+    const auto expected = aet::classify(known, aet::ClassifyOptions({29, 79}).expected({0.4, 1})).table.column("class");
+    check("classes by what is expected", expected[1] == 1 && expected[2] == 2 && expected[25] == 1);
+    expect("three strengths for two species", AET_ERROR_INCONSISTENT, "3 strengths",
+           [&] { (void)aet::classify(known, aet::ClassifyOptions({29, 79}).expected({1, 2, 3})); });
     const auto local = aet::ClassifyOptions(options).method(aet::ClassifyMethod::profile_local).smoothing(0.2);
     const auto found = aet::classify(traced, volume, aet::ClassifyOptions(local).region(aet::Region::sphere, 1));
     check("classes by local profiles", is_true(found) && found.classes.value("converged") == 1);
