@@ -457,7 +457,7 @@ aet_status aet_table_value(const aet_table *table, const char *name, double *val
  * last bin, and values that are not finite into none. `*histogram` has the columns `lower`, `upper` (in the column's unit)
  * and `count`; where `by`, a column, is not NULL, also `count_c` for every value c of it, ascending. `bins` 0: the root of the
  * number of values, within 10 and 200. AET_ERROR_UNKNOWN_OPTION for a column that does not exist, AET_ERROR_EMPTY without a
- * finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 64 different
+ * finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 256 different
  * values. Any thread.
  */
 aet_status aet_table_histogram(const aet_table *table,
@@ -748,8 +748,8 @@ typedef struct aet_accuracy_options {
   /** Atoms farther apart than this never match, angstrom; 0: 0.9. */
   double cutoff;
   /**
-   * The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt
-   * series gives the average depth 1 / M sum_j z_j.
+   * The depth of an atom at p is a . p with this a; 0, 0, 0: z. That of aet_dataset_depth_axis gives the average depth
+   * 1 / M sum_j z_j.
    */
   double depth_axis[3];
   /**
@@ -799,11 +799,26 @@ aet_status aet_atoms_accuracy(const aet_context *context,
  * 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
  * between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
  * `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
- * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
+ * lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, `mean`, `smallest`, `whisker_low` and
+ * `whisker_high`, NaN in bins without any, and the number of `outliers` beyond the whiskers, which end at the last errors
+ * within 1.5 times the distance of the quartiles from the box (Tukey).
  * AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
  * more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.
  */
 aet_status aet_table_error_profile(const aet_table *table, const char *column, double width, aet_table **profile);
+
+/**
+ * Histograms of the lengths of errors within bins [k width, (k + 1) width) of any column of a table of aet_atoms_accuracy,
+ * such as `depth`, all over the same `bins` equal bins from the smallest to the largest error; 0: automatic. Columns `lower`,
+ * `upper` (pm) and `count`, and for every bin that holds matched atoms `count_l`, where l is its lower edge. Errors as of
+ * aet_table_error_profile; AET_ERROR_EMPTY where no atom is matched, AET_ERROR_INCONSISTENT for more than 256 bins of the
+ * column, AET_ERROR_RANGE for more than a million `bins`. Any thread. Figure 3D of nLOT (Mao, Cui, Yu).
+ */
+aet_status aet_table_error_histogram(const aet_table *table,
+                                     const char *column,
+                                     double width,
+                                     int64_t bins,
+                                     aet_table **histogram);
 
 /**
  * The confusion matrix of a table of aet_atoms_accuracy: a row per true species in ascending order, then one of extra atoms,
@@ -813,6 +828,22 @@ aet_status aet_table_error_profile(const aet_table *table, const char *column, d
  */
 aet_status aet_table_confusion(const aet_table *table,
                                aet_table **confusion);
+
+/**
+ * Straight lines through the errors `rmsd` `[n]` (pm) of models of `atoms` `[n]` atoms, by least squares of equal weights:
+ * slope_origin N, and intercept + slope N as figure 5 of nLOT (Mao, Cui, Yu) has it. `*trend` has the columns `atoms`,
+ * `rmsd`, `line` and `line_origin` (what the lines have there); values `slope`, `slope_origin` (pm per million atoms),
+ * `intercept` (pm), their standard errors from the residuals `slope_error`, `slope_origin_error`, `intercept_error` (NaN for
+ * two points), root mean squares of the residuals `residual`, `residual_origin` (pm), the numbers of atoms at which the
+ * lines reach `limit` pm, `atoms_at_limit` and `atoms_at_limit_origin` (0 where a line begins above it, infinite where it
+ * never gets there), and `limit`. `limit` 0: 10 pm. AET_ERROR_SHAPE for views of different lengths, AET_ERROR_NON_FINITE,
+ * AET_ERROR_RANGE for numbers below 0, AET_ERROR_EMPTY for fewer than two models, AET_ERROR_INCONSISTENT where all have the
+ * same number of atoms. Any thread.
+ */
+aet_status aet_rmsd_trend(const aet_const_view *atoms,
+                          const aet_const_view *rmsd,
+                          double limit,
+                          aet_table **trend);
 
 /* ---- What is known of the images of a dataset ---- */
 
@@ -1246,6 +1277,13 @@ aet_status aet_dataset_create_from_file(const aet_context *context,
  */
 aet_status aet_dataset_copy_column(const aet_dataset *dataset, const char *name, const aet_view *out);
 
+/**
+ * Writes the axis a of the average depth into `out` `[3]`: a . p is d = 1 / M sum_j z_j of an atom at p over the M images
+ * that are not excluded (nLOT, figure 2), as aet_accuracy_options.depth_axis takes it. It is the mean of the third rows of
+ * their rotations. AET_ERROR_EMPTY without images in use, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_dataset_depth_axis(const aet_dataset *dataset, const aet_view *out);
+
 /* ---- Metadata of a dataset ---- */
 
 /**
@@ -1398,6 +1436,13 @@ double aet_probe_energy_ev(const aet_probe *probe);
 
 /** Convergence semi-angle, mrad; NaN for NULL. Any thread. */
 double aet_probe_semiangle_mrad(const aet_probe *probe);
+
+/**
+ * Depth of field 2 lambda / alpha^2, angstrom, with the semi-angle alpha in radians (nLOT; Mao, Cui, Yu): the intensity on
+ * the axis of a probe without aberrations is half that of the crossover at 0.44 of this distance from it on either side,
+ * and 0 at this distance. NaN for NULL. Any thread.
+ */
+double aet_probe_depth_of_field(const aet_probe *probe);
 
 /** Height of the crossover along the beam, angstrom; NaN for NULL. Any thread. */
 double aet_probe_defocus(const aet_probe *probe);
@@ -1863,6 +1908,17 @@ enum {
    * with the same value and slope.
    */
   AET_LOSS_POISSON = 2,
+  /**
+   * 2 (sqrt(measured + e) - sqrt(calculated + e))^2 with e 3/8 of a count, least squares of counts whose root makes their
+   * noise alike. Needs counts_per_unit of every image; pixels must not be negative. Below 0: a parabola of the curvature
+   * 1 / e, joined with the same value and slope.
+   */
+  AET_LOSS_ANSCOMBE = 3,
+  /**
+   * (measured - calculated)^2 / 2 up to a difference of `huber_threshold` t, t |measured - calculated| - t^2 / 2 beyond: dead
+   * and hot pixels pull no harder than t.
+   */
+  AET_LOSS_HUBER = 4,
 };
 typedef int32_t aet_loss;
 
@@ -1947,6 +2003,12 @@ typedef struct aet_lot_options {
   int32_t reserved;
   /** Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options. */
   const aet_orbital *orbital;
+  /**
+   * Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard
+   * deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and
+   * state files. AET_ERROR_INCONSISTENT with another loss.
+   */
+  double huber_threshold;
 } aet_lot_options;
 
 /**
@@ -1969,7 +2031,8 @@ aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
  * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
  * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels;
  * templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
- * (all atoms outside every image, negative pixels with the Poisson loss), AET_ERROR_MEMORY (`memory_limit`),
+ * (all atoms outside every image, negative pixels with a loss of counts, no counts_per_unit with Anscombe's, residuals that
+ * tell no threshold), AET_ERROR_MEMORY (`memory_limit`),
  * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
  */
 aet_status aet_recon_create_lot(const aet_context *context,
@@ -2096,6 +2159,13 @@ aet_status aet_recon_copy_history(const aet_recon *recon, const char *name, cons
  * thread.
  */
 aet_status aet_recon_copy_r_factors(const aet_recon *recon, const aet_view *out);
+
+/**
+ * The R factors as a table, a row per image of the latest state: `image`, `tilt`, `section` (indices from 0), `defocus`,
+ * recorded plus refined (angstrom), and `r_factor` as aet_recon_copy_r_factors has it. Values: `r_factor`, the mean, and
+ * `largest` of those that are known; NaN where none is. Any thread.
+ */
+aet_status aet_recon_r_factor_table(const aet_recon *recon, aet_table **table);
 
 /**
  * The record of the reconstruction as JSON (UTF-8): options used, versions, instruction-set path, reason of the end,
@@ -2930,6 +3000,13 @@ enum {
    * `radius`.
    */
   AET_CLASSIFY_METHOD_PROFILE_LOCAL = 3,
+  /**
+   * A mixture of Gaussians of the logarithms, since what a species shows scatters by a part of itself, with an imagined value
+   * of each species where it is `expected`: a species of which there are no atoms keeps its place, and few atoms suffice.
+   * Without a volume, atoms with widths of their own are told by height times width, which is what they scatter. Has no class
+   * of non-atoms.
+   */
+  AET_CLASSIFY_METHOD_EXPECTED = 4,
 };
 typedef int32_t aet_classify_method;
 
@@ -2972,6 +3049,11 @@ typedef struct aet_classify_options {
   int32_t region;
   /** 1: the smoothed volume is 0 where it is not above its Otsu threshold. */
   int32_t otsu_mask;
+  /**
+   * How strongly each of the species scatters, for AET_CLASSIFY_METHOD_EXPECTED: ascending, in any unit, zeros behind the last,
+   * such as the cross-sections of aet_adf_transfer; all zeros: Z^1.6.
+   */
+  double expected[8];
 } aet_classify_options;
 
 /**
@@ -2998,7 +3080,8 @@ aet_status aet_classify_options_init(aet_classify_options *options, size_t struc
  * default; `progress` may be NULL.
  *
  * AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without
- * non-atoms, which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct
+ * non-atoms, which leaves nothing to tell apart, for `expected` strengths that do not ascend, are not as many as species or belong
+ * to another method, for a species that stands there twice, for more classes than distinct
  * intensities, for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
  * AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no
  * volume; AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a

@@ -146,8 +146,14 @@ enum class Model : std::int32_t {
     rigid = AET_LOT_MODEL_RIGID,
     adaptive = AET_LOT_MODEL_ADAPTIVE
 };
-/// Measure of misfit; automatic is poisson for counts, else mse.
-enum class Loss : std::int32_t { automatic = AET_LOSS_AUTOMATIC, mse = AET_LOSS_MSE, poisson = AET_LOSS_POISSON };
+/// Measure of misfit; automatic is poisson for counts, else mse. anscombe: roots of counts; huber: images with wrong pixels.
+enum class Loss : std::int32_t {
+    automatic = AET_LOSS_AUTOMATIC,
+    mse = AET_LOSS_MSE,
+    poisson = AET_LOSS_POISSON,
+    anscombe = AET_LOSS_ANSCOMBE,
+    huber = AET_LOSS_HUBER
+};
 /// How an atom is shared out among slices.
 enum class Slicing : std::int32_t { linear = AET_SLICING_LINEAR, hard = AET_SLICING_HARD };
 /// How the rigid model follows the probe along the beam.
@@ -654,10 +660,17 @@ public:
         return Table(created);
     }
     /// Of a table of aet::accuracy: errors of position and of tracing in bins [k width, (k + 1) width) of a column such as
-    /// depth (the papers take 4 A) or surface_distance. See aet_table_error_profile.
-    Table error_profile(const std::string &column, double width) const {
+    /// depth (the papers take 4 A) or surface_distance, with the numbers of a box plot. See aet_table_error_profile.
+    Table error_profile(const std::string &column, double width = 4) const {
         aet_table *created = nullptr;
         detail::check(aet_table_error_profile(get(), column.c_str(), width, &created));
+        return Table(created);
+    }
+    /// Of a table of aet::accuracy: histograms of errors, one per bin of a column, all over the same `bins`; 0: automatic.
+    /// See aet_table_error_histogram.
+    Table error_histogram(const std::string &column, double width = 4, std::int64_t bins = 0) const {
+        aet_table *created = nullptr;
+        detail::check(aet_table_error_histogram(get(), column.c_str(), width, bins, &created));
         return Table(created);
     }
     /// Of a table of aet::accuracy: a row per true species and one of extra atoms, a column per found species and
@@ -1020,6 +1033,14 @@ inline Table accuracy(const Context &context, const Atoms &found, const Atoms &t
     return Table(created);
 }
 
+/// Lines through the errors `rmsd` (pm) of models of `atoms` atoms: slopes (pm per million atoms), intercept, numbers of
+/// atoms at `limit` pm; 0: 10. See aet_rmsd_trend.
+inline Table rmsd_trend(const std::vector<double> &atoms, const std::vector<double> &rmsd, double limit = 0) {
+    aet_table *created = nullptr;
+    detail::check(aet_rmsd_trend(ConstView(atoms).get(), ConstView(rmsd).get(), limit, &created));
+    return Table(created);
+}
+
 // ---- probe -----------------------------------------------------------------------------------------------------
 
 /// An immutable probe of the microscope.
@@ -1072,6 +1093,8 @@ public:
     double semiangle_mrad() const noexcept { return aet_probe_semiangle_mrad(get()); }
     /// A.
     double defocus() const noexcept { return aet_probe_defocus(get()); }
+    /// 2 lambda / alpha^2, A.
+    double depth_of_field() const noexcept { return aet_probe_depth_of_field(get()); }
 
     /// The wave at `depth` along the beam with the probe at (x, y), all A, into a complex view [rows, columns]; the
     /// origin is pixel n / 2.
@@ -1335,6 +1358,12 @@ public:
         std::vector<T> values(detail::element_count(shape));
         copy_column(name, View(values, shape));
         return values;
+    }
+    /// The axis a along which a . p is the mean depth of an atom at p over all images in use, for AccuracyOptions.
+    std::array<double, 3> depth_axis() const {
+        std::array<double, 3> axis{};
+        detail::check(aet_dataset_depth_axis(get(), View(axis.data(), {3}).get()));
+        return axis;
     }
     /// The same into memory of the host.
     void copy_column(const std::string &name, const View &out) const {
@@ -1855,7 +1884,8 @@ enum class ClassifyMethod : std::int32_t {
     gaussian = AET_CLASSIFY_METHOD_GAUSSIAN,
     k_means = AET_CLASSIFY_METHOD_K_MEANS,
     profile_global = AET_CLASSIFY_METHOD_PROFILE_GLOBAL,
-    profile_local = AET_CLASSIFY_METHOD_PROFILE_LOCAL
+    profile_local = AET_CLASSIFY_METHOD_PROFILE_LOCAL,
+    expected = AET_CLASSIFY_METHOD_EXPECTED
 };
 /// The points about an atom that count: a cube by its edge in voxels or in A, or a ball by its radius in A.
 enum class Region : std::int32_t {
@@ -1891,6 +1921,15 @@ public:
     ClassifyOptions &radius(double radius) noexcept { return raw_.radius = radius, *this; }
     ClassifyOptions &otsu_mask(bool on) noexcept { return raw_.otsu_mask = on ? 1 : 0, *this; }
     ClassifyOptions &seed(std::int64_t seed) noexcept { return raw_.seed = seed, *this; }
+    /// By what is expected of each species, ascending, in any unit, such as cross-sections; none: Z^1.6.
+    ClassifyOptions &expected(const std::vector<double> &strengths = {}) {
+        constexpr std::size_t most = sizeof raw_.expected / sizeof raw_.expected[0];
+        if (strengths.size() > most)
+            throw error(AET_ERROR_SHAPE, "got " + std::to_string(strengths.size()) + " strengths, wanted at most " +
+                                             std::to_string(most));
+        std::fill(std::copy(strengths.begin(), strengths.end(), raw_.expected), raw_.expected + most, 0.0);
+        return method(ClassifyMethod::expected);
+    }
     const aet_classify_options *get() const noexcept { return &raw_; }
 
 private:
@@ -2572,6 +2611,12 @@ public:
         detail::check(aet_recon_copy_r_factors(get(), out.get()));
         return values;
     }
+    /// The same as a table: image, tilt, section, defocus (A), r_factor; values r_factor (mean) and largest.
+    Table r_factor_table() const {
+        aet_table *created = nullptr;
+        detail::check(aet_recon_r_factor_table(get(), &created));
+        return Table(created);
+    }
     /// JSON: options used, versions, instruction set, why the latest run ended, timings.
     std::string record() const {
         return detail::read_text([this](char *buffer, std::size_t capacity, std::size_t *needed) {
@@ -2718,6 +2763,10 @@ public:
         Options &cutoff(double half_width) noexcept { return raw_.cutoff = half_width, *this; }
         /// Bytes; 0: no limit.
         Options &memory_limit(double bytes) noexcept { return raw_.memory_limit = bytes, *this; }
+        /// Loss huber beyond a difference of `threshold`, in the unit of the images; 0: from the residuals at the start.
+        Options &huber(double threshold = 0) noexcept {
+            return raw_.loss = AET_LOSS_HUBER, raw_.huber_threshold = threshold, *this;
+        }
         /// Shape of the orbitals; without it the Gaussian. Options, and their copies, keep it alive.
         Options &orbital(const Orbital &orbital) noexcept {
             orbital_ = orbital;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// Most groups that a histogram tells apart.
-const MAX_GROUPS: usize = 64;
+const MAX_GROUPS: usize = 256;
 
 /// Fewest and most bins of a histogram where nothing is said.
 const AUTOMATIC_BINS: (usize, usize) = (10, 200);
@@ -104,7 +104,7 @@ impl Table {
     ///
     /// # Errors
     /// `UnknownOption` for columns that do not exist, `Empty` without a finite value, `Range` for 0 or more than a million
-    /// bins, `Inconsistent` where `by` has more than 64 different values.
+    /// bins, `Inconsistent` where `by` has more than 256 different values.
     pub fn histogram(&self, column: &str, by: Option<&str>, bins: Option<usize>) -> Result<Table> {
         let of = named(&self.columns, "column", column)?;
         let groups = by.map(|by| self.column(by)).transpose()?;
@@ -209,7 +209,7 @@ mod tests {
     fn bad_histograms_are_refused() {
         assert_eq!(table().histogram("flag", None, None).unwrap_err().code(), 104);
         assert_eq!(table().histogram("class", None, Some(0)).unwrap_err().code(), 103);
-        let many = Table::new(99).with_column("n", "", (0..99).map(f64::from).collect()).unwrap();
+        let many = Table::new(999).with_column("n", "", (0..999).map(f64::from).collect()).unwrap();
         assert_eq!(many.histogram("n", Some("n"), None).unwrap_err().code(), 302);
         let nothing = Table::new(1).with_column("n", "", vec![f64::NAN]).unwrap();
         assert_eq!(nothing.histogram("n", None, None).unwrap_err().code(), 301);

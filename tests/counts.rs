@@ -122,7 +122,7 @@ fn the_start_has_the_intensities_of_least_loss() {
         let images: f64 = series.version().images().iter().map(|i| i.pixels.iter().sum::<f32>() as f64).sum();
         let typical = match choice {
             LossChoice::Poisson => images / (TILTS * 900) as f64,
-            LossChoice::Mse => loss(&recon),
+            _ => loss(&recon),
         };
         println!("{choice:?}: {:.1e} {:.1e}", steepest / typical.sqrt(), together / typical);
         assert!(steepest < 1e-2 * typical.sqrt() && together.abs() < 1e-2 * typical);

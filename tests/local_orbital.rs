@@ -6,7 +6,7 @@ use aet::check;
 use aet::forward::local_orbital::reference::Reference;
 use aet::forward::local_orbital::{DepthMode, Interaction, Orbital, Sharing, Slicing};
 use aet::problem::Want;
-use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruct, Reconstruction};
 use aet::simd::SimdPath;
 use common::{atoms, free_reconstruction, noise, series};
 
@@ -278,6 +278,25 @@ fn subsets_add_up_and_tell_each_image() {
     assert_eq!(recon.evaluate(&x, Some(&[6]), want).unwrap_err().code(), 103);
     assert_eq!(recon.evaluate(&x, Some(&[1, 1]), want).unwrap_err().code(), 302);
     assert_eq!(recon.evaluate(&x[1..], None, want).unwrap_err().code(), 108);
+}
+
+#[test]
+fn r_factors_come_with_their_images() {
+    let context = common::context(2);
+    let recon = free_reconstruction(&context, &options(TEMPLATES, LossChoice::Mse, Precision::Double));
+    let before = recon.r_factor_table().unwrap();
+    assert!(before.rows() == 6 && before.value("r_factor").unwrap().is_nan());
+    recon.step(&mut |_| true).unwrap();
+    let table = recon.r_factor_table().unwrap();
+    let (r, version) = (recon.r_factors(), recon.version());
+    assert_eq!(table.column("r_factor").unwrap(), r);
+    for (i, image) in version.images().iter().enumerate() {
+        let at = |name| table.column(name).unwrap()[i];
+        assert_eq!((at("image"), at("tilt"), at("section")), (i as f64, image.tilt as f64, image.section as f64));
+        assert_eq!(at("defocus"), recon.geometry().defocus[i]);
+    }
+    assert!((table.value("r_factor").unwrap() - r.iter().sum::<f64>() / 6.0).abs() < 1e-15);
+    assert_eq!(table.value("largest").unwrap(), r.iter().copied().fold(0.0, f64::max));
 }
 
 #[test]

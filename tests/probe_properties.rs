@@ -38,6 +38,20 @@ fn forward(mut a: Array2<Complex64>) -> Array2<Complex64> {
     a
 }
 
+#[test]
+fn the_axis_is_dark_one_depth_of_field_from_the_crossover() {
+    let probe = options().defocus(30.0).build().unwrap();
+    let depth_of_field = probe.depth_of_field();
+    assert!((depth_of_field - 2.0 * 0.019687 / 0.025f64.powi(2)).abs() < 0.01, "{depth_of_field}");
+    let on_axis = |depth: f64| probe.wave((512, 512), 0.1, depth, (0.0, 0.0)).unwrap()[[256, 256]].norm_sqr();
+    let focus = on_axis(30.0);
+    for side in [-1.0, 1.0] {
+        let at = |part: f64| on_axis(30.0 + side * part * depth_of_field) / focus;
+        // the aperture has a soft edge on a grid: not exactly
+        assert!(at(1.0) < 1e-3 && (at(0.443) - 0.5).abs() < 0.01, "{} {}", at(1.0), at(0.443));
+    }
+}
+
 /// The transfer function by its definition: |wave|^2 with pixels `finer` times smaller, transformed, cropped.
 fn otf_by_definition(probe: &Probe, shape: (usize, usize), pixel: f64, depth: f64, finer: usize) -> Array2<Complex64> {
     let (rows, cols) = shape;

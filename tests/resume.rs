@@ -46,6 +46,7 @@ fn going_on_gives_the_same_bits() {
         (LotModel::Rigid, LossChoice::Mse),
         (LotModel::Rigid, LossChoice::Poisson),
         (LotModel::Direct, LossChoice::Mse),
+        (LotModel::Direct, LossChoice::Huber),
     ] {
         let series = series(3, 2, 41, 38);
         let whole = new(&context, &series, model, loss);

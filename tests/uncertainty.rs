@@ -42,6 +42,8 @@ struct Setting {
 #[derive(Clone, Copy)]
 enum Noise {
     Gaussian(f64),
+    /// The same, which nobody records, and one pixel in a hundred hot.
+    Spoilt(f64),
     Counts(f64),
 }
 
@@ -68,6 +70,7 @@ fn frames(setting: Setting, tilts: usize) -> Frames {
     frames.defocus = Some((0..n).map(|i| 30.0 * (i % sections) as f64).collect());
     match setting.noise {
         Noise::Gaussian(deviation) => frames.noise_variance = Some(vec![deviation * deviation; n]),
+        Noise::Spoilt(_) => {}
         Noise::Counts(per_unit) => frames.counts_per_unit = Some(vec![per_unit; n]),
     }
     frames
@@ -95,6 +98,10 @@ fn noisy(clean: &Array3<f64>, setting: Setting, seed: u64) -> Array3<f32> {
     let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
     clean.mapv(|v| match setting.noise {
         Noise::Gaussian(deviation) => Normal::new(v, deviation).unwrap().sample(&mut random) as f32,
+        Noise::Spoilt(deviation) => {
+            let hot = if Normal::new(0.0, 1.0).unwrap().sample(&mut random) > 2.326 { 3.0 } else { 0.0 };
+            (hot + Normal::new(v, deviation).unwrap().sample(&mut random)) as f32
+        }
         Noise::Counts(per_unit) => (Poisson::new(v * per_unit).unwrap().sample(&mut random) / per_unit) as f32,
     })
 }
@@ -182,6 +189,24 @@ fn counts_spread_poisson_fits_as_told() {
 fn counts_spread_least_squares_fits_as_the_sandwich_tells() {
     let setting = Setting { model: LotModel::Direct, loss: LossChoice::Mse, noise: Noise::Counts(300.0) };
     check_spread(setting, NoiseModel::Automatic);
+}
+
+#[test]
+fn counts_spread_fits_of_their_roots_as_told() {
+    let setting = Setting { model: LotModel::Direct, loss: LossChoice::Anscombe, noise: Noise::Counts(300.0) };
+    check_spread(setting, NoiseModel::Automatic);
+}
+
+#[test]
+fn gaussian_noise_spreads_huber_fits_as_the_sandwich_tells() {
+    let setting = Setting { model: LotModel::Direct, loss: LossChoice::Huber, noise: Noise::Gaussian(0.05) };
+    check_spread(setting, NoiseModel::Automatic);
+}
+
+#[test]
+fn wrong_pixels_spread_huber_fits_as_their_residuals_tell() {
+    let setting = Setting { model: LotModel::Direct, loss: LossChoice::Huber, noise: Noise::Spoilt(0.05) };
+    check_spread(setting, NoiseModel::Residual);
 }
 
 #[test]

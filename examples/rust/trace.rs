@@ -17,8 +17,10 @@
 
 #[path = "trace/pictures.rs"]
 mod pictures;
+#[path = "trace/plots.rs"]
+mod plots;
 
-use aet::analyze::{accuracy, AccuracyOptions};
+use aet::analyze::{accuracy, AccuracyOptions, DEPTH_INTERVAL};
 use aet::classify::{classify_atoms, ClassifyOptions};
 use aet::context::{log, Context, ContextOptions};
 use aet::dataset::{SeriesVersion, TiltSeries};
@@ -370,7 +372,7 @@ fn draw(
             .histogram("height", Some("class"), None)?;
         let symbols = species.iter().map(|z| elements::symbol(*z).unwrap_or("unknown"));
         let names: Vec<&str> = std::iter::once("no atom").chain(symbols).collect();
-        pictures::draw_histogram(&out.join("histogram.png"), &histogram, "fitted height", &names, &[])?;
+        plots::draw_histogram(&out.join("histogram.png"), &histogram, "fitted height", &names, &[])?;
         table::write(&histogram, &out.join("histogram.csv"))?;
     }
     let Some(reference) = reference else { return Ok(()) };
@@ -379,10 +381,10 @@ fn draw(
     let options = AccuracyOptions { compare: CompareOptions { cutoff, ..Default::default() }, ..Default::default() };
     let report = accuracy(context, atoms, reference, &options, waiting)?;
     for (name, profile, axis) in [
-        ("depth", report.by_depth(4.0)?, "depth, Å"),
+        ("depth", report.by_depth(DEPTH_INTERVAL)?, "depth, Å"),
         ("surface", report.by_surface(2.0)?, "distance to the surface, Å"),
     ] {
-        pictures::draw_profile(&out.join(format!("{name}.png")), &profile, axis)?;
+        plots::draw_profile(&out.join(format!("{name}.png")), &profile, axis)?;
         table::write(&profile, &out.join(format!("{name}.csv")))?;
     }
     table::write(&report.atoms, &out.join("accuracy.csv"))?;

@@ -9,8 +9,10 @@
 
 #[path = "trace/pictures.rs"]
 mod pictures;
+#[path = "trace/plots.rs"]
+mod plots;
 
-use aet::analyze::{accuracy, Accuracy, AccuracyOptions};
+use aet::analyze::{accuracy, Accuracy, AccuracyOptions, DEPTH_INTERVAL};
 use aet::classify::{classify_atoms, Classification, ClassifyOptions};
 use aet::context::{Context, ContextOptions};
 use aet::prepare::{filter, FilterOptions};
@@ -116,9 +118,9 @@ fn draw(run: &Run, out: &Path) -> Result<(), Box<dyn Error>> {
     pictures::draw_slice(&out.join("slice.png"), &run.volume, atoms, Some(&run.truth), Some(comparison), 2.0)?;
     let histogram = run.classified.table.histogram("intensity", Some("class"), Some(60))?;
     let quantity = "intensity in 5 x 5 x 5 voxels";
-    pictures::draw_histogram(&out.join("histogram.png"), &histogram, quantity, &["no atom", "Cu", "Au"], &[])?;
-    pictures::draw_profile(&out.join("depth.png"), &run.report.by_depth(4.0)?, "depth, Å")?;
-    pictures::draw_profile(&out.join("surface.png"), &run.report.by_surface(2.0)?, "distance to the surface, Å")
+    plots::draw_histogram(&out.join("histogram.png"), &histogram, quantity, &["no atom", "Cu", "Au"], &[])?;
+    plots::draw_profile(&out.join("depth.png"), &run.report.by_depth(DEPTH_INTERVAL)?, "depth, Å")?;
+    plots::draw_profile(&out.join("surface.png"), &run.report.by_surface(2.0)?, "distance to the surface, Å")
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

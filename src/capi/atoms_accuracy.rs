@@ -8,8 +8,9 @@ use super::options::{chosen, CStruct};
 use super::progress::aet_progress_fn;
 use super::status::aet_status;
 use super::table::aet_table;
+use super::view::aet_const_view;
 use super::volume_filter::watched;
-use crate::analyze::{self, accuracy, error_profile, AccuracyOptions, AtomState};
+use crate::analyze::{self, accuracy, AccuracyOptions, AtomState, PRECISION_LIMIT_PM};
 use crate::specimen::CompareOptions;
 use std::ffi::{c_char, c_void};
 
@@ -50,8 +51,8 @@ pub struct aet_accuracy_options {
     pub struct_size: usize,
     /// Atoms farther apart than this never match, angstrom; 0: 0.9.
     pub cutoff: f64,
-    /// The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt
-    /// series gives the average depth 1 / M sum_j z_j.
+    /// The depth of an atom at p is a . p with this a; 0, 0, 0: z. That of aet_dataset_depth_axis gives the average depth
+    /// 1 / M sum_j z_j.
     pub depth_axis: [f64; 3],
     /// Radius of the ball that tells the surface of the particle, angstrom; 0: twice the median distance of nearest
     /// neighbours among the true atoms. Holes that the ball does not fit into are no surface.
@@ -133,7 +134,9 @@ pub unsafe extern "C" fn aet_atoms_accuracy(
 /// 4 angstrom) or `surface_distance`, in bins [k width, (k + 1) width) from the smallest to the largest value, empty ones
 /// between them included. Columns: `lower`, `upper` (unit of the column); numbers of atoms: `true_count`, `matched`,
 /// `missing`, `extra` and `wrong_species`; of the matched ones, in pm, `rmsd`, `rmsd_x`, `rmsd_y`, `rmsd_z`, and of the
-/// lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, NaN in bins without any.
+/// lengths of their errors `quartile_1`, `median`, `quartile_3`, `largest`, `mean`, `smallest`, `whisker_low` and
+/// `whisker_high`, NaN in bins without any, and the number of `outliers` beyond the whiskers, which end at the last errors
+/// within 1.5 times the distance of the quartiles from the box (Tukey).
 /// AET_ERROR_UNKNOWN_OPTION where the table has not these columns, AET_ERROR_RANGE for a width that is not positive or gives
 /// more than a million bins, AET_ERROR_EMPTY where no value of the column is finite. Any thread.
 #[unsafe(no_mangle)]
@@ -146,7 +149,29 @@ pub unsafe extern "C" fn aet_table_error_profile(
     guard("aet_table_error_profile", |host| {
         let place = host.new_handle(profile, "profile")?;
         let table = host.object(table, "table")?;
-        place.set(error_profile(table, &host.text(column, "column")?, width)?);
+        place.set(analyze::error_profile(table, &host.text(column, "column")?, width)?);
+        Ok(())
+    })
+}
+
+/// Histograms of the lengths of errors within bins [k width, (k + 1) width) of any column of a table of aet_atoms_accuracy,
+/// such as `depth`, all over the same `bins` equal bins from the smallest to the largest error; 0: automatic. Columns `lower`,
+/// `upper` (pm) and `count`, and for every bin that holds matched atoms `count_l`, where l is its lower edge. Errors as of
+/// aet_table_error_profile; AET_ERROR_EMPTY where no atom is matched, AET_ERROR_INCONSISTENT for more than 256 bins of the
+/// column, AET_ERROR_RANGE for more than a million `bins`. Any thread. Figure 3D of nLOT (Mao, Cui, Yu).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_table_error_histogram(
+    table: *const aet_table,
+    column: *const c_char,
+    width: f64,
+    bins: i64,
+    histogram: *mut *mut aet_table,
+) -> aet_status {
+    guard("aet_table_error_histogram", |host| {
+        let place = host.new_handle(histogram, "histogram")?;
+        let table = host.object(table, "table")?;
+        let bins = Some(host.count(bins, "bins")?).filter(|bins| *bins > 0);
+        place.set(analyze::error_histogram(table, &host.text(column, "column")?, width, bins)?);
         Ok(())
     })
 }
@@ -160,6 +185,31 @@ pub unsafe extern "C" fn aet_table_confusion(table: *const aet_table, confusion:
     guard("aet_table_confusion", |host| {
         let place = host.new_handle(confusion, "confusion")?;
         place.set(analyze::confusion(host.object(table, "table")?)?);
+        Ok(())
+    })
+}
+
+/// Straight lines through the errors `rmsd` `[n]` (pm) of models of `atoms` `[n]` atoms, by least squares of equal weights:
+/// slope_origin N, and intercept + slope N as figure 5 of nLOT (Mao, Cui, Yu) has it. `*trend` has the columns `atoms`,
+/// `rmsd`, `line` and `line_origin` (what the lines have there); values `slope`, `slope_origin` (pm per million atoms),
+/// `intercept` (pm), their standard errors from the residuals `slope_error`, `slope_origin_error`, `intercept_error` (NaN for
+/// two points), root mean squares of the residuals `residual`, `residual_origin` (pm), the numbers of atoms at which the
+/// lines reach `limit` pm, `atoms_at_limit` and `atoms_at_limit_origin` (0 where a line begins above it, infinite where it
+/// never gets there), and `limit`. `limit` 0: 10 pm. AET_ERROR_SHAPE for views of different lengths, AET_ERROR_NON_FINITE,
+/// AET_ERROR_RANGE for numbers below 0, AET_ERROR_EMPTY for fewer than two models, AET_ERROR_INCONSISTENT where all have the
+/// same number of atoms. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_rmsd_trend(
+    atoms: *const aet_const_view,
+    rmsd: *const aet_const_view,
+    limit: f64,
+    trend: *mut *mut aet_table,
+) -> aet_status {
+    guard("aet_rmsd_trend", |host| {
+        let place = host.new_handle(trend, "trend")?;
+        let atoms = host.view(atoms, "atoms")?.read::<f64, 1>([None])?.to_vec();
+        let rmsd = host.view(rmsd, "rmsd")?.read::<f64, 1>([None])?.to_vec();
+        place.set(analyze::rmsd_trend(&atoms, &rmsd, chosen(limit).unwrap_or(PRECISION_LIMIT_PM))?);
         Ok(())
     })
 }

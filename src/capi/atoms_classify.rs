@@ -29,6 +29,11 @@ pub enum aet_classify_method {
     /// From the classes of AET_CLASSIFY_METHOD_PROFILE_GLOBAL, the same with the mean profiles of the atoms within
     /// `radius`.
     ProfileLocal = 3,
+    /// A mixture of Gaussians of the logarithms, since what a species shows scatters by a part of itself, with an imagined value
+    /// of each species where it is `expected`: a species of which there are no atoms keeps its place, and few atoms suffice.
+    /// Without a volume, atoms with widths of their own are told by height times width, which is what they scatter. Has no class
+    /// of non-atoms.
+    Expected = 4,
 }
 
 host_enum!(aet_classify_method:
@@ -36,6 +41,7 @@ host_enum!(aet_classify_method:
     KMeans = "AET_CLASSIFY_METHOD_K_MEANS",
     ProfileGlobal = "AET_CLASSIFY_METHOD_PROFILE_GLOBAL",
     ProfileLocal = "AET_CLASSIFY_METHOD_PROFILE_LOCAL",
+    Expected = "AET_CLASSIFY_METHOD_EXPECTED",
 );
 
 /// The points about an atom at which the volume is read, one voxel apart, the central one at the atom.
@@ -82,9 +88,12 @@ pub struct aet_classify_options {
     pub region: i32,
     /// 1: the smoothed volume is 0 where it is not above its Otsu threshold.
     pub otsu_mask: i32,
+    /// How strongly each of the species scatters, for AET_CLASSIFY_METHOD_EXPECTED: ascending, in any unit, zeros behind the last,
+    /// such as the cross-sections of aet_adf_transfer; all zeros: Z^1.6.
+    pub expected: [f64; 8],
 }
 
-// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; twelve i32 stand after the 8-byte members.
+// SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers; twelve i32 stand between 8-byte members.
 unsafe impl CStruct for aet_classify_options {
     const NAME: &'static str = "aet_classify_options";
 
@@ -100,6 +109,7 @@ unsafe impl CStruct for aet_classify_options {
             method: aet_classify_method::Gaussian as i32,
             region: aet_region::Box as i32,
             otsu_mask: 0,
+            expected: [0.0; 8],
         }
     }
 }
@@ -114,12 +124,17 @@ impl aet_classify_options {
                 aet_classify_method::KMeans => ClassifyMethod::KMeans,
                 aet_classify_method::ProfileGlobal => ClassifyMethod::ProfileGlobal,
                 aet_classify_method::ProfileLocal => ClassifyMethod::ProfileLocal,
+                aet_classify_method::Expected => ClassifyMethod::Expected,
             },
             smoothing: self.smoothing,
             otsu_mask: host.flag(self.otsu_mask, "otsu_mask")?,
             region: self.region()?,
             radius: chosen(self.radius),
             seed: self.seed as u64,
+            expected: {
+                let given = self.expected.iter().rposition(|strength| *strength != 0.0).map_or(0, |last| last + 1);
+                self.expected.iter().take(given).copied().collect()
+            },
         })
     }
 
@@ -179,7 +194,8 @@ pub unsafe extern "C" fn aet_classify_options_init(
 /// default; `progress` may be NULL.
 ///
 /// AET_ERROR_EMPTY without species and where all are non-atoms; AET_ERROR_INCONSISTENT for one species without
-/// non-atoms, which leaves nothing to tell apart, for a species that stands there twice, for more classes than distinct
+/// non-atoms, which leaves nothing to tell apart, for `expected` strengths that do not ascend, are not as many as species or belong
+/// to another method, for a species that stands there twice, for more classes than distinct
 /// intensities, for atoms outside of the volume and for a constant volume; AET_ERROR_RANGE, AET_ERROR_UNKNOWN_OPTION;
 /// AET_ERROR_NOT_READY for atoms without heights and AET_ERROR_UNSUPPORTED for profiles and masks where there is no
 /// volume; AET_ERROR_MEMORY; AET_CANCELLED, then without results. Any thread; `progress` is called on it, not without a

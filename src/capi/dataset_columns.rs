@@ -46,6 +46,17 @@ pub unsafe extern "C" fn aet_dataset_copy_column(
     })
 }
 
+/// Writes the axis a of the average depth into `out` `[3]`: a . p is d = 1 / M sum_j z_j of an atom at p over the M images
+/// that are not excluded (nLOT, figure 2), as aet_accuracy_options.depth_axis takes it. It is the mean of the third rows of
+/// their rotations. AET_ERROR_EMPTY without images in use, AET_ERROR_SHAPE. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_dataset_depth_axis(dataset: *const aet_dataset, out: *const aet_view) -> aet_status {
+    guard("aet_dataset_depth_axis", |host| {
+        let axis = host.dataset(dataset)?.series.version().depth_axis()?;
+        host.out_view(out, "out")?.write(&ndarray::arr1(&axis))
+    })
+}
+
 fn copy(version: &SeriesVersion, name: &str, out: &mut OutView<'_>) -> Result<()> {
     let unless_known = |value: Option<f64>| [value.unwrap_or(f64::NAN)];
     match name {

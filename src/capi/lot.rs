@@ -52,6 +52,13 @@ pub enum aet_loss {
     /// calculated intensity is below a floor, 1e-3 of the mean of all images: (measured - calculated)^2 / (2 floor), joined
     /// with the same value and slope.
     Poisson = 2,
+    /// 2 (sqrt(measured + e) - sqrt(calculated + e))^2 with e 3/8 of a count, least squares of counts whose root makes their
+    /// noise alike. Needs counts_per_unit of every image; pixels must not be negative. Below 0: a parabola of the curvature
+    /// 1 / e, joined with the same value and slope.
+    Anscombe = 3,
+    /// (measured - calculated)^2 / 2 up to a difference of `huber_threshold` t, t |measured - calculated| - t^2 / 2 beyond: dead
+    /// and hot pixels pull no harder than t.
+    Huber = 4,
 }
 
 impl aet_loss {
@@ -59,6 +66,8 @@ impl aet_loss {
         match loss {
             LossChoice::Mse => aet_loss::Mse,
             LossChoice::Poisson => aet_loss::Poisson,
+            LossChoice::Anscombe => aet_loss::Anscombe,
+            LossChoice::Huber => aet_loss::Huber,
         }
     }
 }
@@ -67,6 +76,8 @@ host_enum!(aet_loss:
     Automatic = "AET_LOSS_AUTOMATIC",
     Mse = "AET_LOSS_MSE",
     Poisson = "AET_LOSS_POISSON",
+    Anscombe = "AET_LOSS_ANSCOMBE",
+    Huber = "AET_LOSS_HUBER",
 );
 
 /// How neighbouring slices of the rigid model share an atom.
@@ -199,6 +210,10 @@ pub struct aet_lot_options {
     pub probe_sharing: i32,
     /// Edge of the adaptive model's probes in pixels, an odd number; 0: what the rays of the aperture need.
     pub probe_side: i32,
+    /// Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard
+    /// deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and
+    /// state files. AET_ERROR_INCONSISTENT with another loss.
+    pub huber_threshold: f64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers and a pointer; i32 members stand in pairs.
@@ -230,6 +245,7 @@ unsafe impl CStruct for aet_lot_options {
             depth_error: 0.0,
             probe_sharing: 0,
             probe_side: 0,
+            huber_threshold: 0.0,
         }
     }
 }
@@ -264,6 +280,8 @@ impl Host {
                 aet_loss::Automatic => None,
                 aet_loss::Mse => Some(LossChoice::Mse),
                 aet_loss::Poisson => Some(LossChoice::Poisson),
+                aet_loss::Anscombe => Some(LossChoice::Anscombe),
+                aet_loss::Huber => Some(LossChoice::Huber),
             },
             slicing: match aet_slicing::from_number(options.slicing, "slicing")? {
                 aet_slicing::Linear => Slicing::Linear,
@@ -300,6 +318,7 @@ impl Host {
                 Some(orbital) => orbital.as_ref().clone(),
                 None => default.orbital,
             },
+            huber_threshold: chosen(options.huber_threshold),
         })
     }
 }
@@ -324,8 +343,9 @@ pub unsafe extern "C" fn aet_lot_options_init(options: *mut aet_lot_options, str
 /// AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
 /// the model needs), AET_ERROR_UNSUPPORTED (rigid or adaptive model on a dataset in pixels;
 /// templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
-/// (all atoms outside every image, negative pixels with the Poisson loss, images of one section with several values of
-/// defocus in the adaptive model), AET_ERROR_MEMORY (`memory_limit`),
+/// (all atoms outside every image, negative pixels with a loss of counts, no counts_per_unit with Anscombe's, residuals that
+/// tell no threshold, images of one section with several values of defocus in the adaptive model), AET_ERROR_MEMORY
+/// (`memory_limit`),
 /// AET_ERROR_FORKED, AET_CANCELLED. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_create_lot(

@@ -251,6 +251,14 @@ pub unsafe extern "C" fn aet_probe_semiangle_mrad(probe: *const aet_probe) -> f6
     guard_value(f64::NAN, |host| Ok(host.object(probe, "probe")?.semiangle_mrad()))
 }
 
+/// Depth of field 2 lambda / alpha^2, angstrom, with the semi-angle alpha in radians (nLOT; Mao, Cui, Yu): the intensity on
+/// the axis of a probe without aberrations is half that of the crossover at 0.44 of this distance from it on either side,
+/// and 0 at this distance. NaN for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_probe_depth_of_field(probe: *const aet_probe) -> f64 {
+    guard_value(f64::NAN, |host| Ok(host.object(probe, "probe")?.depth_of_field()))
+}
+
 /// Height of the crossover along the beam, angstrom; NaN for NULL. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_probe_defocus(probe: *const aet_probe) -> f64 {

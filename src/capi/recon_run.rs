@@ -6,6 +6,7 @@ use super::progress::aet_progress_fn;
 use super::recon::aet_recon;
 use super::recon_options::{aet_optimizer, aet_run_options};
 use super::status::aet_status;
+use super::table::aet_table;
 use super::view::{aet_view, OutView};
 use crate::optimize::{RunOptions, Termination};
 use crate::reconstruct::Record;
@@ -143,6 +144,18 @@ pub unsafe extern "C" fn aet_recon_copy_r_factors(recon: *const aet_recon, out: 
     guard("aet_recon_copy_r_factors", |host| {
         let r_factors = host.object(recon, "recon")?.r_factors();
         host.out_view(out, "out")?.write(&Array1::from(r_factors))
+    })
+}
+
+/// The R factors as a table, a row per image of the latest state: `image`, `tilt`, `section` (indices from 0), `defocus`,
+/// recorded plus refined (angstrom), and `r_factor` as aet_recon_copy_r_factors has it. Values: `r_factor`, the mean, and
+/// `largest` of those that are known; NaN where none is. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aet_recon_r_factor_table(recon: *const aet_recon, table: *mut *mut aet_table) -> aet_status {
+    guard("aet_recon_r_factor_table", |host| {
+        let place = host.new_handle(table, "table")?;
+        place.set(host.object(recon, "recon")?.r_factor_table()?);
+        Ok(())
     })
 }
 

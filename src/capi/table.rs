@@ -141,7 +141,7 @@ pub unsafe extern "C" fn aet_table_value(table: *const aet_table, name: *const c
 /// last bin, and values that are not finite into none. `*histogram` has the columns `lower`, `upper` (in the column's unit)
 /// and `count`; where `by`, a column, is not NULL, also `count_c` for every value c of it, ascending. `bins` 0: the root of the
 /// number of values, within 10 and 200. AET_ERROR_UNKNOWN_OPTION for a column that does not exist, AET_ERROR_EMPTY without a
-/// finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 64 different
+/// finite value, AET_ERROR_RANGE for more than a million bins, AET_ERROR_INCONSISTENT where `by` has more than 256 different
 /// values. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_table_histogram(

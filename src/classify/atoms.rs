@@ -1,5 +1,6 @@
 //! Species of traced atoms from what a volume holds about them, or from fitted heights.
 
+use super::expected::{check_expected, expected_mixture, expected_strengths};
 use super::mixture::{mixture_while, Mixture, MixtureMethod, MixtureOptions};
 use super::profile::Profiles;
 use super::samples::{check_inside, Region, Samples};
@@ -27,6 +28,8 @@ pub enum ClassifyMethod {
     ProfileGlobal,
     /// From the classes of `ProfileGlobal`, the same with the mean profiles of the atoms near by.
     ProfileLocal,
+    /// A mixture of Gaussians of the logarithms about what is [`ClassifyOptions::expected`]: [`expected_mixture`].
+    Expected,
 }
 
 impl ClassifyMethod {
@@ -62,6 +65,9 @@ pub struct ClassifyOptions {
     pub radius: Option<f64>,
     /// Of the random starts of the mixture.
     pub seed: u64,
+    /// How strongly each of the species scatters, in any unit, for [`ClassifyMethod::Expected`]: cross-sections for the
+    /// detector ([`crate::forward::AdfTransfer::cross_section`]). Empty: Z^1.6 ([`expected_strengths`]).
+    pub expected: Vec<f64>,
 }
 
 /// Atoms with species, and how they came by them.
@@ -69,7 +75,8 @@ pub struct ClassifyOptions {
 pub struct Classification {
     /// The atoms that are none of the non-atoms, in their order, with species and their probability.
     pub atoms: Atoms,
-    /// One row per atom of the input. `intensity`: the sum over the region, or the height; `inside`: the part of the
+    /// One row per atom of the input. `intensity`: the sum over the region, or the height (with
+    /// [`ClassifyMethod::Expected`] times the width, where each atom has its own); `inside`: the part of the
     /// region that lies in the volume; `class`: 0 for non-atoms, from 1 on the species in their order; `species`: the
     /// atomic number, 0 for non-atoms; `probability`: that of the class; `probability_1` and so on, with non-atoms
     /// `probability_0`, too.
@@ -91,6 +98,32 @@ impl ClassifyOptions {
 
     fn radius(&self) -> f64 {
         self.radius.unwrap_or(DEFAULT_RADIUS)
+    }
+
+    /// Classes of single numbers; `go_on` is asked between the steps and ends them with its error.
+    fn classes_of(&self, values: &[f64], go_on: &dyn Fn() -> Result<()>) -> Result<Mixture> {
+        match (self.method, self.expected.is_empty()) {
+            (ClassifyMethod::Expected, true) => expected_mixture(values, &expected_strengths(&self.species)),
+            (ClassifyMethod::Expected, false) => expected_mixture(values, &self.expected),
+            _ => mixture_while(values, &self.mixture(), go_on),
+        }
+    }
+
+    fn check_expected(&self) -> Result<()> {
+        let given = self.expected.len();
+        let why = match self.method {
+            ClassifyMethod::Expected if self.non_atoms => {
+                "the method has no class of non-atoms: nothing says how strong these are".into()
+            }
+            ClassifyMethod::Expected if given > 0 && given != self.species.len() => {
+                format!("{given} strengths for {} species", self.species.len())
+            }
+            ClassifyMethod::Expected if given == 0 => return Ok(()),
+            ClassifyMethod::Expected => return check_expected(&self.expected),
+            _ if given > 0 => "strengths are given, but the method is another one".into(),
+            _ => return Ok(()),
+        };
+        Err(Error::Inconsistent { what: "method expected".into(), why })
     }
 
     /// Refuses values without meaning.
@@ -125,6 +158,7 @@ impl ClassifyOptions {
         if let Some(radius) = self.radius.filter(|r| !(r.is_finite() && *r > 0.0)) {
             return Err(Error::range("radius", radius, "a positive number (angstrom)"));
         }
+        self.check_expected()?;
         self.mixture().check()
     }
 
@@ -184,9 +218,7 @@ pub fn classify_atoms(
     refuse_equal(&values)?;
     let cancel = waiting.cancel;
     let found = waiting.part(0.6, 0.7, |waiting| {
-        collected(context, 1, "classifying", waiting, &|_| {
-            mixture_while(&values, &options.mixture(), &|| cancel.check("classifying"))
-        })
+        collected(context, 1, "classifying", waiting, &|_| options.classes_of(&values, &|| cancel.check("classifying")))
     })?;
     let start = found.into_iter().next().ok_or_else(|| Error::Internal("no classes".into()))??;
     let inside: Vec<f64> = (0..samples.len()).map(|atom| samples.inside(atom)).collect();
@@ -220,12 +252,28 @@ pub fn classify_heights(atoms: &Atoms, options: &ClassifyOptions) -> Result<Clas
         let why = "heights are single numbers; give the volume, too".into();
         return Err(Error::Unsupported { what: format!("{what} of heights"), why });
     }
-    let values = atoms.heights().ok_or_else(|| Error::NotReady {
+    let heights = atoms.heights().ok_or_else(|| Error::NotReady {
         what: "atom list".into(),
         why: "its atoms have no heights to classify them by; give the volume, too".into(),
     })?;
-    let found = mixture_while(values, &options.mixture(), &|| Ok(()))?;
-    Classes::of_mixture(found).told(atoms, values, &vec![1.0; atoms.len()], options)
+    let values = match options.method {
+        ClassifyMethod::Expected => strengths(atoms, heights, options.species.len()),
+        _ => heights.to_vec(),
+    };
+    let found = options.classes_of(&values, &|| Ok(()))?;
+    Classes::of_mixture(found).told(atoms, &values, &vec![1.0; atoms.len()], options)
+}
+
+/// What atoms scatter: an orbital H exp(-rho^2 / B) integrates to pi B H. Where each atom has a width of its own, height and
+/// width are products of H B; where widths are shared, they are those of classes of before, and heights tell more.
+fn strengths(atoms: &Atoms, heights: &[f64], species: usize) -> Vec<f64> {
+    let mut distinct = atoms.widths().unwrap_or_default().to_vec();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    match atoms.widths() {
+        Some(widths) if distinct.len() > species => heights.iter().zip(widths).map(|(h, b)| h * b).collect(),
+        _ => heights.to_vec(),
+    }
 }
 
 /// Refuses intensities that differ by no more than the rounding of sums in single precision: those of a constant

@@ -178,10 +178,10 @@ impl Scale {
 
 /// One Gaussian of a mixture.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Gaussian {
-    weight: f64,
-    mean: f64,
-    sigma: f64,
+pub(super) struct Gaussian {
+    pub weight: f64,
+    pub mean: f64,
+    pub sigma: f64,
 }
 
 /// ln(w N(x; m, s)) of one class, with all that does not depend on x calculated once.
@@ -226,8 +226,9 @@ fn likelihood(values: &[f64], mixture: &[Gaussian]) -> f64 {
     sum
 }
 
-/// One step of expectation-maximisation, and the log likelihood before it.
-fn step(values: &[f64], mixture: &[Gaussian]) -> (Vec<Gaussian>, f64) {
+/// One step of expectation-maximisation, and the log likelihood before it. `imagined` is empty, or has one value of each class
+/// of which the mean and the deviation are known: a prior by its own counts.
+fn step(values: &[f64], mixture: &[Gaussian], imagined: &[Gaussian]) -> (Vec<Gaussian>, f64) {
     let mut sums = vec![[0.0; 3]; mixture.len()];
     let mut shares = vec![0.0; mixture.len()];
     let mut likelihood = 0.0;
@@ -240,31 +241,48 @@ fn step(values: &[f64], mixture: &[Gaussian]) -> (Vec<Gaussian>, f64) {
             *sum = [sum[0] + share, sum[1] + share * d, sum[2] + share * d * d];
         }
     }
+    for ((sum, value), (g, density)) in sums.iter_mut().zip(imagined).zip(mixture.iter().zip(&densities)) {
+        let (d, square) = (value.mean - g.mean, value.sigma * value.sigma);
+        *sum = [sum[0] + 1.0, sum[1] + d, sum[2] + d * d + square];
+        likelihood += density.at(value.mean) - 0.5 * square / (g.sigma * g.sigma);
+    }
+    let total = (values.len() + imagined.len()) as f64;
     let next = sums.iter().zip(mixture).map(|(sum, g)| {
         if sum[0] < 1e-9 {
             return *g; // no value is left to it
         }
         let shift = sum[1] / sum[0];
         let sigma = (sum[2] / sum[0] - shift * shift).max(0.0).sqrt().max(LEAST_SIGMA);
-        Gaussian { weight: sum[0] / values.len() as f64, mean: g.mean + shift, sigma }
+        Gaussian { weight: sum[0] / total, mean: g.mean + shift, sigma }
     });
     (next.collect(), likelihood)
 }
 
 /// A mixture on the way.
-struct Run {
+pub(super) struct Run {
     mixture: Vec<Gaussian>,
+    /// A value of each class that is imagined, or none.
+    imagined: Vec<Gaussian>,
     likelihood: f64,
     iterations: usize,
     converged: bool,
 }
 
 impl Run {
+    pub fn from(mixture: Vec<Gaussian>, imagined: Vec<Gaussian>) -> Self {
+        Self { mixture, imagined, likelihood: f64::NEG_INFINITY, iterations: 0, converged: false }
+    }
+
+    /// To the end.
+    pub fn follow(&mut self, values: &[f64], go_on: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.go(values, MOST_STEPS, go_on)
+    }
+
     fn go(&mut self, values: &[f64], steps: usize, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
         let last = self.iterations + steps;
         while !self.converged && self.iterations < last {
             go_on()?;
-            let (next, likelihood) = step(values, &self.mixture);
+            let (next, likelihood) = step(values, &self.mixture, &self.imagined);
             // A deviation at its limit may cost likelihood: that is the end, too.
             self.converged = likelihood - self.likelihood < GAIN * values.len() as f64;
             self.likelihood = likelihood;
@@ -291,7 +309,7 @@ fn gaussians(
             _ => drawn(values, classes, &mut random),
         };
         let mixture = groups.iter().map(|g| g.gaussian(values.len())).collect();
-        let mut run = Run { mixture, likelihood: f64::NEG_INFINITY, iterations: 0, converged: false };
+        let mut run = Run::from(mixture, vec![]);
         run.go(values, SHORT, go_on)?;
         // The random starts must be better by more than the rounding of two ways to the same end.
         if best.as_ref().is_none_or(|best| run.likelihood > best.likelihood + 1e-6 * values.len() as f64) {
@@ -299,9 +317,8 @@ fn gaussians(
         }
     }
     let mut run = best.ok_or_else(|| Error::Internal("a mixture without a start".into()))?;
-    run.go(values, MOST_STEPS, go_on)?;
-    let free = 3 * classes - 1;
-    Ok(Found { mixture: run.mixture, widths: None, free, iterations: run.iterations, converged: run.converged })
+    run.follow(values, go_on)?;
+    Ok(Found::of_run(run, 3 * classes - 1))
 }
 
 impl Group {
@@ -352,7 +369,7 @@ fn nearest(means: &[f64], value: f64) -> usize {
 }
 
 /// Classes of scaled values.
-struct Found {
+pub(super) struct Found {
     /// By which probabilities are calculated.
     mixture: Vec<Gaussian>,
     /// Widths and weights to be told where they are not those of `mixture`.
@@ -364,6 +381,15 @@ struct Found {
 }
 
 impl Found {
+    pub fn of_run(run: Run, free: usize) -> Self {
+        Self { mixture: run.mixture, widths: None, free, iterations: run.iterations, converged: run.converged }
+    }
+
+    /// Of values that nobody scaled.
+    pub fn told(self, values: &[f64]) -> Mixture {
+        self.finished(values, &Scale { largest: 1.0, mean: 0.0, sigma: 1.0 })
+    }
+
     fn partition(values: &[f64], groups: Vec<Group>) -> Self {
         let n = values.len() as f64;
         let within: f64 = groups.iter().map(|g| g.count * g.sigma * g.sigma).sum();

@@ -2,6 +2,7 @@
 //! whole profiles.
 
 mod atoms;
+mod expected;
 mod kmeans;
 mod mixture;
 mod profile;
@@ -10,5 +11,7 @@ mod samples;
 mod tests;
 
 pub use atoms::{classify_atoms, classify_heights, intensities, Classification, ClassifyMethod, ClassifyOptions};
+pub(crate) use expected::upper_group;
+pub use expected::{expected_mixture, expected_strengths};
 pub use mixture::{mixture, Mixture, MixtureMethod, MixtureOptions};
 pub use samples::Region;

@@ -161,7 +161,7 @@ impl TiltSeries {
 mod tests {
     use super::super::{LengthUnit, Rotations, TiltAxis};
     use super::*;
-    use crate::geometry::{AngleOrder, IDENTITY};
+    use crate::geometry::{self, AngleOrder, IDENTITY};
     use ndarray::{Array3, ShapeBuilder};
 
     fn options() -> SeriesOptions {
@@ -190,6 +190,22 @@ mod tests {
         assert_eq!((v.images()[2].tilt, v.images()[2].section, v.images()[2].defocus), (2, 0, 0.0));
         assert!(v.counts_per_unit_all().is_none() && v.warnings().is_empty());
         assert_eq!(v.used_images(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_depth_axis_gives_mean_depths_of_the_images_in_use() {
+        let series = series(&[-60.0, 0.0, 60.0, 90.0]);
+        series.exclude_tilt(3, true).unwrap();
+        let axis = series.version().depth_axis().unwrap();
+        let p = [1.0, 2.0, 3.0];
+        let version = series.version();
+        let depths = version.images()[..3].iter().map(|i| geometry::apply(&i.rotation, &p)[2]);
+        let along = axis.iter().zip(p).map(|(a, p)| a * p).sum::<f64>();
+        assert!((along - depths.sum::<f64>() / 3.0).abs() < 1e-12);
+        // angles alike on both sides of 0: z times the mean cosine
+        assert!(axis[0].abs() < 1e-15 && axis[1] == 0.0 && (axis[2] - 2.0 / 3.0).abs() < 1e-12, "{axis:?}");
+        let empty = TiltSeries::empty(SeriesOptions { rows: Some(3), columns: Some(4), ..options() }).unwrap();
+        assert_eq!(empty.version().depth_axis().unwrap_err().code(), 301);
     }
 
     #[test]

@@ -25,6 +25,16 @@ pub enum LengthUnit {
     Pixel,
 }
 
+impl LengthUnit {
+    /// How tables and files call it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            LengthUnit::Angstrom => "A",
+            LengthUnit::Pixel => "px",
+        }
+    }
+}
+
 /// What is fixed when a series is created.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SeriesOptions {
@@ -170,6 +180,21 @@ impl SeriesVersion {
             return None;
         }
         self.images.iter().map(|i| i.noise_variance).collect()
+    }
+
+    /// The a with which a . p is the average depth of an atom at p, d = 1 / M sum_j z_j over the M images that are not
+    /// excluded (nLOT, figure 2): the mean of the third rows of their rotations. For angles that lie alike on both sides of
+    /// 0 about one axis it is z times the mean cosine. Refined angles move it by next to nothing.
+    ///
+    /// # Errors
+    /// `Empty` where no image is in use.
+    pub fn depth_axis(&self) -> Result<Vec3> {
+        let used = self.used_images();
+        if used.is_empty() {
+            return Err(Error::Empty { what: "average depth".into(), why: "the series has no image in use".into() });
+        }
+        let mean = |k: usize| used.iter().map(|i| self.images[*i].rotation[2][k]).sum::<f64>() / used.len() as f64;
+        Ok(std::array::from_fn(mean))
     }
 
     /// Indices of the images that are not excluded, rising.

@@ -139,6 +139,15 @@ impl Probe {
         self.options.semiangle_mrad
     }
 
+    /// Depth of field 2 lambda / alpha^2 in angstrom, as nLOT (Mao, Cui, Yu) gives it: on the axis of a probe without
+    /// aberrations the intensity falls as sinc^2(alpha^2 dz / 2 lambda) with the distance dz from the crossover, to half
+    /// at 0.886 lambda / alpha^2 on either side, and to 0 at this distance. The inverse of the largest frequency along
+    /// the beam that the probe carries.
+    pub fn depth_of_field(&self) -> f64 {
+        let alpha = 1e-3 * self.options.semiangle_mrad;
+        2.0 * self.wavelength / (alpha * alpha)
+    }
+
     /// Defocus in angstrom.
     pub fn defocus(&self) -> f64 {
         self.options.aberrations.defocus()

@@ -379,9 +379,9 @@ impl Memory {
         let former = &state.plan;
         let grown = version.images().len() != former.version.images().len();
         let mut parameters = scene.recipe.grown_parameters(former, &state.parameters, &version);
-        let floor = former.started.then_some(former.poisson_floor);
+        let scale = former.started.then_some(former.loss_scale);
         let generation = former.generation + u64::from(grown);
-        let mut plan = scene.recipe.plan(version, &parameters, generation, floor)?;
+        let mut plan = scene.recipe.plan(version, &parameters, generation, scale)?;
         plan.complete(&mut parameters, Some((former, &state.parameters)));
         for (block, old) in plan.layout.blocks.iter_mut().zip(&former.layout.blocks) {
             (block.frozen, block.scale) = (old.frozen, old.scale);
@@ -424,6 +424,7 @@ pub(super) fn start(plan: &mut Plan, parameters: &mut [f64], waiting: &mut Waiti
         log::warning(format!("{hidden} of {} start atoms lie outside every image", plan.species.len()));
     }
     plan.fit_intensities(parameters, waiting)?;
+    plan.settle_threshold(parameters, waiting)?;
     plan.estimate_scales(parameters, waiting)?;
     plan.started = true;
     Ok(())

@@ -17,7 +17,8 @@ pub struct Evaluator<T: Real, M: ForwardModel<T>> {
     observed: Vec<Arc<Image>>,
     /// Images that take part by default.
     used: Vec<usize>,
-    loss: Loss,
+    /// Of each image.
+    losses: Vec<Loss>,
     workspaces: Mutex<Vec<Scratch<T, M::Workspace>>>,
     buffers: BufferPool,
 }
@@ -53,10 +54,11 @@ struct ImageResult {
 }
 
 impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
-    /// Joins a model with the images of a series; excluded images take no part unless named.
-    pub fn new(context: Context, model: M, observed: Vec<Arc<Image>>, loss: Loss) -> Self {
+    /// Joins a model with the images of a series, each with its loss; excluded images take no part unless named.
+    pub fn new(context: Context, model: M, observed: Vec<Arc<Image>>, losses: Vec<Loss>) -> Self {
+        debug_assert_eq!(observed.len(), losses.len());
         let used = (0..observed.len()).filter(|i| !observed[*i].excluded).collect();
-        Self { context, model, observed, used, loss, workspaces: Mutex::default(), buffers: BufferPool::default() }
+        Self { context, model, observed, used, losses, workspaces: Mutex::default(), buffers: BufferPool::default() }
     }
 
     /// The forward model.
@@ -176,10 +178,10 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
         let pixels = self.model.pixels();
         let each = images.iter().zip(calculated.chunks_exact(pixels)).zip(values.chunks_exact_mut(pixels));
         for ((&image, calculated), values) in each {
-            let observed = &self.observed[image];
+            let (observed, loss) = (&self.observed[image], self.losses[image]);
             for (i, (value, calculated)) in values.iter_mut().zip(calculated).enumerate() {
-                let weight = if observed.uses(i) { of(self.loss.weight(calculated.f64())) } else { 0.0 };
-                *value *= T::of(weight);
+                let weight = || of(loss.weight(calculated.f64(), f64::from(observed.pixels[i])));
+                *value *= T::of(if observed.uses(i) { weight() } else { 0.0 });
             }
         }
     }
@@ -199,7 +201,7 @@ impl<T: Real, M: ForwardModel<T>> Evaluator<T, M> {
             } else {
                 f64::NAN
             };
-            let loss = self.loss.evaluate(&observed.pixels, observed.mask.as_deref(), calculated);
+            let loss = self.losses[image].evaluate(&observed.pixels, observed.mask.as_deref(), calculated);
             ImageResult { loss, r_factor }
         })
         .collect()
@@ -377,6 +379,18 @@ impl<T: Real, M: ForwardModel<T>> Problem for Evaluator<T, M> {
         let images = per_tilt.into_iter().max().unwrap_or(0);
         let each = self.model.workspace_bytes(images) + images * self.model.pixels() * size_of::<T>();
         (self.context.threads() * each + self.model.shared_bytes()) as u64
+    }
+}
+
+/// A problem whose images are compared by losses that may still change: that of Huber waits for the residuals at the start.
+pub(super) trait Compared: Problem {
+    /// Compares each image by another loss from now on.
+    fn compare_by(&mut self, losses: Vec<Loss>);
+}
+
+impl<T: Real, M: ForwardModel<T>> Compared for Evaluator<T, M> {
+    fn compare_by(&mut self, losses: Vec<Loss>) {
+        self.losses = losses;
     }
 }
 

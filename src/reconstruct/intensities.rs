@@ -6,9 +6,11 @@
 //! does not mind. To counts a negative intensity is impossible, and a fit that starts there widens and scatters the
 //! atoms to fill the vacuum before it looks at the spots.
 //!
-//! Both losses are convex in I, and I is linear in (a, b): there is one minimum. Fisher scoring finds it, with the weights
+//! mse and Poisson are convex in I, and I is linear in (a, b): there is one minimum. Fisher scoring finds it, with the weights
 //! of [`Loss::weight`]; for mse its first step is the answer. Up to a part that does not depend on I, both losses are also
 //! linear in the measured values, so that pixels of nearly the same M may be pooled, and the images are calculated once.
+//! That does not hold for the other losses: Anscombe's, which is nearly that of Poisson, starts where that does, and Huber's,
+//! whose threshold is not known yet, from least squares.
 
 use crate::dataset::Image;
 use crate::forward::Loss;
@@ -116,7 +118,7 @@ impl Intensities {
             for class in classes {
                 let intensity = self.factor * class.calculated + b;
                 let g = class.pixels * loss.at(intensity, class.observed).1;
-                let w = class.pixels * loss.weight(intensity);
+                let w = class.pixels * loss.weight(intensity, class.observed);
                 let wm = w * class.calculated;
                 (g_b, g_a) = (g_b + g, g_a + g * class.calculated);
                 (m_bb, m_ab, m_aa) = (m_bb + w, m_ab + wm, m_aa + wm * class.calculated);

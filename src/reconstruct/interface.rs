@@ -7,7 +7,7 @@ use super::tomography::SavedTomography;
 use super::uncertainty::{ErrorEstimate, ErrorOptions};
 use super::{DefocusScan, Geometry, LotOptions, Reconstruction, Tomography};
 use crate::context::Context;
-use crate::dataset::TiltSeries;
+use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::Orbital;
 use crate::optics::Probe;
@@ -99,6 +99,14 @@ pub trait Reconstruct: Send + Sync {
     fn history(&self) -> Vec<Record>;
     /// R factor of every image, NaN where excluded or not evaluated.
     fn r_factors(&self) -> Vec<f64>;
+    /// The version of the dataset in the latest state.
+    fn version(&self) -> Arc<SeriesVersion>;
+    /// A row per image of the latest state: `image`, `tilt`, `section` (index), `defocus` as refined (A) and `r_factor`, NaN
+    /// where excluded or not evaluated. Values: the mean `r_factor` and the `largest` of those that are known, NaN where none
+    /// is.
+    fn r_factor_table(&self) -> Result<Table> {
+        r_factor_table(&self.version(), self.geometry().defocus, self.r_factors())
+    }
     /// Options used, versions, instruction-set path, termination and totals, as JSON.
     fn record(&self) -> serde_json::Value;
     /// The geometry of every image in the latest state.
@@ -158,6 +166,24 @@ pub trait Reconstruct: Send + Sync {
     fn unsupported(&self, what: &str) -> Error {
         Error::Unsupported { what: what.into(), why: format!("the method {} has no such thing", self.method()) }
     }
+}
+
+/// [`Reconstruct::r_factor_table`] from its columns. A run on another thread may have taken up images since the first of them
+/// was asked for.
+fn r_factor_table(version: &SeriesVersion, mut defocus: Vec<f64>, mut r_factors: Vec<f64>) -> Result<Table> {
+    let images = version.images();
+    defocus.resize(images.len(), f64::NAN);
+    r_factors.resize(images.len(), f64::NAN);
+    let known: Vec<f64> = r_factors.iter().copied().filter(|r| r.is_finite()).collect();
+    let column = |of: &dyn Fn(usize) -> usize| (0..images.len()).map(|i| of(i) as f64).collect::<Vec<f64>>();
+    Table::new(images.len())
+        .with_column("image", "index", column(&|i| i))?
+        .with_column("tilt", "index", column(&|i| images[i].tilt))?
+        .with_column("section", "index", column(&|i| images[i].section))?
+        .with_column("defocus", version.length_unit().symbol(), defocus)?
+        .with_column("r_factor", "", r_factors)?
+        .with_value("r_factor", "", known.iter().sum::<f64>() / known.len() as f64)?
+        .with_value("largest", "", known.iter().copied().fold(f64::NAN, f64::max))
 }
 
 /// A stopped reconstruction, as files hold it.
@@ -349,6 +375,9 @@ impl Reconstruct for Reconstruction {
     }
     fn r_factors(&self) -> Vec<f64> {
         self.r_factors()
+    }
+    fn version(&self) -> Arc<SeriesVersion> {
+        self.snapshot().version()
     }
     fn record(&self) -> serde_json::Value {
         self.record()

@@ -93,7 +93,7 @@ impl Reconstruction {
             parameters[to].copy_from_slice(&values[from]);
         }
         // once more: optics decide how probes begin
-        next = recipe.plan(plan.version.clone(), &parameters, 1, Some(next.poisson_floor))?;
+        next = recipe.plan(plan.version.clone(), &parameters, 1, Some(next.loss_scale))?;
         next.complete(&mut parameters, Some((plan, values)));
         for (block, known) in next.layout.blocks.iter_mut().zip(&plan.layout.blocks).take(Blocks::PROBE) {
             block.frozen = block.locked.is_some() || known.frozen;

@@ -36,15 +36,29 @@ pub enum LossChoice {
     Mse,
     /// Poisson log-likelihood, for counts.
     Poisson,
+    /// Least squares of the roots of counts.
+    Anscombe,
+    /// Mean square difference, absolute beyond a threshold: for images with pixels that are wrong.
+    Huber,
 }
 
+/// Anscombe's offset: counts that are added before the root is taken.
+const ANSCOMBE: f64 = 0.375;
+
 impl LossChoice {
-    /// The loss itself; `floor` is that of counts.
-    pub(super) fn with_floor(self, floor: f64) -> Loss {
+    /// The loss of an image with `counts_per_unit`; `scale` is the floor of counts or the threshold of Huber.
+    pub(super) fn of_image(self, scale: f64, counts_per_unit: Option<f64>) -> Loss {
         match self {
             LossChoice::Mse => Loss::Mse,
-            LossChoice::Poisson => Loss::Poisson { floor },
+            LossChoice::Poisson => Loss::Poisson { floor: scale },
+            LossChoice::Anscombe => Loss::Anscombe { offset: ANSCOMBE / counts_per_unit.unwrap_or(1.0) },
+            LossChoice::Huber => Loss::Huber { threshold: scale },
         }
+    }
+
+    /// Whether it is one of counts, which cannot be negative.
+    pub(super) fn is_of_counts(self) -> bool {
+        matches!(self, LossChoice::Poisson | LossChoice::Anscombe)
     }
 }
 
@@ -96,6 +110,9 @@ pub struct LotOptions {
     pub probe_sharing: ProbeSharing,
     /// Edge of these probes in pixels, odd; `None`: automatic.
     pub probe_side: Option<usize>,
+    /// Difference beyond which a pixel pulls no harder with [`LossChoice::Huber`], in the unit of the images; `None`: 1.345
+    /// times the robust standard deviation of the residuals at the start, kept from there on.
+    pub huber_threshold: Option<f64>,
 }
 
 impl Default for LotOptions {
@@ -118,6 +135,7 @@ impl Default for LotOptions {
             orbital: Orbital::default(),
             probe_sharing: ProbeSharing::Section,
             probe_side: None,
+            huber_threshold: None,
         }
     }
 }
@@ -142,6 +160,11 @@ impl LotOptions {
                 return Err(Error::range("width_min", low, format!("below width_max ({high} A^2)")));
             }
         }
+        if let (Some(threshold), true) = (self.huber_threshold, self.loss != Some(LossChoice::Huber)) {
+            let why = format!("it is {threshold}, but the loss is not huber; choose that loss, or leave it out");
+            return Err(Error::Inconsistent { what: "huber_threshold".into(), why });
+        }
+        self.huber_threshold.map_or(Ok(()), |v| positive("huber_threshold", v, "image unit"))?;
         self.cutoff.map_or(Ok(()), |v| positive("cutoff", v, "sqrt(B)"))
     }
 

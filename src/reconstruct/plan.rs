@@ -1,9 +1,9 @@
 //! The immutable part of a local-orbital reconstruction: model, data and layout for one version of the dataset.
 
+use super::evaluator::{Compared, Evaluator};
 use super::lineage::Lineage;
 use super::options::{LossChoice, LotModel, LotOptions, Precision};
 use super::terms::SharedTerms;
-use super::Evaluator;
 use crate::context::Context;
 use crate::dataset::SeriesVersion;
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ pub(super) struct Recipe {
 
 /// Model, data and layout for one version.
 pub(super) struct Plan {
-    pub problem: Arc<dyn Problem>,
+    pub problem: Arc<dyn Compared>,
     pub layout: Layout,
     pub blocks: Blocks,
     pub version: Arc<SeriesVersion>,
@@ -56,7 +56,8 @@ pub(super) struct Plan {
     pub template_error: Option<f64>,
     /// Intensities were fitted once (there were images).
     pub started: bool,
-    pub poisson_floor: f64,
+    /// Number of the loss: the floor of counts, or the threshold of Huber.
+    pub loss_scale: f64,
     /// Pixels that are neither masked nor of an excluded image.
     pub used_pixels: usize,
     pub loss: LossChoice,
@@ -150,11 +151,11 @@ impl Recipe {
         version: Arc<SeriesVersion>,
         parameters: &[f64],
         generation: u64,
-        poisson_floor: Option<f64>,
+        loss_scale: Option<f64>,
     ) -> Result<Plan> {
         match self.options.precision {
-            Precision::Single => self.plan_in::<f32>(version, parameters, generation, poisson_floor),
-            Precision::Double => self.plan_in::<f64>(version, parameters, generation, poisson_floor),
+            Precision::Single => self.plan_in::<f32>(version, parameters, generation, loss_scale),
+            Precision::Double => self.plan_in::<f64>(version, parameters, generation, loss_scale),
         }
     }
 
@@ -163,7 +164,7 @@ impl Recipe {
         version: Arc<SeriesVersion>,
         parameters: &[f64],
         generation: u64,
-        poisson_floor: Option<f64>,
+        loss_scale: Option<f64>,
     ) -> Result<Plan> {
         let series = series_geometry(&version);
         let (height_groups, width_groups) = self.groups();
@@ -187,12 +188,12 @@ impl Recipe {
         let model = LocalOrbital::<T>::new(series, &positions, &rotations, &model_options, simd)?;
         let mut layout = model.layout();
         (layout.blocks[Blocks::WIDTHS].lower, layout.blocks[Blocks::WIDTHS].upper) = (width_min, width_max);
-        let (choice, floor) = self.loss(&version, poisson_floor)?;
-        let loss = choice.with_floor(floor);
+        let (choice, scale) = self.loss(&version, loss_scale)?;
+        let losses = version.images().iter().map(|i| choice.of_image(scale, i.counts_per_unit)).collect();
         let (mode, template_error) = (model.depth_mode(), model.template_error());
         let (blocks, depths) = (model.blocks().clone(), Arc::new(model.depths()));
         let start_probes = Arc::new(model.start_probes(parameters, &self.context, &mut |_| Ok(()))?);
-        let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), loss));
+        let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), losses));
         self.check_memory(problem.memory_estimate())?;
         let laid_out = blocks.len_without_probes();
         let used_pixels = problem.images().iter().map(|i| version.images()[*i].used_pixels()).sum();
@@ -210,7 +211,7 @@ impl Recipe {
             mode,
             template_error,
             started: false,
-            poisson_floor: floor,
+            loss_scale: scale,
             used_pixels,
             loss: choice,
             laid_out_for: Arc::new(parameters[..laid_out].to_vec()),
@@ -271,39 +272,54 @@ impl Recipe {
         })
     }
 
-    /// The loss to use, and the floor of the Poisson loss (0.001 of the mean intensity).
-    fn loss(&self, version: &SeriesVersion, floor: Option<f64>) -> Result<(LossChoice, f64)> {
+    /// The loss to use, and its number: the floor of counts (0.001 of the mean intensity), or the threshold of Huber, infinite
+    /// until the start tells it.
+    fn loss(&self, version: &SeriesVersion, scale: Option<f64>) -> Result<(LossChoice, f64)> {
         let counts = !version.images().is_empty() && version.counts_per_unit_all().is_some();
         let choice = self.options.loss.unwrap_or(if counts { LossChoice::Poisson } else { LossChoice::Mse });
+        if choice == LossChoice::Huber {
+            return Ok((choice, scale.or(self.options.huber_threshold).unwrap_or(f64::INFINITY)));
+        }
         if choice == LossChoice::Mse || version.images().is_empty() {
-            return Ok((choice, floor.unwrap_or(1e-3)));
+            return Ok((choice, scale.unwrap_or(1e-3)));
         }
-        let (mut sum, mut count) = (0.0, 0usize);
-        for (i, image) in version.images().iter().enumerate().filter(|(_, image)| !image.excluded) {
-            if let Some(at) = image.pixels.iter().position(|v| *v < 0.0) {
-                return Err(Error::Inconsistent {
-                    what: "loss poisson".into(),
-                    why: format!(
-                        "image {i} has the negative value {} at pixel {at}; counts cannot be negative, use loss mse",
-                        image.pixels[at]
-                    ),
-                });
-            }
-            sum += image.pixels.iter().map(|v| f64::from(*v)).sum::<f64>();
-            count += image.pixels.len();
-        }
-        let mean = sum / count.max(1) as f64;
-        if mean <= 0.0 {
-            return Err(Error::Empty { what: "loss poisson: the images".into(), why: "every pixel is 0".into() });
-        }
-        Ok((choice, floor.unwrap_or(1e-3 * mean)))
+        let mean = mean_counts(choice, version)?;
+        Ok((choice, scale.unwrap_or(1e-3 * mean)))
     }
 }
 
+/// The mean of images that a loss of counts is for.
+fn mean_counts(choice: LossChoice, version: &SeriesVersion) -> Result<f64> {
+    let name = if choice == LossChoice::Anscombe { "loss anscombe" } else { "loss poisson" };
+    let (mut sum, mut count) = (0.0, 0usize);
+    for (i, image) in version.images().iter().enumerate().filter(|(_, image)| !image.excluded) {
+        if choice == LossChoice::Anscombe && image.counts_per_unit.is_none() {
+            let why = format!("image {i} has no counts_per_unit, which says what a count is; give it with the images");
+            return Err(Error::Inconsistent { what: name.into(), why });
+        }
+        if let Some(at) = image.pixels.iter().position(|v| *v < 0.0) {
+            return Err(Error::Inconsistent {
+                what: name.into(),
+                why: format!(
+                    "image {i} has the negative value {} at pixel {at}; counts cannot be negative, use loss mse or huber",
+                    image.pixels[at]
+                ),
+            });
+        }
+        sum += image.pixels.iter().map(|v| f64::from(*v)).sum::<f64>();
+        count += image.pixels.len();
+    }
+    let mean = sum / count.max(1) as f64;
+    if mean <= 0.0 {
+        return Err(Error::Empty { what: format!("{name}: the images"), why: "every pixel is 0".into() });
+    }
+    Ok(mean)
+}
+
 impl Plan {
-    /// What images are compared by.
-    pub fn compared_by(&self) -> Loss {
-        self.loss.with_floor(self.poisson_floor)
+    /// What an image is compared by.
+    pub fn compared_by(&self, image: usize) -> Loss {
+        self.loss.of_image(self.loss_scale, self.version.images()[image].counts_per_unit)
     }
 
     /// The atoms of `parameters`, with height and width of each.

@@ -415,6 +415,7 @@ impl Reconstruction {
             "options": self.recipe.options,
             "probe": self.recipe.probe.as_ref().map(|p| p.options()),
             "loss_used": state.plan.loss,
+            "huber_threshold": (state.plan.loss == LossChoice::Huber).then_some(state.plan.loss_scale),
             "mode": state.plan.mode,
             "slices": state.plan.depths.len(),
             "template_error": state.plan.template_error,
@@ -478,7 +479,7 @@ impl Reconstruction {
             frozen: layout.blocks.iter().map(|b| b.frozen).collect(),
             scales: layout.blocks.iter().map(|b| b.scale).collect(),
             started: state.plan.started,
-            poisson_floor: state.plan.poisson_floor,
+            loss_scale: state.plan.loss_scale,
             fingerprint: Fingerprint::of(&state.plan.version, state.plan.version.images().len()),
             memory,
         }
@@ -518,7 +519,7 @@ impl Reconstruction {
             false => Err(damaged(format!("{} parameters, wanted {wanted}", values.len()))),
         };
         counted(&saved.laid_out_for, wanted)?;
-        let mut plan = recipe.plan(version, &saved.laid_out_for, saved.generation, Some(saved.poisson_floor))?;
+        let mut plan = recipe.plan(version, &saved.laid_out_for, saved.generation, Some(saved.loss_scale))?;
         counted(&saved.parameters, plan.blocks.probe.end)?;
         plan.take_frozen(&saved.frozen, &saved.scales)?;
         plan.started = saved.started;

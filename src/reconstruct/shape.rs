@@ -84,14 +84,14 @@ impl Terms {
             recipe.options.orbital = Orbital::gaussians(&[OrbitalTerm { weight: 1.0, width: *width }])?;
             // windows as wide as these orbitals need
             recipe.options.width_max = Some(1.01 * largest);
-            recipe.plan(plan.version.clone(), &state.parameters, plan.generation, Some(plan.poisson_floor))
+            recipe.plan(plan.version.clone(), &state.parameters, plan.generation, Some(plan.loss_scale))
         };
         Ok(Self { plans: widths.iter().map(of_term).collect::<Result<_>>()? })
     }
 
     /// Sums over all used pixels of all used images.
     fn moments(&self, state: &State, waiting: &mut Waiting<'_>) -> Result<Moments> {
-        let (plan, loss) = (&state.plan, state.plan.compared_by());
+        let plan = &state.plan;
         let problem = &plan.problem;
         let (pixels, buffers, images) = (problem.pixels(), problem.buffers(), problem.images());
         let mut parameters = state.parameters.to_vec();
@@ -113,13 +113,14 @@ impl Terms {
             }
             for (at, image) in part.iter().enumerate() {
                 let shift = state.parameters[plan.blocks.background.start + image];
-                let of_image = &plan.version.images()[*image];
+                let (of_image, loss) = (&plan.version.images()[*image], plan.compared_by(*image));
                 let mut sums = Moments::new(self.plans.len());
                 let mut row = vec![0.0; self.plans.len()];
                 for pixel in (0..pixels).filter(|pixel| of_image.uses(*pixel)) {
                     let place = at * pixels + pixel;
                     row.iter_mut().zip(&of_terms).for_each(|(value, term)| *value = term[place]);
-                    sums.add(loss.weight(now[place]), &row, f64::from(of_image.pixels[pixel]) - shift);
+                    let observed = f64::from(of_image.pixels[pixel]);
+                    sums.add(loss.weight(now[place], observed), &row, observed - shift);
                 }
                 moments.join(&sums, !background.frozen);
             }

@@ -6,11 +6,17 @@ use super::LossChoice;
 use crate::context::log;
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::Blocks;
+use crate::forward::Loss;
 use crate::problem::Waiting;
+use crate::statistics::{median, robust_deviation};
 use rand::{Rng, SeedableRng};
+use std::sync::Arc;
 
 /// Tilts whose images are held at once: a constant, so that sums do not depend on the number of threads.
 const TILTS_AT_ONCE: usize = 16;
+
+/// Threshold of the Huber loss in standard deviations.
+const HUBER: f64 = 1.345;
 
 /// Random vectors per scale estimate.
 const PROBES: usize = 2;
@@ -42,7 +48,7 @@ impl Plan {
     /// its minimum there, see [`super::intensities`].
     pub fn fit_intensities(&self, parameters: &mut [f64], waiting: &mut Waiting<'_>) -> Result<()> {
         let pixels = self.problem.pixels();
-        let counts = self.loss == LossChoice::Poisson;
+        let counts = self.loss.is_of_counts();
         let (mut moments, mut pooled) = (Vec::new(), Vec::new());
         for images in self.batches() {
             let mut calculated = vec![0.0; images.len() * pixels];
@@ -70,8 +76,8 @@ impl Plan {
             factor,
             backgrounds: moments.iter().map(|(_, m)| m.observed - factor * m.calculated).collect(),
         };
-        let of_counts =
-            (counts && correlated).then(|| Intensities::of_least_loss(self.compared_by(), &pooled)).flatten();
+        let poisson = Loss::Poisson { floor: self.loss_scale };
+        let of_counts = (counts && correlated).then(|| Intensities::of_least_loss(poisson, &pooled)).flatten();
         let start = of_counts.filter(|found| found.factor > 0.0).unwrap_or_else(squares);
         parameters[self.blocks.heights.clone()].iter_mut().for_each(|h| *h *= start.factor);
         for ((image, _), background) in moments.iter().zip(&start.backgrounds) {
@@ -105,9 +111,41 @@ impl Plan {
         (all - explained, all)
     }
 
+    /// The threshold of Huber where nobody gave it: 1.345 robust standard deviations of the residuals at the start, the median
+    /// over images of those about each image's median, which an offset of the background does not move. With Gaussian noise
+    /// alone an estimate with this threshold is 95 % as efficient as least squares (Huber, Robust Statistics, 1981).
+    pub fn settle_threshold(&mut self, parameters: &[f64], waiting: &mut Waiting<'_>) -> Result<()> {
+        if self.loss != LossChoice::Huber || self.loss_scale.is_finite() {
+            return Ok(());
+        }
+        let (pixels, mut deviations) = (self.problem.pixels(), Vec::new());
+        for images in self.batches() {
+            let mut calculated = vec![0.0; images.len() * pixels];
+            self.problem.predict(parameters, &images, &mut calculated, waiting)?;
+            for (image, calculated) in images.iter().zip(calculated.chunks_exact(pixels)) {
+                let observed = &self.version.images()[*image];
+                let used = calculated.iter().enumerate().filter(|(i, _)| observed.uses(*i));
+                let residuals: Vec<f64> = used.map(|(i, c)| f64::from(observed.pixels[i]) - c).collect();
+                deviations.push(robust_deviation(&residuals));
+            }
+        }
+        let deviation = median(&deviations);
+        if deviation <= 0.0 {
+            let why = "half of the pixels and more agree exactly with the start atoms, so that the residuals tell no \
+                       threshold; give huber_threshold, or use loss mse";
+            return Err(Error::Inconsistent { what: "loss huber".into(), why: why.into() });
+        }
+        self.loss_scale = HUBER * deviation;
+        log::info(format!("threshold of the Huber loss: {:.4e}, in the unit of the images", self.loss_scale));
+        let losses = (0..self.version.images().len()).map(|i| self.compared_by(i)).collect();
+        let problem = Arc::get_mut(&mut self.problem);
+        problem.ok_or_else(|| Error::Internal("a plan that starts is shared".into()))?.compare_by(losses);
+        Ok(())
+    }
+
     /// Sets the scale of every free block to 1 / sqrt(mean diagonal of its part of the Gauss-Newton matrix J^T W J / N).
     /// The diagonal is estimated without forming J: with random signs e, E[(J^T sqrt(W) e)_i^2] = (J^T W J)_ii
-    /// (Hutchinson); the signs have a fixed seed. W is 1 (mse) or 1 / I_cal (Poisson).
+    /// (Hutchinson); the signs have a fixed seed. W is that of [`Loss::weight`].
     pub fn estimate_scales(&mut self, parameters: &[f64], waiting: &mut Waiting<'_>) -> Result<()> {
         let pixels = self.problem.pixels();
         let active = self.active();
@@ -119,9 +157,13 @@ impl Plan {
             count = 0;
             for images in self.batches() {
                 let mut signs = vec![1.0; images.len() * pixels];
-                if self.loss == LossChoice::Poisson {
+                if self.loss != LossChoice::Mse {
                     self.problem.predict(parameters, &images, &mut signs, waiting)?;
-                    signs.iter_mut().for_each(|v| *v = self.compared_by().weight(*v).sqrt());
+                    for (image, signs) in images.iter().zip(signs.chunks_exact_mut(pixels)) {
+                        let (loss, observed) = (self.compared_by(*image), &self.version.images()[*image].pixels);
+                        let each = signs.iter_mut().zip(observed.iter());
+                        each.for_each(|(v, o)| *v = loss.weight(*v, f64::from(*o)).sqrt());
+                    }
                 }
                 for (at, sign) in signs.iter_mut().enumerate() {
                     let image = &self.version.images()[images[at / pixels]];

@@ -55,6 +55,11 @@ impl Snapshot {
         Ok((block, &self.state.parameters[block.range()]))
     }
 
+    /// The version of the dataset that was in use.
+    pub fn version(&self) -> Arc<SeriesVersion> {
+        self.state.plan.version.clone()
+    }
+
     /// The atoms at that moment.
     pub fn atoms(&self) -> Result<Atoms> {
         self.state.plan.atoms(&self.state.parameters)
@@ -126,7 +131,7 @@ pub struct SavedState {
     pub(super) frozen: Vec<bool>,
     pub(super) scales: Vec<f64>,
     pub(super) started: bool,
-    pub(super) poisson_floor: f64,
+    pub(super) loss_scale: f64,
     pub(super) fingerprint: Fingerprint,
     pub(super) memory: Memory,
 }

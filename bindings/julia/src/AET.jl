@@ -27,11 +27,12 @@ using Printf: @printf
 export AETError
 export Context, default_context, thread_count, instruction_set, request_cancel, set_log!
 export TiltSeries, read_series, series_from_file, append_tilt!, replace_tilt!, exclude_tilt!, set_metadata!
+export depth_axis
 export Probe, wave, intensity
 export Detector, signal_size, measure, integrate_center_of_mass, adf_transfer
 export Orbital, gaussian_orbital, slater_orbital, tabulated_orbital, evaluate
 export with_column, with_element_values, with_cell, rotate, shift, place_in_cell, wrap, cut_slab, displaced, close_pairs
-export Table, histogram, accuracy, error_profile, confusion
+export Table, histogram, accuracy, error_profile, error_histogram, confusion, rmsd_trend
 export Atoms, read_atoms, generate_atoms, compare, Comparison
 export Volume, read_volume, trace, trace_candidates, residuals, find_atoms, find_atoms_recorded
 export trace_lattice
@@ -49,7 +50,7 @@ export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
 export push_forward, push_forward!, gauss_newton_product, gauss_newton_diagonal, index_map
 export estimate_errors, fit_orbital
 export add_term!, set_projection!, clear_terms!
-export step!, run!, history, r_factors, record, snapshot
+export step!, run!, history, r_factors, r_factor_table, record, snapshot
 export atoms, geometry, save, load_reconstruction
 export param_names, get_param, set_param!
 

@@ -155,15 +155,39 @@ function accuracy(progress, found::Atoms, truth::Atoms; context::Context = defau
 end
 
 """
-    error_profile(table, column, width)
+    error_profile(table, column, width = 4)
 
 Errors of position and of tracing of a table of [`accuracy`](@ref) in bins of `width` of a column such
 as `"depth"` (the papers take 4 A) or `"surface_distance"`, as a [`Table`](@ref) with the columns
 `lower`, `upper`, `true_count`, `matched`, `missing`, `extra`, `wrong_species`, and in pm `rmsd`,
-`rmsd_x`, `rmsd_y`, `rmsd_z`, `quartile_1`, `median`, `quartile_3`, `largest`.
+`rmsd_x`, `rmsd_y`, `rmsd_z`, `quartile_1`, `median`, `quartile_3`, `largest`, `mean`, `smallest`,
+`whisker_low`, `whisker_high`, and the number of `outliers` beyond the whiskers.
 """
-error_profile(table::Table, column, width::Real) =
+error_profile(table::Table, column, width::Real = 4) =
     Table(created(out -> aet_table_error_profile(live(table), string(column), width, out)))
+
+"""
+    error_histogram(table, column, width = 4; bins = 0)
+
+Histograms of the errors of a table of [`accuracy`](@ref) within bins of `width` of a column such as
+`"depth"`, all over the same `bins` (0: automatic), as a [`Table`](@ref) with the columns `lower`,
+`upper` (pm), `count`, and `count_l` for the bin that begins at l.
+"""
+error_histogram(table::Table, column, width::Real = 4; bins::Integer = 0) =
+    Table(created(out -> aet_table_error_histogram(live(table), string(column), width, bins, out)))
+
+"""
+    rmsd_trend(atoms, rmsd; limit = 0)
+
+Lines through the errors `rmsd` (pm) of models of `atoms` atoms: a [`Table`](@ref) of the points with
+`line` and `line_origin`, and the values `slope`, `slope_origin` (pm per million atoms), `intercept`,
+standard errors and residuals (pm), and `atoms_at_limit`, `atoms_at_limit_origin`, where the lines reach
+`limit` pm (0: 10).
+"""
+function rmsd_trend(atoms, rmsd; limit::Real = 0)
+    atoms, rmsd = collect(Float64, atoms), collect(Float64, rmsd)
+    return Table(created(out -> aet_rmsd_trend(input_view(atoms), input_view(rmsd), limit, out)))
+end
 
 """
     confusion(table)

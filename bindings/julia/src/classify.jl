@@ -2,12 +2,14 @@
 
 """
     classify([progress,] atoms[, volume]; species, non_atoms = false, method = :gaussian, smoothing = 0, region = :box,
-             region_size, radius, otsu_mask = false, seed = 0)
+             region_size, radius, otsu_mask = false, seed = 0, expected)
 
 Give atoms their species by the intensities of `volume` about them, or by their heights. `species` are up to
 eight atomic numbers in ascending order of the intensity that is expected; with `non_atoms` there is a class
-below them, whose members are removed. `method` is `:gaussian`, `:k_means`, `:profile_global` or
-`:profile_local` with the means of the atoms within `radius` (A, default 10). The volume may be smoothed by a
+below them, whose members are removed. `method` is `:gaussian`, `:k_means`, `:profile_global`,
+`:profile_local` with the means of the atoms within `radius` (A, default 10), or `:expected`: logarithms about
+how strongly each species is `expected` to scatter, such as the cross-sections of [`adf_transfer`](@ref), by
+default Z^1.6. The volume may be smoothed by a
 Gaussian first (`smoothing`, A) and be 0 beside its Otsu mask. `region` is a `:box` of `region_size` voxels
 (default 5), the box nearest to a `:box_length` in A, or a `:sphere` of a radius in A.
 

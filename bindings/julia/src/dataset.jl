@@ -253,6 +253,18 @@ function series_column(series::TiltSeries, name::Symbol)
     return copy_column(series, name, zeros(n))
 end
 
+"""
+    depth_axis(series)
+
+The axis a along which a . p is the mean depth of an atom at p over all images in use, for the option
+`depth_axis` of [`accuracy`](@ref).
+"""
+function depth_axis(series::TiltSeries)
+    out = zeros(3)
+    check(aet_dataset_depth_axis(live(series), output_view(out)))
+    return out
+end
+
 function copy_column(series::TiltSeries, name::Symbol, out::AbstractArray, order = SameOrder)
     check(aet_dataset_copy_column(series, string(name), output_view(out, order)))
     return out

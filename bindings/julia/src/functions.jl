@@ -47,6 +47,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_dataset_semiangle_mrad(dataset::HandlePtr)::Float64
 @declare aet_dataset_length_unit(dataset::HandlePtr)::Int32
 @declare aet_dataset_copy_column(dataset::HandlePtr, name::Cstring, out::Ptr{View})::Int32
+@declare aet_dataset_depth_axis(dataset::HandlePtr, out::Ptr{View})::Int32
 @declare aet_dataset_set_metadata(dataset::HandlePtr, key::Cstring, value::Cstring, unit::Cstring)::Int32
 @declare aet_dataset_metadata_count(dataset::HandlePtr)::Int64
 @declare aet_dataset_metadata_key(dataset::HandlePtr, index::Int64, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
@@ -67,6 +68,8 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_table_histogram(table::HandlePtr, column::Cstring, by::Cstring, bins::Int64, histogram::OutHandlePtr)::Int32
 @declare aet_table_write(table::HandlePtr, path::Cstring)::Int32
 @declare aet_table_error_profile(table::HandlePtr, column::Cstring, width::Float64, profile::OutHandlePtr)::Int32
+@declare aet_table_error_histogram(table::HandlePtr, column::Cstring, width::Float64, bins::Int64, histogram::OutHandlePtr)::Int32
+@declare aet_rmsd_trend(atoms::Ptr{View}, rmsd::Ptr{View}, limit::Float64, trend::OutHandlePtr)::Int32
 @declare aet_table_confusion(table::HandlePtr, confusion::OutHandlePtr)::Int32
 
 # atoms
@@ -110,6 +113,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_probe_energy_ev(probe::HandlePtr)::Float64
 @declare aet_probe_semiangle_mrad(probe::HandlePtr)::Float64
 @declare aet_probe_defocus(probe::HandlePtr)::Float64
+@declare aet_probe_depth_of_field(probe::HandlePtr)::Float64
 @declare aet_probe_wave(probe::HandlePtr, pixel_size::Float64, depth::Float64, x::Float64, y::Float64, out::Ptr{View})::Int32
 @declare aet_probe_intensity(probe::HandlePtr, pixel_size::Float64, depth::Float64, out::Ptr{View})::Int32
 
@@ -211,6 +215,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_history_count(recon::HandlePtr)::Int64
 @declare aet_recon_copy_history(recon::HandlePtr, name::Cstring, out::Ptr{View})::Int32
 @declare aet_recon_copy_r_factors(recon::HandlePtr, out::Ptr{View})::Int32
+@declare aet_recon_r_factor_table(recon::HandlePtr, table::OutHandlePtr)::Int32
 @declare aet_recon_record(recon::HandlePtr, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
 @declare aet_recon_get_atoms(recon::HandlePtr, atoms::OutHandlePtr)::Int32
 @declare aet_recon_get_geometry(recon::HandlePtr, rotations::Ptr{View}, drift::Ptr{View}, defocus::Ptr{View})::Int32

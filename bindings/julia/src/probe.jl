@@ -6,7 +6,8 @@ beam (C10 = -defocus). Aberrations to fifth order are `c12`, `c21`, `c23`, `c30`
 `c41`, `c43`, `c45`, `c50`, `c52`, `c54`, `c56` in A, their angles `phi12`, ... in rad.
 `source_size` is the Gaussian sigma of the source in A, `aperture` is `:soft` or `:hard`.
 
-`probe.wavelength` (A), `probe.energy_ev`, `probe.semiangle_mrad` and `probe.defocus` (A) read
+`probe.wavelength` (A), `probe.energy_ev`, `probe.semiangle_mrad`, `probe.defocus` (A) and
+`probe.depth_of_field` (A, 2 lambda / alpha^2) read
 what it holds. Throws `AET_ERROR_RANGE` for an energy or angle that is not positive.
 """
 mutable struct Probe <: Handle
@@ -25,6 +26,7 @@ const PROBE_NUMBERS = (
     energy_ev = probe -> aet_probe_energy_ev(probe),
     semiangle_mrad = probe -> aet_probe_semiangle_mrad(probe),
     defocus = probe -> aet_probe_defocus(probe),
+    depth_of_field = probe -> aet_probe_depth_of_field(probe),
 )
 
 Base.propertynames(::Probe) = keys(PROBE_NUMBERS)

@@ -22,7 +22,8 @@ n x 3 matrix of positions (A).
 
 Options, by default the library's own choice:
 - `model`: `:direct` (no probe), `:rigid` (the probe at every depth) or `:adaptive`;
-- `loss`: `:automatic`, `:mse` or `:poisson`;
+- `loss`: `:automatic`, `:mse`, `:poisson`, `:anscombe` (roots of counts) or `:huber` (wrong pixels);
+- `huber_threshold`: difference beyond which a pixel pulls no harder, in the unit of the images;
 - `precision`: `:single` or `:double`;
 - `height_sharing`, `width_sharing`: one value per `:atom`, per `:species` or `:common` to all;
 - `mode`: `:slices` as in the papers, or `:templates`, which serve all depths with fewer transforms;

@@ -79,6 +79,14 @@ function r_factors(recon::Reconstruction)
 end
 
 """
+    r_factor_table(recon)
+
+R factors as a [`Table`](@ref) with a row per image: `image`, `tilt`, `section`, `defocus` (A),
+`r_factor`; values `r_factor`, the mean, and `largest`.
+"""
+r_factor_table(recon::Reconstruction) = Table(created(out -> aet_recon_r_factor_table(live(recon), out)))
+
+"""
     record(recon)
 
 Record of the reconstruction as JSON text: options used, versions, instruction-set path, reason of

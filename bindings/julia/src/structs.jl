@@ -196,7 +196,8 @@ mutable struct LotOptions <: CStruct
     mode::Int32
     reserved::Int32
     orbital::Ptr{Cvoid}
-    LotOptions() = new(zeros(15)..., C_NULL)
+    huber_threshold::Float64
+    LotOptions() = new(zeros(15)..., C_NULL, 0)
 end
 
 mutable struct CBlock <: CStruct
@@ -321,7 +322,8 @@ mutable struct ClassifyOptions <: CStruct
     method::Int32
     region::Int32
     otsu_mask::Int32
-    ClassifyOptions() = new(0, 0, 0, 0, 0, ntuple(_ -> 0, 8), 0, 0, 0, 0)
+    expected::NTuple{8,Float64}
+    ClassifyOptions() = new(0, 0, 0, 0, 0, ntuple(_ -> 0, 8), 0, 0, 0, 0, ntuple(_ -> 0.0, 8))
 end
 
 mutable struct MaskOptions <: CStruct
@@ -655,7 +657,8 @@ const DETECTOR_KINDS = Enumeration("AET_DETECTOR_KIND", :annular => 0, :flexible
 const PATTERN_ORDERS = Enumeration("AET_PATTERN_ORDER", :centered => 0, :fft => 1)
 const RADIAL_TABLES = Enumeration("AET_RADIAL_TABLE", :projected => 0, :spatial => 1)
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
-const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2)
+const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2,
+    :anscombe => 3, :huber => 4)
 const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2)
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
@@ -692,7 +695,7 @@ const CONNECTIVITIES = Enumeration("AET_CONNECTIVITY", :corners => 0, :faces => 
 const SUPPORT_SHAPES = Enumeration("AET_SUPPORT_SHAPE", :sphere => 0, :cylinder_x => 1, :cylinder_y => 2,
     :cylinder_z => 3)
 const CLASSIFY_METHODS = Enumeration("AET_CLASSIFY_METHOD", :gaussian => 0, :k_means => 1, :profile_global => 2,
-    :profile_local => 3)
+    :profile_local => 3, :expected => 4)
 const REGIONS = Enumeration("AET_REGION", :box => 0, :box_length => 1, :sphere => 2)
 const DETECTIONS = Enumeration("AET_DETECTION", :counting => 0, :integrating => 1)
 const EDGES = Enumeration("AET_EDGE", :mirror => 0, :periodic => 1)

@@ -227,7 +227,10 @@ classdef Atoms < aet.internal.Object
             %     NonAtoms    true: a class below the species, whose members are
             %                 removed
             %     Method      'gaussian' (default) | 'kMeans' | 'profileGlobal' |
-            %                 'profileLocal'
+            %                 'profileLocal' | 'expected': logarithms about what
+            %                 is Expected
+            %     Expected    how strongly each species scatters, any unit, such
+            %                 as aet.adfTransfer (default: Z^1.6)
             %     Smoothing   of the volume, standard deviation in angstrom
             %     Region      'box' of voxels (default) | 'boxLength' in angstrom |
             %                 'sphere' by its radius in angstrom
@@ -237,7 +240,7 @@ classdef Atoms < aet.internal.Object
             %     Seed        of random starts
             %     Progress    function as for aet.LocalOrbital.run
             known = {'Volume', 'NonAtoms', 'Method', 'Smoothing', 'Region', 'RegionSize', 'Radius', 'OtsuMask', ...
-                'Seed', 'Progress'};
+                'Seed', 'Expected', 'Progress'};
             options = aet.internal.options('classify', known, varargin);
             options.Species = species;
             [volume, options] = aet.internal.take(options, 'Volume', []);

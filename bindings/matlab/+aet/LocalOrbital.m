@@ -8,7 +8,10 @@ classdef LocalOrbital < aet.Reconstruction
     %   Options
     %     Start           atoms to start from
     %     Model           'direct' | 'rigid': probe of the optics
-    %     Loss            'automatic' | 'mse' | 'poisson'
+    %     Loss            'automatic' | 'mse' | 'poisson' | 'anscombe' (roots of
+    %                     counts) | 'huber' (images with wrong pixels)
+    %     HuberThreshold  difference beyond which a pixel pulls no harder, in
+    %                     the unit of the images (default: from the residuals)
     %     Precision       'single' | 'double'
     %     Mode            'automatic' | 'slices' | 'templates': how the rigid
     %                     model follows the probe along the beam
@@ -47,7 +50,7 @@ classdef LocalOrbital < aet.Reconstruction
     properties (Constant, Hidden)
         options = {'Start', 'Model', 'Loss', 'Precision', 'Mode', 'Slicing', 'SliceThickness', ...
             'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', ...
-            'Orbital', 'MemoryLimit', 'Context'};
+            'Orbital', 'MemoryLimit', 'HuberThreshold', 'Context'};
     end
 
     methods

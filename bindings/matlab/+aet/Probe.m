@@ -14,7 +14,7 @@ classdef Probe < aet.internal.Object
     %     SourceSize     Gaussian sigma of the source
     %     Aperture       'soft' (default) | 'hard' edge
     %
-    %   Properties: wavelength, energyEv, semiAngleMrad, defocus
+    %   Properties: wavelength, energyEv, semiAngleMrad, defocus, depthOfField
     %   Methods: wave, intensity
     %
     %   Example
@@ -28,6 +28,7 @@ classdef Probe < aet.internal.Object
         energyEv        % eV
         semiAngleMrad   % mrad
         defocus         % angstrom
+        depthOfField    % 2 lambda / alpha^2, angstrom
     end
 
     properties (Constant, Hidden)
@@ -76,6 +77,10 @@ classdef Probe < aet.internal.Object
 
         function value = get.defocus(this)
             value = aet_mex('probe_defocus', this.key);
+        end
+
+        function value = get.depthOfField(this)
+            value = aet_mex('probe_depth_of_field', this.key);
         end
     end
 end

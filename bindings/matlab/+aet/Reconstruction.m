@@ -17,7 +17,7 @@ classdef (Abstract) Reconstruction < aet.internal.Object
     %   Methods: terms of your own in the loss
     %     addTerm, setProjection, clearTerms
     %   Methods: results
-    %     geometry, rFactors, memoryEstimate
+    %     geometry, rFactors, rFactorTable, memoryEstimate
     %   Methods: research knobs
     %     knobs, getKnob, setKnob
     %
@@ -241,6 +241,13 @@ classdef (Abstract) Reconstruction < aet.internal.Object
         function value = rFactors(this)
             %RFACTORS  [n x 1] R factor per image, NaN where excluded.
             value = aet_mex('recon_copy_r_factors', this.key);
+        end
+
+        function table = rFactorTable(this)
+            %RFACTORTABLE  The same as an aet.Table with a row per image.
+            %   Columns image, tilt, section, defocus (angstrom), r_factor;
+            %   values r_factor, the mean, and largest.
+            table = aet.Table.fromKey(aet_mex('recon_r_factor_table', this.key));
         end
 
         function value = record(this)

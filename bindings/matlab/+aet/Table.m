@@ -7,7 +7,7 @@ classdef Table < aet.internal.Object
     %   Properties: rows; columns, units [1 x n cell]; values, valueUnits
     %     (structs with the single values and their units)
     %   Methods: column, histogram, write, toStruct, toTable (MATLAB);
-    %     errorProfile, confusion (of aet.Atoms.accuracy)
+    %     errorProfile, errorHistogram, confusion (of aet.Atoms.accuracy)
     %
     %   Example
     %     report = found.accuracy(truth);
@@ -57,8 +57,27 @@ classdef Table < aet.internal.Object
             %   of WIDTH (the papers take 4 angstrom) with the columns lower,
             %   upper; true_count, matched, missing, extra, wrong_species; in pm
             %   rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3,
-            %   largest. Another column is 'surface_distance'.
+            %   largest, mean, smallest, whisker_low, whisker_high; and the
+            %   number of outliers beyond the whiskers. Another column is
+            %   'surface_distance'; WIDTH is 4 where it is left out.
+            if nargin < 3
+                width = 4;
+            end
             profile = aet.Table.fromKey(aet_mex('table_error_profile', this.key, char(column), width));
+        end
+
+        function counts = errorHistogram(this, column, width, varargin)
+            %ERRORHISTOGRAM  Histograms of errors, of aet.Atoms.accuracy.
+            %   COUNTS = table.errorHistogram('depth', 4, 'Bins', N) is an
+            %   aet.Table of N bins of the errors (default: automatic) with the
+            %   columns lower, upper (pm), count, and count_l for the atoms
+            %   whose depth is in the bin of WIDTH that begins at l.
+            if nargin < 3
+                width = 4;
+            end
+            bins = aet.internal.take(aet.internal.options('errorHistogram', {'Bins'}, varargin), 'Bins', 0);
+            key = aet_mex('table_error_histogram', this.key, char(column), width, bins);
+            counts = aet.Table.fromKey(key);
         end
 
         function matrix = confusion(this)

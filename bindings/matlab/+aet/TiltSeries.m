@@ -35,6 +35,7 @@ classdef TiltSeries < aet.internal.Object
     %     pixelSize, lengthUnit, energyEv, semiAngleMrad, version
     %   Methods, per image: images, rotations, anglesDeg, tilt, section,
     %     defocus, drift, mask, excluded, noiseVariance, countsPerUnit
+    %   Method depthAxis: for the option DepthAxis of aet.Atoms.accuracy
     %   Methods: write, appendTilt, replaceTilt, excludeTilt, metadata,
     %     setMetadata, findAtoms, record, maskImages, halfSets; static read,
     %     readAtoms, fromFile
@@ -297,6 +298,12 @@ classdef TiltSeries < aet.internal.Object
         function value = mask(this)
             %MASK  [rows x columns x n] logical, true: the pixel is used.
             value = this.column('mask');
+        end
+
+        function value = depthAxis(this)
+            %DEPTHAXIS  [3 x 1] the A with which A' * P is the mean depth of an
+            %   atom at P over all images in use.
+            value = aet_mex('dataset_depth_axis', this.key);
         end
 
         function value = excluded(this)

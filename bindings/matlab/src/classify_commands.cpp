@@ -8,7 +8,8 @@ namespace {
 constexpr Choice methods[] = {{"gaussian", AET_CLASSIFY_METHOD_GAUSSIAN},
                               {"kMeans", AET_CLASSIFY_METHOD_K_MEANS},
                               {"profileGlobal", AET_CLASSIFY_METHOD_PROFILE_GLOBAL},
-                              {"profileLocal", AET_CLASSIFY_METHOD_PROFILE_LOCAL}};
+                              {"profileLocal", AET_CLASSIFY_METHOD_PROFILE_LOCAL},
+                              {"expected", AET_CLASSIFY_METHOD_EXPECTED}};
 constexpr Choice regions[] = {
     {"box", AET_REGION_BOX}, {"boxLength", AET_REGION_BOX_LENGTH}, {"sphere", AET_REGION_SPHERE}};
 
@@ -27,6 +28,7 @@ void classify(Call &call) {
   given.read("Radius", options.radius);
   given.read_flag("OtsuMask", options.otsu_mask);
   given.read("Seed", options.seed);
+  given.read("Expected", options.expected);
   if (call.outputs() < 3) {
     throw Failure("aet:null", "atoms_classify gives three objects, all of which must be taken");
   }

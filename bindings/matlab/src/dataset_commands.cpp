@@ -232,6 +232,12 @@ void copy_column(Call &call) {
   }
 }
 
+void depth_axis(Call &call) {
+  const Output out = vector_output(3);
+  check(aet_dataset_depth_axis(call.handle<aet_dataset>(0).get(), &out.view));
+  call.give(0, out.array);
+}
+
 void set_metadata(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
   check(aet_dataset_set_metadata(dataset.get(), call.text(1, "key").c_str(), call.text(2, "value").c_str(),
@@ -284,6 +290,7 @@ void add_dataset_commands(CommandTable &table) {
   table["dataset_semiangle_mrad"] = number_of<aet_dataset, double, aet_dataset_semiangle_mrad>;
   table["dataset_length_unit"] = length_unit;
   table["dataset_copy_column"] = copy_column;
+  table["dataset_depth_axis"] = depth_axis;
   table["dataset_set_metadata"] = set_metadata;
   table["dataset_metadata"] = metadata;
 }

@@ -100,6 +100,7 @@ void add_probe_commands(CommandTable &table) {
   table["probe_wavelength"] = number_of<aet_probe, double, aet_probe_wavelength>;
   table["probe_energy_ev"] = number_of<aet_probe, double, aet_probe_energy_ev>;
   table["probe_semiangle_mrad"] = number_of<aet_probe, double, aet_probe_semiangle_mrad>;
+  table["probe_depth_of_field"] = number_of<aet_probe, double, aet_probe_depth_of_field>;
   table["probe_defocus"] = number_of<aet_probe, double, aet_probe_defocus>;
   table["probe_wave"] = wave;
   table["probe_intensity"] = intensity;

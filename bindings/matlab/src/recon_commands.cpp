@@ -11,7 +11,8 @@ namespace {
 
 constexpr Choice models[] = {
     {"direct", AET_LOT_MODEL_DIRECT}, {"rigid", AET_LOT_MODEL_RIGID}, {"adaptive", AET_LOT_MODEL_ADAPTIVE}};
-constexpr Choice losses[] = {{"automatic", AET_LOSS_AUTOMATIC}, {"mse", AET_LOSS_MSE}, {"poisson", AET_LOSS_POISSON}};
+constexpr Choice losses[] = {{"automatic", AET_LOSS_AUTOMATIC}, {"mse", AET_LOSS_MSE}, {"poisson", AET_LOSS_POISSON},
+                             {"anscombe", AET_LOSS_ANSCOMBE}, {"huber", AET_LOSS_HUBER}};
 constexpr Choice slicings[] = {{"linear", AET_SLICING_LINEAR}, {"hard", AET_SLICING_HARD}};
 constexpr Choice modes[] = {{"automatic", AET_LOT_MODE_AUTOMATIC},
                              {"slices", AET_LOT_MODE_SLICES},
@@ -46,6 +47,7 @@ LotOptions lot_options(const Options &given) {
   given.read("WidthMax", options.width_max);
   given.read("Cutoff", options.cutoff);
   given.read("MemoryLimit", options.memory_limit);
+  given.read("HuberThreshold", options.huber_threshold);
   if (const mxArray *orbital = given.find("Orbital")) {
     result.orbital = HandleTable<aet_orbital>::instance().find(key(orbital));
     options.orbital = result.orbital.get();
@@ -121,6 +123,12 @@ void copy_r_factors(Call &call) {
   const Output out = vector_output(image_count(recon.get()));
   check(aet_recon_copy_r_factors(recon.get(), &out.view));
   call.give(0, out.array);
+}
+
+void r_factor_table(Call &call) {
+  aet_table *made = nullptr;
+  check(aet_recon_r_factor_table(call.handle<aet_recon>(0).get(), &made));
+  call.give_handle(made);
 }
 
 void record(Call &call) {
@@ -209,6 +217,7 @@ void add_recon_commands(CommandTable &table) {
   table["recon_run"] = run;
   table["recon_copy_history"] = copy_history;
   table["recon_copy_r_factors"] = copy_r_factors;
+  table["recon_r_factor_table"] = r_factor_table;
   table["recon_record"] = record;
   table["recon_get_atoms"] = get_atoms;
   table["recon_get_geometry"] = get_geometry;

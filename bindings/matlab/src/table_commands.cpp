@@ -56,6 +56,23 @@ void error_profile(Call &call) {
   call.give_handle(made);
 }
 
+void error_histogram(Call &call) {
+  const auto table = call.handle<aet_table>(0);
+  const std::string column = call.text(1, "column");
+  const double width = number(call.argument(2), "width");
+  aet_table *made = nullptr;
+  check(aet_table_error_histogram(table.get(), column.c_str(), width, integer(call.argument(3), "bins"), &made));
+  call.give_handle(made);
+}
+
+void rmsd_trend(Call &call) {
+  const aet_const_view atoms = vector_view(call.argument(0), "atoms");
+  const aet_const_view rmsd = vector_view(call.argument(1), "rmsd");
+  aet_table *made = nullptr;
+  check(aet_rmsd_trend(&atoms, &rmsd, number(call.argument(2), "limit"), &made));
+  call.give_handle(made);
+}
+
 void confusion(Call &call) {
   aet_table *made = nullptr;
   check(aet_table_confusion(call.handle<aet_table>(0).get(), &made));
@@ -79,7 +96,9 @@ void add_table_commands(CommandTable &table) {
   table["table_value"] = value;
   table["table_histogram"] = histogram;
   table["table_error_profile"] = error_profile;
+  table["table_error_histogram"] = error_histogram;
   table["table_confusion"] = confusion;
+  table["rmsd_trend"] = rmsd_trend;
   table["table_write"] = write;
 }
 

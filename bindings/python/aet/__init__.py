@@ -27,7 +27,7 @@ from .reconstruction import Block, ErrorEstimate, Geometry, LocalOrbital, Recons
 from .series import Metadata, TiltSeries
 from .simulated_series import estimate_series_memory, simulate_series
 from .simulation import Simulation
-from .table import Table
+from .table import Table, rmsd_trend
 from .volume import FoundAtoms, ShellCorrelation, Volume, find_atoms, find_atoms_recorded
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "instrument_truth",
     "record_patterns",
     "integrate_center_of_mass",
+    "rmsd_trend",
     "set_log",
     "simulate_series",
     "version_info",

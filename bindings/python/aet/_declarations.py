@@ -150,6 +150,8 @@ ENUMS = {
         "automatic": 0,
         "mse": 1,
         "poisson": 2,
+        "anscombe": 3,
+        "huber": 4,
     },
     "aet_slicing": {
         "linear": 0,
@@ -239,6 +241,7 @@ ENUMS = {
         "k_means": 1,
         "profile_global": 2,
         "profile_local": 3,
+        "expected": 4,
     },
     "aet_region": {
         "box": 0,
@@ -394,7 +397,7 @@ STRUCTS = {
     "aet_accuracy_options": [
         ("struct_size", "size_t", "sizeof(aet_accuracy_options)."),
         ("cutoff", "double", "Atoms farther apart than this never match, angstrom; 0: 0.9."),
-        ("depth_axis", "double[3]", "The depth of an atom at p is a . p with this a; 0, 0, 0: z. The mean of the third rows of all rotations of a tilt series gives the average depth 1 / M sum_j z_j."),
+        ("depth_axis", "double[3]", "The depth of an atom at p is a . p with this a; 0, 0, 0: z. That of aet_dataset_depth_axis gives the average depth 1 / M sum_j z_j."),
         ("probe_radius", "double", "Radius of the ball that tells the surface of the particle, angstrom; 0: twice the median distance of nearest neighbours among the true atoms. Holes that the ball does not fit into are no surface."),
     ],
     "aet_frames": [
@@ -545,6 +548,7 @@ STRUCTS = {
         ("mode", "int32_t", "An aet_lot_mode."),
         ("reserved", "int32_t", "0."),
         ("orbital", "const aet_orbital *", "Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options."),
+        ("huber_threshold", "double", "Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and state files. AET_ERROR_INCONSISTENT with another loss."),
     ],
     "aet_run_options": [
         ("struct_size", "size_t", "sizeof(aet_run_options)."),
@@ -649,6 +653,7 @@ STRUCTS = {
         ("method", "int32_t", "An aet_classify_method."),
         ("region", "int32_t", "An aet_region."),
         ("otsu_mask", "int32_t", "1: the smoothed volume is 0 where it is not above its Otsu threshold."),
+        ("expected", "double[8]", "How strongly each of the species scatters, for AET_CLASSIFY_METHOD_EXPECTED: ascending, in any unit, zeros behind the last, such as the cross-sections of aet_adf_transfer; all zeros: Z^1.6."),
     ],
     "aet_lattice_options": [
         ("struct_size", "size_t", "sizeof(aet_lattice_options)."),
@@ -925,7 +930,9 @@ FUNCTIONS = {
     "aet_accuracy_options_init": ("aet_status", [("options", "aet_accuracy_options *"), ("struct_size", "size_t")]),
     "aet_atoms_accuracy": ("aet_status", [("context", "const aet_context *"), ("found", "const aet_atoms *"), ("truth", "const aet_atoms *"), ("options", "const aet_accuracy_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("table", "aet_table **")]),
     "aet_table_error_profile": ("aet_status", [("table", "const aet_table *"), ("column", "const char *"), ("width", "double"), ("profile", "aet_table **")]),
+    "aet_table_error_histogram": ("aet_status", [("table", "const aet_table *"), ("column", "const char *"), ("width", "double"), ("bins", "int64_t"), ("histogram", "aet_table **")]),
     "aet_table_confusion": ("aet_status", [("table", "const aet_table *"), ("confusion", "aet_table **")]),
+    "aet_rmsd_trend": ("aet_status", [("atoms", "const aet_const_view *"), ("rmsd", "const aet_const_view *"), ("limit", "double"), ("trend", "aet_table **")]),
     "aet_frames_init": ("aet_status", [("frames", "aet_frames *"), ("struct_size", "size_t")]),
     "aet_structure_options_init": ("aet_status", [("options", "aet_structure_options *"), ("struct_size", "size_t")]),
     "aet_structure_options_preset": ("aet_status", [("options", "aet_structure_options *"), ("struct_size", "size_t"), ("name", "const char *")]),
@@ -951,6 +958,7 @@ FUNCTIONS = {
     "aet_dataset_read_atoms": ("aet_status", [("context", "const aet_context *"), ("folder", "const char *"), ("which", "const char *"), ("variant", "const char *"), ("atoms", "aet_atoms **")]),
     "aet_dataset_create_from_file": ("aet_status", [("context", "const aet_context *"), ("options", "const aet_dataset_options *"), ("path", "const char *"), ("frames", "const aet_frames *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("dataset", "aet_dataset **")]),
     "aet_dataset_copy_column": ("aet_status", [("dataset", "const aet_dataset *"), ("name", "const char *"), ("out", "const aet_view *")]),
+    "aet_dataset_depth_axis": ("aet_status", [("dataset", "const aet_dataset *"), ("out", "const aet_view *")]),
     "aet_dataset_set_metadata": ("aet_status", [("dataset", "const aet_dataset *"), ("key", "const char *"), ("value", "const char *"), ("unit", "const char *")]),
     "aet_dataset_metadata_count": ("int64_t", [("dataset", "const aet_dataset *")]),
     "aet_dataset_metadata_key": ("aet_status", [("dataset", "const aet_dataset *"), ("index", "int64_t"), ("buffer", "char *"), ("capacity", "size_t"), ("needed", "size_t *")]),
@@ -962,6 +970,7 @@ FUNCTIONS = {
     "aet_probe_wavelength": ("double", [("probe", "const aet_probe *")]),
     "aet_probe_energy_ev": ("double", [("probe", "const aet_probe *")]),
     "aet_probe_semiangle_mrad": ("double", [("probe", "const aet_probe *")]),
+    "aet_probe_depth_of_field": ("double", [("probe", "const aet_probe *")]),
     "aet_probe_defocus": ("double", [("probe", "const aet_probe *")]),
     "aet_probe_wave": ("aet_status", [("probe", "const aet_probe *"), ("pixel_size", "double"), ("depth", "double"), ("x", "double"), ("y", "double"), ("out", "const aet_view *")]),
     "aet_probe_intensity": ("aet_status", [("probe", "const aet_probe *"), ("pixel_size", "double"), ("depth", "double"), ("out", "const aet_view *")]),
@@ -1003,6 +1012,7 @@ FUNCTIONS = {
     "aet_recon_history_count": ("int64_t", [("recon", "const aet_recon *")]),
     "aet_recon_copy_history": ("aet_status", [("recon", "const aet_recon *"), ("name", "const char *"), ("out", "const aet_view *")]),
     "aet_recon_copy_r_factors": ("aet_status", [("recon", "const aet_recon *"), ("out", "const aet_view *")]),
+    "aet_recon_r_factor_table": ("aet_status", [("recon", "const aet_recon *"), ("table", "aet_table **")]),
     "aet_recon_record": ("aet_status", [("recon", "const aet_recon *"), ("buffer", "char *"), ("capacity", "size_t"), ("needed", "size_t *")]),
     "aet_recon_get_atoms": ("aet_status", [("recon", "const aet_recon *"), ("atoms", "aet_atoms **")]),
     "aet_recon_get_geometry": ("aet_status", [("recon", "const aet_recon *"), ("rotations", "const aet_view *"), ("drift", "const aet_view *"), ("defocus", "const aet_view *")]),

@@ -226,6 +226,9 @@ class Atoms(Handle, c_type="aet_atoms", free=lib.aet_atoms_free):
             found = traced.classify([29, 79], volume, non_atoms=True, smoothing=0.3)
             found.table.histogram("intensity", by="class")
 
+        The method "expected" sorts logarithms about how strongly each species is `expected` to scatter, in any unit, such as
+        the cross-sections of `adf_transfer`; by default Z^1.6.
+
         AET_ERROR_INCONSISTENT for one species without non-atoms, for more classes than distinct intensities and for
         atoms outside of the volume, AET_ERROR_NOT_READY for atoms without heights, AET_ERROR_EMPTY where all are
         non-atoms.

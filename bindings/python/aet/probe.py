@@ -40,6 +40,11 @@ class Probe(Handle, c_type="aet_probe", free=lib.aet_probe_free):
         """Height of the crossover along the beam, angstrom."""
         return lib.aet_probe_defocus(self)
 
+    @property
+    def depth_of_field(self):
+        """2 lambda / alpha^2, angstrom: on the axis the intensity is 0 at this distance from the crossover."""
+        return lib.aet_probe_depth_of_field(self)
+
     def wave(self, shape, pixel_size, depth=0.0, position=(0.0, 0.0)):
         """Complex wave, an array of `shape` (rows, columns), in the plane `depth` (A) along the beam.
 

@@ -17,6 +17,7 @@ from .atoms import Atoms
 from .context import default_context
 from .orbital import Orbital
 from .series import consistent
+from .table import Table
 from .volume import Volume
 
 Block = collections.namedtuple("Block", "name unit dtype shape place scale lower upper frozen")
@@ -375,6 +376,11 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
         evaluated yet."""
         return consistent(lambda: self.generation, self._r_factors)
 
+    @property
+    def r_factor_table(self):
+        """The same as a `Table`: image, tilt, section, defocus (A), r_factor; values r_factor (mean) and largest."""
+        return Table._of(lib.aet_recon_r_factor_table(self))
+
     def _r_factors(self):
         out = np.zeros(self.image_count)
         lib.aet_recon_copy_r_factors(self, out)
@@ -484,7 +490,8 @@ class LocalOrbital(Reconstruction):
     @takes_options(lib.aet_lot_options_init)
     def __init__(self, series, probe=None, *, start, context=None, **options):
         """A reconstruction of `series` that starts from the `Atoms` `start`, or positions n x 3 (A). The model
-        "direct" needs no `probe`.
+        "direct" needs no `probe`. `loss` is "mse", "poisson", "anscombe" (roots of counts) or "huber" (images with wrong
+        pixels, which pull no harder than at a difference of `huber_threshold`).
 
         AET_ERROR_NULL for a model that needs a probe without one, AET_ERROR_EMPTY without atoms,
         AET_ERROR_INCONSISTENT where all atoms lie outside every image, AET_ERROR_UNKNOWN_OPTION and AET_ERROR_RANGE

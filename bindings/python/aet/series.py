@@ -191,6 +191,13 @@ class TiltSeries(Handle, c_type="aet_dataset", free=lib.aet_dataset_free):
     counts_per_unit = column("counts_per_unit", "Electrons per image unit of each image, NaN where not known.")
 
     @property
+    def depth_axis(self):
+        """The axis a along which a . p is the mean depth of an atom at p over all images in use, for `Atoms.accuracy`."""
+        out = np.zeros(3)
+        lib.aet_dataset_depth_axis(self, out)
+        return out
+
+    @property
     def version(self):
         """Number of the present version: 1, and one more after each change."""
         return lib.aet_dataset_version(self)

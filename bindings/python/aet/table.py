@@ -5,6 +5,7 @@ import ctypes
 
 import numpy as np
 
+from ._arrays import numeric
 from ._handles import Handle
 from ._library import copied_text, lib
 
@@ -58,11 +59,17 @@ class Table(Handle, collections.abc.Mapping, c_type="aet_table", free=lib.aet_ta
         column, also count_c for every value c of it. `bins` 0: automatic."""
         return Table._of(lib.aet_table_histogram(self, column, by, bins))
 
-    def error_profile(self, column, width):
+    def error_profile(self, column, width=4):
         """Of a table of `Atoms.accuracy`: errors of position and of tracing in bins of `width` of a column such as "depth"
         (the papers take 4 A) or "surface_distance". Columns: lower, upper; true_count, matched, missing, extra,
-        wrong_species; in pm rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3, largest."""
+        wrong_species; in pm rmsd, rmsd_x, rmsd_y, rmsd_z, quartile_1, median, quartile_3, largest, mean, smallest,
+        whisker_low, whisker_high; the number of outliers beyond the whiskers."""
         return Table._of(lib.aet_table_error_profile(self, column, width))
+
+    def error_histogram(self, column, width=4, bins=0):
+        """Of a table of `Atoms.accuracy`: histograms of errors within bins of `width` of a column such as "depth", all over
+        the same `bins` (0: automatic). Columns: lower, upper (pm), count, and count_l for the bin that begins at l."""
+        return Table._of(lib.aet_table_error_histogram(self, column, width, bins))
 
     def confusion(self):
         """Of a table of `Atoms.accuracy`: a row per true species, then one of extra atoms; a column per found species,
@@ -94,6 +101,15 @@ class Table(Handle, collections.abc.Mapping, c_type="aet_table", free=lib.aet_ta
 
     def _describe(self):
         return f"{self.rows} rows: {', '.join(self)}"
+
+
+def rmsd_trend(atoms, rmsd, limit=0):
+    """Lines through the errors `rmsd` (pm) of models of `atoms` atoms: a `Table` of the points with `line` and `line_origin`,
+    and the values slope, slope_origin (pm per million atoms), intercept, standard errors and residuals (pm), and
+    atoms_at_limit, atoms_at_limit_origin, where the lines reach `limit` pm (0: 10). AET_ERROR_EMPTY for fewer than two
+    models."""
+    atoms, rmsd = numeric(atoms, "atoms").astype(float), numeric(rmsd, "rmsd").astype(float)
+    return Table._of(lib.aet_rmsd_trend(atoms, rmsd, limit))
 
 
 def texts(table, count, name, unit):

@@ -5,7 +5,7 @@
 
 mod profile;
 
-pub use profile::{confusion, error_profile};
+pub use profile::{confusion, error_histogram, error_profile};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -17,13 +17,17 @@ use crate::units::PM_PER_ANGSTROM;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
+/// Thickness of the slabs of depth in the papers' figures, angstrom.
+pub const DEPTH_INTERVAL: f64 = 4.0;
+
 /// How accuracy is told.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct AccuracyOptions {
     /// How atoms are matched.
     pub compare: CompareOptions,
-    /// The depth of an atom at p is a . p with this a: the mean of the third rows of all rotations of a tilt series gives
-    /// the average depth, 1 / M sum_j z_j. `None`: z.
+    /// The depth of an atom at p is a . p with this a: that of
+    /// [`SeriesVersion::depth_axis`](crate::dataset::SeriesVersion::depth_axis) gives the average depth
+    /// d = 1 / M sum_j z_j. `None`: z.
     pub depth_axis: Option<Vec3>,
     /// Radius of the ball that tells the particle's surface, angstrom. `None`: twice the median distance of nearest
     /// neighbours among the true atoms.
@@ -82,7 +86,7 @@ impl Accuracy {
         confusion(&self.atoms)
     }
 
-    /// Errors in slabs of this thickness (angstrom; 4 in the papers) along the depth, see [`error_profile`].
+    /// Errors in slabs of this thickness (angstrom; the papers' is [`DEPTH_INTERVAL`]) along the depth, see [`error_profile`].
     pub fn by_depth(&self, thickness: f64) -> Result<Table> {
         error_profile(&self.atoms, "depth", thickness)
     }

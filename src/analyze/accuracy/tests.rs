@@ -100,18 +100,52 @@ fn errors_against_depth_and_surface() {
 
 #[test]
 fn quartiles_lie_between_neighbours() {
-    let table = Table::new(4)
-        .with_column("state", "", vec![0.0; 4])
-        .and_then(|t| t.with_column("depth", "A", vec![1.0; 4]))
-        .and_then(|t| t.with_column("error", "pm", vec![4.0, 1.0, 3.0, 2.0]))
-        .and_then(|t| t.with_column("error_x", "pm", vec![4.0, 1.0, 3.0, 2.0]))
-        .and_then(|t| t.with_column("error_y", "pm", vec![0.0; 4]))
-        .and_then(|t| t.with_column("error_z", "pm", vec![0.0; 4]))
-        .unwrap();
+    let table = errors_at(vec![1.0; 4], vec![4.0, 1.0, 3.0, 2.0]);
     let profile = error_profile(&table, "depth", 4.0).unwrap();
     let at = |name| profile.column(name).unwrap()[0];
     assert_eq!([at("quartile_1"), at("median"), at("quartile_3"), at("largest")], [1.75, 2.5, 3.25, 4.0]);
+    assert_eq!([at("mean"), at("smallest"), at("whisker_low"), at("whisker_high")], [2.5, 1.0, 1.0, 4.0]);
+    assert_eq!(at("outliers"), 0.0);
     assert_eq!((at("rmsd"), at("rmsd_x"), at("rmsd_y")), (7.5f64.sqrt(), 7.5f64.sqrt(), 0.0));
+}
+
+/// A table as the profiles read it: matched atoms with errors along x only.
+fn errors_at(depths: Vec<f64>, errors: Vec<f64>) -> Table {
+    let n = errors.len();
+    Table::new(n)
+        .with_column("state", "", vec![0.0; n])
+        .and_then(|t| t.with_column("depth", "A", depths))
+        .and_then(|t| t.with_column("error", "pm", errors.clone()))
+        .and_then(|t| t.with_column("error_x", "pm", errors))
+        .and_then(|t| t.with_column("error_y", "pm", vec![0.0; n]))
+        .and_then(|t| t.with_column("error_z", "pm", vec![0.0; n]))
+        .unwrap()
+}
+
+#[test]
+fn whiskers_end_at_the_last_values_near_the_box() {
+    // Quartiles of 1 to 8 and 30: 3, 5, 7; whiskers reach to 13 at most.
+    let errors = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 30.0];
+    let profile = error_profile(&errors_at(vec![1.0; 9], errors.to_vec()), "depth", DEPTH_INTERVAL).unwrap();
+    let at = |name| profile.column(name).unwrap()[0];
+    assert_eq!([at("quartile_1"), at("median"), at("quartile_3")], [3.0, 5.0, 7.0]);
+    assert_eq!([at("smallest"), at("whisker_low"), at("whisker_high"), at("largest")], [1.0, 1.0, 8.0, 30.0]);
+    assert_eq!((at("outliers"), at("mean")), (1.0, 66.0 / 9.0));
+}
+
+#[test]
+fn histograms_of_depth_intervals_share_their_bins() {
+    let table = errors_at(vec![-80.0, -79.0, -77.0, -45.0, 0.5, 1.0], vec![1.0, 2.0, 3.0, 2.0, 5.0, f64::NAN]);
+    let counts = error_histogram(&table, "depth", 4.0, Some(4)).unwrap();
+    let names: Vec<&str> = counts.columns().iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["lower", "upper", "count", "count_-80", "count_-48", "count_0"]);
+    assert_eq!(counts.column("lower").unwrap(), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(counts.column("count_-80").unwrap(), [1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(counts.column("count").unwrap(), [1.0, 2.0, 1.0, 1.0]);
+    assert_eq!(error_histogram(&table, "depth", 0.0, None).unwrap_err().code(), 103);
+    assert_eq!(error_histogram(&table, "depth", 4.0, Some(0)).unwrap_err().code(), 103);
+    let unmatched = errors_at(vec![1.0], vec![f64::NAN]);
+    assert_eq!(error_histogram(&unmatched, "depth", 4.0, None).unwrap_err().code(), 301);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::header::{Files, Header};
 use super::{HEADER_FILE, JSON_UNIT, SCHEMA};
-use crate::dataset::{Entry, Image, LengthUnit, SeriesVersion, TiltSeries};
+use crate::dataset::{Entry, Image, SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
 use crate::geometry::AngleOrder;
 use crate::io::{atomic, file_error, npy, report, xyz, Monitor};
@@ -202,13 +202,9 @@ fn header(version: &SeriesVersion, files: Files, truth: Option<&Atoms>) -> Resul
         let symbols: Vec<&str> = numbers.into_iter().filter_map(elements::symbol).collect();
         rest.insert("elements".into(), to_value(&symbols)?);
     }
-    let unit = match version.length_unit() {
-        LengthUnit::Angstrom => "A",
-        LengthUnit::Pixel => "px",
-    };
     Ok(Header {
         schema: SCHEMA.into(),
-        length_unit: Some(unit.into()),
+        length_unit: Some(version.length_unit().symbol().into()),
         pixel_size: Some(version.pixel_size()),
         images: Some(version.images().len() as u64),
         energy_ev: version.energy_ev(),

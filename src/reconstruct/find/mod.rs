@@ -27,12 +27,12 @@ mod revise;
 
 pub use options::FindOptions;
 
-use self::options::expected_ratios;
 use self::revise::{Counts, Course};
 use super::driver::Watch;
 use super::options::{LotModel, LotOptions};
 use super::reconstruction::Reconstruction;
 use super::tomography::QuickVolume;
+use crate::classify::{expected_mixture, expected_strengths};
 use crate::context::{log, CancelToken, Context};
 use crate::dataset::{SeriesVersion, TiltSeries};
 use crate::error::{Error, Result};
@@ -335,7 +335,9 @@ impl Search<'_> {
             let why = format!("{classes} species for {} atoms", heights.len());
             return Err(Error::Inconsistent { what: "species".into(), why });
         }
-        Ok(classes_of_heights(heights, &expected_ratios(&self.species)))
+        let found = expected_mixture(heights, &expected_strengths(&self.species))?;
+        let probabilities = found.class.iter().zip(&found.probabilities).map(|(class, p)| p[*class]).collect();
+        Ok((found.class, probabilities))
     }
 
     /// Width of each class: the mean of what its atoms had in the fit, whose classes were those of before.
@@ -368,75 +370,5 @@ impl Search<'_> {
         };
         let r_factors: Vec<f64> = used.iter().zip(calculated.chunks_exact(pixels)).map(of_image).collect();
         Ok(r_factors.iter().sum::<f64>() / r_factors.len() as f64)
-    }
-}
-
-/// Rounds of the classification at most; it takes a few.
-const ROUNDS: usize = 100;
-
-/// Class of each height, and its probability: k-means of the logarithms, since heights of a species scatter by a part of
-/// themselves, from the heights that are `expected` relative to the heaviest. From there, and not from the heights alone,
-/// because in the first cycles whole species are still missing, whose means then stay where they are expected.
-fn classes_of_heights(heights: &[f64], expected: &[f64]) -> (Vec<usize>, Vec<f64>) {
-    let heaviest = median(&upper_group(heights)).max(f64::MIN_POSITIVE);
-    let logs: Vec<f64> = heights.iter().map(|h| (h / heaviest).max(1e-6).ln()).collect();
-    let mut means: Vec<f64> = expected.iter().map(|ratio| ratio.ln()).collect();
-    let nearest = |log: f64, means: &[f64]| {
-        let off = |class: &usize| (log - means[*class]).abs();
-        (0..means.len()).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(0)
-    };
-    let mut classes: Vec<usize> = logs.iter().map(|log| nearest(*log, &means)).collect();
-    for _ in 0..ROUNDS {
-        for (class, mean) in means.iter_mut().enumerate() {
-            let members: Vec<f64> = logs.iter().zip(&classes).filter(|(_, c)| **c == class).map(|(l, _)| *l).collect();
-            // the median: orbitals of noise are members, too
-            *mean = if members.is_empty() { *mean } else { median(&members) };
-        }
-        let again: Vec<usize> = logs.iter().map(|log| nearest(*log, &means)).collect();
-        if std::mem::replace(&mut classes, again) == classes {
-            break;
-        }
-    }
-    let spread: f64 = logs.iter().zip(&classes).map(|(l, c)| (l - means[*c]).powi(2)).sum();
-    let variance = (spread / logs.len() as f64).max(1e-12);
-    let density = |log: f64, class: usize| (-0.5 * (log - means[class]).powi(2) / variance).exp();
-    let certain = |(log, class): (&f64, &usize)| {
-        let all: f64 = (0..means.len()).map(|k| density(*log, k)).sum();
-        // far from all classes the nearest one is certain
-        if all > 0.0 {
-            density(*log, *class) / all
-        } else {
-            1.0
-        }
-    };
-    let probabilities = logs.iter().zip(&classes).map(certain).collect();
-    (classes, probabilities)
-}
-
-/// The heights of the heaviest species, ascending: those above half of the 95 % quantile.
-fn upper_group(heights: &[f64]) -> Vec<f64> {
-    let mut sorted = heights.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let high = sorted[(0.95 * (sorted.len() - 1) as f64) as usize];
-    sorted.into_iter().filter(|h| *h > 0.5 * high).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heights_tell_the_species_even_where_one_is_missing() {
-        let heavy: Vec<f64> = (0..100).map(|i| 3.0 * (0.8 + 0.004 * f64::from(i))).collect();
-        let expected = expected_ratios(&[29, 79]);
-        assert!((expected[0] - 0.2).abs() < 0.01 && expected[1] == 1.0);
-        let (classes, probabilities) = classes_of_heights(&heavy, &expected);
-        assert!(classes.iter().all(|class| *class == 1) && probabilities.iter().all(|p| *p > 0.99));
-        let light: Vec<f64> = (0..40).map(|i| 0.7 * (0.7 + 0.015 * f64::from(i))).collect();
-        let (classes, _) = classes_of_heights(&[heavy, light].concat(), &expected);
-        assert!(classes[..100].iter().all(|class| *class == 1) && classes[100..].iter().all(|class| *class == 0));
-        let (classes, probabilities) = classes_of_heights(&[1.0, 0.0, -1.0, 1.0], &expected);
-        assert_eq!(classes, [1, 0, 0, 1]);
-        assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)));
     }
 }

@@ -84,10 +84,6 @@ const MINIMUM_DISTANCE: f64 = 1.6;
 /// Blocks that can be freed beside those that always are.
 const BLOCKS: [&str; 5] = ["drift", "depth_offset", "defocus", "angles", "scale"];
 
-/// Exponent of the atomic number in the intensity of dark-field images, as a guess only: species are expected this way
-/// before their heights are known. Measured exponents lie between 1.5 and 1.9.
-const Z_EXPONENT: f64 = 1.6;
-
 impl FindOptions {
     /// The volume of the first guess where nothing is said.
     pub fn linear_volume() -> TomographyOptions {
@@ -159,16 +155,4 @@ impl FindOptions {
             species
         }
     }
-}
-
-/// Height of each species as a part of that of the last one, before heights are known.
-pub(super) fn expected_ratios(species: &[u8]) -> Vec<f64> {
-    let heaviest = f64::from(species.last().copied().unwrap_or(0));
-    let known = species.len() > 1 && species.windows(2).all(|pair| pair[0] > 0 && pair[0] < pair[1]);
-    let of = |(i, z): (usize, &u8)| match known {
-        true => (f64::from(*z) / heaviest).powf(Z_EXPONENT),
-        // in an order that atomic numbers do not tell: each half as high as the next
-        false => 0.5f64.powi((species.len() - 1 - i) as i32),
-    };
-    species.iter().enumerate().map(of).collect()
 }

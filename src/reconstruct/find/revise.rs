@@ -2,11 +2,13 @@
 //! residual volume.
 
 use super::super::driver::Watch;
-use super::options::{expected_ratios, FindOptions};
-use super::{median, upper_group, Fitted, Guess, Search, SETTLED, TRIED};
+use super::options::FindOptions;
+use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
+use crate::classify::{expected_strengths, upper_group};
 use crate::error::{Error, Result};
 use crate::geometry::Vec3;
 use crate::specimen::{Neighbours, Volume};
+use crate::statistics::MAD_TO_DEVIATION;
 use crate::table::Table;
 use std::fmt;
 
@@ -19,9 +21,6 @@ const PARTED: f64 = 1.25;
 /// Orbitals without neighbours within this many times the median distance of nearest neighbours, and of the minimum
 /// distance, are lonely.
 const LONELY: (f64, f64) = (2.0, 2.5);
-
-/// Standard deviation of a normal distribution whose median absolute deviation is 1.
-const MAD_TO_DEVIATION: f64 = 1.482_602_218_505_602;
 
 /// Deviations below the typical height at which an orbital is weak, and the range of that height.
 const WEAK_DEVIATIONS: f64 = 2.65;
@@ -228,7 +227,8 @@ impl Search<'_> {
         if self.species.len() == 1 {
             return Typical::new(&orbitals.heights, 1.0, self.options);
         }
-        let expected = expected_ratios(&self.species).first().copied().unwrap_or(1.0);
+        let strengths = expected_strengths(&self.species);
+        let expected = strengths.first().zip(strengths.last()).map_or(1.0, |(lightest, heaviest)| lightest / heaviest);
         let heaviest = upper_group(&orbitals.heights);
         let members = orbitals.heights.iter().zip(&orbitals.classes).filter(|(_, class)| **class == 0);
         let lightest = median(&members.map(|(height, _)| *height).collect::<Vec<_>>()) / median(&heaviest);

@@ -7,6 +7,7 @@ use super::memory::memory_of;
 use super::saved::SavedTomography;
 use super::Tomography;
 use crate::context::Context;
+use crate::dataset::SeriesVersion;
 use crate::error::{Error, Result};
 use crate::optimize::{RunOptions, Stopping, Termination};
 use crate::problem::{Evaluation, Layout, Observer, Want};
@@ -90,6 +91,10 @@ impl Reconstruct for Tomography {
 
     fn snapshot(&self) -> Box<dyn StateView> {
         Box::new((*self.latest.load_full()).clone())
+    }
+
+    fn version(&self) -> Arc<SeriesVersion> {
+        self.latest.load().plan.version.clone()
     }
 
     fn image_shape(&self) -> (usize, usize) {

@@ -1,10 +1,12 @@
 //! Weights of the pixels in F = J^T W J and M = J^T W S W J.
 
 use super::NoiseModel;
+use crate::dataset::Image;
 use crate::error::{Error, Result};
 use crate::forward::Loss;
 use crate::problem::Waiting;
 use crate::reconstruct::plan::Plan;
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// W and W S W of the pixels of one image.
 pub(super) enum PixelWeights {
@@ -53,7 +55,6 @@ pub(super) fn weights(
         return Err(Error::NotReady { what: "the reconstruction".into(), why });
     }
     let model = noise_model(wanted, plan, &images)?;
-    let loss = plan.compared_by();
     // Residuals lose a degree of freedom to every parameter that was fitted.
     let used = plan.used_pixels;
     let freedom = used.saturating_sub(plan.layout.free_len());
@@ -70,7 +71,7 @@ pub(super) fn weights(
         let mut calculated = plan.problem.buffers().take(part.len() * pixels);
         plan.problem.predict(parameters, &part, &mut calculated, waiting)?;
         for ((place, image), calculated) in places.iter().zip(&part).zip(calculated.chunks_exact(pixels)) {
-            let (weights, range) = weigh(plan, model, loss, *image, calculated, correction);
+            let (weights, range) = weigh(plan, model, *image, calculated, correction);
             proportions = (proportions.0.min(range.0), proportions.1.max(range.1));
             of_image[*place] = Some(weights);
         }
@@ -85,40 +86,79 @@ pub(super) fn weights(
 fn weigh(
     plan: &Plan,
     model: NoiseModel,
-    loss: Loss,
     number: usize,
     calculated: &[f64],
     correction: f64,
 ) -> (PixelWeights, (f64, f64)) {
-    let image = &plan.version.images()[number];
+    let (image, loss) = (&plan.version.images()[number], plan.compared_by(number));
     // Where the fit falls below a thousandth of the mean intensity, the variance of counts does not follow it.
     let floor = match loss {
         Loss::Poisson { floor } => floor,
-        Loss::Mse => 1e-3 * calculated.iter().map(|c| c.abs()).sum::<f64>() / calculated.len().max(1) as f64,
-    };
-    let residual = || {
-        let differences = calculated.iter().zip(&*image.pixels).enumerate().filter(|(i, _)| image.uses(*i));
-        let sum: f64 = differences.map(|(_, (c, o))| (c - f64::from(*o)).powi(2)).sum();
-        correction * sum / image.used_pixels().max(1) as f64
+        _ => 1e-3 * calculated.iter().map(|c| c.abs()).sum::<f64>() / calculated.len().max(1) as f64,
     };
     let common = match model {
         NoiseModel::Variance => image.noise_variance,
         NoiseModel::Counts => None,
-        _ => Some(residual()),
+        _ => Some(correction * residual_variance(image, calculated)),
     };
-    if let (Some(variance), Loss::Mse, None) = (common, loss, &image.mask) {
-        return (PixelWeights::Uniform { fisher: 1.0, noise: variance }, (variance, variance));
-    }
     let per_unit = image.counts_per_unit.unwrap_or(1.0);
+    let variance = |value: f64| common.unwrap_or(value.max(floor) / per_unit);
+    let of_all = match (loss, common) {
+        (Loss::Mse, Some(variance)) => Some((1.0, variance)),
+        (Loss::Huber { threshold }, _) if model == NoiseModel::Residual => {
+            let (inside, pull) = huber_residuals(threshold, image, calculated);
+            Some((inside, correction * pull))
+        }
+        (Loss::Huber { threshold }, Some(variance)) => Some(huber_moments(threshold, variance)),
+        _ => None,
+    };
+    if let (Some((fisher, noise)), None) = (of_all, &image.mask) {
+        return (PixelWeights::Uniform { fisher, noise }, (noise / fisher, noise / fisher));
+    }
     let (mut fisher, mut noise) = (vec![0.0_f32; calculated.len()], vec![0.0_f32; calculated.len()]);
     let mut range = (f64::INFINITY, f64::NEG_INFINITY);
     for (i, value) in calculated.iter().enumerate().filter(|(i, _)| image.uses(*i)) {
-        let weight = loss.weight(*value);
-        let variance = common.unwrap_or(value.max(floor) / per_unit);
-        (fisher[i], noise[i]) = (weight as f32, (weight * variance * weight) as f32);
-        range = (range.0.min(weight * variance), range.1.max(weight * variance));
+        let (w, wsw) = of_all.unwrap_or_else(|| match loss {
+            Loss::Huber { threshold } => huber_moments(threshold, variance(*value)),
+            _ => {
+                let weight = loss.weight(*value, f64::from(image.pixels[i]));
+                (weight, weight * variance(*value) * weight)
+            }
+        });
+        (fisher[i], noise[i]) = (w as f32, wsw as f32);
+        range = (range.0.min(wsw / w), range.1.max(wsw / w));
     }
     (PixelWeights::Each { fisher, noise }, range)
+}
+
+/// Mean square of the residuals of an image.
+fn residual_variance(image: &Image, calculated: &[f64]) -> f64 {
+    let differences = calculated.iter().zip(&*image.pixels).enumerate().filter(|(i, _)| image.uses(*i));
+    let sum: f64 = differences.map(|(_, (c, o))| (c - f64::from(*o)).powi(2)).sum();
+    sum / image.used_pixels().max(1) as f64
+}
+
+/// E psi' and E psi^2 of the slope psi of the Huber loss with the threshold t under Gaussian noise of this variance: what W and
+/// W S W are for a loss that is not the likelihood of its noise (Huber, Ann. Math. Stat. 35, 73 (1964)).
+fn huber_moments(threshold: f64, variance: f64) -> (f64, f64) {
+    let c = threshold / variance.sqrt();
+    let inside = libm::erf(c * FRAC_1_SQRT_2);
+    let core = inside - c * (2.0 / PI).sqrt() * (-0.5 * c * c).exp();
+    (inside, variance * core + threshold * threshold * (1.0 - inside))
+}
+
+/// The same as the residuals of an image tell them, whatever their distribution: the part of them within the threshold, and the
+/// mean square of all, each no farther than it. Never 0, so that an image of nothing but wrong pixels has weight, too.
+fn huber_residuals(threshold: f64, image: &Image, calculated: &[f64]) -> (f64, f64) {
+    let used = calculated.iter().zip(&*image.pixels).enumerate().filter(|(i, _)| image.uses(*i));
+    let (mut inside, mut pull) = (0usize, 0.0);
+    for (_, (c, o)) in used {
+        let far = (c - f64::from(*o)).abs();
+        inside += usize::from(far <= threshold);
+        pull += far.min(threshold).powi(2);
+    }
+    let n = image.used_pixels().max(1) as f64;
+    (inside.max(1) as f64 / n, pull / n)
 }
 
 /// The model to use; an error where the series lacks what it needs.
@@ -140,5 +180,30 @@ fn noise_model(wanted: NoiseModel, plan: &Plan, images: &[usize]) -> Result<Nois
         NoiseModel::Automatic if variance().is_ok() => Ok(NoiseModel::Variance),
         NoiseModel::Automatic if counts().is_ok() => Ok(NoiseModel::Counts),
         NoiseModel::Automatic => Ok(NoiseModel::Residual),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::huber_moments;
+
+    #[test]
+    fn moments_of_the_huber_loss_are_integrals_over_the_noise() {
+        for (threshold, variance) in [(1.345, 1.0), (0.2, 4.0), (30.0, 4.0)] {
+            let sigma = f64::sqrt(variance);
+            let (mut inside, mut pull) = (0.0, 0.0);
+            let step = 1e-4;
+            for x in (-100_000..100_000).map(|i| step * (f64::from(i) + 0.5)) {
+                let density = step * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+                let far = (sigma * x).abs();
+                inside += if far <= threshold { density } else { 0.0 };
+                pull += density * far.min(threshold).powi(2);
+            }
+            let (w, wsw) = huber_moments(threshold, variance);
+            assert!((w - inside).abs() < 1e-4 && (wsw - pull).abs() < 1e-4 * variance, "{threshold} {variance}");
+        }
+        // 95 % as efficient as least squares
+        let (w, wsw) = huber_moments(1.345, 1.0);
+        assert!((w * w / wsw - 0.95).abs() < 1e-3);
     }
 }

@@ -42,12 +42,17 @@ static int read_column(const aet_table *table, const char *name, double *values,
 static void check_accuracy_condensed(const aet_table *table)
 {
     double values[28];
-    aet_table *profile = NULL, *matrix = NULL, *histogram = NULL, *none = NULL;
+    aet_table *profile = NULL, *matrix = NULL, *histogram = NULL, *intervals = NULL, *none = NULL;
     expect("errors against depth", aet_table_error_profile(table, "depth", 4, &profile), AET_OK, "");
     const double atoms[4] = {9, 18, 0, 0};
     check("bins of 4 angstrom", aet_table_row_count(profile) == 4 && read_column(profile, "true_count", values, 28) &&
                                     memcmp(values, atoms, sizeof atoms) == 0);
     check("extra atoms in bins", read_column(profile, "extra", values, 28) && values[3] == 1 && values[0] == 0);
+    check("whiskers", read_column(profile, "outliers", values, 28) && values[0] == 0 && values[1] == 0);
+    expect("errors by depth", aet_table_error_histogram(table, "depth", 4, 3, &intervals), AET_OK, "");
+    check("a histogram per slab", read_column(intervals, "count_0", values, 28) && values[0] + values[1] + values[2] == 17);
+    aet_table_free(intervals);
+    expect("histograms without slabs", aet_table_error_histogram(table, "depth", 0, 3, &none), AET_ERROR_RANGE, "width");
     expect("confusion", aet_table_confusion(table, &matrix), AET_OK, "");
     check("a matrix", aet_table_row_count(matrix) == 2 && aet_table_column_count(matrix) == 5);
     check("gold as copper", read_column(matrix, "Cu", values, 28) && values[0] == 1 && values[1] == 0);
@@ -63,6 +68,28 @@ static void check_accuracy_condensed(const aet_table *table)
     aet_table_free(histogram);
     aet_table_free(matrix);
     aet_table_free(profile);
+}
+
+/* A line through the errors of three models, and what has no line. */
+static void check_trend(void)
+{
+    const double atoms[3] = {100, 200, 300}, rmsd[3] = {1.5, 2, 2.5};
+    const int64_t three = 3, one = 1;
+    const aet_const_view x = aet_const_view_c(atoms, AET_DTYPE_F64, 1, &three);
+    const aet_const_view y = aet_const_view_c(rmsd, AET_DTYPE_F64, 1, &three);
+    const aet_const_view few = aet_const_view_c(rmsd, AET_DTYPE_F64, 1, &one);
+    aet_table *trend = NULL, *none = NULL;
+    double slope = 0, count = 0;
+    expect("a trend", aet_rmsd_trend(&x, &y, 0, &trend), AET_OK, "");
+    expect("its slope", aet_table_value(trend, "slope", &slope), AET_OK, "");
+    expect("atoms at 10 pm", aet_table_value(trend, "atoms_at_limit", &count), AET_OK, "");
+    check("its line", fabs(slope - 5000) < 1e-8 && fabs(count - 1800) < 1e-8);
+    expect("one error too few", aet_rmsd_trend(&x, &few, 0, &none), AET_ERROR_SHAPE, "rmsd");
+    expect("a line through one point", aet_rmsd_trend(&few, &few, 0, &none), AET_ERROR_EMPTY, "two");
+    expect("no numbers of atoms", aet_rmsd_trend(NULL, &y, 0, &none), AET_ERROR_NULL, "atoms");
+    expect("a limit below 0", aet_rmsd_trend(&x, &y, -1, &none), AET_ERROR_RANGE, "limit");
+    check("nothing is written on failure", none == NULL);
+    aet_table_free(trend);
 }
 
 static void check_table(const aet_table *table, const char *file)
@@ -121,6 +148,7 @@ static void check_accuracy(const aet_context *context, const char *file)
     check("distances to the surface", read_column(table, "surface_distance", values, 28) &&
                                           fabs(values[13] - 3) < 1e-6 && values[0] < 1e-6 && fabs(values[26] + 6) < 1e-6);
     check_accuracy_condensed(table);
+    check_trend();
     check_table(table, file);
     aet_atoms_free(truth); /* tables need nothing of what they were made from */
     aet_atoms_free(found);

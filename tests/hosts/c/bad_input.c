@@ -221,6 +221,10 @@ static void check_lot_options(const fit *f)
     aet_lot_options bad;
     bad = good, bad.model = UNKNOWN, expect_lot(f, "model 99", &bad, AET_ERROR_UNKNOWN_OPTION, "model");
     bad = good, bad.loss = UNKNOWN, expect_lot(f, "loss 99", &bad, AET_ERROR_UNKNOWN_OPTION, "loss");
+    bad = good, bad.loss = AET_LOSS_HUBER, bad.huber_threshold = -1;
+    expect_lot(f, "threshold below 0", &bad, AET_ERROR_RANGE, "huber_threshold");
+    bad = good, bad.loss = AET_LOSS_MSE, bad.huber_threshold = 1;
+    expect_lot(f, "threshold of mse", &bad, AET_ERROR_INCONSISTENT, "huber_threshold");
     bad = good, bad.slicing = UNKNOWN, expect_lot(f, "slicing 99", &bad, AET_ERROR_UNKNOWN_OPTION, "slicing");
     bad = good, bad.mode = UNKNOWN, expect_lot(f, "mode 99", &bad, AET_ERROR_UNKNOWN_OPTION, "mode");
     bad = good, bad.reserved = 1, expect_lot(f, "reserved 1", &bad, AET_ERROR_RANGE, "reserved");

@@ -107,6 +107,20 @@ static void check_heights(const crystal *c)
     check("a count per class", aet_table_column_count(histogram) == 6);
     expect("no heights", aet_atoms_classify(c->atoms, NULL, &options, NULL, NULL, &atoms, NULL, NULL),
            AET_ERROR_NOT_READY, "no heights");
+    options.method = AET_CLASSIFY_METHOD_EXPECTED;
+    expect("non-atoms of what is expected", aet_atoms_classify(c->with_heights, NULL, &options, NULL, NULL, &atoms, NULL, NULL),
+           AET_ERROR_INCONSISTENT, "non-atoms");
+    options.non_atoms = 0, options.expected[0] = 0.4, options.expected[1] = 1;
+    aet_table *expected = NULL;
+    expect("by what is expected", aet_atoms_classify(c->with_heights, NULL, &options, NULL, NULL, NULL, &expected, NULL),
+           AET_OK, "");
+    check("a class per species", aet_table_column_count(expected) == 7);
+    aet_table_free(expected);
+    options = copper_and_gold();
+    options.expected[0] = 1;
+    expect("strengths of another method", aet_atoms_classify(c->with_heights, NULL, &options, NULL, NULL, &atoms, NULL, NULL),
+           AET_ERROR_INCONSISTENT, "strengths");
+    options.expected[0] = 0;
     options.method = AET_CLASSIFY_METHOD_PROFILE_LOCAL;
     expect("profiles of heights", aet_atoms_classify(c->with_heights, NULL, &options, NULL, NULL, &atoms, NULL, NULL),
            AET_ERROR_UNSUPPORTED, "profiles");

@@ -120,6 +120,12 @@ static void check_every_method(const fit *f)
 
 static void check_half_sets(const fit *f)
 {
+    double axis[3] = {0, 0, 0};
+    const int64_t three = 3;
+    const aet_view place = aet_view_c(axis, AET_DTYPE_F64, 1, &three);
+    expect("axis of the average depth", aet_dataset_depth_axis(f->dataset, &place), AET_OK, "");
+    check("it points along z", axis[2] > 0 && axis[2] <= 1);
+    expect("no dataset, no axis", aet_dataset_depth_axis(NULL, &place), AET_ERROR_NULL, "dataset");
     aet_tomography_options options = tomography_options(AET_TOMOGRAPHY_METHOD_RESIRE);
     int taken[2][IMAGES] = {{0}};
     const int64_t images = IMAGES;
@@ -131,6 +137,10 @@ static void check_half_sets(const fit *f)
         expect("half set", tomography_run(recon, 2), AET_MAX_ITERATIONS, "");
         require(aet_recon_copy_r_factors(recon, &out), "R factors");
         for (int i = 0; i < IMAGES; i++) taken[half][i] = isfinite(r_factors[i]);
+        aet_table *table = NULL;
+        expect("R factors as a table", aet_recon_r_factor_table(recon, &table), AET_OK, "");
+        check("a row per image", aet_table_row_count(table) == IMAGES && aet_table_column_count(table) == 5);
+        aet_table_free(table);
         aet_recon_free(recon);
     }
     int parted = 1;

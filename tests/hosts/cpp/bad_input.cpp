@@ -85,6 +85,12 @@ struct Host {
 };
 
 void check_errors(const aet::Context &context, const Host &host) {
+    const aet::Atoms two(aet::ConstView(host.positions, {1, 3}));
+    expect("a Huber threshold below 0", AET_ERROR_RANGE, "huber_threshold", [&] {
+        aet::LocalOrbital(context, host.series(context), two, Host::direct().huber(-1));
+    });
+    const aet::LocalOrbital robust(context, host.series(context), two, Host::direct().huber(0.5));
+    check("a Huber loss", robust.record().find("\"huber_threshold\": 0.5") != std::string::npos);
     expect("zero pixel size", AET_ERROR_RANGE, "pixel_size", [&] {
         aet::TiltSeries(context, host.image_view(), host.frames(), aet::TiltSeries::Options{}.pixel_size(0));
     });
@@ -583,8 +589,15 @@ void check_tomography(const aet::Context &context, const Host &host, const std::
     const auto half = [&](aet::ViewSubset subset) {
         aet::Tomography of_half(context, series, Options{}.subset(subset));
         of_half.run(1);
-        return of_half.r_factors();
+        const auto factors = of_half.r_factors();
+        check("their table", of_half.r_factor_table().column("r_factor").size() == factors.size());
+        return factors;
     };
+    const auto axis = series.depth_axis();
+    const auto rotations = series.column("rotations");
+    double along = 0;
+    for (std::size_t i = 8; i < rotations.size(); i += 9) along += rotations[i];
+    check("average depth", std::abs(axis[2] - 9 * along / static_cast<double>(rotations.size())) < 1e-12);
     check("half sets", std::isnan(half(aet::ViewSubset::even).at(1)) && std::isnan(half(aet::ViewSubset::odd).at(0)));
 
     recon.freeze("drift", false);
@@ -671,6 +684,12 @@ void check_accuracy(const aet::Context &context, const std::string &scratch) {
     table.copy_column("surface_distance", single);
     check("a column of floats", std::abs(single[13] - 3) < 1e-5F);
     check("errors against depth", table.error_profile("depth", 4).column("true_count") == std::vector<double>{9, 18, 0, 0});
+    check("whiskers", table.error_profile("depth").column("outliers") == std::vector<double>(4, 0));
+    check("errors by depth", table.error_histogram("depth", 4, 3).column("count_0").size() == 3);
+    const aet::Table trend = aet::rmsd_trend({100, 200, 300}, {1.5, 2, 2.5});
+    check("a trend", std::abs(trend.value("slope") - 5000) < 1e-8 && std::abs(trend.value("atoms_at_limit") - 1800) < 1e-8);
+    expect("a line through one point", AET_ERROR_EMPTY, "two", [] { (void)aet::rmsd_trend({100}, {1.5}); });
+    check("depth of field", std::abs(aet::Probe(300e3, 25).depth_of_field() - 63) < 0.01);
     check("confusion", table.confusion().column("Cu") == std::vector<double>{1, 0});
     check("histogram", table.histogram("depth", "state", 2).columns().size() == 7);
     table.write(scratch + "/accuracy.csv");
@@ -710,6 +729,10 @@ void check_classification(const aet::Context &context) {
     };
     check("classes by a volume", is_true(aet::classify(traced, volume, options)));
     check("classes by heights", is_true(aet::classify(known, options)));
+    const auto expected = aet::classify(known, aet::ClassifyOptions({29, 79}).expected({0.4, 1})).table.column("class");
+    check("classes by what is expected", expected[1] == 1 && expected[2] == 2 && expected[25] == 1);
+    expect("three strengths for two species", AET_ERROR_INCONSISTENT, "3 strengths",
+           [&] { (void)aet::classify(known, aet::ClassifyOptions({29, 79}).expected({1, 2, 3})); });
     const auto local = aet::ClassifyOptions(options).method(aet::ClassifyMethod::profile_local).smoothing(0.2);
     const auto found = aet::classify(traced, volume, aet::ClassifyOptions(local).region(aet::Region::sphere, 1));
     check("classes by local profiles", is_true(found) && found.classes.value("converged") == 1);

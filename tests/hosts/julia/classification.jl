@@ -22,6 +22,11 @@ function check_classification()
     end
     found = classify(Atoms(positions; heights = heights); species = [29, 79], non_atoms = true)
     check("classes by heights", found.table["class"] == truth && found.table["intensity"] == heights)
+    known = Atoms(positions[truth .> 0, :]; heights = heights[truth .> 0])
+    expected = classify(known; species = (29, 79), method = :expected, expected = (0.4, 1.0))
+    check("classes by what is expected", expected.table["class"] == truth[truth .> 0])
+    check_fault(() -> classify(known; species = (29, 79), method = :expected, expected = (1.0, 0.4)),
+                "strengths that descend", :inconsistent, "strength")
     counts = histogram(found.table, :intensity; by = :class)
     check("a histogram per class", sum(counts["count_2"]) == 9)
     large = classify(candidates, volume; species = (29, 79), non_atoms = true, region = :sphere, region_size = 1.0)

@@ -44,7 +44,9 @@ expect('option without a value', unknown, 'pairs', @() makeSeries(s, 'PixelSize'
 expect('option name that is no text', unknown, 'name', @() aet.Probe(5, 5));
 expect('other letter case', '', '', @() aet.Probe('energyev', 300e3, 'SEMIANGLEMRAD', 25));
 expect('unknown model', unknown, 'Model', @() orbital('Model', 'stiff'));
-expect('unknown loss', unknown, 'Loss', @() orbital('Loss', 'huber'));
+expect('unknown loss', unknown, 'Loss', @() orbital('Loss', 'tukey'));
+expect('a threshold of mse', 'aet:inconsistent', 'huber_threshold', @() orbital('Loss', 'mse', 'HuberThreshold', 1));
+check('a Huber loss', orbital('Loss', 'huber', 'HuberThreshold', 0.5).record().huber_threshold == 0.5);
 expect('unknown slicing', unknown, 'Slicing', @() orbital('Slicing', 'soft'));
 expect('unknown mode', unknown, 'Mode', @() orbital('Mode', 'layers'));
 expect('templates with hard slices', 'aet:unsupported', 'hard slices', ...
@@ -327,6 +329,11 @@ recon.step();
 [~, ~, each] = recon.lossAndGradient(recon.parameters);
 check('a tilt excluded', numel(each) == 10 && size(recon.predict(), 3) == 10);
 check('R factors of excluded images are NaN', isequal(find(isnan(recon.rFactors))', [3 4]));
+of_images = recon.rFactorTable();
+check('R factors with their images', isequaln(of_images.column('r_factor'), recon.rFactors) ...
+    && isequal(of_images.column('tilt'), f.series.tilt));
+rotations = f.series.rotations;
+check('average depth', norm(f.series.depthAxis - squeeze(mean(rotations(3, :, [1 2 5:end]), 3))') < 1e-9);
 end
 
 % ---- second order, terms ----

@@ -21,6 +21,15 @@ all = table.toStruct();
 check('a struct', isequal(size(all.surface_distance), [28 1]) && abs(all.surface_distance(14) - 3) < 1e-6);
 profile = table.errorProfile('depth', 4);
 check('errors against depth', isequal(profile.column('true_count')', [9 18 0 0]));
+check('a box plot', sum(profile.column('outliers')) == 0 ...
+    && isequal(profile.column('whisker_high')(2), profile.column('largest')(2)));
+intervals = table.errorHistogram('depth', 4, 'Bins', 3);
+check('errors by depth', sum(intervals.column('count')) == 26 && sum(intervals.column('count_0')) == 17);
+trend = aet.rmsdTrend([100 200 300], [1.5 2 2.5]);
+check('a trend', abs(trend.values.slope - 5000) < 1e-8 && abs(trend.values.atoms_at_limit - 1800) < 1e-8);
+expect('a line through one point', 'aet:empty', 'two', @() aet.rmsdTrend(100, 1.5));
+expect('one error too few', 'aet:shape', 'rmsd', @() aet.rmsdTrend([100 200], 1.5));
+check('depth of field', abs(aet.Probe('EnergyEv', 300e3, 'SemiAngleMrad', 25).depthOfField - 63) < 0.01);
 matrix = table.confusion();
 check('confusion', isequal(matrix.columns, {'true_species', 'Cu', 'Au', 'missing', 'rate'}) ...
     && isequal(matrix.column('Cu')', [1 0]));

@@ -26,6 +26,11 @@ end
 known = aet.Atoms(0.4 * (places - 12), 'Height', heights);
 [~, table, ~] = known.classify([29 79], 'NonAtoms', true);
 check('classes by heights', isequal(table.column('class'), truth) && isequal(table.column('intensity'), heights));
+sure = aet.Atoms(0.4 * (places(truth > 0, :) - 12), 'Height', heights(truth > 0));
+[~, expected, ~] = sure.classify([29 79], 'Method', 'expected', 'Expected', [0.4 1]);
+check('classes by what is expected', isequal(expected.column('class'), truth(truth > 0)));
+expect('strengths that descend', 'aet:inconsistent', 'strength', ...
+    @() sure.classify([29 79], 'Method', 'expected', 'Expected', [1 0.4]));
 counts = table.histogram('intensity', 'By', 'class');
 check('a histogram per class', sum(counts.column('count_2')) == 9);
 [~, table, ~] = traced.classify([29 79], 'Volume', volume, 'NonAtoms', true, 'Region', 'sphere', 'RegionSize', 1);

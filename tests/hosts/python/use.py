@@ -465,6 +465,16 @@ def a_run_tells_what_it_does():
     )
     check("atoms are found", recon.atoms.compare(aet.Atoms(POSITIONS)).rmsd_pm < 1, recon.atoms.positions)
     check("R factors", recon.r_factors.shape == (IMAGES,) and (recon.r_factors < 0.1).all())
+    robust = small_reconstruction(loss="huber", huber_threshold=0.5).record
+    check("a Huber loss", robust["loss_used"] == "huber" and robust["huber_threshold"] == 0.5)
+    check("its threshold from residuals", small_reconstruction(loss="huber").record["huber_threshold"] > 0)
+    of_mse = lambda: small_reconstruction(loss="mse", huber_threshold=0.5)
+    check_fault(of_mse, "a threshold of mse", "inconsistent", "huber_threshold")
+    check_fault(lambda: small_reconstruction(loss="anscombe"), "roots of no counts", "inconsistent", "counts_per_unit")
+    table = recon.r_factor_table
+    check("their table", (table["r_factor"] == recon.r_factors).all() and (table["tilt"] == recon.series.tilt).all())
+    depth = (recon.geometry.rotations[:, 2] @ [1.0, 2.0, 3.0]).mean()
+    check("average depth", abs(recon.series.depth_axis @ [1.0, 2.0, 3.0] - depth) < 1e-9, recon.series.depth_axis)
     check("record", recon.record and isinstance(recon.record, dict))
     check(
         "geometry",
