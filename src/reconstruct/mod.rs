@@ -24,7 +24,7 @@ mod tomography;
 mod uncertainty;
 
 pub use evaluator::Evaluator;
-pub use find::{find_atoms, FindOptions, Found};
+pub use find::{find_atoms, FindOptions, FirstGuess, Found};
 pub use interface::{resume, Reconstruct, Saved, StateView, Values};
 pub use options::{LossChoice, LotModel, LotOptions, Precision};
 pub use param::Param;
