@@ -3557,6 +3557,18 @@ aet_status aet_volume_reconstruct(const aet_context *context,
 
 /* ---- Atoms from images alone ---- */
 
+/** Where the first guess of a search comes from, where no atoms are given. */
+enum {
+  /** The peaks of a volume of the images. The default. */
+  AET_FIRST_GUESS_VOLUME = 0,
+  /**
+   * A regular grid of orbitals, denser than atoms, which coarse fits draw to them, as in the papers: no volume comes in
+   * between.
+   */
+  AET_FIRST_GUESS_GRID = 1,
+};
+typedef int32_t aet_first_guess;
+
 /**
  * Options of aet_dataset_find_atoms. Fill with aet_find_options_init; 0 and NULL mean automatic in all members. Lengths
  * are in the unit of the dataset.
@@ -3604,8 +3616,8 @@ typedef struct aet_find_options {
    * aet_recon_fit_orbital does.
    */
   int32_t keep_orbital;
-  /** Zero. */
-  int32_t reserved;
+  /** An aet_first_guess; AET_ERROR_INCONSISTENT for a grid and `start`. */
+  int32_t first_guess;
   /**
    * Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL:
    * `species`, and where that is 0 the elements that the dataset's metadata name as `elements`, in the order of their
@@ -3636,6 +3648,12 @@ typedef struct aet_find_options {
    * else stay where they were traced; 0: none, they move.
    */
   double hold_out;
+  /**
+   * Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a
+   * dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all
+   * images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`.
+   */
+  double grid_spacing;
 } aet_find_options;
 
 /**
@@ -3652,7 +3670,13 @@ aet_status aet_find_options_init(aet_find_options *options, size_t struct_size);
  * bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
  * cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
  * one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
- * and the value `r_factor_traced` of the first guess. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
+ * and the value `r_factor_traced` of the first guess; the coarse fits of a grid come first. `*decisions`, where `decisions` is
+ * not NULL, has one row per orbital that came, went or changed, in the order of the decisions: columns `cycle` (row of
+ * `cycles`, from 1), `kind` (1 weak, 2 outside of every image or of the support, 3 lonely, 4 merged, 5 split, 6 added,
+ * 7 reclassified), `orbital` (its number in that fit; of an added one in the next), `x`, `y`, `z`, `height`, `partner` (the
+ * orbital of that fit that took a merged one up, or the other half, in the next fit, of one that was split; else NaN) and
+ * `ratio`: what decided in parts of its limit (height to the least one, distance to the orbital that took it up or to the
+ * nearest, height to the largest one, height of a peak to the least), or the probability of the new species. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
  * the last fit: set it for the final fit, since
  * heights and widths belong to it, with the model and the loss that the values `model` (an aet_lot_model) and `loss` (an
  * aet_loss) of the table name: where `fit` leaves the loss open, and images without negative values have neither counts nor
@@ -3675,7 +3699,8 @@ aet_status aet_dataset_find_atoms(const aet_dataset *dataset,
                                   aet_atoms **atoms,
                                   aet_atoms **traced,
                                   aet_table **cycles,
-                                  aet_orbital **orbital);
+                                  aet_orbital **orbital,
+                                  aet_table **decisions);
 
 /* ---- The recording instrument ---- */
 

@@ -2823,6 +2823,9 @@ private:
 
 // ---- atoms from images alone ---------------------------------------------------------------------------------------
 
+/// Where the first guess of a search comes from, where no atoms are given.
+enum class FirstGuess : std::int32_t { volume = AET_FIRST_GUESS_VOLUME, grid = AET_FIRST_GUESS_GRID };
+
 /// How atoms are found. Lengths in the unit of the series; 0: automatic.
 class FindOptions {
 public:
@@ -2843,7 +2846,13 @@ public:
     }
     /// The volume of the first guess, taken as it is; without it 20 iterations of SIRT without positivity.
     FindOptions &tomography(const TomographyOptions &options) noexcept { return tomography_ = options, *this; }
-    /// The first guess, instead of what is traced in a volume; it must live until the options are used.
+    /// Where the first guess comes from: the peaks of a volume, or a regular grid of orbitals.
+    FindOptions &first_guess(FirstGuess from) noexcept {
+        return raw_.first_guess = static_cast<std::int32_t>(from), *this;
+    }
+    /// Distance of the orbitals of a grid, at least a pixel.
+    FindOptions &grid_spacing(double distance) noexcept { return raw_.grid_spacing = distance, *this; }
+    /// The first guess, instead of what is traced in a volume or left of a grid; it must live until the options are used.
     FindOptions &start(const Atoms &atoms) noexcept { return raw_.start = atoms.get(), *this; }
     /// Atoms lie only where this volume is above 0.5; it must live until the options are used.
     FindOptions &support(const Volume &volume) noexcept { return raw_.support = volume.get(), *this; }
@@ -2885,13 +2894,14 @@ private:
     std::optional<ConstView> view_of_elements_;
 };
 
-/// Atoms, the first guess they come from, a row per fit, and the shape of the atoms in the last fit, for the fits that
-/// follow; columns and values of the table are those of aet_dataset_find_atoms.
+/// Atoms, the first guess they come from, a row per fit, the shape of the atoms in the last fit, for the fits that follow,
+/// and a row per decision; columns and values of the tables are those of aet_dataset_find_atoms.
 struct FoundAtoms {
     Atoms atoms;
     Atoms traced;
     Table cycles;
     Orbital orbital;
+    Table decisions;
 };
 
 /// Finds the atoms of a series. Where `progress` ends it, the atoms of the last fit are returned. A probe is needed by the
@@ -2903,7 +2913,7 @@ inline Atoms find_atoms(const TiltSeries &series, const Probe *probe = nullptr,
     aet_atoms *created = nullptr;
     const aet_status status =
         aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
-                               observer.function(), observer.user(), &created, nullptr, nullptr, nullptr);
+                               observer.function(), observer.user(), &created, nullptr, nullptr, nullptr, nullptr);
     Atoms atoms(created); // owns it before anything is thrown
     observer.finish(status);
     if (created == nullptr) detail::check(status);
@@ -2917,12 +2927,12 @@ inline FoundAtoms find_atoms_recorded(const TiltSeries &series, const Probe *pro
     const aet_find_options c_options = options.c_struct();
     detail::Observer observer(progress);
     aet_atoms *created = nullptr, *first = nullptr;
-    aet_table *rows = nullptr;
+    aet_table *rows = nullptr, *log = nullptr;
     aet_orbital *shape = nullptr;
     const aet_status status =
         aet_dataset_find_atoms(series.get(), probe == nullptr ? nullptr : probe->get(), &c_options,
-                               observer.function(), observer.user(), &created, &first, &rows, &shape);
-    FoundAtoms found{Atoms(created), Atoms(first), Table(rows), Orbital(shape)}; // owns them before anything is thrown
+                               observer.function(), observer.user(), &created, &first, &rows, &shape, &log);
+    FoundAtoms found{Atoms(created), Atoms(first), Table(rows), Orbital(shape), Table(log)}; // owns them before a throw
     observer.finish(status);
     if (created == nullptr) detail::check(status);
     return found;

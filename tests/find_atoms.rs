@@ -7,7 +7,7 @@ use aet::forward::local_orbital::{Orbital, OrbitalTerm};
 use aet::geometry::{self, rotation_about, Mat3, Vec3};
 use aet::optimize::Termination;
 use aet::problem::Progress;
-use aet::reconstruct::{find_atoms, FindOptions, Found, LotModel, LotOptions, TomographyOptions};
+use aet::reconstruct::{find_atoms, FindOptions, FirstGuess, Found, LotModel, LotOptions, TomographyOptions};
 use aet::simulate::{local_orbital_series, SeriesPlan};
 use aet::specimen::{compare, random_packing, Atoms, CompareOptions, Comparison, Volume};
 use aet::Error;
@@ -115,6 +115,7 @@ fn a_start_is_completed_and_cleared_of_false_atoms() {
     assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (60, 0, 0, 1.0));
     assert!(c.rmsd_pm < 0.1 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
     assert_eq!(found.traced.positions(), start.positions());
+    decisions_add_up(&found);
     let gone = total(&found, "dropped") + total(&found, "lonely") + total(&found, "merged");
     assert!(total(&found, "added") >= 6.0 && gone >= 4.0);
 }
@@ -122,14 +123,79 @@ fn a_start_is_completed_and_cleared_of_false_atoms() {
 #[test]
 fn threads_do_not_change_a_bit() {
     let series = series(&copper_and_gold(), 0.5);
-    let options = FindOptions { species: vec![29, 79], max_cycles: 2, fit_iterations: 8, ..Default::default() };
-    let run = |threads| {
-        let found = find_atoms(&context(threads), &series, None, &options, &mut |_| true).unwrap();
-        (found.atoms, found.traced, found.cycles)
-    };
-    let one = run(1);
-    assert_eq!(one, run(2));
-    assert_eq!(one, run(3));
+    for (first_guess, max_cycles) in [(FirstGuess::Volume, 2), (FirstGuess::Grid, 1)] {
+        let options =
+            FindOptions { first_guess, species: vec![29, 79], max_cycles, fit_iterations: 8, ..Default::default() };
+        let run = |threads| {
+            let found = find_atoms(&context(threads), &series, None, &options, &mut |_| true).unwrap();
+            // what does not apply is NaN, which equals nothing
+            (found.atoms, found.traced, found.cycles, format!("{:?}", found.decisions))
+        };
+        let one = run(1);
+        assert_eq!(one, run(2));
+        assert_eq!(one, run(3));
+    }
+}
+
+/// Columns of the table of fits that count decisions, with their kinds.
+const COUNTED: [(&str, &[f64]); 6] = [
+    ("dropped", &[1.0, 2.0]),
+    ("lonely", &[3.0]),
+    ("merged", &[4.0]),
+    ("split", &[5.0]),
+    ("added", &[6.0]),
+    ("reclassified", &[7.0]),
+];
+
+/// Every orbital that came or went is told, in the fit in which it did.
+fn decisions_add_up(found: &Found) {
+    let column = |name: &str| found.decisions.column(name).unwrap();
+    let of_fit = |name: &str, fit: usize| found.cycles.column(name).unwrap()[fit];
+    for fit in 0..found.cycles.rows() {
+        let kinds = || column("cycle").iter().zip(column("kind")).filter(|(c, _)| **c == fit as f64 + 1.0);
+        for (name, codes) in COUNTED {
+            let told = kinds().filter(|(_, kind)| codes.contains(kind)).count();
+            assert_eq!(told as f64, of_fit(name, fit), "{name} in fit {fit}");
+        }
+        if fit + 1 < found.cycles.rows() {
+            let gone = of_fit("dropped", fit) + of_fit("lonely", fit) + of_fit("merged", fit);
+            let left = of_fit("atoms", fit) - gone + of_fit("split", fit) + of_fit("added", fit);
+            assert_eq!(left, of_fit("atoms", fit + 1), "after fit {fit}");
+        }
+    }
+    for (kind, ratio) in column("kind").iter().zip(column("ratio")) {
+        let below = [1.0, 4.0, 7.0].contains(kind);
+        assert!(*kind == 2.0 || (*ratio <= 1.0) == below, "kind {kind}, ratio {ratio}");
+    }
+}
+
+#[test]
+fn a_grid_of_orbitals_becomes_the_atoms() {
+    let specimen = alike();
+    let options = FindOptions { first_guess: FirstGuess::Grid, ..Default::default() };
+    let found = find(&series(&specimen, 0.5), &options);
+    let c = against(&found, &specimen);
+    assert_eq!((c.matched, c.missing, c.extra), (60, 0, 0));
+    assert!(c.rmsd_pm < 0.1 && found.termination == Termination::Stalled, "{} pm", c.rmsd_pm);
+    let orbitals = found.cycles.column("atoms").unwrap();
+    assert!(orbitals[0] > 600.0 && orbitals[2] < 120.0, "{orbitals:?}");
+    assert_eq!(orbitals[2], found.traced.len() as f64);
+    decisions_add_up(&found);
+    // half of the specimen, from a coarser grid
+    let inside = Array3::from_shape_fn([EDGE; 3], |(_, _, x)| if x > EDGE / 2 { 1.0 } else { 0.0 });
+    let support = Some(Volume::new(inside, PIXEL).unwrap());
+    let right = find(&series(&specimen, 0.5), &FindOptions { support, grid_spacing: Some(1.2), ..options });
+    assert!(right.atoms.positions().iter().all(|p| p[0] > 0.0) && right.atoms.len() > 20);
+}
+
+#[test]
+fn a_grid_tells_two_species() {
+    let specimen = copper_and_gold();
+    let options = FindOptions { first_guess: FirstGuess::Grid, species: vec![29, 79], ..Default::default() };
+    let found = find(&series(&specimen, 0.5), &options);
+    let c = against(&found, &specimen);
+    assert_eq!((c.matched, c.missing, c.extra, c.species_correct), (60, 0, 0, 1.0));
+    decisions_add_up(&found);
 }
 
 #[test]
@@ -342,5 +408,18 @@ fn bad_input_is_refused() {
     let cube = TomographyOptions { shape: Some([EDGE; 3]), ..FindOptions::linear_volume() };
     let finer = FindOptions { support: support(EDGE, 0.4), tomography: cube, ..usual.clone() };
     refused(finer, 302, "support");
-    refused(FindOptions { species: vec![1, 2, 3, 4], ..usual }, 302, "4 species");
+    refused(FindOptions { species: vec![1, 2, 3, 4], ..usual.clone() }, 302, "4 species");
+    refused(FindOptions { first_guess: FirstGuess::Grid, ..usual.clone() }, 302, "`start`");
+    let grid = FindOptions { first_guess: FirstGuess::Grid, start: None, ..usual };
+    for spacing in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        refused(FindOptions { grid_spacing: Some(spacing), ..grid.clone() }, 103, "grid_spacing");
+    }
+    let finer = FindOptions { grid_spacing: Some(0.49), ..grid.clone() };
+    refused(finer, 103, "grid_spacing is 0.49, wanted at least the size of a pixel, 0.5");
+    let small = LotOptions { memory_limit: Some(1000), ..grid.fit.clone() };
+    refused(FindOptions { fit: small, ..grid.clone() }, 500, "orbitals (option memory_limit)");
+    let huge = TomographyOptions { shape: Some([260; 3]), ..FindOptions::linear_volume() };
+    refused(FindOptions { tomography: huge, grid_spacing: Some(0.5), ..grid.clone() }, 103, "16777216 orbitals");
+    let nowhere = Some(Volume::new(Array3::zeros([EDGE; 3]), PIXEL).unwrap());
+    refused(FindOptions { support: nowhere, ..grid }, 301, "grid");
 }

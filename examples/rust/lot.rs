@@ -1,13 +1,16 @@
-//! Local-orbital tomography of a dataset folder, from a published or true model, a file, or the images alone (`peaks`).
+//! Local-orbital tomography of a dataset folder, from a published or true model, a file, or the images alone: the peaks of a
+//! volume (`none`) or a regular grid of orbitals (`grid`).
 //!
 //! ```text
-//! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start published|truth|peaks|FILE.xyz
-//!   [--perturb A] [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
+//! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start grid|none|published|truth|FILE.xyz
+//!   [--species Si,Au] [--perturb A] [--dose E] [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
 //!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
-//!   [--widths atom|species|common] [--free BLOCK,BLOCK] [--orbital gaussian|slater|W:S,W:S,...]
+//!   [--widths atom|species|common] [--free BLOCK,BLOCK] [--orbital gaussian|slater|images|W:S,W:S,...]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
 //!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt]
 //! ```
+//! `--dose` adds Poisson noise to images that are fractions of the beam: E electrons per A^2 over all images together.
+//! `--orbital images` takes the shape of the orbitals from the images between fits.
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
 //! pixel size, lengths are in pixels and keys end in `_px` instead of `_pm`.
 
@@ -17,12 +20,14 @@ use aet::forward::local_orbital::{DepthMode, Orbital, OrbitalTerm, Sharing};
 use aet::io::dataset_folder::{self, Which};
 use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
-use aet::optimize::{Optimizer, RunOptions, Stopping};
-use aet::problem::Progress;
+use aet::optimize::{Optimizer, RunOptions, Stopping, Termination};
+use aet::problem::{Progress, Waiting};
 use aet::reconstruct::{
-    find_atoms, ErrorOptions, FindOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction,
+    find_atoms, ErrorEstimate, ErrorOptions, FindOptions, FirstGuess, LossChoice, LotModel, LotOptions, Precision,
+    Reconstruction,
 };
-use aet::specimen::{compare, Atoms, CompareOptions, Comparison};
+use aet::simulate::instrument::{record_series, Exposure, Instrument};
+use aet::specimen::{compare, elements, Atoms, CompareOptions, Comparison};
 use aet::{Error, Result};
 use rand::SeedableRng;
 use rand_distr::{Distribution, Normal};
@@ -33,7 +38,9 @@ struct Arguments {
     data: PathBuf,
     variant: Option<String>,
     start: String,
+    species: Vec<u8>,
     perturb: f64,
+    dose: Option<f64>,
     seed: u64,
     sections: Vec<usize>,
     energy_ev: Option<f64>,
@@ -44,6 +51,8 @@ struct Arguments {
     threads: Option<usize>,
     out: Option<PathBuf>,
     options: LotOptions,
+    /// The orbital of the options is only the first: the images tell the next ones.
+    orbital_of_images: bool,
 }
 
 fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
@@ -51,27 +60,15 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
     let list = |text: Option<String>| -> Vec<String> {
         text.map(|t| t.split(',').map(str::to_string).collect()).unwrap_or_default()
     };
-    let mut options = LotOptions { model: LotModel::Direct, ..Default::default() };
-    options.model = cli
-        .opt_value_from_fn("--model", |v| one_of(v, &[("direct", LotModel::Direct), ("rigid", LotModel::Rigid)]))?
-        .unwrap_or(LotModel::Direct);
-    options.mode = cli.opt_value_from_fn("--mode", depth_mode)?.unwrap_or(DepthMode::Auto);
-    options.loss =
-        cli.opt_value_from_fn("--loss", |v| one_of(v, &[("mse", LossChoice::Mse), ("poisson", LossChoice::Poisson)]))?;
-    options.precision = cli
-        .opt_value_from_fn("--precision", |v| {
-            one_of(v, &[("single", Precision::Single), ("double", Precision::Double)])
-        })?
-        .unwrap_or(Precision::Single);
-    options.orbital = cli.opt_value_from_fn("--orbital", orbital)?.unwrap_or_default();
-    options.width_start = cli.opt_value_from_str("--width-start")?;
-    options.height_sharing = Some(cli.opt_value_from_fn("--heights", sharing)?.unwrap_or(Sharing::Atom));
-    options.width_sharing = Some(cli.opt_value_from_fn("--widths", sharing)?.unwrap_or(Sharing::Species));
+    let species = list(cli.opt_value_from_str("--species")?);
+    let (options, orbital_of_images) = fit_options(&mut cli)?;
     let arguments = Arguments {
         data: cli.value_from_str("--data")?,
         variant: cli.opt_value_from_str("--variant")?,
         start: cli.value_from_str("--start")?,
+        species: species.iter().map(|symbol| atomic_number(symbol)).collect::<Result<_>>()?,
         perturb: cli.opt_value_from_str("--perturb")?.unwrap_or(0.0),
+        dose: cli.opt_value_from_str("--dose")?,
         seed: cli.opt_value_from_str("--seed")?.unwrap_or(1),
         sections: list(cli.opt_value_from_str("--sections")?)
             .iter()
@@ -85,12 +82,40 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
         threads: cli.opt_value_from_str("--threads")?,
         out: cli.opt_value_from_str("--out")?,
         options,
+        orbital_of_images,
     };
     let rest = cli.finish();
     if !rest.is_empty() {
         return Err(format!("unknown arguments {rest:?}").into());
     }
     Ok(arguments)
+}
+
+/// The options of the fits, and whether the images tell the orbital.
+fn fit_options(cli: &mut pico_args::Arguments) -> std::result::Result<(LotOptions, bool), Box<dyn std::error::Error>> {
+    let mut options = LotOptions::default();
+    options.model = cli
+        .opt_value_from_fn("--model", |v| one_of(v, &[("direct", LotModel::Direct), ("rigid", LotModel::Rigid)]))?
+        .unwrap_or(LotModel::Direct);
+    options.mode = cli.opt_value_from_fn("--mode", depth_mode)?.unwrap_or(DepthMode::Auto);
+    options.loss =
+        cli.opt_value_from_fn("--loss", |v| one_of(v, &[("mse", LossChoice::Mse), ("poisson", LossChoice::Poisson)]))?;
+    options.precision = cli
+        .opt_value_from_fn("--precision", |v| {
+            one_of(v, &[("single", Precision::Single), ("double", Precision::Double)])
+        })?
+        .unwrap_or(Precision::Single);
+    let shape: Option<String> = cli.opt_value_from_str("--orbital")?;
+    let of_images = shape.as_deref() == Some("images");
+    options.orbital = shape.filter(|_| !of_images).map(|text| orbital(&text)).transpose()?.unwrap_or_default();
+    options.width_start = cli.opt_value_from_str("--width-start")?;
+    options.height_sharing = Some(cli.opt_value_from_fn("--heights", sharing)?.unwrap_or(Sharing::Atom));
+    options.width_sharing = Some(cli.opt_value_from_fn("--widths", sharing)?.unwrap_or(Sharing::Species));
+    Ok((options, of_images))
+}
+
+fn atomic_number(symbol: &str) -> Result<u8> {
+    elements::atomic_number(symbol).ok_or_else(|| Error::range("--species", symbol, "symbols of elements, as Cu,Au"))
 }
 
 fn sharing(value: &str) -> std::result::Result<Sharing, String> {
@@ -108,7 +133,8 @@ fn orbital(text: &str) -> std::result::Result<Orbital, Box<dyn std::error::Error
         "slater" => Ok(Orbital::slater(None)?),
         terms => {
             let term = |text: &str| -> std::result::Result<OrbitalTerm, Box<dyn std::error::Error>> {
-                let wanted = || format!("`{text}` is no term W:S; orbitals are gaussian, slater or W:S,W:S,...");
+                let wanted =
+                    || format!("`{text}` is no term W:S; orbitals are gaussian, slater, images or W:S,W:S,...");
                 let (weight, width) = text.split_once(':').ok_or_else(wanted)?;
                 Ok(OrbitalTerm { weight: weight.parse()?, width: width.parse()? })
             };
@@ -151,43 +177,72 @@ fn select_sections(version: &SeriesVersion, sections: &[usize]) -> Result<TiltSe
     TiltSeries::new(options, images.view(), &frames)
 }
 
-fn start_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
+/// What a fit starts from.
+struct Start {
+    atoms: Atoms,
+    /// Orbitals of the first fit, here or in the search for atoms.
+    orbitals: usize,
+    /// Those of the arguments, with the orbital that the search ended with and, where they leave it open, its loss.
+    options: LotOptions,
+}
+
+fn start(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Start> {
     let variant = arguments.variant.as_deref();
-    let atoms = match arguments.start.as_str() {
-        "peaks" => found_atoms(arguments, context, series, probe)?,
-        "published" => dataset_folder::read_atoms(&arguments.data, Which::Published, variant)?,
-        "truth" => dataset_folder::read_atoms(&arguments.data, Which::Truth, variant)?,
-        file => xyz::read(Path::new(file))?,
+    let search = |first_guess| found(arguments, context, series, probe, first_guess);
+    let given = |atoms: Atoms| Start { orbitals: atoms.len(), atoms, options: arguments.options.clone() };
+    let mut start = match arguments.start.as_str() {
+        "none" => search(FirstGuess::Volume)?,
+        "grid" => search(FirstGuess::Grid)?,
+        "published" => given(dataset_folder::read_atoms(&arguments.data, Which::Published, variant)?),
+        "truth" => given(dataset_folder::read_atoms(&arguments.data, Which::Truth, variant)?),
+        file => given(xyz::read(Path::new(file))?),
     };
     let normal = Normal::new(0.0, arguments.perturb)
         .map_err(|_| Error::range("--perturb", arguments.perturb, "0 or more (A)"))?;
     let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(arguments.seed);
-    let positions = atoms.positions().iter().map(|p| p.map(|v| v + normal.sample(&mut random))).collect();
+    let positions = start.atoms.positions().iter().map(|p| p.map(|v| v + normal.sample(&mut random))).collect();
     if arguments.perturb > 0.0 {
         println!("start moved by {} A rms per axis, seed {}", arguments.perturb, arguments.seed);
     }
     // Only positions and species: heights and widths of the file may be of another model.
-    Atoms::new(positions)?.with_species(atoms.species().to_vec())
+    start.atoms = Atoms::new(positions)?.with_species(start.atoms.species().to_vec())?;
+    Ok(start)
 }
 
 /// The atoms that the images show, without any model to start from.
-fn found_atoms(arguments: &Arguments, context: &Context, series: &TiltSeries, probe: Option<&Probe>) -> Result<Atoms> {
+fn found(
+    arguments: &Arguments,
+    context: &Context,
+    series: &TiltSeries,
+    probe: Option<&Probe>,
+    first_guess: FirstGuess,
+) -> Result<Start> {
     let clock = Instant::now();
     // the fit that follows is that of the arguments, to which heights and widths must belong
-    let fit = arguments.options.clone();
-    let options = FindOptions { fit, keep_model: true, keep_orbital: true, ..Default::default() };
+    let options = FindOptions {
+        fit: arguments.options.clone(),
+        first_guess,
+        keep_model: true,
+        keep_orbital: !arguments.orbital_of_images,
+        species: arguments.species.clone(),
+        ..Default::default()
+    };
     let found = find_atoms(context, series, probe, &options, &mut |_| true)?;
     log::drain(|level, text| println!("{level:?}: {text}"));
     println!(
-        "found {} atoms from {} peaks in {} cycles ({:?}), R {:.5}, {:.1} s",
+        "found {} atoms from {} of the first guess in {} fits with {} decisions ({:?}), R {:.5}, {:.1} s",
         found.atoms.len(),
         found.traced.len(),
         found.cycles.rows(),
+        found.decisions.rows(),
         found.termination,
         found.r_factor,
         clock.elapsed().as_secs_f64()
     );
-    Ok(found.atoms)
+    let orbitals = found.cycles.column("atoms")?.first().map_or(0, |count| *count as usize);
+    let loss = arguments.options.loss.or(found.fit.loss);
+    let options = LotOptions { orbital: found.fit.orbital, loss, ..arguments.options.clone() };
+    Ok(Start { atoms: found.atoms, orbitals, options })
 }
 
 /// The probe from the folder's keys or the command line; an error names what is missing.
@@ -226,17 +281,105 @@ fn report(name: &str, c: Option<&Comparison>) -> String {
     )
 }
 
+/// The images of the arguments, with noise where they ask for it.
+fn read_series(arguments: &Arguments, context: &Context) -> Result<TiltSeries> {
+    let mut series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
+    if let Some(dose) = arguments.dose {
+        let version = series.version();
+        if version.counts_per_unit_all().is_some() {
+            let why = "the images are counts, which have their noise already".into();
+            return Err(Error::Inconsistent { what: "--dose".into(), why });
+        }
+        let exposure = Exposure::Dose(dose / version.images().len() as f64);
+        let instrument = Instrument { seed: arguments.seed, exposure, ..Default::default() };
+        let cancel = context.cancel_token();
+        series = record_series(context, &instrument, &series, &mut Waiting { cancel: &cancel, tell: &mut |_| true })?;
+        println!("Poisson noise of {dose} e/A^2 over all images, seed {}", arguments.seed);
+    }
+    match arguments.sections.is_empty() {
+        true => Ok(series),
+        false => select_sections(&series.version(), &arguments.sections),
+    }
+}
+
+/// Fits between which the images tell the shape of the orbitals.
+const SHAPE_ROUNDS: usize = 3;
+
+/// The fit from the start; of several, with shapes from the images, the last.
+fn fit(
+    arguments: &Arguments,
+    context: &Context,
+    series: &TiltSeries,
+    probe: Option<&Probe>,
+    start: &Start,
+) -> Result<(Reconstruction, Termination)> {
+    let stopping = Stopping { max_iterations: arguments.iterations, ..Default::default() };
+    let run_options = RunOptions { stopping, optimizer: arguments.optimizer, ..Default::default() };
+    let (mut options, mut atoms) = (start.options.clone(), start.atoms.clone());
+    let mut round = 1;
+    loop {
+        let recon = Reconstruction::local_orbital(context, series, probe, &atoms, &options)?;
+        arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
+        let mut last = 0;
+        let termination = recon.run(&run_options, &mut |p: &Progress| {
+            if p.iteration > last {
+                last = p.iteration;
+                println!("{:>4}  loss {:.9e}  R {:.5}  {:.2} s", p.iteration, p.loss, p.r_factor, p.seconds);
+            }
+            true
+        })?;
+        log::drain(|level, text| println!("{level:?}: {text}"));
+        if !arguments.orbital_of_images || round == SHAPE_ROUNDS {
+            return Ok((recon, termination));
+        }
+        options.orbital = recon.fit_orbital(None, &mut |_| true)?;
+        options.width_start = None; // that of the fit
+        atoms = recon.atoms()?;
+        println!("the images tell {} terms", options.orbital.terms().len());
+        round += 1;
+    }
+}
+
+/// Atoms compared with the true and the published ones, where the folder has them.
+struct Judged {
+    truth: Option<Comparison>,
+    published: Option<Comparison>,
+    published_against_truth: Option<Comparison>,
+}
+
+impl Judged {
+    fn new(arguments: &Arguments, atoms: &Atoms) -> Result<Self> {
+        let read = |which| dataset_folder::read_atoms(&arguments.data, which, arguments.variant.as_deref()).ok();
+        let (truth, published) = (read(Which::Truth), read(Which::Published));
+        let against = |one: &Option<Atoms>, other: &Option<Atoms>| match (one, other) {
+            (Some(one), Some(other)) => compare(one, other, &CompareOptions::default()).map(Some),
+            _ => Ok(None),
+        };
+        let atoms = Some(atoms.clone());
+        Ok(Self {
+            truth: against(&atoms, &truth)?,
+            published: against(&atoms, &published)?,
+            published_against_truth: against(&published, &truth)?,
+        })
+    }
+
+    fn print(&self) {
+        if self.published_against_truth.is_some() {
+            println!("{}", report("published against truth", self.published_against_truth.as_ref()));
+        }
+        println!("{}", report("result against truth", self.truth.as_ref()));
+        println!("{}", report("result against published", self.published.as_ref()));
+    }
+}
+
 fn run(arguments: &Arguments) -> Result<()> {
     log::set_level(log::Level::Info);
     let clock = Instant::now();
     let context = Context::new(&ContextOptions { threads: arguments.threads, simd: None })?;
-    let mut series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
-    if !arguments.sections.is_empty() {
-        series = select_sections(&series.version(), &arguments.sections)?;
-    }
+    let series = read_series(arguments, &context)?;
     let version = series.version();
     let probe = make_probe(arguments, &version)?;
-    let start = start_atoms(arguments, &context, &series, probe.as_ref())?;
+    let start = start(arguments, &context, &series, probe.as_ref())?;
     println!(
         "{} images of {} x {} pixels, {} tilts, {} sections, {} atoms, {} threads, {}",
         version.images().len(),
@@ -244,69 +387,61 @@ fn run(arguments: &Arguments) -> Result<()> {
         version.columns(),
         version.tilts().len(),
         version.section_count(),
-        start.len(),
+        start.atoms.len(),
         context.threads(),
         context.simd().name()
     );
-    let recon = Reconstruction::local_orbital(&context, &series, probe.as_ref(), &start, &arguments.options)?;
-    arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
-    let stopping = Stopping { max_iterations: arguments.iterations, ..Default::default() };
-    let options = RunOptions { stopping, optimizer: arguments.optimizer, ..Default::default() };
-    let mut last = 0;
-    let termination = recon.run(options, &mut |p: &Progress| {
-        if p.iteration > last {
-            last = p.iteration;
-            println!("{:>4}  loss {:.9e}  R {:.5}  {:.2} s", p.iteration, p.loss, p.r_factor, p.seconds);
-        }
-        true
-    })?;
-    log::drain(|level, text| println!("{level:?}: {text}"));
+    let (recon, termination) = fit(arguments, &context, &series, probe.as_ref(), &start)?;
     let seconds = clock.elapsed().as_secs_f64();
     let atoms = recon.atoms()?;
-    let against = |which| match dataset_folder::read_atoms(&arguments.data, which, arguments.variant.as_deref()) {
-        Ok(other) => compare(&atoms, &other, &CompareOptions::default()).map(|c| Some((c, other))),
-        Err(_) => Ok(None), // the folder has no such model
-    };
-    let (truth, published) = (against(Which::Truth)?, against(Which::Published)?);
-    if let (Some((_, truth)), Some((_, published))) = (&truth, &published) {
-        println!(
-            "{}",
-            report("published against truth", Some(&compare(published, truth, &CompareOptions::default())?))
-        );
-    }
-    println!("{}", report("result against truth", truth.as_ref().map(|(c, _)| c)));
-    println!("{}", report("result against published", published.as_ref().map(|(c, _)| c)));
-    let history = recon.history();
-    let (evaluations, r_factor) = history.last().map_or((0.0, f64::NAN), |r| (r.evaluations, r.r_factor));
+    let judged = Judged::new(arguments, &atoms)?;
+    judged.print();
     let (height, width) = (recon.block("heights")?, recon.block("widths")?);
     println!(
         "{termination:?} after {} iterations; first height {:.6e}, first width {:.4}",
-        history.len(),
+        recon.history().len(),
         height[0],
         width[0]
     );
     let errors = recon.estimate_errors(&ErrorOptions::default(), &mut |_| true)?;
     println!("{:?} errors, noise {:?}: {} atoms undetermined", errors.method, errors.noise, errors.undetermined);
     if let Some(folder) = &arguments.out {
-        std::fs::create_dir_all(folder).map_err(|source| Error::File {
-            operation: "creating",
-            path: folder.clone(),
-            source,
-        })?;
-        xyz::write(&errors.atoms, &folder.join("atoms.xyz"))?;
-        let record = folder.join("record.json");
-        std::fs::write(&record, format!("{:#}\n", recon.record())).map_err(|source| Error::File {
-            operation: "writing",
-            path: record.clone(),
-            source,
-        })?;
-        println!("wrote {} and {}", folder.join("atoms.xyz").display(), record.display());
+        write(folder, &recon, &errors)?;
     }
+    let counts = (start.orbitals, atoms.len());
     let pixels = version.length_unit() == LengthUnit::Pixel;
+    println!("{}", last_line(&recon, &judged, &errors, counts, pixels, seconds).join(" "));
+    Ok(())
+}
+
+fn write(folder: &Path, recon: &Reconstruction, errors: &ErrorEstimate) -> Result<()> {
+    let failed = |operation, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| Error::File { operation, path, source }
+    };
+    std::fs::create_dir_all(folder).map_err(failed("creating", folder))?;
+    let (atoms, record) = (folder.join("atoms.xyz"), folder.join("record.json"));
+    xyz::write(&errors.atoms, &atoms)?;
+    std::fs::write(&record, format!("{:#}\n", recon.record())).map_err(failed("writing", &record))?;
+    println!("wrote {} and {}", atoms.display(), record.display());
+    Ok(())
+}
+
+/// Pairs key=value; errors are in hundredths of the unit of the series where that is a pixel, in pm else.
+fn last_line(
+    recon: &Reconstruction,
+    judged: &Judged,
+    errors: &ErrorEstimate,
+    (orbitals_start, orbitals_end): (usize, usize),
+    pixels: bool,
+    seconds: f64,
+) -> Vec<String> {
     let (unit, factor) = if pixels { ("px", 0.01) } else { ("pm", 1.0) };
-    let of = |f: fn(&Comparison) -> f64| truth.as_ref().map_or(f64::NAN, |(c, _)| f(c));
+    let of = |f: fn(&Comparison) -> f64| judged.truth.as_ref().map_or(f64::NAN, f);
     let rmsd = |f: fn(&Comparison) -> f64| number(factor * of(f), 4);
-    let published = factor * published.as_ref().map_or(f64::NAN, |(c, _)| c.rmsd_pm);
+    let published = factor * judged.published.as_ref().map_or(f64::NAN, |c| c.rmsd_pm);
+    let chain = judged.published_against_truth.as_ref().map_or(f64::NAN, |c| c.rmsd_pm);
+    let (evaluations, r_factor) = recon.history().last().map_or((0.0, f64::NAN), |r| (r.evaluations, r.r_factor));
     let pairs = [
         ("mode".into(), recon.record()["mode"].as_str().unwrap_or("direct").into()),
         ("true".into(), number(of(|c| c.true_count as f64), 0)),
@@ -318,14 +453,17 @@ fn run(arguments: &Arguments) -> Result<()> {
         (format!("rmsd_y_{unit}"), rmsd(|c| c.rmsd_axis_pm[1])),
         (format!("rmsd_z_{unit}"), rmsd(|c| c.rmsd_axis_pm[2])),
         (format!("rmsd_published_{unit}"), number(published, 4)),
+        ("rmsd_published_ratio".into(), number(of(|c| c.rmsd_pm) / chain, 4)),
         (format!("predicted_rmsd_{unit}"), number(factor * errors.predicted_rmsd_pm, 4)),
+        ("species_correct".into(), number(of(|c| c.species_correct), 4)),
+        ("orbitals_start".into(), orbitals_start.to_string()),
+        ("orbitals_end".into(), orbitals_end.to_string()),
         ("r_factor".into(), number(r_factor, 6)),
         ("loss".into(), format!("{:.9e}", recon.loss())),
         ("evaluations".into(), evaluations.to_string()),
         ("seconds".into(), number(seconds, 3)),
     ];
-    println!("{}", pairs.map(|(key, value): (String, String)| format!("{key}={value}")).join(" "));
-    Ok(())
+    pairs.map(|(key, value): (String, String)| format!("{key}={value}")).to_vec()
 }
 
 /// `nan` where it is not known.

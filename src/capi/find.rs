@@ -2,6 +2,7 @@
 
 use super::atoms::aet_atoms;
 use super::dataset::aet_dataset;
+use super::enums::{host_enum, HostEnum};
 use super::guard::{guard, Host};
 use super::lot::{aet_loss, aet_lot_model, aet_lot_options};
 use super::options::{chosen, CStruct};
@@ -14,11 +15,27 @@ use super::tomography::aet_tomography_options;
 use super::view::aet_const_view;
 use super::volume::aet_volume;
 use crate::optimize::Termination;
-use crate::reconstruct::{find_atoms, FindOptions};
+use crate::reconstruct::{find_atoms, FindOptions, FirstGuess};
 use crate::specimen::Atoms;
 use crate::{Error, Result};
 use std::ffi::{c_char, c_void};
 use std::ptr;
+
+/// Where the first guess of a search comes from, where no atoms are given.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum aet_first_guess {
+    /// The peaks of a volume of the images. The default.
+    Volume = 0,
+    /// A regular grid of orbitals, denser than atoms, which coarse fits draw to them, as in the papers: no volume comes in
+    /// between.
+    Grid = 1,
+}
+
+host_enum!(aet_first_guess:
+    Volume = "AET_FIRST_GUESS_VOLUME",
+    Grid = "AET_FIRST_GUESS_GRID",
+);
 
 /// Options of aet_dataset_find_atoms. Fill with aet_find_options_init; 0 and NULL mean automatic in all members. Lengths
 /// are in the unit of the dataset.
@@ -55,8 +72,8 @@ pub struct aet_find_options {
     /// 1: the orbital of `fit` is the shape of the atoms; 0: the images tell it, from the second fit on, as
     /// aet_recon_fit_orbital does.
     pub keep_orbital: i32,
-    /// Zero.
-    pub reserved: i32,
+    /// An aet_first_guess; AET_ERROR_INCONSISTENT for a grid and `start`.
+    pub first_guess: i32,
     /// Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL:
     /// `species`, and where that is 0 the elements that the dataset's metadata name as `elements`, in the order of their
     /// numbers; else one unknown species.
@@ -77,16 +94,16 @@ pub struct aet_find_options {
     /// The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which
     /// else stay where they were traced; 0: none, they move.
     pub hold_out: f64,
+    /// Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a
+    /// dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all
+    /// images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`.
+    pub grid_spacing: f64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; six i32 stand between 8-byte
 // members.
 unsafe impl CStruct for aet_find_options {
     const NAME: &'static str = "aet_find_options";
-
-    fn reserved(&self) -> i32 {
-        self.reserved
-    }
 
     fn defaults() -> Self {
         aet_find_options {
@@ -102,7 +119,7 @@ unsafe impl CStruct for aet_find_options {
             species: 0,
             keep_model: 0,
             keep_orbital: 0,
-            reserved: 0,
+            first_guess: aet_first_guess::Volume as i32,
             elements: ptr::null(),
             start: ptr::null(),
             support: ptr::null(),
@@ -110,6 +127,7 @@ unsafe impl CStruct for aet_find_options {
             split: 0.0,
             isolation: 0.0,
             hold_out: 0.0,
+            grid_spacing: 0.0,
         }
     }
 }
@@ -125,6 +143,11 @@ impl Host {
             keep_model: self.flag(options.keep_model, "keep_model")?,
             keep_orbital: self.flag(options.keep_orbital, "keep_orbital")?,
             hold_out: options.hold_out,
+            first_guess: match aet_first_guess::from_number(options.first_guess, "first_guess")? {
+                aet_first_guess::Volume => FirstGuess::Volume,
+                aet_first_guess::Grid => FirstGuess::Grid,
+            },
+            grid_spacing: chosen(options.grid_spacing),
             fit: self.lot_options(options.fit)?,
             tomography: match options.tomography.is_null() {
                 true => default.tomography,
@@ -173,7 +196,13 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
 /// bars. `probe` is needed by the rigid model; NULL: the direct one. `options` and `progress` may be NULL; progress tells the
 /// cycle as iteration. `*traced`, where `traced` is not NULL, is the first guess; `*cycles`, where `cycles` is not NULL, has
 /// one row per fit with columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`, `loss`, `r_factor`,
-/// and the value `r_factor_traced` of the first guess. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
+/// and the value `r_factor_traced` of the first guess; the coarse fits of a grid come first. `*decisions`, where `decisions` is
+/// not NULL, has one row per orbital that came, went or changed, in the order of the decisions: columns `cycle` (row of
+/// `cycles`, from 1), `kind` (1 weak, 2 outside of every image or of the support, 3 lonely, 4 merged, 5 split, 6 added,
+/// 7 reclassified), `orbital` (its number in that fit; of an added one in the next), `x`, `y`, `z`, `height`, `partner` (the
+/// orbital of that fit that took a merged one up, or the other half, in the next fit, of one that was split; else NaN) and
+/// `ratio`: what decided in parts of its limit (height to the least one, distance to the orbital that took it up or to the
+/// nearest, height to the largest one, height of a peak to the least), or the probability of the new species. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
 /// the last fit: set it for the final fit, since
 /// heights and widths belong to it, with the model and the loss that the values `model` (an aet_lot_model) and `loss` (an
 /// aet_loss) of the table name: where `fit` leaves the loss open, and images without negative values have neither counts nor
@@ -198,11 +227,12 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
     traced: *mut *mut aet_atoms,
     cycles: *mut *mut aet_table,
     orbital: *mut *mut aet_orbital,
+    decisions: *mut *mut aet_table,
 ) -> aet_status {
     guard("aet_dataset_find_atoms", |host| {
         let place = host.new_handle(atoms, "atoms")?;
         let (traced, cycles) = (host.optional_new_handle(traced), host.optional_new_handle(cycles));
-        let orbital = host.optional_new_handle(orbital);
+        let (orbital, decisions) = (host.optional_new_handle(orbital), host.optional_new_handle(decisions));
         let dataset = host.dataset(dataset)?;
         let probe = host.optional_input(probe, "probe")?.map(AsRef::as_ref);
         let options = host.find_options(options)?;
@@ -217,6 +247,9 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
                 }
                 if let Some(orbital) = orbital {
                     orbital.set(found.fit.orbital);
+                }
+                if let Some(decisions) = decisions {
+                    decisions.set(found.decisions);
                 }
                 if let Some(traced) = traced {
                     traced.set(found.traced);
@@ -234,6 +267,7 @@ pub unsafe extern "C" fn aet_dataset_find_atoms(
                     traced.into_iter().for_each(|place| place.clear());
                     cycles.into_iter().for_each(|place| place.clear());
                     orbital.into_iter().for_each(|place| place.clear());
+                    decisions.into_iter().for_each(|place| place.clear());
                 }
                 Err(error)
             }
@@ -267,22 +301,25 @@ mod tests {
         traced: *mut aet_atoms,
         cycles: *mut aet_table,
         orbital: *mut aet_orbital,
+        decisions: *mut aet_table,
     }
 
     /// A search of which all results are wanted, or the atoms alone.
     fn search(scene: &Scene, options: &aet_find_options, all: bool, go_on: bool) -> (i32, Made) {
         let (atoms, traced) = (ptr::dangling_mut(), ptr::dangling_mut());
-        let mut made = Made { atoms, traced, cycles: ptr::dangling_mut(), orbital: ptr::dangling_mut() };
+        let (cycles, decisions) = (ptr::dangling_mut(), ptr::dangling_mut());
+        let mut made = Made { atoms, traced, cycles, orbital: ptr::dangling_mut(), decisions };
         let mut closure: &mut dyn FnMut(&aet_progress) -> i32 = &mut |_| i32::from(!go_on);
         let (user, progress, probe) = ((&raw mut closure).cast(), Some(observe as _), ptr::null());
         let atoms = &raw mut made.atoms;
-        let (traced, cycles, orbital) = match all {
-            true => (&raw mut made.traced, &raw mut made.cycles, &raw mut made.orbital),
-            false => (ptr::null_mut(), ptr::null_mut(), ptr::null_mut()),
+        let (traced, cycles, orbital, decisions) = match all {
+            true => (&raw mut made.traced, &raw mut made.cycles, &raw mut made.orbital, &raw mut made.decisions),
+            false => (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()),
         };
+        let (dataset, one) = (scene.dataset, ptr::from_ref(options));
         // SAFETY: handles, NULL, and options, places and a closure that live here.
         let status = unsafe {
-            aet_dataset_find_atoms(scene.dataset, probe, options, progress, user, atoms, traced, cycles, orbital)
+            aet_dataset_find_atoms(dataset, probe, one, progress, user, atoms, traced, cycles, orbital, decisions)
         };
         (status as i32, made)
     }
@@ -304,6 +341,7 @@ mod tests {
         free(made.traced);
         free(made.cycles);
         free(made.orbital);
+        free(made.decisions);
         let (status, made) = search(&scene, &options, false, true);
         assert!(status < 100, "{}", message());
         free(made.atoms);
@@ -314,7 +352,8 @@ mod tests {
         let (scene, options) = short();
         let (status, made) = search(&scene, &options, true, false);
         assert_eq!(status, 1, "{}", message());
-        assert!(made.atoms.is_null() && made.traced.is_null() && made.cycles.is_null() && made.orbital.is_null());
+        assert!(made.atoms.is_null() && made.traced.is_null() && made.cycles.is_null());
+        assert!(made.orbital.is_null() && made.decisions.is_null());
     }
 
     #[test]
@@ -330,7 +369,11 @@ mod tests {
         fails(&aet_find_options { keep_orbital: -1, ..good }, 103, "keep_orbital");
         fails(&aet_find_options { hold_out: 0.51, ..good }, 103, "hold_out is 0.51");
         fails(&aet_find_options { hold_out: f64::NAN, ..good }, 103, "hold_out is NaN");
-        fails(&aet_find_options { reserved: 1, ..good }, 103, "reserved of aet_find_options is 1");
+        fails(&aet_find_options { first_guess: 2, ..good }, 104, "AET_FIRST_GUESS_GRID = 1");
+        fails(&aet_find_options { first_guess: 1, ..good }, 302, "`start`");
+        let grid = aet_find_options { start: ptr::null(), first_guess: 1, ..good };
+        fails(&aet_find_options { grid_spacing: -1.0, ..grid }, 103, "grid_spacing is -1");
+        fails(&aet_find_options { grid_spacing: 1e-3, ..grid }, 103, "size of a pixel");
         fails(&aet_find_options { struct_size: 12, ..good }, 106, "aet_find_options");
     }
 
@@ -338,11 +381,14 @@ mod tests {
     fn missing_arguments_are_named() {
         let (scene, options) = short();
         let (mut atoms, user, probe) = (ptr::null_mut(), ptr::null_mut(), ptr::null());
-        let (traced, cycles, orbital) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let (traced, cycles) = (ptr::null_mut(), ptr::null_mut());
+        let (orbital, decisions) = (ptr::null_mut(), ptr::null_mut());
         let fails = |dataset: *const aet_dataset, place, mention: &str| {
             // SAFETY: handles and NULL.
-            let status =
-                unsafe { aet_dataset_find_atoms(dataset, probe, &options, None, user, place, traced, cycles, orbital) };
+            let status = unsafe {
+                let one = &raw const options;
+                aet_dataset_find_atoms(dataset, probe, one, None, user, place, traced, cycles, orbital, decisions)
+            };
             assert_eq!((status as i32, message().contains(mention)), (100, true), "{}", message());
         };
         fails(scene.dataset.cast_const(), ptr::null_mut(), "`atoms` is NULL");

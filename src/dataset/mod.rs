@@ -5,6 +5,7 @@
 //! version, which shares all untouched images. What is known of new images comes as [`Frames`] and is checked
 //! once, here: whoever holds a version holds finite pixels, proper rotations and positive pixel sizes.
 
+mod doubts;
 mod frames;
 mod image;
 mod metadata;

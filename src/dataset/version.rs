@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayView3;
 
+use super::doubts;
 use super::frames::Frames;
 use super::image::{self, Image, Places};
 use super::metadata::Metadata;
@@ -292,11 +293,12 @@ impl SeriesVersion {
         let sections = self.sections(frames, &tilts);
         let built = image::build(images, frames, &rotations, &Places { tilts, sections })?;
         self.tilts.resize(first + distinct.len(), Tilt::default());
+        let old = self.images.len();
         for image in built {
             self.tilts[image.tilt].images.push(self.images.len());
             self.images.push(image);
         }
-        self.warn(frames);
+        self.warn(frames, &(old..self.images.len()).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -328,13 +330,13 @@ impl SeriesVersion {
             None => places.iter().map(|i| self.images[*i].section).collect(),
         };
         let built = image::build(images, frames, &rotations, &Places { tilts, sections })?;
-        for (place, mut image) in places.into_iter().zip(built) {
+        for (place, mut image) in places.iter().zip(built) {
             if frames.excluded.is_none() {
-                Arc::make_mut(&mut image).excluded = self.images[place].excluded;
+                Arc::make_mut(&mut image).excluded = self.images[*place].excluded;
             }
-            next.images[place] = image;
+            next.images[*place] = image;
         }
-        next.warn(frames);
+        next.warn(frames, &places);
         Ok(next)
     }
 
@@ -388,8 +390,14 @@ impl SeriesVersion {
         labels.iter().map(place).collect()
     }
 
-    fn warn(&mut self, frames: &Frames) {
+    /// Doubts about the images with these numbers, as which `frames` came in.
+    fn warn(&mut self, frames: &Frames, images: &[usize]) {
+        let mut tilts: Vec<usize> = images.iter().map(|i| self.images[*i].tilt).collect();
+        tilts.dedup();
         self.warnings.extend(frames.rotations.as_ref().and_then(|r| r.radians_warning()));
+        self.warnings.extend(doubts::of_twins(&self.images, images));
+        self.warnings.extend(images.iter().filter_map(|i| doubts::of_saturation(&self.images, *i)));
+        self.warnings.extend(doubts::of_sections(&self.images, &self.tilts, &tilts));
     }
 }
 

@@ -240,6 +240,8 @@ impl Memory {
         self.termination = None;
         self.choose(options);
         let mut outcome = Termination::MaxIterations;
+        let hidden = |state: &State| state.plan.hidden(&state.parameters);
+        let before = hidden(&scene.latest.load());
         for _ in 0..stopping.max_iterations {
             match self.iterate(scene, stopping, watch) {
                 Ok(None) => {}
@@ -257,6 +259,11 @@ impl Memory {
                 outcome = Termination::TimeLimit;
                 break;
             }
+        }
+        let state = scene.latest.load();
+        let left = hidden(&state).saturating_sub(before);
+        if left > 0 {
+            log::warning(format!("{left} of {} atoms left the field of view of every image", state.plan.species.len()));
         }
         self.termination = Some(outcome);
         Ok(outcome)
@@ -423,6 +430,7 @@ pub(super) fn start(plan: &mut Plan, parameters: &mut [f64], waiting: &mut Waiti
     if hidden > 0 {
         log::warning(format!("{hidden} of {} start atoms lie outside every image", plan.species.len()));
     }
+    plan.depth_doubt(parameters).into_iter().for_each(log::warning);
     plan.fit_intensities(parameters, waiting)?;
     plan.settle_threshold(parameters, waiting)?;
     plan.estimate_scales(parameters, waiting)?;

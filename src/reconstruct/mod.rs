@@ -25,7 +25,7 @@ mod tomography;
 mod uncertainty;
 
 pub use evaluator::Evaluator;
-pub use find::{find_atoms, FindOptions, Found};
+pub use find::{find_atoms, FindOptions, FirstGuess, Found};
 pub use interface::{resume, Reconstruct, Saved, StateView, Values};
 pub use optics::DefocusScan;
 pub use options::{LossChoice, LotModel, LotOptions, Precision};

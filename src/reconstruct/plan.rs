@@ -24,6 +24,9 @@ use std::sync::Arc;
 const MAX_SLICES: f64 = 16384.0;
 const MAX_SPREAD: f64 = 4096.0;
 
+/// Cosine of the angle below which beams count as parallel, a degree.
+const PARALLEL: f64 = 0.999_85;
+
 /// Euler order of the refined angles.
 const ANGLE_ORDER: AngleOrder = AngleOrder::Zyx;
 
@@ -399,7 +402,9 @@ impl Plan {
     /// Refuses a fit whose parameters outnumber the pixels, unless a term of the host says what the images do not.
     pub fn check_determined(&self) -> Result<()> {
         let free = self.layout.free_len();
-        if free <= self.used_pixels || !self.terms.load().is_empty() || self.problem.images().is_empty() {
+        // many orbitals that cannot be negative are few in the end
+        let positive = self.layout.blocks[Blocks::HEIGHTS].lower >= 0.0;
+        if free <= self.used_pixels || positive || !self.terms.load().is_empty() || self.problem.images().is_empty() {
             return Ok(());
         }
         Err(Error::Inconsistent {
@@ -420,31 +425,55 @@ impl Plan {
 
     /// An error if no atom appears in any image; else the number of atoms that appear in none.
     pub fn check_visible(&self, parameters: &[f64]) -> Result<usize> {
+        let (hidden, n) = (self.hidden(parameters), self.species.len());
+        if hidden == n {
+            let (rows, columns, pixel) = (self.version.rows(), self.version.columns(), self.version.pixel_size());
+            return Err(Error::Inconsistent {
+                what: "start atoms".into(),
+                why: format!(
+                    "all {n} atoms lie outside every image ({rows} x {columns} pixels of {pixel} reach {:.1} by {:.1} from the origin); check units and origin",
+                    0.5 * rows as f64 * pixel, 0.5 * columns as f64 * pixel
+                ),
+            });
+        }
+        Ok(hidden)
+    }
+
+    /// The number of atoms that appear in no image.
+    pub fn hidden(&self, parameters: &[f64]) -> usize {
         let (rows, columns, pixel) =
             (self.version.rows() as f64, self.version.columns() as f64, self.version.pixel_size());
-        let tilts = self.version.tilts().len();
-        if tilts == 0 {
-            return Ok(0);
-        }
-        let rotations: Vec<Mat3> = (0..tilts).map(|t| self.rotation(parameters, t)).collect();
+        let rotations: Vec<Mat3> =
+            (0..self.version.tilts().len()).map(|tilt| self.rotation(parameters, tilt)).collect();
         let seen = |p: &Vec3| {
             rotations.iter().any(|r| {
                 let p = geometry::apply(r, p);
                 (p[0] / pixel).abs() <= 0.5 * columns + 1.0 && (p[1] / pixel).abs() <= 0.5 * rows + 1.0
             })
         };
-        let n = self.species.len();
-        let hidden = (0..n).filter(|i| !seen(&self.blocks.position_of(parameters, *i))).count();
-        if hidden == n {
-            return Err(Error::Inconsistent {
-                what: "start atoms".into(),
-                why: format!(
-                    "all {n} atoms lie outside every image ({rows} x {columns} pixels of {pixel} reach {:.1} by {:.1} from the origin); check units and origin",
-                    0.5 * rows * pixel, 0.5 * columns * pixel
-                ),
-            });
+        match rotations.is_empty() {
+            true => 0,
+            false => (0..self.species.len()).filter(|i| !seen(&self.blocks.position_of(parameters, *i))).count(),
         }
-        Ok(hidden)
+    }
+
+    /// A text where the images do not tell how far atoms are along the beam: all look the same way, and no probe differs.
+    pub fn depth_doubt(&self, parameters: &[f64]) -> Option<String> {
+        let images = self.problem.images();
+        let of = |image: &usize| &self.version.images()[*image];
+        let tilts: std::collections::BTreeSet<usize> = images.iter().map(|i| of(i).tilt).collect();
+        let beams: Vec<Vec3> = tilts.iter().map(|tilt| self.rotation(parameters, *tilt)[2]).collect();
+        let first = beams.first()?;
+        let parallel = |beam: &Vec3| (0..3).map(|a| beam[a] * first[a]).sum::<f64>().abs() > PARALLEL;
+        let refocused = self.mode.is_some() && images.iter().any(|i| of(i).defocus != of(&images[0]).defocus);
+        (beams.iter().all(parallel) && !refocused).then(|| {
+            format!(
+                "{} image(s) of {} tilt(s) all look along one direction: they do not tell the depth of {} atoms; append tilts",
+                images.len(),
+                tilts.len(),
+                self.species.len()
+            )
+        })
     }
 }
 

@@ -184,7 +184,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 
 # atoms from images alone
 @declare aet_find_options_init(options::Ptr{FindOptions}, struct_size::Csize_t)::Int32
-@declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, traced::OutHandlePtr, cycles::OutHandlePtr, orbital::OutHandlePtr)::Int32
+@declare aet_dataset_find_atoms(dataset::HandlePtr, probe::HandlePtr, options::Ptr{FindOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, traced::OutHandlePtr, cycles::OutHandlePtr, orbital::OutHandlePtr, decisions::OutHandlePtr)::Int32
 
 # the recording instrument
 @declare aet_instrument_options_init(options::Ptr{InstrumentOptions}, struct_size::Csize_t)::Int32

@@ -24,6 +24,7 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (TomographyOptions, :method) => TOMOGRAPHY_METHODS,
     (TomographyOptions, :window) => RAMP_WINDOWS,
     (TomographyOptions, :background) => BACKGROUNDS,
+    (FindOptions, :first_guess) => FIRST_GUESSES,
     (TomographyOptions, :subset) => VIEW_SUBSETS,
     (TomographyOptions, :gridding) => GRIDDINGS,
     (TomographyOptions, :resolution) => RESOLUTION_SCHEDULES,

@@ -416,7 +416,7 @@ mutable struct FindOptions <: CStruct
     species::Int32
     keep_model::Int32
     keep_orbital::Int32
-    reserved::Int32
+    first_guess::Int32
     elements::Ptr{View}
     start::Ptr{Cvoid}
     support::Ptr{Cvoid}
@@ -424,7 +424,8 @@ mutable struct FindOptions <: CStruct
     split::Float64
     isolation::Float64
     hold_out::Float64
-    FindOptions() = new(0, C_NULL, C_NULL, zeros(Int, 10)..., C_NULL, C_NULL, C_NULL, C_NULL, 0, 0, 0)
+    grid_spacing::Float64
+    FindOptions() = new(0, C_NULL, C_NULL, zeros(Int, 10)..., C_NULL, C_NULL, C_NULL, C_NULL, zeros(Int, 4)...)
 end
 
 mutable struct InstrumentOptions <: CStruct
@@ -683,6 +684,7 @@ const GRIDDINGS = Enumeration("AET_GRIDDING", :exact => 0, :nearest => 1)
 const RESOLUTION_SCHEDULES = Enumeration("AET_RESOLUTION_SCHEDULE", :extension => 0, :off => 1, :suppression => 2,
     :both => 3)
 const ITERATES = Enumeration("AET_ITERATE", :best => 0, :last => 1)
+const FIRST_GUESSES = Enumeration("AET_FIRST_GUESS", :volume => 0, :grid => 1)
 const BACKGROUNDS = Enumeration("AET_BACKGROUND", :automatic => 0, :none => 1)
 const SMOOTHINGS = Enumeration("AET_SMOOTHING", :none => 0, :gaussian => 1, :box => 2)
 const PADDINGS = Enumeration("AET_PADDING", :zeros => 0, :mirror => 1, :periodic => 2)
@@ -717,6 +719,6 @@ const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
     TRACE_METHODS, TRACE_THRESHOLDS, TRACE_FLAGS,
     CLASSIFY_METHODS, REGIONS,
-    BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
+    FIRST_GUESSES, BACKGROUNDS, DETECTIONS, EDGES, ERROR_METHODS, NOISE_MODELS, DETECTOR_KINDS, PATTERN_ORDERS,
     PARAMETRIZATIONS, PLACEMENTS, PROJECTIONS, BAND_LIMITS, PATTERN_SAMPLINGS,
     STRUCTURES, PARTICLE_SHAPES, SUPPORTS)

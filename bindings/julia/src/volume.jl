@@ -172,9 +172,9 @@ function trace_candidates(progress, volume::Volume; keywords...)
 end
 
 """
-    find_atoms([progress,] series[, probe]; fit = (;), tomography = (;), elements, start, support, free,
-               keep_model, keep_orbital, hold_out, minimum_distance, smoothing, threshold, weak, split,
-               isolation, max_cycles, fit_iterations)
+    find_atoms([progress,] series[, probe]; fit = (;), tomography = (;), elements, first_guess, grid_spacing, start,
+               support, free, keep_model, keep_orbital, hold_out, minimum_distance, smoothing, threshold, weak,
+               split, isolation, max_cycles, fit_iterations)
 
 Find atoms without a model to start from: a volume is traced, local orbitals are fitted to the images, their
 heights tell the species, weak and lonely ones are dropped, near ones merged, high ones split, missing ones
@@ -187,7 +187,9 @@ added, until next to nothing changes. The model is direct without a probe.
   without positivity;
 - `elements`: atomic numbers of several species, the weakest scatterer first, by default those of the series;
   `species`: that of all atoms;
-- `start`: [`Atoms`](@ref) instead of a traced volume; `support`: a [`Volume`](@ref) above 0.5 where atoms may be;
+- `first_guess`: `:volume`, which is traced, or `:grid`, a regular grid of orbitals `grid_spacing` apart (1 A) that
+  coarse fits draw to the atoms;
+- `start`: [`Atoms`](@ref) instead; `support`: a [`Volume`](@ref) above 0.5 where atoms may be;
 - `minimum_distance`, `smoothing`, `threshold`, `weak`, `split`, `isolation` (`Inf`: off), `max_cycles`,
   `fit_iterations`: as in `aet_find_options`.
 
@@ -201,19 +203,21 @@ find_atoms(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords..
 
 function find_atoms(progress, series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...)
     found = find_atoms_recorded(progress, series, probe; keywords...)
-    foreach(close, (found.traced, found.cycles, found.orbital))
+    foreach(close, (found.traced, found.cycles, found.orbital, found.decisions))
     return found.atoms
 end
 
 """
     find_atoms_recorded([progress,] series[, probe]; ...)
 
-As [`find_atoms`](@ref), but a named tuple `(atoms, traced, cycles, orbital)`: `traced` is the first guess, and
-`cycles`, a [`Table`](@ref), has a row per fit: `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`,
+As [`find_atoms`](@ref), but a named tuple `(atoms, traced, cycles, orbital, decisions)`: `traced` is the first guess,
+and `cycles`, a [`Table`](@ref), has a row per fit: `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`,
 `reclassified`, `loss`, `r_factor`; its value `r_factor_traced` is that of the first guess, `model` the number of
 the model that followed the images best (`aet_lot_model`), `moved` 0 where held-out images did not bear out what a
 fit does to the positions. `orbital`, an [`Orbital`](@ref), is the shape of the atoms in the last fit: heights and
-widths belong to it, so give it to the [`LocalOrbital`](@ref) that starts from the atoms.
+widths belong to it, so give it to the [`LocalOrbital`](@ref) that starts from the atoms. `decisions` has a row per
+orbital that came, went or changed: `cycle` (row of `cycles`), `kind` (1 weak, 2 outside, 3 lonely, 4 merged, 5 split,
+6 added, 7 reclassified), `orbital`, `x`, `y`, `z`, `height`, `partner`, `ratio`, as in `aet_dataset_find_atoms`.
 """
 find_atoms_recorded(series::TiltSeries, probe::Union{Probe,Nothing} = nothing; keywords...) =
     find_atoms_recorded(nothing, series, probe; keywords...)
@@ -227,14 +231,14 @@ function find_atoms_recorded(progress, series::TiltSeries, probe::Union{Probe,No
     options.raw.free = pointer(blocks)
     live(series)
     usual = haskey(tomography, :method) ? NamedTuple() : (method = :sirt, iterations = 20, positivity = false)
-    atoms, traced, cycles, orbital = with_tomography((; usual..., tomography...)) do of_volume
+    atoms, traced, cycles, orbital, decisions = with_tomography((; usual..., tomography...)) do of_volume
         options.raw.tomography = Ptr{TomographyOptions}(pointer_from_objref(of_volume))
         # `of_fit` and `options` point to objects in `fit` and `keywords`
         GC.@preserve fit of_fit keywords blocks begin
-            kept((Atoms, Atoms, Table, Orbital), "the search for atoms", progress) do report, user, outs...
+            kept((Atoms, Atoms, Table, Orbital, Table), "the search for atoms", progress) do report, user, outs...
                 aet_dataset_find_atoms(series, optional_handle(probe), options, report, user, outs...)
             end
         end
     end
-    return (atoms = atoms, traced = traced, cycles = cycles, orbital = orbital)
+    return (atoms = atoms, traced = traced, cycles = cycles, orbital = orbital, decisions = decisions)
 end

@@ -146,13 +146,13 @@ classdef TiltSeries < aet.internal.Object
             second = find(half == 1);
         end
 
-        function [atoms, traced, cycles, orbital] = findAtoms(this, probe, varargin)
+        function [atoms, traced, cycles, orbital, decisions] = findAtoms(this, probe, varargin)
             %FINDATOMS  Find atoms without a model to start from.
             %   ATOMS = series.findAtoms(), series.findAtoms(PROBE, 'Name', value,
             %   ...) traces a volume, fits local orbitals, tells the species by
             %   their heights, drops, merges, splits and adds atoms until next to
             %   nothing changes. PROBE is [] for the model 'direct'.
-            %   [ATOMS, TRACED, CYCLES, ORBITAL] = series.findAtoms(...) has the
+            %   [ATOMS, TRACED, CYCLES, ORBITAL, DECISIONS] = ... has the
             %   first guess, too; an aet.Table with a row per fit: atoms, dropped,
             %   lonely, merged, split, added, reclassified, loss, r_factor; and the
             %   shape of the atoms in the last fit, an aet.Orbital: heights and
@@ -160,11 +160,18 @@ classdef TiltSeries < aet.internal.Object
             %   value r_factor_traced is that of the first guess, model is 0 where
             %   the direct and 1 where the rigid model followed the images better,
             %   moved is 0 where held-out images did not bear out what a fit does
-            %   to the positions.
+            %   to the positions. DECISIONS, an aet.Table, has a row per orbital
+            %   that came, went or changed: cycle (row of CYCLES, from 1), kind (1
+            %   weak, 2 outside, 3 lonely, 4 merged, 5 split, 6 added, 7
+            %   reclassified), orbital, x, y, z, height, partner, ratio; orbitals
+            %   are counted from 0 there.
             %     Elements         atomic numbers, the weakest scatterer first
             %                      (default: the series' elements, else one)
             %     Species          atomic number of all atoms instead
-            %     Start            aet.Atoms instead of a traced volume
+            %     FirstGuess       'volume', which is traced, or 'grid', a regular
+            %                      grid of orbitals that coarse fits draw to atoms
+            %     GridSpacing      distance of its orbitals (default 1 angstrom)
+            %     Start            aet.Atoms instead
             %     Support          aet.Volume: atoms only where it is above 0.5
             %     Free             {'drift', ...}: blocks fitted beside positions,
             %                      heights, widths and backgrounds
@@ -199,7 +206,8 @@ classdef TiltSeries < aet.internal.Object
             end
             known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'Split', 'Isolation', 'MaxCycles', ...
                 'FitIterations', 'Species', 'Elements', 'Start', 'Support', 'Free', 'Tomography', ...
-                'KeepModel', 'KeepOrbital', 'HoldOut', 'Progress'}, setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
+                'FirstGuess', 'GridSpacing', 'KeepModel', 'KeepOrbital', 'HoldOut', 'Progress'}, ...
+                setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             known = setdiff(aet.Tomography.options, {'Initial', 'Support'});
@@ -217,12 +225,13 @@ classdef TiltSeries < aet.internal.Object
                 free = strjoin(free, ',');
             end
             options = aet.Orbital.keyIn(options);
-            [atoms, traced, cycles, orbital] = aet.internal.withProgress(progress, 'dataset_find_atoms', this.key, ...
-                probeKey, options, tomography, start, support, free);
+            [atoms, traced, cycles, orbital, decisions] = aet.internal.withProgress(progress, ...
+                'dataset_find_atoms', this.key, probeKey, options, tomography, start, support, free);
             atoms = aet.Atoms.fromKey(atoms);
             traced = aet.Atoms.fromKey(traced);
             cycles = aet.Table.fromKey(cycles);
             orbital = aet.Orbital.fromKey(orbital);
+            decisions = aet.Table.fromKey(decisions);
         end
 
         function recorded = record(this, varargin)

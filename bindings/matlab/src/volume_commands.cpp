@@ -6,6 +6,8 @@ namespace aet_mex {
 
 namespace {
 
+constexpr Choice first_guesses[] = {{"volume", AET_FIRST_GUESS_VOLUME}, {"grid", AET_FIRST_GUESS_GRID}};
+
 void create(Call &call) {
   const auto context = call.handle<aet_context>(0);
   const aet_const_view values = stack_view(call.argument(1), "values");
@@ -113,7 +115,7 @@ void trace(Call &call) {
 }
 
 /// aet_dataset_find_atoms(dataset, probe or [], options, tomography, start or [], support or [], free, progress): keys of
-/// the atoms, of the first guess, of the table of fits and of the orbital. A cancelled search keeps those of its last fit.
+/// the atoms, of the first guess, of the table of fits, of the orbital and of the table of decisions. A cancelled search keeps those of its last fit.
 void find_atoms(Call &call) {
   const auto dataset = call.handle<aet_dataset>(0);
   const auto probe = call.optional_handle<aet_probe>(1);
@@ -133,6 +135,8 @@ void find_atoms(Call &call) {
   given.read("Weak", options.weak);
   given.read("Split", options.split);
   given.read("Isolation", options.isolation);
+  given.choose("FirstGuess", first_guesses, options.first_guess);
+  given.read("GridSpacing", options.grid_spacing);
   given.read("HoldOut", options.hold_out);
   given.read_flag("KeepModel", options.keep_model);
   given.read_flag("KeepOrbital", options.keep_orbital);
@@ -146,19 +150,20 @@ void find_atoms(Call &call) {
   }
   const std::string free = call.text(6, "Free");
   options.free = free.c_str();
-  if (call.outputs() < 4) {
-    throw Failure("aet:null", "dataset_find_atoms gives four objects, all of which must be taken");
+  if (call.outputs() < 5) {
+    throw Failure("aet:null", "dataset_find_atoms gives five objects, all of which must be taken");
   }
   ProgressBridge progress(call.argument(7));
   aet_atoms *atoms = nullptr, *traced = nullptr;
-  aet_table *cycles = nullptr;
+  aet_table *cycles = nullptr, *decisions = nullptr;
   aet_orbital *orbital = nullptr;
   const aet_status status = aet_dataset_find_atoms(dataset.get(), probe.get(), &options, ProgressBridge::call, &progress,
-                                                   &atoms, &traced, &cycles, &orbital);
+                                                   &atoms, &traced, &cycles, &orbital, &decisions);
   std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> made(atoms, aet_atoms_free);
   std::unique_ptr<aet_atoms, void (*)(aet_atoms *)> first(traced, aet_atoms_free);
   std::unique_ptr<aet_table, void (*)(aet_table *)> rows(cycles, aet_table_free);
   std::unique_ptr<aet_orbital, void (*)(aet_orbital *)> shape(orbital, aet_orbital_free);
+  std::unique_ptr<aet_table, void (*)(aet_table *)> log(decisions, aet_table_free);
   progress.rethrow();
   if (!made) {
     check(status);
@@ -167,6 +172,7 @@ void find_atoms(Call &call) {
   call.give_handle(1, first.release());
   call.give_handle(2, rows.release());
   call.give_handle(3, shape.release());
+  call.give_handle(4, log.release());
 }
 
 /// What a call kept although the progress function failed: nobody will ask for it.

@@ -297,6 +297,10 @@ ENUMS = {
         "best": 0,
         "last": 1,
     },
+    "aet_first_guess": {
+        "volume": 0,
+        "grid": 1,
+    },
     "aet_detection": {
         "counting": 0,
         "integrating": 1,
@@ -739,7 +743,7 @@ STRUCTS = {
         ("species", "int32_t", "Atomic number of all atoms; 0: as `elements` says."),
         ("keep_model", "int32_t", "1: the model of `fit` is used whatever the images say; 0: the first guess is fitted by the direct model, too, and the one that follows the images better goes on."),
         ("keep_orbital", "int32_t", "1: the orbital of `fit` is the shape of the atoms; 0: the images tell it, from the second fit on, as aet_recon_fit_orbital does."),
-        ("reserved", "int32_t", "Zero."),
+        ("first_guess", "int32_t", "An aet_first_guess; AET_ERROR_INCONSISTENT for a grid and `start`."),
         ("elements", "const aet_const_view *", "Atomic numbers `[n]` of several species, the weakest scatterer first: the heights tell which atom is which. NULL: `species`, and where that is 0 the elements that the dataset's metadata name as `elements`, in the order of their numbers; else one unknown species."),
         ("start", "const aet_atoms *", "The first guess, with species of `elements`, instead of what is traced in a volume. NULL: none."),
         ("support", "const aet_volume *", "Atoms lie only where this volume, of the voxels of `tomography`, is above 0.5. NULL: everywhere."),
@@ -747,6 +751,7 @@ STRUCTS = {
         ("split", "double", "Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard deviations of the heights above 1, at least 1.6; infinity: none are."),
         ("isolation", "double", "Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5 times the minimum distance; infinity: none are."),
         ("hold_out", "double", "The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which else stay where they were traced; 0: none, they move."),
+        ("grid_spacing", "double", "Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`."),
     ],
     "aet_instrument_options": [
         ("struct_size", "size_t", "sizeof(aet_instrument_options)."),
@@ -1073,7 +1078,7 @@ FUNCTIONS = {
     "aet_snapshot_get_volume": ("aet_status", [("context", "const aet_context *"), ("snapshot", "const aet_snapshot *"), ("volume", "aet_volume **")]),
     "aet_volume_reconstruct": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("options", "const aet_tomography_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("volume", "aet_volume **")]),
     "aet_find_options_init": ("aet_status", [("options", "aet_find_options *"), ("struct_size", "size_t")]),
-    "aet_dataset_find_atoms": ("aet_status", [("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("options", "const aet_find_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **"), ("traced", "aet_atoms **"), ("cycles", "aet_table **"), ("orbital", "aet_orbital **")]),
+    "aet_dataset_find_atoms": ("aet_status", [("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("options", "const aet_find_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **"), ("traced", "aet_atoms **"), ("cycles", "aet_table **"), ("orbital", "aet_orbital **"), ("decisions", "aet_table **")]),
     "aet_instrument_options_init": ("aet_status", [("options", "aet_instrument_options *"), ("struct_size", "size_t")]),
     "aet_dataset_record": ("aet_status", [("dataset", "const aet_dataset *"), ("options", "const aet_instrument_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("recorded", "aet_dataset **")]),
     "aet_patterns_record": ("aet_status", [("context", "const aet_context *"), ("patterns", "const aet_const_view *"), ("options", "const aet_instrument_options *"), ("first", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("out", "const aet_view *")]),

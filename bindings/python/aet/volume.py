@@ -36,14 +36,17 @@ class Tracing(collections.namedtuple("Tracing", ("atoms", "candidates"))):
     __slots__ = ()
 
 
-class FoundAtoms(collections.namedtuple("FoundAtoms", ("atoms", "traced", "cycles", "orbital"))):
-    """Atoms of a series, the first guess that they come from, the table of fits, and the shape of the atoms.
+class FoundAtoms(collections.namedtuple("FoundAtoms", ("atoms", "traced", "cycles", "orbital", "decisions"))):
+    """Atoms of a series, the first guess that they come from, the table of fits, the shape of the atoms, and what was
+    decided.
 
     `cycles` has a row per fit with the columns `atoms`, `dropped`, `lonely`, `merged`, `split`, `added`, `reclassified`,
     `loss` and `r_factor`, and the values `r_factor_traced` of the first guess, `model` (the number of the model that
     followed the images best, an aet_lot_model) and `moved` (0 where held-out images did not bear out what a fit does to
     the positions). `orbital` is the shape of the atoms in the last fit, an `Orbital`: heights and widths belong to it, so
-    give it to the `LocalOrbital` that starts from the atoms.
+    give it to the `LocalOrbital` that starts from the atoms. `decisions` has a row per orbital that came, went or
+    changed: `cycle` (row of `cycles`, from 1), `kind` (1 weak, 2 outside, 3 lonely, 4 merged, 5 split, 6 added,
+    7 reclassified), `orbital`, `x`, `y`, `z`, `height`, `partner` and `ratio`, as aet_dataset_find_atoms tells.
     """
 
     __slots__ = ()
@@ -248,7 +251,8 @@ def find_atoms(series, probe=None, *, fit=None, tomography=None, free=(), progre
     until next to nothing changes.
 
     `fit` are options of `LocalOrbital`, `tomography` those of `Volume.reconstruct`, as dicts; without a `method` the
-    volume comes from 20 iterations of SIRT without positivity. `free` names blocks that are fitted beside positions,
+    volume comes from 20 iterations of SIRT without positivity. `first_guess="grid"` does without a volume: coarse fits
+    draw a regular grid of orbitals, `grid_spacing` apart (1 A), to the atoms; `start` are atoms instead. `free` names blocks that are fitted beside positions,
     heights, widths and backgrounds: `("drift", "scale")`. The model is direct without a probe. The images tell the
     shape of the atoms, and whether the rigid or the direct model follows them better; `keep_orbital` and `keep_model`
     keep those of `fit`. `hold_out` is the part of the tilts that is held out to tell whether the first guess should
@@ -271,5 +275,5 @@ def find_atoms_recorded(series, probe=None, *, fit=None, tomography=None, free=(
     settings.set("tomography", None if tomography is None else Options(lib.aet_tomography_options_init, tomography))
     settings.set("free", (free if isinstance(free, str) else ",".join(free)) or None)
     with LongCall(progress) as call:
-        atoms, traced, cycles, orbital = lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None)
-        return FoundAtoms(Atoms._of(atoms), Atoms._of(traced), Table._of(cycles), Orbital._of(orbital))
+        kept = lib.aet_dataset_find_atoms.kept(series, probe, settings, call.report, None)
+        return FoundAtoms(*(of._of(handle) for of, handle in zip((Atoms, Atoms, Table, Orbital, Table), kept)))

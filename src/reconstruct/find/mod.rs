@@ -1,7 +1,8 @@
 //! From images to atoms: traced in a volume, then refined against the images themselves.
 //!
 //! 1. A volume of the images is traced ([`crate::trace`]): its maxima, above the valley between noise and atoms in the
-//!    histogram of their heights, are the first guess. Or the atoms that are given are.
+//!    histogram of their heights, are the first guess. Or the atoms that are given are, or what coarse fits leave of a dense
+//!    grid of orbitals.
 //! 2. The local-orbital model is fitted to the images: positions, a height for every atom, one width per species.
 //! 3. The heights tell the species. Weak orbitals are dropped, and lonely ones; near ones are merged,
 //!    those far too high become two.
@@ -20,13 +21,16 @@
 //! the same solver sees calculated images of some of the fitted atoms alone.
 
 mod decide;
+mod grid;
 mod held_out;
+mod journal;
 mod options;
 mod residual;
 mod revise;
 
-pub use options::FindOptions;
+pub use options::{FindOptions, FirstGuess};
 
+use self::journal::{Decision, Journal, Kind};
 use self::revise::{Counts, Course};
 use super::driver::Watch;
 use super::options::{LotModel, LotOptions};
@@ -52,10 +56,12 @@ use crate::trace::{self, Threshold, TraceOptions};
 pub struct Found {
     /// The atoms, with heights and widths as fitted; where there are several species, with the probabilities of theirs.
     pub atoms: Atoms,
-    /// The first guess: what was traced in the volume, or the atoms that were given.
+    /// The first guess: what was traced in the volume, the atoms that were given, or what coarse fits left of the grid.
     pub traced: Atoms,
     /// One row per fit: see [`find_atoms`].
     pub cycles: Table,
+    /// One row per orbital that came, went or changed: see [`find_atoms`].
+    pub decisions: Table,
     /// The options of the last fit, for a final one: model, loss, and the orbital that heights and widths belong to.
     pub fit: LotOptions,
     /// Whether the fits moved the atoms; see [`FindOptions::hold_out`].
@@ -80,7 +86,13 @@ const TRIED: f64 = 5e-3;
 ///
 /// The table of the fits has the columns `atoms` (fitted), `dropped` (weak, unseen, outside of the support), `lonely`,
 /// `merged`, `split`, `added`, `reclassified` (atoms whose species changed), `loss` and `r_factor`. Before the last fit is
-/// handed out, its weak, lonely and near orbitals are taken away; nothing is added to it.
+/// handed out, its weak, lonely and near orbitals are taken away; nothing is added to it. The coarse fits of a grid come first.
+///
+/// The table of decisions has the columns `cycle` (row of the table of fits, from 1), `kind` (1 weak, 2 outside of all images
+/// or of the support, 3 lonely, 4 merged, 5 split, 6 added, 7 reclassified), `orbital` (its number in that fit; of an added one
+/// in the next), `x`, `y`, `z`, `height`, `partner` (the orbital of the fit that took a merged one up; the other half, in the
+/// next fit, of one that was split) and `ratio`: height to least height, distance to the one that takes up or to the nearest
+/// in parts of the limit, height to the largest one, height of a peak to the least, or probability of the new species.
 ///
 /// # Errors
 /// As for [`super::reconstruct_volume`], [`trace::trace`] and [`Reconstruction::local_orbital`]; `Empty` where the volume has
@@ -153,15 +165,33 @@ struct Fitted {
     probabilities: Vec<f64>,
     r_factor: f64,
     r_factor_start: f64,
-    reclassified: usize,
+}
+
+/// What a search has come to.
+#[derive(Default)]
+struct Record {
+    rows: Vec<[f64; Counts::COLUMNS.len()]>,
+    journal: Journal,
+}
+
+impl Record {
+    /// The next fit: decisions that follow are its own.
+    fn begin_cycle(&mut self) {
+        self.journal.cycle = self.rows.len() + 1;
+    }
+
+    fn end_cycle(&mut self, counts: &Counts, loss: f64, r_factor: f64) {
+        log::info(format!("fit {}: {counts}", self.journal.cycle));
+        self.rows.push(counts.row(loss, r_factor));
+    }
 }
 
 impl Search<'_> {
     fn run(&self, mut fit: LotOptions, watch: &mut Watch<'_, '_>) -> Result<Found> {
-        let mut guess = self.first_guess(watch)?;
+        let mut record = Record::default();
+        let mut guess = self.first_guess(&fit, &mut record, watch)?;
         let traced = self.atoms(&guess, None)?;
         let mut course = Course::default();
-        let mut rows: Vec<[f64; Counts::COLUMNS.len()]> = vec![];
         let mut kept: Option<Found> = None;
         let mut r_factor_traced = f64::NAN;
         for cycle in 1..=self.options.max_cycles {
@@ -173,17 +203,9 @@ impl Search<'_> {
             if cycle == 1 {
                 r_factor_traced = fitted.r_factor_start;
             }
-            let (left, mut counts) = self.pruned(&fitted.orbitals, &mut course)?;
-            let survivors = self.atoms(&left.orbitals, Some(&left.of(&fitted.probabilities)))?;
-            let mut next = match self.revised(&fitted, left.orbitals, &mut counts, &mut course, watch) {
-                Ok(next) => Some(next),
-                Err(Error::Cancelled { .. }) => None,
-                Err(error) => return Err(error),
-            };
-            counts.reclassified = fitted.reclassified;
-            log::info(format!("cycle {cycle}: {counts}"));
-            rows.push(counts.row(fitted.recon.loss(), fitted.r_factor));
-            let mut settled = course.settles(survivors.len(), &counts) && self.had_its_loss(&fitted, &fit, cycle);
+            let (atoms, mut next, counts) = self.cleaned(&guess, &fitted, (&mut course, &mut record), watch)?;
+            record.end_cycle(&counts, fitted.recon.loss(), fitted.r_factor);
+            let mut settled = course.settles(atoms.len(), &counts) && self.had_its_loss(&fitted, &fit, cycle);
             match self.shaped(&fitted, &mut fit) {
                 Ok(shaped) => settled = settled && shaped,
                 Err(Error::Cancelled { .. }) => next = None,
@@ -195,9 +217,10 @@ impl Search<'_> {
                 (_, false) => Termination::MaxIterations,
             };
             kept = Some(Found {
-                atoms: survivors,
+                atoms,
                 traced: traced.clone(),
-                cycles: Counts::table(&rows)?,
+                cycles: Counts::table(&record.rows)?,
+                decisions: record.journal.table(self.version.length_unit())?,
                 fit: fitted.fit.clone(),
                 moved: !course.stay,
                 r_factor: fitted.r_factor,
@@ -219,22 +242,58 @@ impl Search<'_> {
         kept.ok_or_else(|| Error::Internal("no fit was made".into()))
     }
 
+    /// What is left of a fit, what the next one starts from (`None` where that was cancelled), and what changed.
+    fn cleaned(
+        &self,
+        guess: &Guess,
+        fitted: &Fitted,
+        (course, record): (&mut Course, &mut Record),
+        watch: &mut Watch<'_, '_>,
+    ) -> Result<(Atoms, Option<Guess>, Counts)> {
+        record.begin_cycle();
+        let journal = &mut record.journal;
+        let orbitals = &fitted.orbitals;
+        let (left, mut counts) = self.pruned(orbitals, &self.rules(orbitals), journal)?;
+        course.refuse(&left.lost, self.distance);
+        let survivors = self.atoms(&left.orbitals, Some(&left.of(&fitted.probabilities)))?;
+        for i in (0..orbitals.classes.len()).filter(|i| orbitals.classes[*i] != guess.classes[*i]) {
+            counts.reclassified += 1;
+            journal.note(Decision {
+                kind: Kind::Reclassified,
+                orbital: i,
+                place: orbitals.positions[i],
+                height: orbitals.heights[i],
+                partner: None,
+                ratio: fitted.probabilities[i],
+            });
+        }
+        let next = match self.revised(fitted, left.orbitals, &mut counts, (course, journal), watch) {
+            Ok(next) => Some(next),
+            Err(Error::Cancelled { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok((survivors, next, counts))
+    }
+
     fn smoothing_voxels(&self) -> f64 {
         let smoothing = self.options.smoothing.unwrap_or(0.25 * self.distance);
         smoothing / self.options.tomography.voxel_size.unwrap_or(self.version.pixel_size())
     }
 
-    /// The atoms that were given, or those of the volume; all of the heaviest species, with one height.
-    fn first_guess(&self, watch: &mut Watch<'_, '_>) -> Result<Guess> {
+    /// The atoms that were given, those of the volume or of the grid; the last two all of the heaviest species.
+    fn first_guess(&self, fit: &LotOptions, record: &mut Record, watch: &mut Watch<'_, '_>) -> Result<Guess> {
         let heaviest = self.species.len() - 1;
         if let Some(start) = &self.options.start {
             let class = |z: &u8| self.species.iter().position(|known| known == z).unwrap_or(heaviest);
             return Ok(Guess {
                 positions: start.positions().to_vec(),
-                heights: start.heights().map_or_else(|| vec![1.0; start.len()], <[f64]>::to_vec),
+                heights: heights_of(start),
                 classes: start.species().iter().map(class).collect(),
                 widths: vec![self.options.fit.width_start; self.species.len()],
             });
+        }
+        if self.options.first_guess == FirstGuess::Grid {
+            return self.grid_guess(fit, record, watch);
         }
         let volume = self.solver.solve(None, watch)?.volume;
         self.cancel.check("reconstructing the start volume")?;
@@ -247,7 +306,7 @@ impl Search<'_> {
         };
         let atoms = watch.wait(|waiting| trace::trace(self.context, &volume, &options, waiting))?.atoms;
         log::info(format!("{} atoms traced in the start volume", atoms.len()));
-        let heights = atoms.heights().map_or_else(|| vec![1.0; atoms.len()], <[f64]>::to_vec);
+        let heights = heights_of(&atoms);
         Ok(Guess {
             positions: atoms.positions().to_vec(),
             // Peaks of one species differ by noise and what lies near: their images agree better with one height.
@@ -313,16 +372,14 @@ impl Search<'_> {
         if ended == Termination::Cancelled {
             return Err(Error::Cancelled { phase: "fitting" });
         }
-        let r_factors: Vec<f64> = recon.r_factors().into_iter().filter(|r| r.is_finite()).collect();
-        let r_factor = r_factors.iter().sum::<f64>() / r_factors.len() as f64;
+        let r_factor = mean_r_factor(&recon);
         let atoms = recon.atoms()?;
-        let heights = atoms.heights().map_or_else(|| vec![1.0; atoms.len()], <[f64]>::to_vec);
+        let heights = heights_of(&atoms);
         let (classes, probabilities) = self.classified(&heights)?;
-        let changed = classes.iter().zip(&guess.classes).filter(|(now, before)| now != before).count();
         let widths = self.widths(&atoms, guess, &classes);
         let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths };
         let fit = LotOptions { loss: Some(recon.loss_choice()), ..fit.clone() };
-        Ok(Fitted { recon, fit, orbitals, probabilities, r_factor, r_factor_start, reclassified: changed })
+        Ok(Fitted { recon, fit, orbitals, probabilities, r_factor, r_factor_start })
     }
 
     /// Class of every orbital by its height, and its probability.
@@ -371,4 +428,15 @@ impl Search<'_> {
         let r_factors: Vec<f64> = used.iter().zip(calculated.chunks_exact(pixels)).map(of_image).collect();
         Ok(r_factors.iter().sum::<f64>() / r_factors.len() as f64)
     }
+}
+
+/// Heights, 1 where atoms have none.
+fn heights_of(atoms: &Atoms) -> Vec<f64> {
+    atoms.heights().map_or_else(|| vec![1.0; atoms.len()], <[f64]>::to_vec)
+}
+
+/// Mean over the images of the R factors that a fit has left.
+fn mean_r_factor(recon: &Reconstruction) -> f64 {
+    let r_factors: Vec<f64> = recon.r_factors().into_iter().filter(|r| r.is_finite()).collect();
+    r_factors.iter().sum::<f64>() / r_factors.len() as f64
 }

@@ -6,6 +6,16 @@ use crate::dataset::{LengthUnit, SeriesVersion};
 use crate::error::{Error, Result};
 use crate::specimen::{elements, Atoms, Volume};
 
+/// Where the first guess comes from, where no atoms are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FirstGuess {
+    /// The peaks of a volume of the images.
+    #[default]
+    Volume,
+    /// A regular grid of orbitals, denser than atoms, which coarse fits draw to them: no volume comes in between.
+    Grid,
+}
+
 /// How atoms are found; lengths are in the unit of the series, `None` means automatic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FindOptions {
@@ -25,7 +35,11 @@ pub struct FindOptions {
     /// The volume of the first guess; 20 iterations of SIRT without positivity if nothing is said, whose noise is alike
     /// everywhere and of either sign. Residual volumes have its shape.
     pub tomography: TomographyOptions,
-    /// The first guess, instead of what is traced in a volume.
+    /// Where the first guess comes from.
+    pub first_guess: FirstGuess,
+    /// Distance of the orbitals of a grid, d_est of the papers: at least a pixel. `None`: 1 A.
+    pub grid_spacing: Option<f64>,
+    /// The first guess, instead of what is traced in a volume or left of a grid.
     pub start: Option<Atoms>,
     /// Atoms lie only where this volume, of the voxels of `tomography`, is above 0.5.
     pub support: Option<Volume>,
@@ -63,6 +77,8 @@ impl Default for FindOptions {
             hold_out: 0.0,
             free: vec![],
             tomography: Self::linear_volume(),
+            first_guess: FirstGuess::Volume,
+            grid_spacing: None,
             start: None,
             support: None,
             minimum_distance: None,
@@ -80,6 +96,9 @@ impl Default for FindOptions {
 
 /// Shortest bond that is told apart where nothing is said, A. Bonds of the solids seen by ADF imaging are longer.
 const MINIMUM_DISTANCE: f64 = 1.6;
+
+/// Distance of the orbitals of a grid where nothing is said, A: d_est of the papers.
+const GRID_SPACING: f64 = 1.0;
 
 /// Blocks that can be freed beside those that always are.
 const BLOCKS: [&str; 5] = ["drift", "depth_offset", "defocus", "angles", "scale"];
@@ -102,7 +121,16 @@ impl FindOptions {
         if let Some(split) = self.split.filter(|split| split.is_nan() || *split <= 1.0) {
             return Err(Error::range("split", split, "above 1 (times the typical height)"));
         }
-        for (name, value) in [("minimum_distance", self.minimum_distance), ("smoothing", self.smoothing)] {
+        if self.start.is_some() && self.first_guess == FirstGuess::Grid {
+            let why = "`start` is a first guess, too: give either".into();
+            return Err(Error::Inconsistent { what: "first_guess grid".into(), why });
+        }
+        let lengths = [
+            ("minimum_distance", self.minimum_distance),
+            ("smoothing", self.smoothing),
+            ("grid_spacing", self.grid_spacing),
+        ];
+        for (name, value) in lengths {
             if let Some(v) = value.filter(|v| !(v.is_finite() && *v > 0.0)) {
                 return Err(Error::range(name, v, "a positive number (length unit of the series)"));
             }
@@ -136,13 +164,15 @@ impl FindOptions {
     }
 
     pub(super) fn minimum_distance(&self, version: &SeriesVersion) -> Result<f64> {
-        match (self.minimum_distance, version.length_unit()) {
-            (Some(distance), _) => Ok(distance),
-            (None, LengthUnit::Angstrom) => Ok(MINIMUM_DISTANCE),
-            (None, LengthUnit::Pixel) => Err(Error::NotReady {
-                what: "minimum_distance".into(),
-                why: "the series is in pixels, so that there is no automatic value; give it in pixels".into(),
-            }),
+        length(version, "minimum_distance", self.minimum_distance, MINIMUM_DISTANCE)
+    }
+
+    pub(super) fn grid_spacing(&self, version: &SeriesVersion) -> Result<f64> {
+        let spacing = length(version, "grid_spacing", self.grid_spacing, GRID_SPACING)?;
+        let pixel = version.pixel_size();
+        match spacing < pixel {
+            true => Err(Error::range("grid_spacing", spacing, format!("at least the size of a pixel, {pixel}"))),
+            false => Ok(spacing),
         }
     }
 
@@ -154,5 +184,17 @@ impl FindOptions {
         } else {
             species
         }
+    }
+}
+
+/// A length that was given, else so many angstrom.
+fn length(version: &SeriesVersion, name: &str, given: Option<f64>, automatic: f64) -> Result<f64> {
+    match (given, version.length_unit()) {
+        (Some(length), _) => Ok(length),
+        (None, LengthUnit::Angstrom) => Ok(automatic),
+        (None, LengthUnit::Pixel) => Err(Error::NotReady {
+            what: name.into(),
+            why: "the series is in pixels, so that there is no automatic value; give it in pixels".into(),
+        }),
     }
 }

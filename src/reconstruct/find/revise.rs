@@ -2,6 +2,7 @@
 //! residual volume.
 
 use super::super::driver::Watch;
+use super::journal::{Decision, Journal, Kind};
 use super::options::FindOptions;
 use super::{median, Fitted, Guess, Search, SETTLED, TRIED};
 use crate::classify::{expected_strengths, upper_group};
@@ -54,10 +55,22 @@ pub(super) struct Counts {
     pub reclassified: usize,
 }
 
+/// What an orbital must be to stay.
+pub(super) struct Rules {
+    /// Lower ones are weak.
+    pub lowest: f64,
+    /// Nearer ones are one.
+    pub distance: f64,
+    /// Whether those far from all others go.
+    pub isolated_go: bool,
+}
+
 /// The orbitals that stay, and which they were.
 pub(super) struct Left {
     pub orbitals: Guess,
     kept: Vec<usize>,
+    /// Where those were that went.
+    pub lost: Vec<Vec3>,
 }
 
 impl Left {
@@ -130,63 +143,71 @@ impl fmt::Display for Counts {
 }
 
 impl Search<'_> {
+    /// What orbitals of a cycle must be.
+    pub(super) fn rules(&self, fitted: &Guess) -> Rules {
+        let typical = self.typical(fitted);
+        Rules { lowest: typical.weak * typical.lightest, distance: self.distance, isolated_go: true }
+    }
+
     /// Without weak orbitals, lonely ones, those outside of every image or of the support, and the weaker of near ones,
     /// which moves the stronger to the mean of both weighted by height.
-    pub(super) fn pruned(&self, fitted: &Guess, course: &mut Course) -> Result<(Left, Counts)> {
-        let positions = &fitted.positions;
-        let typical = self.typical(fitted);
-        let lowest = typical.weak * typical.lightest;
-        let mut gone: Vec<bool> = positions
-            .iter()
-            .zip(&fitted.heights)
-            .map(|(p, h)| *h <= lowest.max(0.0) || !self.is_seen(p) || !self.is_supported(p))
-            .collect();
-        let mut counts = Counts { atoms: positions.len(), ..Default::default() };
-        counts.dropped = gone.iter().filter(|gone| **gone).count();
-        if counts.dropped == positions.len() {
+    pub(super) fn pruned(&self, fitted: &Guess, rules: &Rules, journal: &mut Journal) -> Result<(Left, Counts)> {
+        let mut counts = Counts { atoms: fitted.positions.len(), ..Default::default() };
+        let mut gone = vec![false; counts.atoms];
+        counts.dropped = self.drop_false(fitted, rules, &mut gone, journal);
+        if counts.dropped == counts.atoms {
             let why = "no orbital is left after weak ones were dropped".into();
             return Err(Error::Empty { what: "atoms".into(), why });
         }
-        counts.lonely = self.drop_lonely(positions, &mut gone)?;
-        let mut order: Vec<usize> = (0..positions.len()).filter(|i| !gone[*i]).collect();
-        order.sort_by(|a, b| fitted.heights[*b].total_cmp(&fitted.heights[*a]));
-        let near = Neighbours::new(positions)?;
-        let mut left = Left { orbitals: fitted.with(vec![], vec![], vec![]), kept: vec![] };
-        for i in order {
-            if gone[i] {
-                continue;
-            }
-            let (mut sum, mut weight) = (positions[i].map(|v| v * fitted.heights[i]), fitted.heights[i]);
-            for j in near.within(&positions[i], self.distance).into_iter().filter(|j| *j != i) {
-                if std::mem::replace(&mut gone[j], true) {
-                    continue;
-                }
-                counts.merged += 1;
-                (0..3).for_each(|a| sum[a] += fitted.heights[j] * positions[j][a]);
-                weight += fitted.heights[j];
-            }
-            left.kept.push(i);
-            left.orbitals.push(sum.map(|v| v / weight), weight, fitted.classes[i]);
-        }
-        let stays: std::collections::HashSet<usize> = left.kept.iter().copied().collect();
-        let lost = (0..positions.len()).filter(|i| !stays.contains(i));
-        lost.for_each(|i| Course::count(&mut course.refused, &positions[i], 0.5 * self.distance));
+        counts.lonely = if rules.isolated_go { self.drop_lonely(fitted, &mut gone, journal)? } else { 0 };
+        let left = merged(fitted, rules.distance, &mut gone, journal)?;
+        counts.merged = counts.atoms - counts.dropped - counts.lonely - left.kept.len();
         Ok((left, counts))
     }
 
+    /// Closes orbitals that are weak, in no image or outside of the support; their number.
+    fn drop_false(&self, fitted: &Guess, rules: &Rules, gone: &mut [bool], journal: &mut Journal) -> usize {
+        let mut count = 0;
+        for (orbital, (&place, &height)) in fitted.positions.iter().zip(&fitted.heights).enumerate() {
+            let (kind, ratio) = if height <= rules.lowest.max(0.0) {
+                (Kind::Weak, height / rules.lowest)
+            } else if !self.is_seen(&place) || !self.is_supported(&place) {
+                (Kind::Outside, f64::NAN)
+            } else {
+                continue;
+            };
+            gone[orbital] = true;
+            count += 1;
+            journal.note(Decision { kind, orbital, place, height, partner: None, ratio });
+        }
+        count
+    }
+
     /// Closes orbitals without neighbours; their number.
-    fn drop_lonely(&self, positions: &[Vec3], gone: &mut [bool]) -> Result<usize> {
-        let alive: Vec<usize> = (0..positions.len()).filter(|i| !gone[*i]).collect();
+    fn drop_lonely(&self, fitted: &Guess, gone: &mut [bool], journal: &mut Journal) -> Result<usize> {
+        let alive: Vec<usize> = (0..gone.len()).filter(|i| !gone[*i]).collect();
         if alive.len() < 3 {
             return Ok(0); // there is no typical distance
         }
-        let points: Vec<Vec3> = alive.iter().map(|i| positions[*i]).collect();
+        let points: Vec<Vec3> = alive.iter().map(|i| fitted.positions[*i]).collect();
         let nearest = Neighbours::new(&points)?.nearest_others(&points);
         let (times_median, times_least) = LONELY;
         let automatic = (times_median * median(&nearest)).max(times_least * self.distance);
         let isolation = self.options.isolation.unwrap_or(automatic);
-        let lonely = alive.iter().zip(&nearest).filter(|(_, distance)| **distance > isolation);
-        Ok(lonely.map(|(i, _)| gone[*i] = true).count())
+        let mut count = 0;
+        for (&orbital, distance) in alive.iter().zip(&nearest).filter(|(_, distance)| **distance > isolation) {
+            gone[orbital] = true;
+            count += 1;
+            journal.note(Decision {
+                kind: Kind::Lonely,
+                orbital,
+                place: fitted.positions[orbital],
+                height: fitted.heights[orbital],
+                partner: None,
+                ratio: distance / isolation,
+            });
+        }
+        Ok(count)
     }
 
     /// What the next fit should start from: the orbitals that are left, high ones parted, and new ones.
@@ -195,7 +216,7 @@ impl Search<'_> {
         fitted: &Fitted,
         mut left: Guess,
         counts: &mut Counts,
-        course: &mut Course,
+        (course, journal): (&mut Course, &mut Journal),
         watch: &mut Watch<'_, '_>,
     ) -> Result<Guess> {
         let typical = self.typical(&left);
@@ -208,13 +229,21 @@ impl Search<'_> {
                 && !course.refused.iter().any(|(at, n)| *n >= REFUSALS && near(at, place, 0.5 * self.distance))
         };
         let new = self.new_places(&residual, lowest, &left.positions, &free, watch)?;
-        counts.split = self.part(&mut left, typical.split * typical.heaviest, &residual.smoothed, course);
+        counts.split = self.part(&mut left, typical.split * typical.heaviest, &residual.smoothed, (course, journal));
         counts.added = new.len();
         for peak in new {
             let height = peak.height / residual.of_atom * typical.heaviest;
             let class = if height < (lightest * typical.heaviest).sqrt() { 0 } else { self.species.len() - 1 };
             // a peak of one species is an atom of that species, however low noise has made it
             let height = if self.species.len() == 1 { typical.heaviest } else { height };
+            journal.note(Decision {
+                kind: Kind::Added,
+                orbital: left.positions.len(),
+                place: peak.position,
+                height,
+                partner: None,
+                ratio: peak.height / lowest,
+            });
             left.push(peak.position, height, class);
         }
         Ok(left)
@@ -237,7 +266,13 @@ impl Search<'_> {
     }
 
     /// Parts orbitals higher than `highest` along the direction in which the residual is largest on both sides.
-    fn part(&self, orbitals: &mut Guess, highest: f64, residual: &Volume, course: &mut Course) -> usize {
+    fn part(
+        &self,
+        orbitals: &mut Guess,
+        highest: f64,
+        residual: &Volume,
+        (course, journal): (&mut Course, &mut Journal),
+    ) -> usize {
         let radius = 0.5 * self.distance;
         let mut count = 0;
         for i in 0..orbitals.positions.len() {
@@ -255,6 +290,8 @@ impl Search<'_> {
             let best = directions().into_iter().max_by(|a, b| sum(a).total_cmp(&sum(b)));
             let Some([one, other]) = best.as_ref().map(ends) else { continue };
             Course::count(&mut course.parted, &place, radius);
+            let (partner, ratio) = (Some(orbitals.positions.len()), height / highest);
+            journal.note(Decision { kind: Kind::Split, orbital: i, place, height, partner, ratio });
             (orbitals.positions[i], orbitals.heights[i]) = (one, 0.5 * height);
             orbitals.push(other, 0.5 * height, orbitals.classes[i]);
             count += 1;
@@ -267,7 +304,7 @@ impl Search<'_> {
         self.version.used_images().into_iter().any(|image| self.version.sees(image, point))
     }
 
-    fn is_supported(&self, point: &Vec3) -> bool {
+    pub(super) fn is_supported(&self, point: &Vec3) -> bool {
         self.options.support.as_ref().is_none_or(|support| value_near(support, point) > 0.5)
     }
 }
@@ -285,6 +322,11 @@ impl Guess {
 }
 
 impl Course {
+    /// Remembers places that lost their atoms.
+    pub fn refuse(&mut self, lost: &[Vec3], distance: f64) {
+        lost.iter().for_each(|place| Self::count(&mut self.refused, place, 0.5 * distance));
+    }
+
     /// Whether a cycle that left so many atoms is the last.
     pub fn settles(&mut self, survivors: usize, counts: &Counts) -> bool {
         let Some(before) = self.survivors.replace(survivors) else {
@@ -302,6 +344,41 @@ impl Course {
             None => places.push((*point, 1)),
         }
     }
+}
+
+/// The orbitals that are not gone, the highest first; each takes up all others within `distance`.
+fn merged(fitted: &Guess, distance: f64, gone: &mut [bool], journal: &mut Journal) -> Result<Left> {
+    let Guess { positions, heights, classes, .. } = fitted;
+    let mut order: Vec<usize> = (0..positions.len()).filter(|i| !gone[*i]).collect();
+    order.sort_by(|a, b| heights[*b].total_cmp(&heights[*a]));
+    let near = Neighbours::new(positions)?;
+    let mut left = Left { orbitals: fitted.with(vec![], vec![], vec![]), kept: vec![], lost: vec![] };
+    for i in order {
+        if gone[i] {
+            continue;
+        }
+        let (mut sum, mut weight) = (positions[i].map(|v| v * heights[i]), heights[i]);
+        for (j, away) in near.around(&positions[i], distance).into_iter().filter(|(j, _)| *j != i) {
+            if std::mem::replace(&mut gone[j], true) {
+                continue;
+            }
+            (0..3).for_each(|a| sum[a] += heights[j] * positions[j][a]);
+            weight += heights[j];
+            journal.note(Decision {
+                kind: Kind::Merged,
+                orbital: j,
+                place: positions[j],
+                height: heights[j],
+                partner: Some(i),
+                ratio: away.sqrt() / distance,
+            });
+        }
+        left.kept.push(i);
+        left.orbitals.push(sum.map(|v| v / weight), weight, classes[i]);
+    }
+    let stays: std::collections::HashSet<usize> = left.kept.iter().copied().collect();
+    left.lost = (0..positions.len()).filter(|i| !stays.contains(i)).map(|i| positions[i]).collect();
+    Ok(left)
 }
 
 fn near(a: &Vec3, b: &Vec3, radius: f64) -> bool {

@@ -40,11 +40,12 @@ static void check_recorded_search(const aet_dataset *dataset, const aet_atoms *s
     options.isolation = INFINITY;
     options.split = INFINITY;
     aet_atoms *found = NULL, *traced = NULL;
-    aet_table *cycles = NULL;
+    aet_table *cycles = NULL, *decisions = NULL;
     aet_orbital *orbital = NULL;
-    expect_any("atoms found from a start",
-               aet_dataset_find_atoms(dataset, NULL, &options, NULL, NULL, &found, &traced, &cycles, &orbital), AET_OK,
-               AET_MAX_ITERATIONS, "");
+    expect_any(
+        "atoms found from a start",
+        aet_dataset_find_atoms(dataset, NULL, &options, NULL, NULL, &found, &traced, &cycles, &orbital, &decisions),
+        AET_OK, AET_MAX_ITERATIONS, "");
     check("all of them", aet_atoms_count(found) == ATOMS && aet_atoms_count(traced) == ATOMS);
     check_species_of(found);
     const int64_t fits = aet_table_row_count(cycles);
@@ -58,15 +59,17 @@ static void check_recorded_search(const aet_dataset *dataset, const aet_atoms *s
     expect("what became of the positions", aet_table_value(cycles, "moved", &moved), AET_OK, "");
     check("direct without a probe, and moved where no image is held out", model == AET_LOT_MODEL_DIRECT && moved == 1);
     check("the atoms have a shape", aet_orbital_term_count(orbital) > 0);
+    check("decisions have columns", aet_table_column_count(decisions) == 9);
     aet_orbital_free(orbital);
     aet_atoms_free(found);
     aet_atoms_free(traced);
     aet_table_free(cycles);
+    aet_table_free(decisions);
 }
 
 static aet_status search(const aet_dataset *dataset, const aet_find_options *options, aet_atoms **found)
 {
-    return aet_dataset_find_atoms(dataset, NULL, options, NULL, NULL, found, NULL, NULL, NULL);
+    return aet_dataset_find_atoms(dataset, NULL, options, NULL, NULL, found, NULL, NULL, NULL, NULL);
 }
 
 /* What the images decide unless they are not asked: the shape of the atoms, the model, whether atoms move. */
@@ -84,8 +87,8 @@ static void check_kept_search(const aet_dataset *dataset, const aet_probe *probe
     aet_orbital *orbital = NULL;
     double model = -1, moved = -1;
     expect_any("atoms found without a choice",
-               aet_dataset_find_atoms(dataset, probe, &options, NULL, NULL, &found, NULL, &cycles, &orbital), AET_OK,
-               AET_MAX_ITERATIONS, "");
+               aet_dataset_find_atoms(dataset, probe, &options, NULL, NULL, &found, NULL, &cycles, &orbital, NULL),
+               AET_OK, AET_MAX_ITERATIONS, "");
     require(aet_table_value(cycles, "model", &model), "model");
     require(aet_table_value(cycles, "moved", &moved), "moved");
     check("the model is kept", model == AET_LOT_MODEL_RIGID && moved == 1);
@@ -94,6 +97,34 @@ static void check_kept_search(const aet_dataset *dataset, const aet_probe *probe
     aet_orbital_free(orbital);
     aet_table_free(cycles);
     aet_atoms_free(found);
+}
+
+/* Orbitals on a grid are more than there are atoms; what became of each is told. */
+static void check_grid_search(const aet_dataset *dataset, const aet_atoms *start)
+{
+    aet_find_options options = short_search(NULL);
+    options.first_guess = AET_FIRST_GUESS_GRID;
+    aet_atoms *found = NULL;
+    aet_table *cycles = NULL, *decisions = NULL;
+    expect_any("atoms found from a grid",
+               aet_dataset_find_atoms(dataset, NULL, &options, NULL, NULL, &found, NULL, &cycles, NULL, &decisions),
+               AET_OK, AET_MAX_ITERATIONS, "");
+    check("atoms are left", aet_atoms_count(found) > 0);
+    check("coarse fits come first", aet_table_row_count(cycles) > 2);
+    check("what became of the others is told", aet_table_row_count(decisions) > aet_atoms_count(found));
+    aet_atoms_free(found);
+    aet_table_free(cycles);
+    aet_table_free(decisions);
+
+    found = NULL;
+    options.start = start;
+    expect_nothing("a grid and a start", search(dataset, &options, &found), AET_ERROR_INCONSISTENT, "start", found);
+    options.start = NULL;
+    options.grid_spacing = 0.01;
+    expect_nothing("a grid finer than pixels", search(dataset, &options, &found), AET_ERROR_RANGE, "size of a pixel",
+                   found);
+    options.first_guess = 2;
+    expect_nothing("first guess 2", search(dataset, &options, &found), AET_ERROR_UNKNOWN_OPTION, "first_guess", found);
 }
 
 static void check_refused_elements(const aet_dataset *dataset, const aet_atoms *start)
@@ -166,6 +197,7 @@ static void check_finding(const fit *f)
     printf("# search for atoms\n");
     check_recorded_search(f->dataset, f->atoms);
     check_kept_search(f->dataset, f->probe, f->atoms);
+    check_grid_search(f->dataset, f->atoms);
     check_refused_search(f->context, f->dataset, f->atoms);
 }
 

@@ -163,7 +163,7 @@ static void check_orbital_of_fit(const fit *f)
     require(aet_find_options_init(&find, sizeof find), "find options");
     find.fit = &options;
     expect_nothing("a freed orbital of a search",
-                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found, NULL, NULL, NULL),
+                   aet_dataset_find_atoms(f->dataset, f->probe, &find, NULL, NULL, &found, NULL, NULL, NULL, NULL),
                    AET_ERROR_STALE_HANDLE, "orbital", found);
 
     /* A caller built before there were orbitals. */

@@ -213,11 +213,11 @@ static void check_volume_bad_input(const aet_context *context, const aet_const_v
     aet_find_options find;
     (void)aet_find_options_init(&find, sizeof find);
     find.weak = 2;
-    expect("weak 2", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms, NULL, NULL, NULL),
+    expect("weak 2", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms, NULL, NULL, NULL, NULL),
            AET_ERROR_RANGE, "weak");
     (void)aet_find_options_init(&find, sizeof find);
     find.max_cycles = -1;
-    expect("-1 cycles", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms, NULL, NULL, NULL),
+    expect("-1 cycles", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &atoms, NULL, NULL, NULL, NULL),
            AET_ERROR_RANGE, "max_cycles");
     check("failures write no handle", none == NULL && atoms == NULL);
 }
@@ -329,7 +329,7 @@ static void check_volumes(const aet_context *context, const aet_dataset *dataset
     (void)aet_find_options_init(&find, sizeof find);
     find.tomography = &sirt;
     find.species = 14;
-    expect("atoms found", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &found, NULL, NULL, NULL),
+    expect("atoms found", aet_dataset_find_atoms(dataset, NULL, &find, NULL, NULL, &found, NULL, NULL, NULL, NULL),
            AET_OK, "");
     aet_comparison comparison;
     memset(&comparison, 0, sizeof comparison);

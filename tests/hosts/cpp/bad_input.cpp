@@ -467,6 +467,9 @@ void check_finding(const aet::Context &context, const Host &host) {
     const auto kept = aet::FindOptions(search).keep_model().keep_orbital().hold_out(0);
     const auto gaussian = aet::find_atoms_recorded(series, nullptr, kept).orbital;
     check("the Gaussian is kept", gaussian.term_count() == 1 && gaussian.terms()[0].width == 1);
+    const auto grid = aet::FindOptions{}.first_guess(aet::FirstGuess::grid).grid_spacing(1).max_cycles(1);
+    const auto of_grid = aet::find_atoms_recorded(series, nullptr, grid);
+    check("a grid and what became of it", of_grid.cycles.rows() == 3 && of_grid.decisions.rows() > 0);
     const auto copied = aet::FindOptions(options); // its views are its own
     check("options can be copied", aet::find_atoms(series, nullptr, copied).positions() == found.atoms.positions());
     const auto refused = [&](const char *what, aet_status wanted, const char *mention, const aet::FindOptions &wrong) {
@@ -475,6 +478,9 @@ void check_finding(const aet::Context &context, const Host &host) {
     refused("element 104", AET_ERROR_RANGE, "104", aet::FindOptions(search).elements({104}));
     refused("more elements than atoms", AET_ERROR_INCONSISTENT, "species", aet::FindOptions(search).elements({14, 79}));
     refused("hold_out 0.6", AET_ERROR_RANGE, "hold_out", aet::FindOptions(search).hold_out(0.6));
+    refused("a grid and a start", AET_ERROR_INCONSISTENT, "start",
+            aet::FindOptions(search).first_guess(aet::FirstGuess::grid));
+    refused("a grid finer than pixels", AET_ERROR_RANGE, "size of a pixel", aet::FindOptions(grid).grid_spacing(0.01));
     refused("no such block", AET_ERROR_UNKNOWN_OPTION, "nonsense", aet::FindOptions(search).free({"nonsense"}));
     const std::vector<float> ones(8, 1.0F);
     const aet::Volume small(context, aet::ConstView(ones, {2, 2, 2}), 0.5);

@@ -18,6 +18,9 @@ function check_finding()
                                fit = (model = :rigid, orbital = slater), keep_model = true, keep_orbital = true,
                                hold_out = 0)
     check("model and orbital are kept", kept.cycles.values["model"] == 1 && kept.orbital.terms == slater.terms)
+    grid = find_atoms_recorded(series; first_guess = :grid, grid_spacing = 1, max_cycles = 1)
+    check("a grid and what became of it", length(grid.atoms) > 0 && length(grid.cycles["atoms"]) == 3 &&
+          4 in grid.decisions["kind"])
     cube = (nx = 20, ny = 20, nz = 20)
     sides = [Float64(x <= 10) for y in 1:20, x in 1:20, z in 1:20]
     kept = search(; support = Volume(sides, series.pixel_size), tomography = cube)
@@ -32,5 +35,8 @@ function check_finding()
     check_fault(() -> search(; hold_out = 0.6), "hold_out 0.6", :range, "hold_out")
     check_fault(() -> search(; keep_model = 2), "keep_model 2", :range, "keep_model")
     check_fault(() -> search(; split = 0.5), "split 0.5", :range, "split")
+    check_fault(() -> search(; first_guess = :grid), "a grid and a start", :inconsistent, "start")
+    check_fault(() -> find_atoms(series; first_guess = :grid, grid_spacing = 0.01), "a grid finer than pixels", :range,
+                "size of a pixel")
     check_fault(() -> search(; splitt = 2), "no such option", :unknown_option, "splitt")
 end

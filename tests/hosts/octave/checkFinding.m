@@ -16,6 +16,8 @@ slater = aet.Orbital.slater();
 [~, ~, cycles, orbital] = f.series.findAtoms(f.probe, 'Start', f.atoms, 'MaxCycles', 2, 'FitIterations', 15, ...
     'Model', 'rigid', 'Orbital', slater, 'KeepModel', true, 'KeepOrbital', true, 'HoldOut', 0);
 check('model and orbital are kept', cycles.values.model == 1 && isequal(orbital.terms, slater.terms));
+[found, ~, cycles, ~, decisions] = f.series.findAtoms([], 'FirstGuess', 'grid', 'GridSpacing', 1, 'MaxCycles', 1);
+check('a grid and what became of it', found.count > 0 && cycles.rows == 3 && any(decisions.column('kind') == 4));
 whole = aet.Volume(ones(20, 20, 20), 0.5);
 cube = {'Tomography', {'Nx', 20, 'Ny', 20, 'Nz', 20}};
 check('a support of all', search('Support', whole, cube{:}).count == f.atoms.count);
@@ -32,6 +34,9 @@ expect('more elements than atoms', 'aet:inconsistent', 'species', @() search('El
 expect('a block that is not there', 'aet:unknownOption', 'nonsense', @() search('Free', {'drift', 'nonsense'}));
 expect('hold out 0.6', 'aet:range', 'hold_out', @() search('HoldOut', 0.6));
 expect('hold out NaN', 'aet:range', 'hold_out', @() search('HoldOut', NaN));
+expect('a grid and a start', 'aet:inconsistent', 'start', @() search('FirstGuess', 'grid'));
+expect('a grid finer than pixels', 'aet:range', 'size of a pixel', ...
+    @() f.series.findAtoms([], 'FirstGuess', 'grid', 'GridSpacing', 0.01));
 expect('split 0.5', 'aet:range', 'split', @() search('Split', 0.5));
 expect('errors of the progress function', 'test:mine', 'mine', ...
     @() search('Progress', @(p) error('test:mine', 'mine')));

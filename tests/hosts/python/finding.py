@@ -42,6 +42,12 @@ def atoms_are_found_from_a_start():
     check("a support of one side", 0 < len(kept) < ATOMS)
 
 
+def atoms_are_found_from_a_grid():
+    found = aet.find_atoms_recorded(small_series(), first_guess="grid", grid_spacing=1, max_cycles=1)
+    check("coarse fits come first", len(found.atoms) > 0 and found.cycles.rows == 3)
+    check("what became of the orbitals is told", 4 in found.decisions["kind"])
+
+
 def finding_refuses():
     series, start = small_series(), aet.Atoms(POSITIONS + 0.1)
 
@@ -56,6 +62,13 @@ def finding_refuses():
     refused("hold_out 0.6", "range", "hold_out", hold_out=0.6)
     refused("hold_out NaN", "range", "hold_out", hold_out=np.nan)
     refused("keep_orbital 2", "range", "keep_orbital", keep_orbital=2)
+    refused("a grid and a start", "inconsistent", "start", first_guess="grid")
+    check_fault(
+        lambda: aet.find_atoms(series, first_guess="grid", grid_spacing=0.01),
+        "a grid finer than pixels",
+        "range",
+        "size of a pixel",
+    )
     refused("split 0.5", "range", "split", split=0.5)
     check_raises(lambda: aet.find_atoms(series, support=np.ones((2, 2, 2))), "an array as support", TypeError)
     small = aet.Volume(np.ones((2, 2, 2)), series.pixel_size)

@@ -24,7 +24,7 @@ from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
 from series import series_are_simulated, series_by_prism, series_of_patterns
 from simulations import simulations_do_not_depend_on_threads, simulations_have_gradients, simulations_scan
-from finding import atoms_are_found_from_a_start
+from finding import atoms_are_found_from_a_grid, atoms_are_found_from_a_start
 from tomography import volumes_are_reconstructed
 from lattices import a_lattice_tells_where_to_look
 from volume_filters import filters_and_resolution, masks_find_the_specimen
@@ -709,6 +709,7 @@ run(
     parameters_are_blocks,
     volumes_and_atoms_from_images_alone,
     atoms_are_found_from_a_start,
+    atoms_are_found_from_a_grid,
     tomography,
     masks_find_the_specimen,
     atoms_are_classified,
