@@ -160,8 +160,11 @@ enum class Slicing : std::int32_t { linear = AET_SLICING_LINEAR, hard = AET_SLIC
 enum class DepthMode : std::int32_t {
     automatic = AET_LOT_MODE_AUTOMATIC,
     slices = AET_LOT_MODE_SLICES,
-    templates = AET_LOT_MODE_TEMPLATES
+    templates = AET_LOT_MODE_TEMPLATES,
+    knots = AET_LOT_MODE_KNOTS
 };
+/// Which images share the pixels of the adaptive model's probes.
+enum class ProbeSharing : std::int32_t { section = AET_PROBE_SHARING_SECTION, image = AET_PROBE_SHARING_IMAGE };
 /// Precision of the kernels; sums and everything that crosses the interface are double.
 enum class Precision : std::int32_t { f32 = AET_PRECISION_SINGLE, f64 = AET_PRECISION_DOUBLE };
 /// What the values of Orbital::table are: f itself, or the function in space whose integral along the beam is f.
@@ -2767,6 +2770,12 @@ public:
         Options &huber(double threshold = 0) noexcept {
             return raw_.loss = AET_LOSS_HUBER, raw_.huber_threshold = threshold, *this;
         }
+        /// Largest error of templates and knots, relative to an atom in focus; 0: 2e-4, of knots 5e-3.
+        Options &depth_error(double error) noexcept { return raw_.depth_error = error, *this; }
+        /// Pixels of the adaptive model's probes: which images share them, and the edge of their squares (odd; 0: automatic).
+        Options &probes(ProbeSharing sharing, int side = 0) noexcept {
+            return raw_.probe_sharing = static_cast<std::int32_t>(sharing), raw_.probe_side = side, *this;
+        }
         /// Shape of the orbitals; without it the Gaussian. Options, and their copies, keep it alive.
         Options &orbital(const Orbital &orbital) noexcept {
             orbital_ = orbital;
@@ -2787,7 +2796,46 @@ public:
                  const Options &options = Options())
         : Reconstruction(create(context, series, nullptr, start, options)) {}
 
+    /// With other options from the latest state on: direct, rigid and adaptive follow each other.
+    LocalOrbital continued(const Options &options) const {
+        aet_recon *created = nullptr;
+        detail::check(aet_recon_continue_lot(get(), options.get(), &created));
+        return LocalOrbital(created);
+    }
+    /// Looks for the defocus of every section, up to `range` from the recorded one in steps of `step` (A; 0: 60 and 6), with a
+    /// part of the tilts (0: 0.25), and sets block `defocus`. Columns section, defocus, misfit. Cancelling throws AET_CANCELLED.
+    Table scan_defocus(double range = 0, double step = 0, double tilts = 0, const ProgressFunction &progress = {}) {
+        detail::Observer observer(progress);
+        aet_table *created = nullptr;
+        detail::check(observer.finish(
+            aet_recon_scan_defocus(get(), range, step, tilts, observer.function(), observer.user(), &created)));
+        return Table(created);
+    }
+    /// How the probes of the latest state spread along the beam: section, image, depth (A), sum, x, y (A), half_radius (A),
+    /// peak; values focus_0, ... (A).
+    Table probe_table() const {
+        aet_table *created = nullptr;
+        detail::check(aet_recon_probe_table(get(), &created));
+        return Table(created);
+    }
+    /// Pixels around the beam at each depth.
+    struct Probes {
+        std::vector<double> depths; ///< A
+        std::size_t side;
+        std::vector<double> values; ///< [depths][side][side]
+    };
+    Probes probe_images(std::int64_t image) const {
+        std::int64_t slices = 0, side = 0;
+        detail::check(aet_recon_probe_images(get(), image, &slices, &side, nullptr, nullptr));
+        const auto edge = static_cast<std::size_t>(side), count = static_cast<std::size_t>(slices);
+        Probes probes{std::vector<double>(count), edge, std::vector<double>(count * edge * edge)};
+        const View depths(probes.depths), values(probes.values, {slices, side, side});
+        detail::check(aet_recon_probe_images(get(), image, &slices, &side, depths.get(), values.get()));
+        return probes;
+    }
+
 private:
+    explicit LocalOrbital(aet_recon *created) : Reconstruction(created) {}
     static aet_recon *create(const Context &context, const TiltSeries &series, const aet_probe *probe,
                              const Atoms &start, const Options &options) {
         aet_recon *created = nullptr;

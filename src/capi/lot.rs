@@ -389,9 +389,9 @@ mod tests {
         let mut options = aet_lot_options { model: 9, ..aet_lot_options::defaults() };
         // SAFETY: a local.
         let status = unsafe { aet_lot_options_init(&raw mut options, size_of::<aet_lot_options>()) };
-        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 96));
+        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 120));
         // SAFETY: NULL is allowed to come.
-        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 96) } as i32, 100);
+        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 120) } as i32, 100);
     }
 
     #[test]
@@ -399,7 +399,10 @@ mod tests {
         let mut scene = Scene::inputs(common::series(2, 1, 21, 22), common::atoms());
         let good = aet_lot_options::defaults();
         fails(&mut scene, aet_lot_options { model: 7, ..good }, 104, "AET_LOT_MODEL_RIGID = 1");
-        fails(&mut scene, aet_lot_options { model: 2, ..good }, 107, "adaptive");
+        fails(&mut scene, aet_lot_options { model: 2, probe_side: 8, ..good }, 103, "probe_side is 8");
+        fails(&mut scene, aet_lot_options { probe_side: -3, ..good }, 103, "probe_side is -3");
+        fails(&mut scene, aet_lot_options { probe_sharing: 2, ..good }, 104, "AET_PROBE_SHARING_IMAGE = 1");
+        fails(&mut scene, aet_lot_options { depth_error: -1.0, ..good }, 103, "depth_error is -1");
         fails(&mut scene, aet_lot_options { loss: 3, ..good }, 104, "AET_LOSS_POISSON = 2");
         fails(&mut scene, aet_lot_options { slicing: -1, ..good }, 104, "AET_SLICING_HARD = 1");
         fails(&mut scene, aet_lot_options { precision: 2, ..good }, 104, "AET_PRECISION_DOUBLE = 1");
@@ -409,7 +412,7 @@ mod tests {
         fails(&mut scene, aet_lot_options { cutoff: f64::INFINITY, ..good }, 103, "cutoff is inf");
         fails(&mut scene, aet_lot_options { memory_limit: -1.0, ..good }, 103, "memory_limit is -1");
         fails(&mut scene, aet_lot_options { memory_limit: 1000.0, ..good }, 500, "1000 are allowed");
-        fails(&mut scene, aet_lot_options { mode: 3, ..good }, 104, "AET_LOT_MODE_TEMPLATES = 2");
+        fails(&mut scene, aet_lot_options { mode: 4, ..good }, 104, "AET_LOT_MODE_KNOTS = 3");
         fails(&mut scene, aet_lot_options { mode: 2, slicing: 1, ..good }, 107, "mode templates with hard slices");
         fails(&mut scene, aet_lot_options { reserved: 1, ..good }, 103, "reserved of aet_lot_options is 1");
         fails(&mut scene, aet_lot_options { struct_size: 12, ..good }, 106, "aet_lot_options");

@@ -159,7 +159,7 @@ impl Reconstruction {
             .flat_map(|s| values.iter().zip(&misfits).map(move |(v, m)| (s as f64, *v, m[s])))
             .collect();
         Table::new(rows.len())
-            .with_column("section", "", rows.iter().map(|r| r.0).collect())?
+            .with_column("section", "index", rows.iter().map(|r| r.0).collect())?
             .with_column("defocus", "A", rows.iter().map(|r| r.1).collect())?
             .with_column("misfit", "", rows.iter().map(|r| r.2).collect())
     }
@@ -189,8 +189,8 @@ impl Reconstruction {
         }
         let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<f64>>();
         let names = [
-            ("section", ""),
-            ("image", ""),
+            ("section", "index"),
+            ("image", "index"),
             ("depth", "A"),
             ("sum", ""),
             ("x", "A"),

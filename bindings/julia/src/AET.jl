@@ -50,6 +50,7 @@ export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
 export push_forward, push_forward!, gauss_newton_product, gauss_newton_diagonal, index_map
 export estimate_errors, fit_orbital
 export add_term!, set_projection!, clear_terms!
+export continued, scan_defocus!, probe_table, probe_images
 export step!, run!, history, r_factors, r_factor_table, record, snapshot
 export atoms, geometry, save, load_reconstruction
 export param_names, get_param, set_param!

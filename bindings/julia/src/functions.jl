@@ -219,6 +219,10 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_record(recon::HandlePtr, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t})::Int32
 @declare aet_recon_get_atoms(recon::HandlePtr, atoms::OutHandlePtr)::Int32
 @declare aet_recon_get_geometry(recon::HandlePtr, rotations::Ptr{View}, drift::Ptr{View}, defocus::Ptr{View})::Int32
+@declare aet_recon_continue_lot(recon::HandlePtr, options::Ptr{LotOptions}, next::OutHandlePtr)::Int32
+@declare aet_recon_scan_defocus(recon::HandlePtr, range::Float64, step::Float64, tilts::Float64, progress::Ptr{Cvoid}, user::Ref{Any}, table::OutHandlePtr)::Int32
+@declare aet_recon_probe_table(recon::HandlePtr, table::OutHandlePtr)::Int32
+@declare aet_recon_probe_images(recon::HandlePtr, image::Int64, slices::Ptr{Int64}, side::Ptr{Int64}, depths::Ptr{View}, probes::Ptr{View})::Int32
 @declare aet_recon_push_forward(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, direction::Ptr{Float64}, out::Ptr{View})::Int32
 @declare aet_recon_gauss_newton_product(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, direction::Ptr{Float64}, product::Ptr{Float64})::Int32
 @declare aet_recon_gauss_newton_diagonal(recon::HandlePtr, n::Int64, x::Ptr{Float64}, images::Ptr{Int64}, n_images::Int64, probes::Int32, diagonal::Ptr{Float64})::Int32

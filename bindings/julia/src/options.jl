@@ -14,6 +14,7 @@ const OPTION_ENUMERATIONS = Dict{Tuple{DataType,Symbol},Enumeration}(
     (LotOptions, :slicing) => SLICINGS,
     (LotOptions, :precision) => PRECISIONS,
     (LotOptions, :mode) => LOT_MODES,
+    (LotOptions, :probe_sharing) => PROBE_SHARINGS,
     (LotOptions, :height_sharing) => SHARINGS,
     (LotOptions, :width_sharing) => SHARINGS,
     (RunOptions, :optimizer) => OPTIMIZERS,

@@ -21,12 +21,14 @@ shape of `orbital`, every image a sum over slices of orbitals convolved with the
 n x 3 matrix of positions (A).
 
 Options, by default the library's own choice:
-- `model`: `:direct` (no probe), `:rigid` (the probe at every depth) or `:adaptive`;
+- `model`: `:direct` (no probe), `:rigid` (the probe at every depth) or `:adaptive` (its pixels are fitted, too);
+- `probe_sharing`: the pixels belong to each `:section` or `:image`; `probe_side`: edge of their squares, odd;
 - `loss`: `:automatic`, `:mse`, `:poisson`, `:anscombe` (roots of counts) or `:huber` (wrong pixels);
 - `huber_threshold`: difference beyond which a pixel pulls no harder, in the unit of the images;
 - `precision`: `:single` or `:double`;
 - `height_sharing`, `width_sharing`: one value per `:atom`, per `:species` or `:common` to all;
-- `mode`: `:slices` as in the papers, or `:templates`, which serve all depths with fewer transforms;
+- `mode`: `:slices` as in the papers, `:templates`, which serve all depths with fewer transforms, or `:knots`, with fewest;
+  `depth_error`: their largest error, relative to an atom in focus;
 - `slicing`: `:linear` or `:hard`; `slice_thickness` (A, default 4);
 - `width_start`, `width_min`, `width_max`: B in A^2;
 - `cutoff`: half width of an orbital's window in sqrt(B); `memory_limit` in bytes;
@@ -57,6 +59,57 @@ end
 
 optional_handle(::Nothing) = C_NULL
 optional_handle(handle::Handle) = live(handle)
+
+# ---- probes ----
+
+"""
+    continued(recon; model, ...)
+
+A [`LocalOrbital`](@ref) with other options that goes on from the latest state of `recon`: its atoms, geometry, optics and
+intensities, and what is frozen, as far as the model has it. So direct, rigid and adaptive follow each other.
+"""
+function continued(recon::LocalOrbital; keywords...)
+    options = set_options!(defaults(LotOptions, aet_lot_options_init), keywords)
+    pointer = GC.@preserve keywords created(out -> aet_recon_continue_lot(live(recon), options, out))
+    return LocalOrbital(pointer, recon.series)
+end
+
+"""
+    scan_defocus!([progress,] recon; range = 0, step = 0, tilts = 0)
+
+Look for the defocus of every section up to `range` from the recorded one in steps of `step` (A; 0: 60 and 6) with the part
+`tilts` of the tilts (0: 0.25), and set block `defocus`. Returns a [`Table`](@ref) with the columns section, defocus and misfit.
+Throws `AET_ERROR_UNSUPPORTED` unless the model is rigid.
+"""
+scan_defocus!(recon::LocalOrbital; keywords...) = scan_defocus!(nothing, recon; keywords...)
+
+function scan_defocus!(progress, recon::LocalOrbital; range::Real = 0, step::Real = 0, tilts::Real = 0)
+    live(recon)
+    return Table(created() do out
+        with_progress((told, user) -> aet_recon_scan_defocus(recon, range, step, tilts, told, user, out), progress)
+    end)
+end
+
+"""
+    probe_table(recon)
+
+How the probes of the latest state spread along the beam, for the first image of every section: a [`Table`](@ref) with the columns
+section, image, depth (A), sum, x, y (A), half_radius (A) and peak, and the values focus_0 (of the first section), ... (A).
+"""
+probe_table(recon::LocalOrbital) = Table(created(out -> aet_recon_probe_table(live(recon), out)))
+
+"""
+    probe_images(recon, image)
+
+Depths (A) and intensities (slices x side x side) of the probes of an image around the beam.
+"""
+function probe_images(recon::LocalOrbital, image::Integer)
+    slices, side = Ref{Int64}(0), Ref{Int64}(0)
+    check(aet_recon_probe_images(live(recon), image - 1, slices, side, C_NULL, C_NULL))
+    depths, probes = zeros(slices[]), zeros(slices[], side[], side[])
+    check(aet_recon_probe_images(live(recon), image - 1, slices, side, output_view(depths), output_view(probes)))
+    return (depths = depths, probes = probes)
+end
 
 # ---- parameters ----
 

@@ -196,8 +196,11 @@ mutable struct LotOptions <: CStruct
     mode::Int32
     reserved::Int32
     orbital::Ptr{Cvoid}
+    depth_error::Float64
+    probe_sharing::Int32
+    probe_side::Int32
     huber_threshold::Float64
-    LotOptions() = new(zeros(15)..., C_NULL, 0)
+    LotOptions() = new(zeros(15)..., C_NULL, 0, 0, 0, 0)
 end
 
 mutable struct CBlock <: CStruct
@@ -660,7 +663,8 @@ const RADIAL_TABLES = Enumeration("AET_RADIAL_TABLE", :projected => 0, :spatial 
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
 const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2,
     :anscombe => 3, :huber => 4)
-const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2)
+const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2, :knots => 3)
+const PROBE_SHARINGS = Enumeration("AET_PROBE_SHARING", :section => 0, :image => 1)
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)
 const PRECISIONS = Enumeration("AET_PRECISION", :single => 0, :double => 1)
 const SHARINGS = Enumeration("AET_SHARING", :automatic => 0, :atom => 1, :species => 2, :common => 3)
@@ -714,7 +718,7 @@ const PATTERN_SAMPLINGS = Enumeration("AET_PATTERN_SAMPLING", :window => 0, :pad
 "Every enumeration of the interface."
 const ENUMERATIONS = (OUTCOMES, FAULTS, DTYPES, LOG_LEVELS, SIMDS, PHASES, ANGLE_ORDERS, ATOM_STATES, SITE_STATES,
     TILT_AXES,
-    LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
+    LENGTH_UNITS, APERTURES, RADIAL_TABLES, LOT_MODELS, LOT_MODES, PROBE_SHARINGS, LOSSES, SLICINGS, PRECISIONS, SHARINGS, OPTIMIZERS,
     TOMOGRAPHY_METHODS, RAMP_WINDOWS, VIEW_SUBSETS, GRIDDINGS, RESOLUTION_SCHEDULES, ITERATES,
     SMOOTHINGS, PADDINGS, THRESHOLDS, CONNECTIVITIES, SUPPORT_SHAPES,
     TRACE_METHODS, TRACE_THRESHOLDS, TRACE_FLAGS,

@@ -24,13 +24,18 @@ classdef LocalOrbital < aet.Reconstruction
     %     Cutoff          half width of an orbital's window, in sqrt(B)
     %     Orbital         aet.Orbital: shape of all orbitals instead of the
     %                     Gaussian
+    %     DepthError      largest error of templates and knots, relative to
+    %                     an atom in focus
+    %     ProbeSharing    'section' | 'image', ProbeSide: pixels of the
+    %                     adaptive model's probes
     %     MemoryLimit     bytes
     %     Context         aet.Context, default: the shared one
     %
     %   Properties and methods beside those of aet.Reconstruction (run, step,
     %   lossAndGradient, addTerm, save, ...)
     %     probe           what the reconstruction was made of
-    %     atoms, snapshot, estimateErrors, fitOrbital, static load
+    %     atoms, snapshot, estimateErrors, fitOrbital, continued,
+    %     scanDefocus, probeTable, probeImages, static load
     %
     %   Example
     %     recon = aet.LocalOrbital(series, probe, 'Start', atoms, 'Model', 'rigid');
@@ -50,7 +55,7 @@ classdef LocalOrbital < aet.Reconstruction
     properties (Constant, Hidden)
         options = {'Start', 'Model', 'Loss', 'Precision', 'Mode', 'Slicing', 'SliceThickness', ...
             'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', ...
-            'Orbital', 'MemoryLimit', 'HuberThreshold', 'Context'};
+            'Orbital', 'MemoryLimit', 'DepthError', 'ProbeSharing', 'ProbeSide', 'HuberThreshold', 'Context'};
     end
 
     methods
@@ -115,6 +120,43 @@ classdef LocalOrbital < aet.Reconstruction
             options = aet.internal.options('fitOrbital', {'Widths', 'Progress'}, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             orbital = aet.Orbital.fromKey(aet.internal.withProgress(progress, 'recon_fit_orbital', this.key, options));
+        end
+
+        function next = continued(this, varargin)
+            %CONTINUED  Go on with other options: direct, rigid, adaptive.
+            %   NEXT = recon.continued('Model', 'adaptive', ...): an
+            %   aet.LocalOrbital that begins with the atoms, geometry, optics
+            %   and intensities of the latest state, and what is frozen.
+            allowed = setdiff(aet.LocalOrbital.options, {'Start', 'Context'});
+            options = aet.Orbital.keyIn(aet.internal.options('continued', allowed, varargin));
+            next = aet.LocalOrbital();
+            next.setInputs(this.series, this.probe);
+            next.key = aet_mex('recon_continue_lot', this.key, options);
+        end
+
+        function table = scanDefocus(this, varargin)
+            %SCANDEFOCUS  Find the defocus of every section by a scan.
+            %   TABLE = recon.scanDefocus('Range', A, 'Step', A, 'Tilts', PART,
+            %   'Progress', @fn): sets block defocus. Default: up to 60
+            %   angstrom from the recorded one in steps of 6, with a quarter of
+            %   the tilts. Columns section, defocus, misfit.
+            options = aet.internal.options('scanDefocus', {'Range', 'Step', 'Tilts', 'Progress'}, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            table = aet.Table.fromKey(aet.internal.withProgress(progress, 'recon_scan_defocus', this.key, options));
+        end
+
+        function table = probeTable(this)
+            %PROBETABLE  How the probes spread along the beam.
+            %   Columns section, image, depth (angstrom), sum, x, y, half_radius
+            %   (angstrom) and peak; values focus_0 (of the first section), ...
+            table = aet.Table.fromKey(aet_mex('recon_probe_table', this.key));
+        end
+
+        function [depths, probes] = probeImages(this, image)
+            %PROBEIMAGES  Probes of an image around the beam.
+            %   [DEPTHS, PROBES] = recon.probeImages(IMAGE): angstrom, and
+            %   side x side x slices; IMAGE counts from 1.
+            [depths, probes] = aet_mex('recon_probe_images', this.key, image);
         end
     end
 

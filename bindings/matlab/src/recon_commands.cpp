@@ -16,7 +16,9 @@ constexpr Choice losses[] = {{"automatic", AET_LOSS_AUTOMATIC}, {"mse", AET_LOSS
 constexpr Choice slicings[] = {{"linear", AET_SLICING_LINEAR}, {"hard", AET_SLICING_HARD}};
 constexpr Choice modes[] = {{"automatic", AET_LOT_MODE_AUTOMATIC},
                              {"slices", AET_LOT_MODE_SLICES},
-                             {"templates", AET_LOT_MODE_TEMPLATES}};
+                             {"templates", AET_LOT_MODE_TEMPLATES},
+                             {"knots", AET_LOT_MODE_KNOTS}};
+constexpr Choice probe_sharings[] = {{"section", AET_PROBE_SHARING_SECTION}, {"image", AET_PROBE_SHARING_IMAGE}};
 constexpr Choice precisions[] = {{"single", AET_PRECISION_SINGLE}, {"double", AET_PRECISION_DOUBLE}};
 constexpr Choice sharings[] = {{"automatic", AET_SHARING_AUTOMATIC},
                                {"atom", AET_SHARING_ATOM},
@@ -48,6 +50,9 @@ LotOptions lot_options(const Options &given) {
   given.read("Cutoff", options.cutoff);
   given.read("MemoryLimit", options.memory_limit);
   given.read("HuberThreshold", options.huber_threshold);
+  given.read("DepthError", options.depth_error);
+  given.choose("ProbeSharing", probe_sharings, options.probe_sharing);
+  given.read("ProbeSide", options.probe_side);
   if (const mxArray *orbital = given.find("Orbital")) {
     result.orbital = HandleTable<aet_orbital>::instance().find(key(orbital));
     options.orbital = result.orbital.get();
@@ -66,6 +71,49 @@ void create_lot(Call &call) {
   aet_recon *recon = nullptr;
   check(aet_recon_create_lot(context.get(), dataset.get(), probe.get(), start.get(), &options.values, &recon));
   call.give_handle(recon);
+}
+
+/// next = aet_mex('recon_continue_lot', recon, options)
+void continue_lot(Call &call) {
+  const auto recon = call.handle<aet_recon>(0);
+  const LotOptions options = lot_options(call.options(1));
+  aet_recon *next = nullptr;
+  check(aet_recon_continue_lot(recon.get(), &options.values, &next));
+  call.give_handle(next);
+}
+
+/// table = aet_mex('recon_scan_defocus', recon, options, progress)
+void scan_defocus(Call &call) {
+  const auto recon = call.handle<aet_recon>(0);
+  const Options given = call.options(1);
+  double range = 0, step = 0, tilts = 0;
+  given.read("Range", range);
+  given.read("Step", step);
+  given.read("Tilts", tilts);
+  ProgressBridge progress(call.argument(2));
+  aet_table *table = nullptr;
+  const aet_status status =
+      aet_recon_scan_defocus(recon.get(), range, step, tilts, ProgressBridge::call, &progress, &table);
+  give_made(call, table, status, progress);
+}
+
+void probe_table(Call &call) {
+  aet_table *made = nullptr;
+  check(aet_recon_probe_table(call.handle<aet_recon>(0).get(), &made));
+  call.give_handle(made);
+}
+
+/// [depths, probes] = aet_mex('recon_probe_images', recon, image): image from 1, probes side x side x slices.
+void probe_images(Call &call) {
+  const auto recon = call.handle<aet_recon>(0);
+  const int64_t image = integer(call.argument(1), "image") - 1;
+  require_indices({image}, "image", image_count(recon.get()));
+  int64_t slices = 0, side = 0;
+  check(aet_recon_probe_images(recon.get(), image, &slices, &side, nullptr, nullptr));
+  const Output depths = vector_output(slices), probes = stack_output(slices, side, side);
+  check(aet_recon_probe_images(recon.get(), image, &slices, &side, &depths.view, &probes.view));
+  call.give(0, depths.array);
+  call.give(1, probes.array);
 }
 
 void free_recon(Call &call) {
@@ -216,6 +264,10 @@ void add_recon_commands(CommandTable &table) {
   table["recon_step"] = step;
   table["recon_run"] = run;
   table["recon_copy_history"] = copy_history;
+  table["recon_continue_lot"] = continue_lot;
+  table["recon_scan_defocus"] = scan_defocus;
+  table["recon_probe_table"] = probe_table;
+  table["recon_probe_images"] = probe_images;
   table["recon_copy_r_factors"] = copy_r_factors;
   table["recon_r_factor_table"] = r_factor_table;
   table["recon_record"] = record;

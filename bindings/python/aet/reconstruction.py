@@ -502,6 +502,35 @@ class LocalOrbital(Reconstruction):
         pointer = lib.aet_recon_create_lot(context or default_context(), series, probe, first, settings)
         self._made_of(pointer, series, probe)
 
+    @takes_options(lib.aet_lot_options_init)
+    def continued(self, **options):
+        """A reconstruction with other options that goes on from the latest state of this one: its atoms, geometry, optics
+        and intensities, and what is frozen, as far as the model has it. So direct, rigid and adaptive follow each other."""
+        made = LocalOrbital._of(lib.aet_recon_continue_lot(self, Options(lib.aet_lot_options_init, options)))
+        made.series, made.probe = self.series, self.probe
+        return made
+
+    def scan_defocus(self, range=0, step=0, tilts=0, progress=None):
+        """Looks for the defocus of every section up to `range` from the recorded one in steps of `step` (A; 0: 60 and 6)
+        with the part `tilts` of the tilts (0: 0.25), and sets block `defocus`. Returns a `Table` with the columns section,
+        defocus and misfit. AET_ERROR_UNSUPPORTED unless the model is rigid, AET_CANCELLED where `progress` ends it."""
+        with LongCall(progress) as call:
+            return Table._of(lib.aet_recon_scan_defocus(self, range, step, tilts, call.report, None))
+
+    @property
+    def probe_table(self):
+        """How the probes of the latest state spread along the beam, for the first image of every section: a `Table` with the
+        columns section, image, depth (A), sum, x, y (A), half_radius (A) and peak, and the values focus_0, ... (A)."""
+        return Table._of(lib.aet_recon_probe_table(self))
+
+    def probe_images(self, image):
+        """Depths (A) and intensities (slices x side x side) of the probes of an image around the beam."""
+        slices, side = ctypes.c_int64(), ctypes.c_int64()
+        lib.aet_recon_probe_images(self, image, slices, side, None, None)
+        depths, probes = np.zeros(slices.value), np.zeros((slices.value, side.value, side.value))
+        lib.aet_recon_probe_images(self, image, slices, side, depths, probes)
+        return depths, probes
+
 
 class Tomography(Reconstruction):
     """Reconstruction of a volume: image i is s_i A_i V + c_i, every voxel of V shared among the four pixels around its

@@ -236,8 +236,8 @@ static void check_lot_options(const fit *f)
     expect_lot(f, "height_sharing 99", &bad, AET_ERROR_UNKNOWN_OPTION, "height_sharing");
     bad = good, bad.width_sharing = -1;
     expect_lot(f, "width_sharing -1", &bad, AET_ERROR_UNKNOWN_OPTION, "width_sharing");
-    bad = good, bad.model = AET_LOT_MODEL_ADAPTIVE;
-    expect_lot(f, "adaptive model", &bad, AET_ERROR_UNSUPPORTED, "adaptive");
+    bad = good, bad.model = AET_LOT_MODEL_ADAPTIVE, bad.probe_side = 8;
+    expect_lot(f, "probes of 8 pixels", &bad, AET_ERROR_RANGE, "probe_side");
     bad = good, bad.slice_thickness = -4;
     expect_lot(f, "negative slices", &bad, AET_ERROR_RANGE, "slice_thickness");
     bad = good, bad.width_start = -0.5;

@@ -234,6 +234,55 @@ static void check_fitted_orbital(const fit *f)
                    AET_ERROR_STALE_HANDLE, "aet_recon", orbital);
 }
 
+/* Probes: another model that goes on, the defocus by a scan, how probes spread. */
+static void check_probes(const fit *f)
+{
+    aet_lot_options rigid, adaptive;
+    aet_lot_options_init(&rigid, sizeof rigid);
+    rigid.precision = AET_PRECISION_DOUBLE;
+    adaptive = rigid;
+    adaptive.model = AET_LOT_MODEL_ADAPTIVE, adaptive.probe_side = 5;
+    aet_recon *recon = NULL, *next = NULL, *flat = NULL;
+    aet_table *table = NULL;
+    require(aet_recon_create_lot(f->context, f->dataset, f->probe, f->atoms, &rigid, &recon), "reconstruction");
+    expect("a scan of the defocus", aet_recon_scan_defocus(recon, 20, 10, 1, NULL, NULL, &table), AET_OK, "");
+    check("with a row per section and value", aet_table_row_count(table) == 5 * FOCI);
+    aet_table_free(table), table = NULL;
+    expect("a scan without its table", aet_recon_scan_defocus(recon, 20, 10, 1, NULL, NULL, NULL), AET_OK, "");
+    expect_nothing("a negative range", aet_recon_scan_defocus(recon, -1, 0, 0, NULL, NULL, &table), AET_ERROR_RANGE,
+                   "range", table);
+    expect_nothing("a scan cancelled", aet_recon_scan_defocus(recon, 0, 0, 0, stop_shape, NULL, &table), AET_CANCELLED, "",
+                   table);
+
+    expect("the adaptive model goes on", aet_recon_continue_lot(recon, &adaptive, &next), AET_OK, "");
+    const aet_run_options run = long_run(3);
+    require(aet_recon_run(next, &run, NULL, NULL), "run of the adaptive model");
+    int64_t slices = 0, side = 0;
+    require(aet_recon_probe_images(next, 0, &slices, &side, NULL, NULL), "shape of probes");
+    check("probes of 5 pixels", side == 5 && slices > 1 && slices <= 16);
+    double depths[16], probes[16 * 25];
+    const int64_t line[1] = {slices}, stack[3] = {slices, side, side};
+    const aet_view to_depths = aet_view_c(depths, AET_DTYPE_F64, 1, line);
+    const aet_view to_probes = aet_view_c(probes, AET_DTYPE_F64, 3, stack);
+    expect("probes", aet_recon_probe_images(next, 0, &slices, &side, &to_depths, &to_probes), AET_OK, "");
+    check("peak in the middle", depths[0] < depths[slices - 1] && probes[12] > probes[0]);
+    expect("probes of no image", aet_recon_probe_images(next, IMAGES, &slices, &side, NULL, NULL), AET_ERROR_RANGE, "image");
+    expect("a table of probes", aet_recon_probe_table(next, &table), AET_OK, "");
+    check("with a row per section and slice", aet_table_row_count(table) == FOCI * slices);
+    aet_table_free(table), table = NULL;
+    expect("adaptive probes have no defocus", aet_recon_scan_defocus(next, 0, 0, 0, NULL, NULL, NULL), AET_ERROR_UNSUPPORTED,
+           "adaptive");
+
+    rigid.model = AET_LOT_MODEL_DIRECT;
+    require(aet_recon_continue_lot(next, &rigid, &flat), "direct model");
+    expect_nothing("the direct model has no probes", aet_recon_probe_table(flat, &table), AET_ERROR_UNSUPPORTED, "direct",
+                   table);
+    aet_recon_free(flat), flat = NULL;
+    expect_nothing("nothing to go on from", aet_recon_continue_lot(NULL, &rigid, &flat), AET_ERROR_NULL, "recon", flat);
+    aet_recon_free(next);
+    aet_recon_free(recon);
+}
+
 static void check_orbitals(const fit *f)
 {
     printf("# shapes of orbitals\n");
@@ -242,6 +291,7 @@ static void check_orbitals(const fit *f)
     check_bad_orbitals();
     check_orbital_of_fit(f);
     check_fitted_orbital(f);
+    check_probes(f);
 }
 
 #endif

@@ -307,6 +307,10 @@ void check_second_order(const aet::Context &context, const Host &host) {
     const auto terms = recon.fit_orbital({1}).terms();
     check("the shape of the atom", terms.size() == 1 && terms[0].weight == 1 && terms[0].width == 1);
     check("of the library's widths", recon.fit_orbital().term_count() >= 1);
+    expect("probes of the direct model", AET_ERROR_UNSUPPORTED, "direct", [&] { (void)recon.probe_table(); });
+    expect("their images", AET_ERROR_UNSUPPORTED, "direct", [&] { (void)recon.probe_images(0); });
+    expect("a scan of it", AET_ERROR_UNSUPPORTED, "direct", [&] { (void)recon.scan_defocus(20, 10); });
+    check("another model goes on", recon.continued(Host::direct()).image_count() == recon.image_count());
     expect("11 widths", AET_ERROR_RANGE, "11", [&] { (void)recon.fit_orbital(std::vector<double>(11, 1.0)); });
     expect("a negative width", AET_ERROR_RANGE, "width of term 1", [&] { (void)recon.fit_orbital({1, -1}); });
     expect("shape cancelled", AET_CANCELLED, "AET_CANCELLED",

@@ -16,6 +16,24 @@ function check_orbitals()
     check_orbital_faults(collect(q))
     check_orbital_fits(slater)
     check_fitted_orbital()
+    check_probes()
+end
+
+"Probes: another model that goes on, the defocus by a scan, how probes spread."
+function check_probes()
+    recon = LocalOrbital(small_series(), small_probe(); start = POSITIONS, model = :rigid, precision = :double)
+    table = scan_defocus!(recon; range = 20, step = 10, tilts = 1)
+    check("a scan of the defocus", length(table[:misfit]) > 0 && all(isfinite, table[:misfit]))
+    check_fault(() -> scan_defocus!(recon; range = -1), "a negative range", :range, "range")
+    check_fault(() -> scan_defocus!(_ -> false, recon), "a scan cancelled", :cancelled)
+    next = continued(recon; model = :adaptive, probe_side = 5, precision = :double)
+    run!(next; iterations = 2)
+    depths, probes = probe_images(next, 1)
+    check("probes of 5 pixels", size(probes) == (length(depths), 5, 5) && probes[1, 3, 3] > probes[1, 1, 1])
+    check("pixels are a block", all(>=(0), block(next, :probe)))
+    check("a table of probes", length(probe_table(next)[:depth]) >= length(depths))
+    check_fault(() -> probe_images(next, 1000), "probes of no image", :range, "image")
+    check_fault(() -> scan_defocus!(next), "a scan of adaptive probes", :unsupported, "adaptive")
 end
 
 "The shape that images tell, and requests that have none."

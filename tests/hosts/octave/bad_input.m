@@ -54,7 +54,7 @@ expect('templates with hard slices', 'aet:unsupported', 'hard slices', ...
 expect('unknown precision', unknown, 'Precision', @() orbital('Precision', 'half'));
 expect('unknown sharing', unknown, 'HeightSharing', @() orbital('HeightSharing', 'all'));
 expect('model that is a number', 'aet:text', 'Model', @() orbital('Model', 1));
-expect('adaptive model', 'aet:unsupported', 'adaptive', @() orbital('Model', 'adaptive'));
+expect('probes of 8 pixels', 'aet:range', 'probe_side', @() orbital('Model', 'adaptive', 'ProbeSide', 8));
 expect('negative slices', 'aet:range', 'slice_thickness', @() orbital('SliceThickness', -4));
 expect('negative width', 'aet:range', 'width_start', @() orbital('WidthStart', -0.5));
 expect('width bounds crossed', 'aet:range', 'width_m', @() orbital('WidthMin', 2, 'WidthMax', 1));

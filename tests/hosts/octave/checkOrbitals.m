@@ -50,6 +50,19 @@ expect('a width by name', 'aet:dtype', 'Widths', @() recon.fitOrbital('Widths', 
 expect('no such option of a shape', unknown, 'Width', @() recon.fitOrbital('Width', 1));
 expect('error in progress of a shape', 'test:broken', 'broken', ...
     @() recon.fitOrbital('Progress', @(p) error('test:broken', 'broken')));
+first = aet.LocalOrbital(f.series, f.probe, 'Start', f.atoms, 'Model', 'rigid', 'Precision', 'double');
+table = first.scanDefocus('Range', 20, 'Step', 10, 'Tilts', 1);
+check('a scan of the defocus', table.rows > 0 && any(strcmp(table.columns, 'misfit')));
+expect('a negative range of a scan', 'aet:range', 'range', @() first.scanDefocus('Range', -1));
+next = first.continued('Model', 'adaptive', 'ProbeSide', 5, 'Precision', 'double');
+next.run('MaxIterations', 2);
+[depths, probes] = next.probeImages(1);
+check('probes of 5 pixels', isequal(size(probes), [5 5 numel(depths)]) && probes(3, 3, 1) > probes(1, 1, 1));
+check('pixels are a block', all(next.block('probe')(:) >= 0));
+check('a table of probes', next.probeTable().rows >= numel(depths));
+expect('probes of no image', 'aet:', 'image', @() next.probeImages(1000));
+expect('a scan of adaptive probes', 'aet:unsupported', 'adaptive', @() next.scanDefocus());
+
 delete(slater);
 expect('deleted orbital', 'aet:staleHandle', 'orbital', @() slater.terms);
 expect('deleted orbital of a fit', 'aet:staleHandle', 'orbital', @() fit('Orbital', slater));

@@ -261,6 +261,16 @@ def orbitals_have_shapes():
     shape = recon.fit_orbital()
     check("the shape of the atoms", shape.term_count >= 1 and (shape.terms[:, 0] > 0).all(), shape.terms)
     check("f(0) of it is 1", abs(shape.terms[:, 0].sum() - 1) < 1e-12, shape.terms)
+    first = small_reconstruction(model="rigid")
+    table = first.scan_defocus(range=20, step=10, tilts=1)
+    check("a scan of the defocus", len(table["misfit"]) > 0 and np.isfinite(table["misfit"]).all())
+    following = first.continued(model="adaptive", probe_side=5, precision="double")
+    following.run(max_iterations=2)
+    depths, probes = following.probe_images(0)
+    check("probes of 5 pixels", probes.shape == (len(depths), 5, 5) and probes[0, 2, 2] > probes[0, 0, 0], probes.shape)
+    check("pixels are a block", (following.block("probe") >= 0).all())
+    check("a table of probes", len(following.probe_table["depth"]) >= len(depths))
+
     told = []
     one = recon.fit_orbital([1], progress=lambda p: told.append(p.fraction) or True)
     check("a shape of one term, with progress", one.terms.tolist() == [[1, 1]] and len(told) > 0, told)
