@@ -181,11 +181,19 @@ fn a_grid_of_orbitals_becomes_the_atoms() {
     assert!(orbitals[0] > 600.0 && orbitals[2] < 120.0, "{orbitals:?}");
     assert_eq!(orbitals[2], found.traced.len() as f64);
     decisions_add_up(&found);
-    // half of the specimen, from a coarser grid
+}
+
+#[test]
+fn a_grid_fills_its_support() {
+    let specimen: Specimen = alike().into_iter().filter(|(p, _)| p[0] > 1.0).collect();
     let inside = Array3::from_shape_fn([EDGE; 3], |(_, _, x)| if x > EDGE / 2 { 1.0 } else { 0.0 });
     let support = Some(Volume::new(inside, PIXEL).unwrap());
-    let right = find(&series(&specimen, 0.5), &FindOptions { support, grid_spacing: Some(1.2), ..options });
-    assert!(right.atoms.positions().iter().all(|p| p[0] > 0.0) && right.atoms.len() > 20);
+    let options = FindOptions { first_guess: FirstGuess::Grid, grid_spacing: Some(1.2), support, ..Default::default() };
+    let found = find(&series(&specimen, 0.5), &options);
+    let c = against(&found, &specimen);
+    assert_eq!((c.missing, c.extra), (0, 0));
+    // the box is 26 A wide: 10 by 21 by 21 places to the right
+    assert_eq!(found.cycles.column("atoms").unwrap()[0], 10.0 * 21.0 * 21.0);
 }
 
 #[test]
