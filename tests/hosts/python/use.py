@@ -18,7 +18,7 @@ import numpy as np
 import aet
 from aet._arrays import input_view
 from accuracy import accuracy_is_told
-from checks import check, finish, run
+from checks import check, check_fault, finish, run
 from classification import atoms_are_classified, bad_classifications_are_refused
 from detectors import detectors_measure_patterns
 from ensembles import ensembles_are_means, prism_is_multislice, specimens_of_many_thicknesses, windows_cost
