@@ -1891,7 +1891,10 @@ enum {
   AET_LOT_MODEL_DIRECT = 0,
   /** The probe of the optics at the depth of every slice, formula (4) of the LOT paper. The default. */
   AET_LOT_MODEL_RIGID = 1,
-  /** Free probe pixels: AET_ERROR_UNSUPPORTED in this version. */
+  /**
+   * Rigid, with the pixels of the probes as one more block of parameters, `probe` [groups, slices, side, side]: not negative,
+   * from the probes of the optics on; around the square these stay. Optics cannot be freed beside them.
+   */
   AET_LOT_MODEL_ADAPTIVE = 2,
 };
 typedef int32_t aet_lot_model;
@@ -1942,6 +1945,8 @@ enum {
    * transforms. `slice_thickness` plays no part; AET_ERROR_UNSUPPORTED with hard slices.
    */
   AET_LOT_MODE_TEMPLATES = 2,
+  /** As templates, with fewer depths: an error of at most 5e-3, or `depth_error`. */
+  AET_LOT_MODE_KNOTS = 3,
 };
 typedef int32_t aet_lot_mode;
 
@@ -1966,6 +1971,15 @@ enum {
   AET_SHARING_COMMON = 3,
 };
 typedef int32_t aet_sharing;
+
+/** Which images share the pixels of probes. */
+enum {
+  /** All images of a section, which then need the same recorded defocus. */
+  AET_PROBE_SHARING_SECTION = 0,
+  /** None: each image has probes of its own. */
+  AET_PROBE_SHARING_IMAGE = 1,
+};
+typedef int32_t aet_probe_sharing;
 
 /** Options of aet_recon_create_lot. Fill with aet_lot_options_init; 0 means automatic in all members but `model`. */
 typedef struct aet_lot_options {
@@ -2004,6 +2018,14 @@ typedef struct aet_lot_options {
   /** Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options. */
   const aet_orbital *orbital;
   /**
+   * Largest error of the images that templates and knots may have, relative to an atom in focus; 0: 2e-4, of knots 5e-3.
+   */
+  double depth_error;
+  /** An aet_probe_sharing, of the adaptive model. */
+  int32_t probe_sharing;
+  /** Edge of the adaptive model's probes in pixels, an odd number; 0: what the rays of the aperture need. */
+  int32_t probe_side;
+  /**
    * Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard
    * deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and
    * state files. AET_ERROR_INCONSISTENT with another loss.
@@ -2029,10 +2051,11 @@ aet_status aet_lot_options_init(aet_lot_options *options, size_t struct_size);
  * AET_ERROR_NOT_READY until tilts are appended.
  *
  * AET_ERROR_UNKNOWN_OPTION, AET_ERROR_RANGE (options, widths of the start atoms), AET_ERROR_NULL (also for a probe that
- * the model needs), AET_ERROR_UNSUPPORTED (adaptive model; rigid model on a dataset in pixels;
+ * the model needs), AET_ERROR_UNSUPPORTED (rigid or adaptive model on a dataset in pixels;
  * templates with hard slices, or for a specimen too thick for them), AET_ERROR_INCONSISTENT
  * (all atoms outside every image, negative pixels with a loss of counts, no counts_per_unit with Anscombe's, residuals that
- * tell no threshold), AET_ERROR_MEMORY (`memory_limit`),
+ * tell no threshold, images of one section with several values of defocus in the adaptive model), AET_ERROR_MEMORY
+ * (`memory_limit`),
  * AET_ERROR_FORKED, AET_CANCELLED. Any thread.
  */
 aet_status aet_recon_create_lot(const aet_context *context,
@@ -3654,6 +3677,12 @@ typedef struct aet_find_options {
    * images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`.
    */
   double grid_spacing;
+  /**
+   * The defocus of every section is looked for up to so many angstrom from the recorded one, as aet_recon_scan_defocus does,
+   * and fitted from there on; 0: it is as recorded. The values `defocus_0`, `defocus_1`, ... (angstrom) of the table of cycles
+   * tell the corrections found. The rigid model is then kept.
+   */
+  double defocus_range;
 } aet_find_options;
 
 /**
@@ -4395,6 +4424,62 @@ aet_status aet_simulate_series_estimate_memory(const aet_context *context,
                                                const aet_detector *detector,
                                                const aet_series_options *options,
                                                uint64_t *bytes);
+
+/* ---- Probes of a local-orbital reconstruction ---- */
+
+/**
+ * Creates a reconstruction with other options that goes on from the latest state of `recon`: its atoms, geometry, optics and
+ * intensities, and what is frozen, as far as the new model has it. So direct, rigid and adaptive follow each other: fit the
+ * defocus and other blocks of the optics with the rigid model, then the pixels of the probes. Those begin as the optics say, or
+ * are those of `recon` where it has some. Iterations count from 0; terms of the host stay behind. `options` NULL: the defaults.
+ *
+ * AET_ERROR_UNSUPPORTED for a reconstruction without orbitals; otherwise as for aet_recon_create_lot. Any thread.
+ */
+aet_status aet_recon_continue_lot(const aet_recon *recon,
+                                  const aet_lot_options *options,
+                                  aet_recon **next);
+
+/**
+ * Looks for the defocus of every section where nothing is known of it: images of the part `tilts` (0 to 1; 0: 0.25) of the
+ * tilts are calculated with equal corrections from -range to range (angstrom; 0: 60) in steps of `step` (0: 6), and each
+ * section takes the one, refined by a parabola, that leaves the least squares once scale and background of each image are
+ * fitted. Sets block `defocus`; all else stays, and the optimiser starts afresh. Free the block then for the last angstroms.
+ * `table` (NULL: none) has a row per section and value: `section`, `defocus` (correction, angstrom), `misfit` (squares left, as
+ * a part of the variance of the images).
+ *
+ * AET_ERROR_UNSUPPORTED unless the model is rigid, AET_ERROR_RANGE, AET_ERROR_NOT_READY without images, AET_ERROR_BUSY during a
+ * run, AET_CANCELLED: nothing is changed. Any thread; `progress` is called on it.
+ */
+aet_status aet_recon_scan_defocus(aet_recon *recon,
+                                  double range,
+                                  double step,
+                                  double tilts,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  aet_table **table);
+
+/**
+ * How the probes of the latest state spread along the beam, for the first image of every section: columns `section`, `image`,
+ * `depth` (angstrom), `sum` (1: all intensity), `x`, `y` (first moment, angstrom), `half_radius` (angstrom: half of the intensity
+ * lies within) and `peak` (part of the intensity in the brightest pixel). The values `focus_0`, `focus_1`, ... (angstrom) are the
+ * depths of the least half radius in each section: where its crossover lies. AET_ERROR_UNSUPPORTED for the direct model and for
+ * reconstructions without orbitals. Any thread.
+ */
+aet_status aet_recon_probe_table(const aet_recon *recon,
+                                 aet_table **table);
+
+/**
+ * Copies the probes of image `image` at the latest state: `depths` [slices] in angstrom and `probes` [slices,side,side], the
+ * intensities of pixels around the beam, any real element types that hold them. Both may be NULL: then only the numbers
+ * `slices` and `side` are set. AET_ERROR_UNSUPPORTED as for aet_recon_probe_table, AET_ERROR_RANGE for an image that does not
+ * exist, AET_ERROR_SHAPE. Any thread.
+ */
+aet_status aet_recon_probe_images(const aet_recon *recon,
+                                  int64_t image,
+                                  int64_t *slices,
+                                  int64_t *side,
+                                  const aet_view *depths,
+                                  const aet_view *probes);
 
 /* ---- Means over ensembles ---- */
 

@@ -2900,6 +2900,8 @@ public:
     }
     /// Distance of the orbitals of a grid, at least a pixel.
     FindOptions &grid_spacing(double distance) noexcept { return raw_.grid_spacing = distance, *this; }
+    /// The defocus of every section is looked for this far (A) from the recorded one, and fitted; 0: it is as recorded.
+    FindOptions &defocus_range(double range) noexcept { return raw_.defocus_range = range, *this; }
     /// The first guess, instead of what is traced in a volume or left of a grid; it must live until the options are used.
     FindOptions &start(const Atoms &atoms) noexcept { return raw_.start = atoms.get(), *this; }
     /// Atoms lie only where this volume is above 0.5; it must live until the options are used.

@@ -3,13 +3,15 @@
 //!
 //! ```text
 //! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start grid|none|published|truth|FILE.xyz
-//!   [--species Si,Au] [--perturb A] [--dose E] [--seed N] [--model direct|rigid] [--mode slices|templates|auto] [--loss mse|poisson]
+//!   [--species Si,Au] [--perturb A] [--dose E] [--seed N] [--model direct|rigid|adaptive] [--mode slices|templates|knots|auto]
+//!   [--loss mse|poisson|anscombe|huber] [--unknown-defocus] [--probe-side PX]
 //!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
 //!   [--widths atom|species|common] [--free BLOCK,BLOCK] [--orbital gaussian|slater|images|W:S,W:S,...]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
 //!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt]
 //! ```
 //! `--dose` adds Poisson noise to images that are fractions of the beam: E electrons per A^2 over all images together.
+//! `--unknown-defocus` sets all recorded foci to 0 and looks for them. The adaptive model goes on from the rigid one.
 //! `--orbital images` takes the shape of the orbitals from the images between fits.
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
 //! pixel size, lengths are in pixels and keys end in `_px` instead of `_pm`.
@@ -23,8 +25,8 @@ use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::{Optimizer, RunOptions, Stopping, Termination};
 use aet::problem::{Progress, Waiting};
 use aet::reconstruct::{
-    find_atoms, ErrorEstimate, ErrorOptions, FindOptions, FirstGuess, LossChoice, LotModel, LotOptions, Precision,
-    Reconstruction,
+    find_atoms, DefocusScan, ErrorEstimate, ErrorOptions, FindOptions, FirstGuess, LossChoice, LotModel, LotOptions,
+    Precision, Reconstruction,
 };
 use aet::simulate::instrument::{record_series, Exposure, Instrument};
 use aet::specimen::{compare, elements, Atoms, CompareOptions, Comparison};
@@ -51,6 +53,8 @@ struct Arguments {
     threads: Option<usize>,
     out: Option<PathBuf>,
     options: LotOptions,
+    /// The recorded foci are put aside.
+    unknown_defocus: bool,
     /// The orbital of the options is only the first: the images tell the next ones.
     orbital_of_images: bool,
 }
@@ -81,9 +85,13 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
         optimizer: cli.opt_value_from_fn("--optimizer", Optimizer::named)?,
         threads: cli.opt_value_from_str("--threads")?,
         out: cli.opt_value_from_str("--out")?,
+        unknown_defocus: cli.contains("--unknown-defocus"),
         options,
         orbital_of_images,
     };
+    if arguments.unknown_defocus && arguments.options.model == LotModel::Direct {
+        return Err("--unknown-defocus: the direct model has no defocus; use --model rigid or adaptive".into());
+    }
     let rest = cli.finish();
     if !rest.is_empty() {
         return Err(format!("unknown arguments {rest:?}").into());
@@ -93,13 +101,11 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
 
 /// The options of the fits, and whether the images tell the orbital.
 fn fit_options(cli: &mut pico_args::Arguments) -> std::result::Result<(LotOptions, bool), Box<dyn std::error::Error>> {
-    let mut options = LotOptions::default();
-    options.model = cli
-        .opt_value_from_fn("--model", |v| one_of(v, &[("direct", LotModel::Direct), ("rigid", LotModel::Rigid)]))?
-        .unwrap_or(LotModel::Direct);
+    let model = cli.opt_value_from_fn("--model", lot_model)?.unwrap_or(LotModel::Direct);
+    let mut options = LotOptions { model, ..Default::default() };
     options.mode = cli.opt_value_from_fn("--mode", depth_mode)?.unwrap_or(DepthMode::Auto);
-    options.loss =
-        cli.opt_value_from_fn("--loss", |v| one_of(v, &[("mse", LossChoice::Mse), ("poisson", LossChoice::Poisson)]))?;
+    options.loss = cli.opt_value_from_fn("--loss", loss)?;
+    options.probe_side = cli.opt_value_from_str("--probe-side")?;
     options.precision = cli
         .opt_value_from_fn("--precision", |v| {
             one_of(v, &[("single", Precision::Single), ("double", Precision::Double)])
@@ -122,8 +128,18 @@ fn sharing(value: &str) -> std::result::Result<Sharing, String> {
     one_of(value, &[("atom", Sharing::Atom), ("species", Sharing::Species), ("common", Sharing::Common)])
 }
 
+fn lot_model(value: &str) -> std::result::Result<LotModel, String> {
+    one_of(value, &[LotModel::Direct, LotModel::Rigid, LotModel::Adaptive].map(|model| (model.name(), model)))
+}
+
 fn depth_mode(value: &str) -> std::result::Result<DepthMode, String> {
-    one_of(value, &[DepthMode::Slices, DepthMode::Templates, DepthMode::Auto].map(|mode| (mode.name(), mode)))
+    let modes = [DepthMode::Slices, DepthMode::Templates, DepthMode::Knots, DepthMode::Auto];
+    one_of(value, &modes.map(|mode| (mode.name(), mode)))
+}
+
+fn loss(value: &str) -> std::result::Result<LossChoice, String> {
+    use LossChoice::{Anscombe, Huber, Mse, Poisson};
+    one_of(value, &[("mse", Mse), ("poisson", Poisson), ("anscombe", Anscombe), ("huber", Huber)])
 }
 
 /// A shape by name, or Gaussian terms as weight:width, the widths in units of B.
@@ -151,8 +167,8 @@ fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> std::result::Result<T, S
         .ok_or_else(|| format!("`{value}` is none of {}", known.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ")))
 }
 
-/// The series with only the images of some sections.
-fn select_sections(version: &SeriesVersion, sections: &[usize]) -> Result<TiltSeries> {
+/// The series with only the images of some sections, their foci 0 where they are not to be known.
+fn select_sections(version: &SeriesVersion, sections: &[usize], unknown_defocus: bool) -> Result<TiltSeries> {
     let chosen: Vec<_> = version.images().iter().filter(|i| sections.contains(&i.section)).collect();
     if chosen.is_empty() {
         let wanted = format!("sections 0 to {}", version.section_count().saturating_sub(1));
@@ -165,7 +181,7 @@ fn select_sections(version: &SeriesVersion, sections: &[usize]) -> Result<TiltSe
         Frames::new(chosen.len()).with_rotations(Rotations::Matrices(chosen.iter().map(|i| i.rotation).collect()));
     frames.tilt = Some(chosen.iter().map(|i| i.tilt as i64).collect());
     frames.section = Some(chosen.iter().map(|i| i.section as i64).collect());
-    frames.defocus = Some(chosen.iter().map(|i| i.defocus).collect());
+    frames.defocus = Some(chosen.iter().map(|i| if unknown_defocus { 0.0 } else { i.defocus }).collect());
     frames.counts_per_unit = Some(chosen.iter().map(|i| i.counts_per_unit.unwrap_or(f64::NAN)).collect());
     let options = SeriesOptions {
         pixel_size: version.pixel_size(),
@@ -225,6 +241,7 @@ fn found(
         keep_model: true,
         keep_orbital: !arguments.orbital_of_images,
         species: arguments.species.clone(),
+        defocus_range: if arguments.unknown_defocus { DefocusScan::default().range } else { 0.0 },
         ..Default::default()
     };
     let found = find_atoms(context, series, probe, &options, &mut |_| true)?;
@@ -281,8 +298,8 @@ fn report(name: &str, c: Option<&Comparison>) -> String {
     )
 }
 
-/// The images of the arguments, with noise where they ask for it.
-fn read_series(arguments: &Arguments, context: &Context) -> Result<TiltSeries> {
+/// The images of the arguments, with noise where they ask for it, and their recorded foci.
+fn read_series(arguments: &Arguments, context: &Context) -> Result<(TiltSeries, Vec<f64>)> {
     let mut series = dataset_folder::read(&arguments.data, arguments.variant.as_deref(), &mut |_| true)?;
     if let Some(dose) = arguments.dose {
         let version = series.version();
@@ -296,10 +313,16 @@ fn read_series(arguments: &Arguments, context: &Context) -> Result<TiltSeries> {
         series = record_series(context, &instrument, &series, &mut Waiting { cancel: &cancel, tell: &mut |_| true })?;
         println!("Poisson noise of {dose} e/A^2 over all images, seed {}", arguments.seed);
     }
-    match arguments.sections.is_empty() {
-        true => Ok(series),
-        false => select_sections(&series.version(), &arguments.sections),
+    let foci = |series: &TiltSeries| series.version().images().iter().map(|i| i.defocus).collect::<Vec<f64>>();
+    if !arguments.sections.is_empty() {
+        series = select_sections(&series.version(), &arguments.sections, false)?;
     }
+    let recorded = foci(&series);
+    if arguments.unknown_defocus {
+        let all: Vec<usize> = (0..series.version().section_count()).collect();
+        series = select_sections(&series.version(), &all, true)?;
+    }
+    Ok((series, recorded))
 }
 
 /// Fits between which the images tell the shape of the orbitals.
@@ -316,28 +339,58 @@ fn fit(
     let stopping = Stopping { max_iterations: arguments.iterations, ..Default::default() };
     let run_options = RunOptions { stopping, optimizer: arguments.optimizer, ..Default::default() };
     let (mut options, mut atoms) = (start.options.clone(), start.atoms.clone());
-    let mut round = 1;
-    loop {
-        let recon = Reconstruction::local_orbital(context, series, probe, &atoms, &options)?;
-        arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
-        let mut last = 0;
-        let termination = recon.run(&run_options, &mut |p: &Progress| {
-            if p.iteration > last {
+    let wanted = options.model;
+    if wanted == LotModel::Adaptive {
+        options.model = LotModel::Rigid;
+    }
+    let mut last = 0;
+    let mut run = |recon: &Reconstruction| {
+        recon.run(&run_options, &mut |p: &Progress| {
+            if p.iteration != last {
                 last = p.iteration;
                 println!("{:>4}  loss {:.9e}  R {:.5}  {:.2} s", p.iteration, p.loss, p.r_factor, p.seconds);
             }
             true
-        })?;
+        })
+    };
+    let mut defocus: Option<Vec<f64>> = None;
+    let mut round = 1;
+    loop {
+        let recon = Reconstruction::local_orbital(context, series, probe, &atoms, &options)?;
+        arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
+        if arguments.unknown_defocus {
+            look_for_defocus(&recon, defocus.as_deref())?;
+        }
+        let mut termination = run(&recon)?;
         log::drain(|level, text| println!("{level:?}: {text}"));
         if !arguments.orbital_of_images || round == SHAPE_ROUNDS {
+            if wanted == LotModel::Adaptive {
+                let adaptive = recon.continued(&LotOptions { model: wanted, ..options })?;
+                termination = run(&adaptive)?;
+                return Ok((adaptive, termination));
+            }
             return Ok((recon, termination));
         }
         options.orbital = recon.fit_orbital(None, &mut |_| true)?;
         options.width_start = None; // that of the fit
         atoms = recon.atoms()?;
+        defocus = Some(recon.block("defocus")?);
         println!("the images tell {} terms", options.orbital.terms().len());
         round += 1;
     }
+}
+
+/// Frees the defocus, from what is known of it or from a scan after a few iterations.
+fn look_for_defocus(recon: &Reconstruction, known: Option<&[f64]>) -> Result<()> {
+    const BEFORE: usize = 10;
+    match known {
+        Some(known) => recon.set_block("defocus", known)?,
+        None => {
+            recon.run(&Stopping { max_iterations: BEFORE, ..Default::default() }, &mut |_| true)?;
+            recon.scan_defocus(&DefocusScan::default(), &mut |_| true)?;
+        }
+    }
+    recon.freeze("defocus", false)
 }
 
 /// Atoms compared with the true and the published ones, where the folder has them.
@@ -345,18 +398,24 @@ struct Judged {
     truth: Option<Comparison>,
     published: Option<Comparison>,
     published_against_truth: Option<Comparison>,
+    /// Largest difference between the defocus of an image and the recorded one, A.
+    defocus_error: f64,
 }
 
 impl Judged {
-    fn new(arguments: &Arguments, atoms: &Atoms) -> Result<Self> {
+    fn new(arguments: &Arguments, recon: &Reconstruction, recorded: &[f64]) -> Result<Self> {
+        let atoms = recon.atoms()?;
+        let off = |(found, recorded): (&f64, &f64)| (found - recorded).abs();
+        let defocus_error = recon.geometry().defocus.iter().zip(recorded).map(off).fold(0.0, f64::max);
         let read = |which| dataset_folder::read_atoms(&arguments.data, which, arguments.variant.as_deref()).ok();
         let (truth, published) = (read(Which::Truth), read(Which::Published));
         let against = |one: &Option<Atoms>, other: &Option<Atoms>| match (one, other) {
             (Some(one), Some(other)) => compare(one, other, &CompareOptions::default()).map(Some),
             _ => Ok(None),
         };
-        let atoms = Some(atoms.clone());
+        let atoms = Some(atoms);
         Ok(Self {
+            defocus_error,
             truth: against(&atoms, &truth)?,
             published: against(&atoms, &published)?,
             published_against_truth: against(&published, &truth)?,
@@ -376,7 +435,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     log::set_level(log::Level::Info);
     let clock = Instant::now();
     let context = Context::new(&ContextOptions { threads: arguments.threads, simd: None })?;
-    let series = read_series(arguments, &context)?;
+    let (series, recorded) = read_series(arguments, &context)?;
     let version = series.version();
     let probe = make_probe(arguments, &version)?;
     let start = start(arguments, &context, &series, probe.as_ref())?;
@@ -394,7 +453,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let (recon, termination) = fit(arguments, &context, &series, probe.as_ref(), &start)?;
     let seconds = clock.elapsed().as_secs_f64();
     let atoms = recon.atoms()?;
-    let judged = Judged::new(arguments, &atoms)?;
+    let judged = Judged::new(arguments, &recon, &recorded)?;
     judged.print();
     let (height, width) = (recon.block("heights")?, recon.block("widths")?);
     println!(
@@ -436,6 +495,7 @@ fn last_line(
     pixels: bool,
     seconds: f64,
 ) -> Vec<String> {
+    let defocus_error = judged.defocus_error;
     let (unit, factor) = if pixels { ("px", 0.01) } else { ("pm", 1.0) };
     let of = |f: fn(&Comparison) -> f64| judged.truth.as_ref().map_or(f64::NAN, f);
     let rmsd = |f: fn(&Comparison) -> f64| number(factor * of(f), 4);
@@ -455,6 +515,7 @@ fn last_line(
         (format!("rmsd_published_{unit}"), number(published, 4)),
         ("rmsd_published_ratio".into(), number(of(|c| c.rmsd_pm) / chain, 4)),
         (format!("predicted_rmsd_{unit}"), number(factor * errors.predicted_rmsd_pm, 4)),
+        ("defocus_error".into(), number(defocus_error, 3)),
         ("species_correct".into(), number(of(|c| c.species_correct), 4)),
         ("orbitals_start".into(), orbitals_start.to_string()),
         ("orbitals_end".into(), orbitals_end.to_string()),

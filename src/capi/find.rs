@@ -98,6 +98,10 @@ pub struct aet_find_options {
     /// dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all
     /// images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`.
     pub grid_spacing: f64,
+    /// The defocus of every section is looked for up to so many angstrom from the recorded one, as aet_recon_scan_defocus does,
+    /// and fitted from there on; 0: it is as recorded. The values `defocus_0`, `defocus_1`, ... (angstrom) of the table of cycles
+    /// tell the corrections found. The rigid model is then kept.
+    pub defocus_range: f64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, raw pointers and numbers; six i32 stand between 8-byte
@@ -128,6 +132,7 @@ unsafe impl CStruct for aet_find_options {
             isolation: 0.0,
             hold_out: 0.0,
             grid_spacing: 0.0,
+            defocus_range: 0.0,
         }
     }
 }
@@ -148,6 +153,7 @@ impl Host {
                 aet_first_guess::Grid => FirstGuess::Grid,
             },
             grid_spacing: chosen(options.grid_spacing),
+            defocus_range: options.defocus_range,
             fit: self.lot_options(options.fit)?,
             tomography: match options.tomography.is_null() {
                 true => default.tomography,

@@ -312,7 +312,9 @@ impl Host {
             },
             probe_side: match options.probe_side {
                 0 => None,
-                side => Some(usize::try_from(side).map_err(|_| Error::range("probe_side", side, "an odd number of pixels"))?),
+                side => Some(
+                    usize::try_from(side).map_err(|_| Error::range("probe_side", side, "an odd number of pixels"))?,
+                ),
             },
             orbital: match self.optional_input(options.orbital, "orbital")? {
                 Some(orbital) => orbital.as_ref().clone(),

@@ -108,8 +108,7 @@ pub unsafe extern "C" fn aet_recon_probe_images(
         if let Some(mut out) = host.optional_out_view(probes, "probes")? {
             let shape = [at.len(), edge, edge];
             out.expect_shape(&shape)?;
-            let array: Result<_> =
-                ArrayView3::from_shape(shape, &values).map_err(|e| Error::Internal(e.to_string()));
+            let array: Result<_> = ArrayView3::from_shape(shape, &values).map_err(|e| Error::Internal(e.to_string()));
             out.write(&array?)?;
         }
         slices.set(at.len() as i64);

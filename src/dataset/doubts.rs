@@ -57,7 +57,7 @@ pub(super) fn of_sections(images: &[Arc<Image>], tilts: &[Tilt], new: &[usize]) 
     let foci = |tilt: usize| {
         let mut foci: Vec<(usize, f64)> =
             tilts[tilt].images.iter().map(|i| (images[*i].section, images[*i].defocus)).collect();
-        foci.sort_by(|a, b| a.0.cmp(&b.0));
+        foci.sort_by_key(|focus| focus.0);
         foci
     };
     let steps = |tilt: usize| {

@@ -304,13 +304,7 @@ impl ProbeTransfer {
     }
 
     /// The OTF into `outs[0]` and, where there is a second output, its derivative into `outs[1]`.
-    fn evaluate(
-        &self,
-        distance: f64,
-        slope: Slope,
-        workspace: &mut TransferWorkspace,
-        outs: &mut [&mut [Complex64]],
-    ) {
+    fn evaluate(&self, distance: f64, slope: Slope, workspace: &mut TransferWorkspace, outs: &mut [&mut [Complex64]]) {
         let fields = outs.len();
         self.prepare(workspace, fields);
         self.waves_along_y(distance, slope, workspace, fields);

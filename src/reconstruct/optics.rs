@@ -199,7 +199,8 @@ impl Reconstruction {
             ("peak", ""),
         ];
         let table = Table::new(rows.len());
-        let table = names.iter().enumerate().try_fold(table, |t, (at, (name, unit))| t.with_column(name, unit, column(at)))?;
+        let table =
+            names.iter().enumerate().try_fold(table, |t, (at, (name, unit))| t.with_column(name, unit, column(at)))?;
         foci.iter().try_fold(table, |t, (section, focus)| t.with_value(&format!("focus_{section}"), "A", *focus))
     }
 

@@ -225,7 +225,9 @@ impl Recipe {
 
     /// Refuses atoms and crossovers that lie absurdly far from the origin along the beam.
     fn check_depth(&self, version: &SeriesVersion, positions: &[Vec3], rotations: &[Mat3]) -> Result<()> {
-        let (LotModel::Rigid | LotModel::Adaptive, Some(probe)) = (self.options.model, &self.probe) else { return Ok(()) };
+        let (LotModel::Rigid | LotModel::Adaptive, Some(probe)) = (self.options.model, &self.probe) else {
+            return Ok(());
+        };
         let depths = rotations.iter().flat_map(|r| positions.iter().map(|p| geometry::apply(r, p)[2].abs()));
         let depth = depths.fold(0.0, f64::max);
         let deepest = 0.5 * MAX_SLICES * self.options.slice_thickness;
@@ -342,7 +344,9 @@ impl Plan {
         let shape = |plan: &Plan| plan.layout.blocks[Blocks::PROBE].shape.clone();
         let own = shape(self);
         match former {
-            Some((plan, values)) if !plan.blocks.probe.is_empty() && (shape(plan)[0], shape(plan)[3]) == (own[0], own[3]) => {
+            Some((plan, values))
+                if !plan.blocks.probe.is_empty() && (shape(plan)[0], shape(plan)[3]) == (own[0], own[3]) =>
+            {
                 let old = ProbeShape { groups: own[0], slices: shape(plan)[1], side: own[3] };
                 let values = &values[plan.blocks.probe.clone()];
                 parameters.extend(resample_probes(values, &old, &plan.depths, &self.depths));

@@ -66,7 +66,13 @@ impl Reconstruction {
         Ok(Self::assemble(recipe, series.clone(), plan, parameters, Memory::default()))
     }
 
-    pub(super) fn assemble(recipe: Recipe, series: TiltSeries, plan: Plan, parameters: Vec<f64>, memory: Memory) -> Self {
+    pub(super) fn assemble(
+        recipe: Recipe,
+        series: TiltSeries,
+        plan: Plan,
+        parameters: Vec<f64>,
+        memory: Memory,
+    ) -> Self {
         let loss = memory.at.as_ref().map_or(f64::NAN, |at| at.loss);
         let mut r_factors = memory.r_factors.clone();
         r_factors.resize(plan.version.images().len(), f64::NAN);

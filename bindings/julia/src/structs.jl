@@ -428,7 +428,8 @@ mutable struct FindOptions <: CStruct
     isolation::Float64
     hold_out::Float64
     grid_spacing::Float64
-    FindOptions() = new(0, C_NULL, C_NULL, zeros(Int, 10)..., C_NULL, C_NULL, C_NULL, C_NULL, zeros(Int, 4)...)
+    defocus_range::Float64
+    FindOptions() = new(0, C_NULL, C_NULL, zeros(Int, 10)..., C_NULL, C_NULL, C_NULL, C_NULL, zeros(Int, 5)...)
 end
 
 mutable struct InstrumentOptions <: CStruct

@@ -189,6 +189,7 @@ added, until next to nothing changes. The model is direct without a probe.
   `species`: that of all atoms;
 - `first_guess`: `:volume`, which is traced, or `:grid`, a regular grid of orbitals `grid_spacing` apart (1 A) that
   coarse fits draw to the atoms;
+- `defocus_range`: the defocus of every section is looked for this far (A) from the recorded one, and fitted;
 - `start`: [`Atoms`](@ref) instead; `support`: a [`Volume`](@ref) above 0.5 where atoms may be;
 - `minimum_distance`, `smoothing`, `threshold`, `weak`, `split`, `isolation` (`Inf`: off), `max_cycles`,
   `fit_iterations`: as in `aet_find_options`.

@@ -178,6 +178,8 @@ classdef TiltSeries < aet.internal.Object
             %     KeepModel, KeepOrbital
             %                      true: Model and Orbital are used whatever the
             %                      images say
+            %     DefocusRange     the defocus of every section is looked for this
+            %                      far (angstrom) from the recorded one, and fitted
             %     HoldOut          part of the tilts, at most 0.5, that is held
             %                      out to tell whether the first guess should
             %                      move (default 0: it moves)
@@ -206,7 +208,7 @@ classdef TiltSeries < aet.internal.Object
             end
             known = [{'MinimumDistance', 'Smoothing', 'Threshold', 'Weak', 'Split', 'Isolation', 'MaxCycles', ...
                 'FitIterations', 'Species', 'Elements', 'Start', 'Support', 'Free', 'Tomography', ...
-                'FirstGuess', 'GridSpacing', 'KeepModel', 'KeepOrbital', 'HoldOut', 'Progress'}, ...
+                'FirstGuess', 'GridSpacing', 'DefocusRange', 'KeepModel', 'KeepOrbital', 'HoldOut', 'Progress'}, ...
                 setdiff(aet.LocalOrbital.options, {'Start', 'Context'})];
             options = aet.internal.options('findAtoms', known, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);

@@ -137,6 +137,7 @@ void find_atoms(Call &call) {
   given.read("Isolation", options.isolation);
   given.choose("FirstGuess", first_guesses, options.first_guess);
   given.read("GridSpacing", options.grid_spacing);
+  given.read("DefocusRange", options.defocus_range);
   given.read("HoldOut", options.hold_out);
   given.read_flag("KeepModel", options.keep_model);
   given.read_flag("KeepOrbital", options.keep_orbital);

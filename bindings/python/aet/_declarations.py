@@ -161,6 +161,7 @@ ENUMS = {
         "automatic": 0,
         "slices": 1,
         "templates": 2,
+        "knots": 3,
     },
     "aet_precision": {
         "single": 0,
@@ -171,6 +172,10 @@ ENUMS = {
         "atom": 1,
         "species": 2,
         "common": 3,
+    },
+    "aet_probe_sharing": {
+        "section": 0,
+        "image": 1,
     },
     "aet_optimizer": {
         "automatic": 0,
@@ -552,6 +557,9 @@ STRUCTS = {
         ("mode", "int32_t", "An aet_lot_mode."),
         ("reserved", "int32_t", "0."),
         ("orbital", "const aet_orbital *", "Shape of the orbitals; NULL: the Gaussian exp(-q^2). Kept by what is created with these options."),
+        ("depth_error", "double", "Largest error of the images that templates and knots may have, relative to an atom in focus; 0: 2e-4, of knots 5e-3."),
+        ("probe_sharing", "int32_t", "An aet_probe_sharing, of the adaptive model."),
+        ("probe_side", "int32_t", "Edge of the adaptive model's probes in pixels, an odd number; 0: what the rays of the aperture need."),
         ("huber_threshold", "double", "Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and state files. AET_ERROR_INCONSISTENT with another loss."),
     ],
     "aet_run_options": [
@@ -752,6 +760,7 @@ STRUCTS = {
         ("isolation", "double", "Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5 times the minimum distance; infinity: none are."),
         ("hold_out", "double", "The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which else stay where they were traced; 0: none, they move."),
         ("grid_spacing", "double", "Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`."),
+        ("defocus_range", "double", "The defocus of every section is looked for up to so many angstrom from the recorded one, as aet_recon_scan_defocus does, and fitted from there on; 0: it is as recorded. The values `defocus_0`, `defocus_1`, ... (angstrom) of the table of cycles tell the corrections found. The rigid model is then kept."),
     ],
     "aet_instrument_options": [
         ("struct_size", "size_t", "sizeof(aet_instrument_options)."),
@@ -1111,6 +1120,10 @@ FUNCTIONS = {
     "aet_series_options_init": ("aet_status", [("options", "aet_series_options *"), ("struct_size", "size_t")]),
     "aet_simulate_series": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("probe", "const aet_probe *"), ("detector", "const aet_detector *"), ("options", "const aet_series_options *"), ("folder", "const char *"), ("progress", "aet_progress_fn"), ("user", "void *")]),
     "aet_simulate_series_estimate_memory": ("aet_status", [("context", "const aet_context *"), ("atoms", "const aet_atoms *"), ("probe", "const aet_probe *"), ("detector", "const aet_detector *"), ("options", "const aet_series_options *"), ("bytes", "uint64_t *")]),
+    "aet_recon_continue_lot": ("aet_status", [("recon", "const aet_recon *"), ("options", "const aet_lot_options *"), ("next", "aet_recon **")]),
+    "aet_recon_scan_defocus": ("aet_status", [("recon", "aet_recon *"), ("range", "double"), ("step", "double"), ("tilts", "double"), ("progress", "aet_progress_fn"), ("user", "void *"), ("table", "aet_table **")]),
+    "aet_recon_probe_table": ("aet_status", [("recon", "const aet_recon *"), ("table", "aet_table **")]),
+    "aet_recon_probe_images": ("aet_status", [("recon", "const aet_recon *"), ("image", "int64_t"), ("slices", "int64_t *"), ("side", "int64_t *"), ("depths", "const aet_view *"), ("probes", "const aet_view *")]),
     "aet_ensemble_options_init": ("aet_status", [("options", "aet_ensemble_options *"), ("struct_size", "size_t")]),
     "aet_simulation_scan_ensemble": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("options", "const aet_ensemble_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("mean", "const aet_view *"), ("standard_error", "const aet_view *")]),
     "aet_simulation_window_error": ("aet_status", [("simulation", "const aet_simulation *"), ("probe", "const aet_probe *"), ("positions", "const aet_const_view *"), ("detectors", "const aet_detector *const *"), ("n_detectors", "int64_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("largest", "double *"), ("relative", "double *")]),

@@ -203,25 +203,29 @@ impl<T: Real> LocalOrbital<T> {
         }
         let rigid = match &options.interaction {
             Interaction::Direct => None,
-            Interaction::Rigid { probe, slice_thickness, slicing, mode, tolerance, pixels } => Some(Rigid::new(&RigidInput {
-                series: &series,
-                start,
-                rotations,
-                probe,
-                thickness: *slice_thickness,
-                slicing: *slicing,
-                mode: *mode,
-                tolerance: *tolerance,
-                pixels: *pixels,
-                half_width: largest,
-                window: orbital
-                    .terms()
-                    .iter()
-                    .map(|t| (2.0 * cutoff * (options.narrowest * t.width).sqrt() / series.pixel_size + 1.0).powi(2))
-                    .sum(),
-                narrowest: options.narrowest * orbital.narrowest(),
-                simd,
-            })?),
+            Interaction::Rigid { probe, slice_thickness, slicing, mode, tolerance, pixels } => {
+                Some(Rigid::new(&RigidInput {
+                    series: &series,
+                    start,
+                    rotations,
+                    probe,
+                    thickness: *slice_thickness,
+                    slicing: *slicing,
+                    mode: *mode,
+                    tolerance: *tolerance,
+                    pixels: *pixels,
+                    half_width: largest,
+                    window: orbital
+                        .terms()
+                        .iter()
+                        .map(|t| {
+                            (2.0 * cutoff * (options.narrowest * t.width).sqrt() / series.pixel_size + 1.0).powi(2)
+                        })
+                        .sum(),
+                    narrowest: options.narrowest * orbital.narrowest(),
+                    simd,
+                })?)
+            }
         };
         let probes = rigid.as_ref().and_then(|r| r.adaptive.as_ref()).map_or(ProbeShape::default(), |a| *a.shape());
         let blocks = Blocks::new(&series, &options.height_groups, &options.width_groups).with_probes(&probes);

@@ -215,7 +215,8 @@ impl Blocks {
 
     /// The layout with units, bounds and what is frozen at the start. `slicing`: `None` for the direct model.
     pub(super) fn layout(&self, series: &SeriesGeometry, slicing: Option<Slicing>, probes: &ProbeShape) -> Layout {
-        const ADAPTIVE: &str = "the adaptive model has pixels of probes in place of optics; free block probe, or use model rigid";
+        const ADAPTIVE: &str =
+            "the adaptive model has pixels of probes in place of optics; free block probe, or use model rigid";
         const NO_PIXELS: &str = "only the adaptive model has pixels of probes; use model adaptive";
         const DIRECT: &str = "the direct model does not depend on depth; use model rigid";
         const HARD: &str = "hard slices have no derivative along the beam; use linear slicing";

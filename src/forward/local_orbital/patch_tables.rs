@@ -64,7 +64,8 @@ impl PatchTables {
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Self>> {
         let Some(depths) = patches.slice_depths() else { return Ok(None) };
-        let keys: Vec<Key> = widths.iter().flat_map(|w| (0..patches.probes()).map(|probe| (w.to_bits(), probe))).collect();
+        let keys: Vec<Key> =
+            widths.iter().flat_map(|w| (0..patches.probes()).map(|probe| (w.to_bits(), probe))).collect();
         let phases = |key: &Key| (patches.steps(f64::from_bits(key.0), FINENESS) + 3).pow(2);
         let made: usize = keys.iter().map(|key| depths.len() * phases(key)).sum();
         if made as f64 > WORTH * evaluations as f64 {

@@ -207,12 +207,7 @@ fn blur_rate(kx: f64, ky: f64, pixel_size: f64) -> f64 {
 }
 
 /// Blur, broadening and attenuation.
-fn damp(
-    values: &mut Array2<Complex64>,
-    optics: &[f64; OPTICS],
-    depth: f64,
-    rate: impl Fn((usize, usize)) -> f64,
-) {
+fn damp(values: &mut Array2<Complex64>, optics: &[f64; OPTICS], depth: f64, rate: impl Fn((usize, usize)) -> f64) {
     let variance = optics[BLUR] + optics[BROADENING] * depth;
     if variance == 0.0 && optics[ATTENUATION] == 0.0 {
         return;

@@ -79,7 +79,7 @@ impl Search<'_> {
         watch: &mut Watch<'_, '_>,
     ) -> Result<Fitted> {
         let mut fitted = self.fitted(guess, fit, false, 1, watch)?;
-        if !self.options.keep_model && fit.model != LotModel::Direct {
+        if !self.options.keep_model && fit.model != LotModel::Direct && !self.scans(fit) {
             let direct = LotOptions { model: LotModel::Direct, ..fit.clone() };
             let of_direct = self.fitted(guess, &direct, false, 1, watch)?;
             let losses = (self.shaped_loss(&fitted, watch)?, self.shaped_loss(&of_direct, watch)?);

@@ -71,6 +71,7 @@ impl Search<'_> {
             heights: vec![1.0; positions.len()],
             classes: vec![heaviest; positions.len()],
             widths: vec![None; self.species.len()],
+            defocus: vec![],
             positions,
         };
         for stage in &STAGES {
@@ -182,7 +183,8 @@ impl<'a> Hull<'a> {
         let brightest =
             squares.iter().flat_map(|(_, means)| means).copied().filter(|m| m.is_finite()).fold(0.0, f64::max);
         // a square without a used pixel, NaN, may show anything
-        let bright = |means: Vec<f64>| means.into_iter().map(|mean| !(mean <= BRIGHT * brightest)).collect();
+        let bright =
+            |means: Vec<f64>| means.into_iter().map(|mean| mean.is_nan() || mean > BRIGHT * brightest).collect();
         Self { version, bright: squares.into_iter().map(|(image, means)| (image, bright(means))).collect() }
     }
 

@@ -32,8 +32,13 @@ impl Search<'_> {
             let atoms = fitted.atoms()?;
             let heights = atoms.heights().map_or_else(Vec::new, <[f64]>::to_vec);
             let widths = self.widths(&atoms, guess, &guess.classes);
-            let there =
-                Guess { positions: atoms.positions().to_vec(), heights, classes: guess.classes.clone(), widths };
+            let there = Guess {
+                positions: atoms.positions().to_vec(),
+                heights,
+                classes: guess.classes.clone(),
+                widths,
+                defocus: guess.defocus.clone(),
+            };
             let held_out = self.model(&unseen, &there, fit, true)?;
             ["heights", "widths"].into_iter().try_for_each(|block| held_out.freeze(block, true))?;
             self.run_quietly(&held_out, ITERATIONS, watch)?;

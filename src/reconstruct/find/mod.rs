@@ -33,6 +33,7 @@ pub use options::{FindOptions, FirstGuess};
 use self::journal::{Decision, Journal, Kind};
 use self::revise::{Counts, Course};
 use super::driver::Watch;
+use super::optics::DefocusScan;
 use super::options::{LotModel, LotOptions};
 use super::reconstruction::Reconstruction;
 use super::tomography::QuickVolume;
@@ -85,7 +86,8 @@ const TRIED: f64 = 5e-3;
 /// volume's residual or the fit's loss, and may end the search: the atoms of the last fit are kept.
 ///
 /// The table of the fits has the columns `atoms` (fitted), `dropped` (weak, unseen, outside of the support), `lonely`,
-/// `merged`, `split`, `added`, `reclassified` (atoms whose species changed), `loss` and `r_factor`. Before the last fit is
+/// `merged`, `split`, `added`, `reclassified` (atoms whose species changed), `loss` and `r_factor`, and the values
+/// `defocus_0`, ... (A) where the defocus was looked for. Before the last fit is
 /// handed out, its weak, lonely and near orbitals are taken away; nothing is added to it. The coarse fits of a grid come first.
 ///
 /// The table of decisions has the columns `cycle` (row of the table of fits, from 1), `kind` (1 weak, 2 outside of all images
@@ -108,9 +110,11 @@ pub fn find_atoms(
     options.check()?;
     let version = series.version();
     let mut fit = LotOptions { height_sharing: Some(Sharing::Atom), ..options.fit.clone() };
-    if probe.is_none() {
-        fit.model = LotModel::Direct;
-    }
+    // the pixels of adaptive probes are for the last fit: from cycle to cycle they would begin anew
+    fit.model = match (probe, fit.model) {
+        (None, _) | (_, LotModel::Direct) => LotModel::Direct,
+        _ => LotModel::Rigid,
+    };
     fit.check()?;
     let cancel = context.cancel_token();
     let mut watch = Watch::new(&cancel, observer, 0, options.max_cycles);
@@ -154,6 +158,8 @@ struct Guess {
     classes: Vec<usize>,
     /// Width of each class, where known.
     widths: Vec<Option<f64>>,
+    /// Corrections to the defocus of the sections, A; empty: not looked for, or not yet.
+    defocus: Vec<f64>,
 }
 
 /// A fit and what it gave.
@@ -219,7 +225,7 @@ impl Search<'_> {
             kept = Some(Found {
                 atoms,
                 traced: traced.clone(),
-                cycles: Counts::table(&record.rows)?,
+                cycles: with_defocus(Counts::table(&record.rows)?, &fitted.orbitals.defocus)?,
                 decisions: record.journal.table(self.version.length_unit())?,
                 fit: fitted.fit.clone(),
                 moved: !course.stay,
@@ -290,6 +296,7 @@ impl Search<'_> {
                 heights: heights_of(start),
                 classes: start.species().iter().map(class).collect(),
                 widths: vec![self.options.fit.width_start; self.species.len()],
+                defocus: vec![],
             });
         }
         if self.options.first_guess == FirstGuess::Grid {
@@ -313,6 +320,7 @@ impl Search<'_> {
             heights: if self.species.len() > 1 { heights } else { vec![1.0; atoms.len()] },
             classes: vec![heaviest; atoms.len()],
             widths: vec![self.options.fit.width_start; self.species.len()],
+            defocus: vec![],
         })
     }
 
@@ -339,7 +347,27 @@ impl Search<'_> {
         let recon = Reconstruction::local_orbital(self.context, series, self.probe, &atoms, &options)?;
         self.options.free.iter().try_for_each(|block| recon.freeze(block, false))?;
         recon.freeze("positions", stay)?;
+        if self.scans(fit) {
+            recon.freeze("defocus", guess.defocus.is_empty())?;
+            if !guess.defocus.is_empty() {
+                recon.set_block("defocus", &guess.defocus)?;
+            }
+        }
         Ok(recon)
+    }
+
+    /// Whether the defocus is looked for: the direct model has none.
+    fn scans(&self, fit: &LotOptions) -> bool {
+        self.options.defocus_range > 0.0 && fit.model != LotModel::Direct
+    }
+
+    /// Looks for the defocus once a few iterations have brought the atoms near.
+    fn find_defocus(&self, recon: &Reconstruction, watch: &mut Watch<'_, '_>) -> Result<()> {
+        self.run_quietly(recon, self.options.fit_iterations.div_ceil(4), watch)?;
+        let range = self.options.defocus_range;
+        let scan = DefocusScan { range, step: DefocusScan::default().step.min(range), ..Default::default() };
+        recon.scan_defocus(&scan, &mut |_| !watch.cancel.is_cancelled())?;
+        recon.freeze("defocus", false)
     }
 
     fn stopping(&self, max_iterations: usize) -> Stopping {
@@ -357,6 +385,9 @@ impl Search<'_> {
     ) -> Result<Fitted> {
         let recon = self.model(self.series, guess, fit, stay)?;
         let r_factor_start = if cycle == 1 { self.r_factor(&recon)? } else { f64::NAN };
+        if self.scans(fit) && guess.defocus.is_empty() {
+            self.find_defocus(&recon, watch)?;
+        }
         let stopping = self.stopping(self.options.fit_iterations);
         let cycles = self.options.max_cycles;
         let ended = recon.run(&stopping, &mut |p: &Progress| {
@@ -377,7 +408,8 @@ impl Search<'_> {
         let heights = heights_of(&atoms);
         let (classes, probabilities) = self.classified(&heights)?;
         let widths = self.widths(&atoms, guess, &classes);
-        let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths };
+        let defocus = if self.scans(fit) { recon.block("defocus")? } else { guess.defocus.clone() };
+        let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths, defocus };
         let fit = LotOptions { loss: Some(recon.loss_choice()), ..fit.clone() };
         Ok(Fitted { recon, fit, orbitals, probabilities, r_factor, r_factor_start })
     }
@@ -428,6 +460,12 @@ impl Search<'_> {
         let r_factors: Vec<f64> = used.iter().zip(calculated.chunks_exact(pixels)).map(of_image).collect();
         Ok(r_factors.iter().sum::<f64>() / r_factors.len() as f64)
     }
+}
+
+/// The table with the corrections to the defocus that were found.
+fn with_defocus(table: Table, defocus: &[f64]) -> Result<Table> {
+    let name = |section: usize| format!("defocus_{section}");
+    defocus.iter().enumerate().try_fold(table, |table, (section, value)| table.with_value(&name(section), "A", *value))
 }
 
 /// Heights, 1 where atoms have none.

@@ -32,6 +32,10 @@ pub struct FindOptions {
     pub hold_out: f64,
     /// Blocks of parameters to be fitted beside positions, heights, widths and backgrounds: `drift`, `scale`, ...
     pub free: Vec<String>,
+    /// The defocus of every section is looked for up to so many angstrom from the recorded one in the first fit
+    /// ([`Reconstruction::scan_defocus`](crate::reconstruct::Reconstruction::scan_defocus)) and fitted from there on; 0: it is
+    /// as recorded. The rigid model is then kept.
+    pub defocus_range: f64,
     /// The volume of the first guess; 20 iterations of SIRT without positivity if nothing is said, whose noise is alike
     /// everywhere and of either sign. Residual volumes have its shape.
     pub tomography: TomographyOptions,
@@ -76,6 +80,7 @@ impl Default for FindOptions {
             keep_orbital: false,
             hold_out: 0.0,
             free: vec![],
+            defocus_range: 0.0,
             tomography: Self::linear_volume(),
             first_guess: FirstGuess::Volume,
             grid_spacing: None,
@@ -140,6 +145,9 @@ impl FindOptions {
         }
         if let Some(v) = self.threshold.filter(|v| !(0.0..=100.0).contains(v)) {
             return Err(Error::range("threshold", v, "0 to 100 (parts of the 99.9 % quantile)"));
+        }
+        if !(self.defocus_range.is_finite() && self.defocus_range >= 0.0) {
+            return Err(Error::range("defocus_range", self.defocus_range, "0 or more (A)"));
         }
         if !(0.0..=0.5).contains(&self.hold_out) {
             return Err(Error::range("hold_out", self.hold_out, "0 to 0.5 (part of the tilts)"));

@@ -311,7 +311,7 @@ impl Search<'_> {
 
 impl Guess {
     fn with(&self, positions: Vec<Vec3>, heights: Vec<f64>, classes: Vec<usize>) -> Self {
-        Self { positions, heights, classes, widths: self.widths.clone() }
+        Self { positions, heights, classes, widths: self.widths.clone(), defocus: self.defocus.clone() }
     }
 
     fn push(&mut self, position: Vec3, height: f64, class: usize) {

@@ -80,12 +80,8 @@ impl Estimation<'_> {
         let own: Vec<usize> = (0..3).chain(free.map(|(parameter, _)| parameter)).collect();
         let series = series_geometry(&self.plan.version);
         let (with_widths, simd) = (own.contains(&4), self.context.simd());
-        let patches = AtomPatches::new(series, (&interaction, optics), orbital, (width, depth), with_widths, simd)?.with_tables(
-            &widths,
-            atoms.len() * poses.len(),
-            self.context,
-            waiting,
-        )?;
+        let patches = AtomPatches::new(series, (&interaction, optics), orbital, (width, depth), with_widths, simd)?
+            .with_tables(&widths, atoms.len() * poses.len(), self.context, waiting)?;
         let blur = self.recipe.probe.as_ref().map_or(0.0, |p| p.semiangle_mrad() * 1e-3 * depth).min(2.0);
         let radius = radius.unwrap_or(4.0 * (width * orbital.widest()).sqrt() + blur);
         let positions: Vec<Vec3> = atoms.iter().map(|a| a.position).collect();
