@@ -93,10 +93,9 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
 
 /// The options of the fits, and whether the images tell the orbital.
 fn fit_options(cli: &mut pico_args::Arguments) -> std::result::Result<(LotOptions, bool), Box<dyn std::error::Error>> {
-    let mut options = LotOptions::default();
-    options.model = cli
-        .opt_value_from_fn("--model", |v| one_of(v, &[("direct", LotModel::Direct), ("rigid", LotModel::Rigid)]))?
-        .unwrap_or(LotModel::Direct);
+    let model =
+        cli.opt_value_from_fn("--model", |v| one_of(v, &[("direct", LotModel::Direct), ("rigid", LotModel::Rigid)]))?;
+    let mut options = LotOptions { model: model.unwrap_or(LotModel::Direct), ..Default::default() };
     options.mode = cli.opt_value_from_fn("--mode", depth_mode)?.unwrap_or(DepthMode::Auto);
     options.loss =
         cli.opt_value_from_fn("--loss", |v| one_of(v, &[("mse", LossChoice::Mse), ("poisson", LossChoice::Poisson)]))?;
