@@ -7,19 +7,21 @@ use std::sync::Arc;
 /// An image is suspected of saturation where this part of its used pixels, and so many, have its largest value.
 const SATURATED: (f64, usize) = (1e-3, 16);
 
-/// A text where one of the images `new`, rising numbers, has the pixels of another one.
+/// A text where one of the images `new`, rising numbers, has the pixels of another one; blank ones do not count.
 pub(super) fn of_twins(images: &[Arc<Image>], new: &[usize]) -> Option<String> {
     let same = |a: &Image, b: &Image| {
         // most differ in their middle, many begin with the same vacuum
         let middle = a.pixels.len() / 2;
         a.pixels[middle..] == b.pixels[middle..] && a.pixels == b.pixels
     };
+    let blank = |image: &Image| image.pixels.iter().all(|v| *v == image.pixels[0]);
     let twin = |i: &usize| {
         let others = (0..images.len()).filter(|j| j < i || new.binary_search(j).is_err());
         let twin = others.filter(|j| j != i).find(|j| !images[*j].excluded && same(&images[*i], &images[*j]));
         twin.map(|j| (*i, j))
     };
-    let twins: Vec<(usize, usize)> = new.iter().filter(|i| !images[**i].excluded).filter_map(twin).collect();
+    let twins: Vec<(usize, usize)> =
+        new.iter().filter(|i| !images[**i].excluded).filter_map(twin).filter(|(i, _)| !blank(&images[*i])).collect();
     let (image, other) = twins.first()?;
     let more = match twins.len() - 1 {
         0 => String::new(),
@@ -124,8 +126,10 @@ mod tests {
         let mut excluded = frames(4, 1);
         excluded.excluded = Some(vec![false, false, false, true]);
         assert!(doubts(&images, &excluded).is_empty());
-        let all = doubts(&Array3::from_elem((4, EDGE, EDGE), 7.0), &frames(4, 1));
-        assert!(all.len() == 1 && all[0].contains("and 2 more images"), "{all:?}");
+        let all = Array3::from_shape_fn((4, EDGE, EDGE), |(_, r, c)| (r * EDGE + c) as f32);
+        let told = doubts(&all, &frames(4, 1));
+        assert!(told.len() == 1 && told[0].contains("and 2 more images"), "{told:?}");
+        assert!(doubts(&Array3::zeros((4, EDGE, EDGE)), &frames(4, 1)).is_empty(), "blank images are not data twice");
     }
 
     #[test]

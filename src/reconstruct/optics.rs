@@ -11,7 +11,7 @@ use super::{LotModel, LotOptions};
 use crate::context::log;
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{probe_images, Blocks};
-use crate::problem::{Observer, Waiting};
+use crate::problem::{Observer, Phase, Waiting};
 use crate::table::Table;
 
 /// How the defocus is looked for.
@@ -133,6 +133,7 @@ impl Reconstruction {
         }
         let cancel = self.context().cancel_token();
         let mut watch = Watch::new(&cancel, observer, 0, 0);
+        watch.progress.phase = Phase::Evaluating;
         let values = scan.values();
         let mut misfits: Vec<Vec<f64>> = Vec::with_capacity(values.len());
         for (done, value) in values.iter().enumerate() {

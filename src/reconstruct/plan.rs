@@ -406,9 +406,7 @@ impl Plan {
     /// Refuses a fit whose parameters outnumber the pixels, unless a term of the host says what the images do not.
     pub fn check_determined(&self) -> Result<()> {
         let free = self.layout.free_len();
-        // many orbitals that cannot be negative are few in the end
-        let positive = self.layout.blocks[Blocks::HEIGHTS].lower >= 0.0;
-        if free <= self.used_pixels || positive || !self.terms.load().is_empty() || self.problem.images().is_empty() {
+        if free <= self.used_pixels || !self.terms.load().is_empty() || self.problem.images().is_empty() {
             return Ok(());
         }
         Err(Error::Inconsistent {

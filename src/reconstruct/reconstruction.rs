@@ -191,16 +191,6 @@ impl Reconstruction {
         self.replace(memory, Arc::new(plan), state.parameters.to_vec())
     }
 
-    /// Keeps the values of a block within bounds from now on.
-    pub(super) fn bound(&self, name: &str, lower: f64, upper: f64) -> Result<()> {
-        let memory = self.drive()?;
-        let state = self.latest.load_full();
-        let mut plan = state.plan.renew();
-        let at = plan.layout.index(name)?;
-        (plan.layout.blocks[at].lower, plan.layout.blocks[at].upper) = (lower, upper);
-        self.replace(memory, Arc::new(plan), state.parameters.to_vec())
-    }
-
     fn replace(&self, mut memory: MutexGuard<'_, Memory>, plan: Arc<Plan>, parameters: Vec<f64>) -> Result<()> {
         memory.forget();
         memory.publish(&self.scene(), plan, parameters, f64::NAN);

@@ -218,7 +218,7 @@ impl<T: Real> Adaptive<T> {
         let (side, pitch) = (self.shape.side, rigid.plan.columns());
         for (g, k) in groups.iter().flat_map(|g| (0..self.shape.slices).map(move |k| (*g, k))) {
             at.cancel.check("an evaluation")?;
-            let Some(object) = &own.objects[k] else { continue };
+            let (true, object) = &own.objects[k] else { continue };
             own.spectrum.fill(Complex::default());
             for (m, _) in images.iter().enumerate().filter(|(_, image)| self.group_of(series, **image) == g) {
                 simd::add_adjoint_product(model.simd, object, &own.residuals[m], &mut own.spectrum);
@@ -255,7 +255,7 @@ impl<T: Real> Adaptive<T> {
         for (m, image) in images.iter().enumerate() {
             for k in 0..self.shape.slices {
                 at.cancel.check("an evaluation")?;
-                let Some(object) = &own.objects[k] else { continue };
+                let (true, object) = &own.objects[k] else { continue };
                 let pixels = &direction[self.at(self.group_of(series, *image), k)];
                 let (frame, spectrum) = (&mut own.frame, &mut own.spectrum);
                 self.transform(&rigid.plan, pixels, (frame, spectrum), &mut own.scratch);

@@ -97,8 +97,8 @@ pub(super) struct RigidWorkspace<T: Real> {
     /// Derivatives of `images` with respect to the numbers of the optics that are fitted, image by image.
     pub(super) slopes: Vec<Vec<Complex<T>>>,
     pub(super) residuals: Vec<Vec<Complex<T>>>,
-    /// Spectra of all slices, `None` where empty: kept where pixels of probes are fitted.
-    pub(super) objects: Vec<Option<Transfer<T>>>,
+    /// Spectra of all slices and whether they hold anything: kept where pixels of probes are fitted.
+    pub(super) objects: Vec<(bool, Transfer<T>)>,
     ramp: Ramp<T>,
     pub(super) scratch: RealTransformScratch<T>,
 }
@@ -277,8 +277,11 @@ impl<T: Real> Rigid<T> {
         let Some(own) = workspace.rigid.as_mut() else { return Err(no_workspace()) };
         let slopes = images.first().map_or(0, |image| at.shared.of_image(*image).slopes.len());
         own.reset(images.len(), slopes, &canvas, self.templates.as_ref());
-        own.objects.clear();
-        own.objects.resize_with(self.slices, || None);
+        own.objects.iter_mut().for_each(|(filled, _)| *filled = false);
+        if at.active[super::Blocks::PROBE] {
+            let empty = || (false, Transfer::Complex(vec![Complex::default(); self.plan.spectrum_len()]));
+            own.objects.resize_with(self.slices, empty);
+        }
         if let Some(templates) = &self.templates {
             templates.splat(model.simd, &canvas, &workspace.placement, own);
         }
@@ -431,8 +434,9 @@ impl<T: Real> Rigid<T> {
                     simd::add_product(simd, &of_slices[k], &own.spectrum, slope);
                 }
             }
-            if at.active[super::Blocks::PROBE] {
-                own.objects[k] = Some(Transfer::Complex(own.spectrum.clone()));
+            if let Some((filled, Transfer::Complex(object))) = own.objects.get_mut(k) {
+                object.copy_from_slice(&own.spectrum);
+                *filled = true;
             }
         }
     }

@@ -3,19 +3,19 @@
 //! Coarse fits by the direct model move the orbitals and their heights, which are never negative, while all have one width.
 //! Orbitals between atoms fade and go, those around an atom come together and are merged.
 
+use super::super::driver::Watch;
 use super::super::options::{LossChoice, LotModel, LotOptions};
+use super::super::reconstruction::Reconstruction;
 use super::super::tomography::Background;
 use super::revise::Rules;
-use super::{heights_of, mean_r_factor, median, Guess, Record, Search};
-use crate::classify::{expected_strengths, upper_group};
+use super::{heights_of, mean_r_factor, Guess, Record, Search};
+use crate::classify::expected_strengths;
 use crate::context::log;
 use crate::dataset::{Image, SeriesVersion};
 use crate::error::{Error, Result};
 use crate::geometry::{self, Vec3};
 use crate::grid;
 use crate::optimize::{Optimizer, RunOptions, Stopping, Termination};
-use crate::reconstruct::driver::Watch;
-use crate::reconstruct::Reconstruction;
 
 /// Width B of the orbitals, in squares of their distance: 0.5 A^2 at 1 A, as in the papers.
 const WIDTH: f64 = 0.5;
@@ -26,8 +26,6 @@ struct Stage {
     passes: usize,
     /// First step of the positions, in distances of the grid.
     step: f64,
-    /// First step of the heights, relative to what follows from that of the positions.
-    height_step: f64,
     /// Orbitals below this part of the typical height of the lightest species go.
     weak: f64,
     /// Nearer ones are one, in minimum distances.
@@ -36,8 +34,8 @@ struct Stage {
 
 /// First the heights tell where atoms are, then the positions follow.
 const STAGES: [Stage; 2] = [
-    Stage { passes: 6, step: 0.03, height_step: 1.0, weak: 0.15, distance: 0.56 },
-    Stage { passes: 6, step: 0.05, height_step: 1.0, weak: 0.25, distance: 0.81 },
+    Stage { passes: 6, step: 0.03, weak: 0.15, distance: 0.56 },
+    Stage { passes: 6, step: 0.05, weak: 0.25, distance: 0.81 },
 ];
 
 /// Part of the tilts in a batch.
@@ -95,10 +93,8 @@ impl Search<'_> {
         record.begin_cycle();
         let recon = Reconstruction::local_orbital(self.context, self.series, None, &self.atoms(&guess, None)?, fit)?;
         recon.freeze("widths", true)?;
-        recon.bound("heights", 0.0, f64::INFINITY)?;
         recon.set_param("adam.step", stage.step * spacing)?;
         recon.set_param("adam.passes", stage.passes as f64)?;
-        recon.set_param("step.heights", stage.height_step)?;
         let mut options = RunOptions { optimizer: Some(Optimizer::Adam), ..Default::default() };
         options.stopping = Stopping { max_iterations: stage.passes, loss_tolerance: 0.0, ..Default::default() };
         options.batch.fraction = BATCH;
@@ -114,7 +110,7 @@ impl Search<'_> {
         let strengths = expected_strengths(&self.species);
         let lightest = strengths.first().zip(strengths.last()).map_or(1.0, |(first, last)| first / last);
         let rules = Rules {
-            lowest: stage.weak * lightest * median(&upper_group(&fitted.heights)),
+            lowest: stage.weak * lightest * middle_of_the_sum(&fitted.heights),
             distance: stage.distance * self.distance,
             isolated_go: false,
         };
@@ -160,6 +156,20 @@ impl Search<'_> {
             false => Ok(places),
         }
     }
+}
+
+/// The height above which orbitals have half of the sum of all: a typical one of the atoms, however many orbitals there are
+/// in vacuum, whose heights are next to nothing.
+fn middle_of_the_sum(heights: &[f64]) -> f64 {
+    let mut sorted = heights.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let half = 0.5 * sorted.iter().sum::<f64>();
+    let mut sum = 0.0;
+    let middle = sorted.into_iter().find(|height| {
+        sum += height;
+        sum >= half
+    });
+    middle.unwrap_or(0.0)
 }
 
 /// Where every image that sees a place shows more than vacuum.
@@ -249,4 +259,18 @@ fn over_vacuum(means: Vec<f64>, background: Background) -> Vec<f64> {
         Background::None => 0.0,
     };
     means.into_iter().map(|mean| mean - vacuum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::middle_of_the_sum;
+
+    #[test]
+    fn a_typical_height_does_not_depend_on_vacuum() {
+        let atoms = [3.0, 4.0, 5.0, 4.0, 4.5];
+        assert_eq!(middle_of_the_sum(&atoms), 4.0);
+        let in_vacuum = [atoms.to_vec(), vec![1e-3; 1000]].concat();
+        assert_eq!(middle_of_the_sum(&in_vacuum), 4.0);
+        assert_eq!(middle_of_the_sum(&[]), 0.0);
+    }
 }
