@@ -109,9 +109,8 @@ fn reference_volume() -> &'static (BTreeMap<String, f64>, PathBuf) {
 
 /// All numbers of `volume_from_images` agree to 12 digits, and the volume in every byte.
 fn check_volume(host: &str, text: &str, out: &Path) {
-    let (got, (wanted, written)) = (pairs(text), reference_volume());
-    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
-    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    let (wanted, written) = reference_volume();
+    let got = check_all_digits(host, text, wanted);
     let read = |folder: &Path| std::fs::read(folder.join("volume.mrc")).unwrap_or_else(|e| panic!("{host}: {e}"));
     assert!(read(out) == read(written), "{host}: its volume differs from that of Rust");
     println!("{host}: a volume, R factor {:.6}", got["r_factor"]);
@@ -125,9 +124,7 @@ fn reference_scan() -> &'static BTreeMap<String, f64> {
 
 /// All numbers of `simulate_scan` agree to 12 digits.
 fn check_scan(host: &str, text: &str) {
-    let (got, wanted) = (pairs(text), reference_scan());
-    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
-    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    let got = check_all_digits(host, text, reference_scan());
     println!("{host}: a scan, gradient {:.12e}", got["gradient_norm"]);
 }
 
@@ -139,9 +136,7 @@ fn reference_atoms() -> &'static BTreeMap<String, f64> {
 
 /// All numbers of `trace_volume` agree to 12 digits.
 fn check_atoms(host: &str, text: &str) {
-    let (got, wanted) = (pairs(text), reference_atoms());
-    assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
-    check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
+    let got = check_all_digits(host, text, reference_atoms());
     println!("{host}: {} of {} atoms of a volume, rmsd {:.4} pm", got["matched"], got["true"], got["rmsd_pm"]);
 }
 
@@ -158,10 +153,28 @@ fn series_folder(host: &str) -> PathBuf {
 
 /// All numbers of `simulate_series` agree to 12 digits.
 fn check_series(host: &str, text: &str) {
-    let (got, wanted) = (pairs(text), reference_series());
+    let got = check_all_digits(host, text, reference_series());
+    println!("{host}: a series of {} images, {} electrons", got["images"], got["electrons"]);
+}
+
+/// What the Rust example `fitted_probes` prints.
+fn reference_probes() -> &'static BTreeMap<String, f64> {
+    static REFERENCE: OnceLock<BTreeMap<String, f64>> = OnceLock::new();
+    REFERENCE.get_or_init(|| rust_example("fitted_probes", &[&root("examples/data/small")]))
+}
+
+/// All numbers of `fitted_probes` agree to 12 digits.
+fn check_probes(host: &str, text: &str) {
+    let got = check_all_digits(host, text, reference_probes());
+    println!("{host}: fitted probes, foci {:.3} and {:.3} A", got["focus_0"], got["focus_1"]);
+}
+
+/// The same names, and numbers that agree to 12 digits.
+fn check_all_digits(host: &str, text: &str, wanted: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let got = pairs(text);
     assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{host}");
     check_digits(host, &got, wanted, &wanted.keys().map(String::as_str).collect::<Vec<_>>());
-    println!("{host}: a series of {} images, {} electrons", got["images"], got["electrons"]);
+    got
 }
 
 fn check_digits(host: &str, got: &BTreeMap<String, f64>, wanted: &BTreeMap<String, f64>, keys: &[&str]) {
@@ -240,6 +253,19 @@ fn the_rust_example_finds_the_atoms_from_images_alone() {
     assert!(wanted["rmsd_pm"] < 2.0 && (0.8..1.25).contains(&ratio), "{wanted:?}");
 }
 
+/// The defocus is near the true one, -6 and 6 A, as far as the astigmatism allows that the rigid model leaves out; the
+/// pixels of the adaptive one find most of what it does not explain.
+#[test]
+fn the_rust_example_fits_probes() {
+    let wanted = reference_probes();
+    for (section, focus) in [(0, -6.0), (1, 6.0)] {
+        let of = |name: &str| wanted[&format!("{name}_{section}")];
+        assert!(of("scan") * focus > 0.0, "{wanted:?}");
+        assert!((of("defocus") - focus).abs() < 1.0 && (of("focus") - focus).abs() < 1.5, "{wanted:?}");
+    }
+    assert!(wanted["adaptive_loss"] < 0.1 * wanted["rigid_loss"] && wanted["rmsd_pm"] < 0.2, "{wanted:?}");
+}
+
 #[test]
 fn the_rust_example_makes_a_volume() {
     let (wanted, _) = reference_volume();
@@ -264,6 +290,8 @@ fn c() {
     let from_images = compile("cc", "-std=c99", "examples/c/atoms_from_images.c", "atoms_from_images_c");
     let out = scratch("c from images");
     check_from_images("c", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
+    let probes = compile("cc", "-std=c99", "examples/c/fitted_probes.c", "fitted_probes_c");
+    check_probes("c", &run(Command::new(probes).arg(root("examples/data/small"))));
     let volume = compile("cc", "-std=c99", "examples/c/volume_from_images.c", "volume_from_images_c");
     let out = scratch("c volume");
     check_volume("c", &run(Command::new(volume).arg(root("examples/data/small")).arg(&out)), &out);
@@ -304,6 +332,8 @@ fn cpp() {
     let from_images = compile("c++", "-std=c++17", "examples/cpp/atoms_from_images.cpp", "atoms_from_images_cpp");
     let out = scratch("cpp from images");
     check_from_images("cpp", &run(Command::new(from_images).arg(root("examples/data/small")).arg(&out)), &out);
+    let probes = compile("c++", "-std=c++17", "examples/cpp/fitted_probes.cpp", "fitted_probes_cpp");
+    check_probes("cpp", &run(Command::new(probes).arg(root("examples/data/small"))));
     let volume = compile("c++", "-std=c++17", "examples/cpp/volume_from_images.cpp", "volume_from_images_cpp");
     let out = scratch("cpp volume");
     check_volume("cpp", &run(Command::new(volume).arg(root("examples/data/small")).arg(&out)), &out);
@@ -339,6 +369,7 @@ fn octave() {
     let out = scratch("octave from images");
     let code = format!("atoms_from_images('{small}', '{}')", text(&out));
     check_from_images("octave", &octave(&[&classes, &mex, &examples], &code), &out);
+    check_probes("octave", &octave(&[&classes, &mex, &examples], &format!("fitted_probes('{small}')")));
     let out = scratch("octave volume");
     let code = format!("volume_from_images('{small}', '{}')", text(&out));
     check_volume("octave", &octave(&[&classes, &mex, &examples], &code), &out);
@@ -376,6 +407,7 @@ fn julia() {
     let flags = ["--compile=min"];
     let out = scratch("julia from images");
     check_from_images("julia", &julia(&flags, "examples/julia/atoms_from_images.jl", &[&small, &out]), &out);
+    check_probes("julia", &julia(&flags, "examples/julia/fitted_probes.jl", &[&small]));
     let out = scratch("julia volume");
     check_volume("julia", &julia(&flags, "examples/julia/volume_from_images.jl", &[&small, &out]), &out);
     check_scan("julia", &julia(&flags, "examples/julia/simulate_scan.jl", &[]));
@@ -405,6 +437,7 @@ fn python() {
     check_example("python", &python("examples/python/local_orbital.py", &[&small]));
     let out = scratch("python from images");
     check_from_images("python", &python("examples/python/atoms_from_images.py", &[&small, &out]), &out);
+    check_probes("python", &python("examples/python/fitted_probes.py", &[&small]));
     let out = scratch("python volume");
     check_volume("python", &python("examples/python/volume_from_images.py", &[&small, &out]), &out);
     check_scan("python", &python("examples/python/simulate_scan.py", &[]));
