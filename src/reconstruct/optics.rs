@@ -168,7 +168,8 @@ impl Reconstruction {
     /// How the probes of the latest state spread along the beam, for every image of the first tilt that has all sections:
     /// `section`, `image`, `depth` (A), `sum` (1: all intensity), `x`, `y` (first moment, A), `half_radius` (A: half of the
     /// intensity lies within) and `peak` (part of the intensity in the brightest pixel). The values `focus_0`, `focus_1`, ...
-    /// (A) are the depths of the least half radius in each section: where the crossover lies.
+    /// (A) are the depths of the least half radius in each section: where the crossover lies, NaN where that is not between the
+    /// first and the last depth.
     ///
     /// # Errors
     /// `Unsupported` for the direct model.
@@ -186,7 +187,8 @@ impl Reconstruction {
                 rows.push([section as f64, image as f64, *depth, sum, x, y, radius, peak]);
             }
             let radii: Vec<f64> = rows[first..].iter().map(|row| row[6]).collect();
-            foci.extend(lowest(&depths, &radii).map(|(focus, _)| (section, focus)));
+            let focus = lowest(&depths, &radii).filter(|(_, inside)| *inside).map_or(f64::NAN, |(focus, _)| focus);
+            foci.push((section, focus));
         }
         let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<f64>>();
         let names = [
