@@ -405,7 +405,7 @@ mod tests {
         fails(&mut scene, aet_lot_options { probe_side: -3, ..good }, 103, "probe_side is -3");
         fails(&mut scene, aet_lot_options { probe_sharing: 2, ..good }, 104, "AET_PROBE_SHARING_IMAGE = 1");
         fails(&mut scene, aet_lot_options { depth_error: -1.0, ..good }, 103, "depth_error is -1");
-        fails(&mut scene, aet_lot_options { loss: 3, ..good }, 104, "AET_LOSS_POISSON = 2");
+        fails(&mut scene, aet_lot_options { loss: 5, ..good }, 104, "AET_LOSS_HUBER = 4");
         fails(&mut scene, aet_lot_options { slicing: -1, ..good }, 104, "AET_SLICING_HARD = 1");
         fails(&mut scene, aet_lot_options { precision: 2, ..good }, 104, "AET_PRECISION_DOUBLE = 1");
         fails(&mut scene, aet_lot_options { width_sharing: 4, ..good }, 104, "unknown width_sharing `4`");

@@ -421,13 +421,14 @@ mod tests {
         let count = unsafe { aet_recon_block_count(scene.recon) };
         let blocks: Vec<aet_block> = (0..count).map(|i| block(&scene, i)).collect();
         let names: Vec<&str> = blocks.iter().map(|b| text(&b.name)).collect();
-        let wanted =
+        let of_images =
             ["positions", "heights", "widths", "drift", "depth_offset", "defocus", "angles", "scale", "background"];
-        assert_eq!(names, wanted);
+        let of_probes = ["astigmatism", "coma", "spherical", "blur", "broadening", "attenuation", "probe"];
+        assert_eq!(names, [&of_images[..], &of_probes[..]].concat());
         assert_eq!((text(&blocks[0].unit), text(&blocks[2].unit), text(&blocks[6].unit)), ("A", "A^2", "deg"));
         assert_eq!((blocks[0].ndim, &blocks[0].shape[..3], blocks[0].size), (2, &[12, 3, 1][..], 36));
         let offsets: Vec<i64> = blocks.iter().map(|b| b.offset).collect();
-        assert_eq!(offsets, [0, 36, 48, -1, -1, -1, -1, -1, 50]);
+        assert_eq!(offsets, [0, 36, 48, -1, -1, -1, -1, -1, 50, -1, -1, -1, -1, -1, -1, -1]);
         assert!(blocks.iter().all(|b| (b.frozen == 1) == (b.offset == -1) && b.dtype == 1 && b.scale > 0.0));
         assert!(blocks[2].lower > 0.0 && blocks[2].upper < f64::INFINITY);
         assert_eq!(scene.parameters().len(), 56);

@@ -102,7 +102,7 @@ pub fn local_orbital_series(
     let parameters = parameters(&model, atoms, plan);
     let images = Mutex::new(ndarray::Array3::zeros((model.series().images.len(), plan.rows, plan.columns)));
     let cancel = context.cancel_token();
-    let active = [false; 9];
+    let active = vec![false; model.layout().blocks.len()];
     let shared = model.prepare(&parameters, &active, context, &mut |_| cancel.check("planning"))?;
     let point = Point { parameters: &parameters, active: &active, shared: &shared, cancel: &cancel };
     context.for_each(plan.rotations.len(), &mut |_| cancel.check("a simulation"), &|tilt| {
@@ -121,7 +121,7 @@ pub fn local_orbital_series(
 
 fn parameters(model: &LocalOrbital<f64>, atoms: &Atoms, plan: &SeriesPlan) -> Vec<f64> {
     let blocks = model.blocks();
-    let mut parameters = vec![0.0; blocks.background.end];
+    let mut parameters = vec![0.0; blocks.len_without_probes()];
     for (value, p) in parameters[blocks.positions.clone()].iter_mut().zip(atoms.positions().iter().flatten()) {
         *value = *p;
     }

@@ -310,7 +310,7 @@ void check_second_order(const aet::Context &context, const Host &host) {
     expect("probes of the direct model", AET_ERROR_UNSUPPORTED, "direct", [&] { (void)recon.probe_table(); });
     expect("their images", AET_ERROR_UNSUPPORTED, "direct", [&] { (void)recon.probe_images(0); });
     expect("a scan of it", AET_ERROR_UNSUPPORTED, "direct", [&] { (void)recon.scan_defocus(20, 10); });
-    check("another model goes on", recon.continued(Host::direct()).image_count() == recon.image_count());
+    check("another model goes on", recon.continued(Host::direct()).parameters() == recon.parameters());
     expect("11 widths", AET_ERROR_RANGE, "11", [&] { (void)recon.fit_orbital(std::vector<double>(11, 1.0)); });
     expect("a negative width", AET_ERROR_RANGE, "width of term 1", [&] { (void)recon.fit_orbital({1, -1}); });
     expect("shape cancelled", AET_CANCELLED, "AET_CANCELLED",

@@ -40,10 +40,12 @@ table.write(file);
 check('file', ~isempty(strfind(fileread(file), 'tracing_error')));
 along = found.accuracy(truth, 'DepthAxis', [2 0 0], 'ProbeRadius', 5).column('depth');
 check('an axis of depth', isequal(along(1:2)', 2 * places(1:2, 1)'));
-window = figure('Visible', 'off');
-handles = aet.plotTracing(aet.Volume(ones(20, 22, 24), 1), table, 7);
-check('a picture', numel(handles) == 3);   % gold, copper that is none, the missing one
-close(window);
+if ~isempty(available_graphics_toolkits())
+    window = figure('Visible', 'off');
+    handles = aet.plotTracing(aet.Volume(ones(20, 22, 24), 1), table, 7);
+    check('a picture', numel(handles) == 3);   % gold, copper that is none, the missing one
+    close(window);
+end
 expect('a picture of an array', 'aet:argumentType', 'volume', @() aet.plotTracing(ones(3, 3, 3), table));
 expect('unknown column', 'aet:unknownOption', 'surface_distance', @() table.column('flag'));
 expect('negative cutoff of accuracy', 'aet:range', 'cutoff', @() found.accuracy(truth, 'Cutoff', -1));

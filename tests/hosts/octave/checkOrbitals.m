@@ -60,7 +60,7 @@ next.run('MaxIterations', 2);
 check('probes of 5 pixels', isequal(size(probes), [5 5 numel(depths)]) && probes(3, 3, 1) > probes(1, 1, 1));
 check('pixels are a block', all(next.block('probe')(:) >= 0));
 check('a table of probes', next.probeTable().rows >= numel(depths));
-expect('probes of no image', 'aet:', 'image', @() next.probeImages(1000));
+expect('probes of no image', 'aet:range', 'image', @() next.probeImages(1000));
 expect('a scan of adaptive probes', 'aet:unsupported', 'adaptive', @() next.scanDefocus());
 
 delete(slater);
