@@ -4462,7 +4462,8 @@ aet_status aet_recon_scan_defocus(aet_recon *recon,
  * How the probes of the latest state spread along the beam, for the first image of every section: columns `section`, `image`,
  * `depth` (angstrom), `sum` (1: all intensity), `x`, `y` (first moment, angstrom), `half_radius` (angstrom: half of the intensity
  * lies within) and `peak` (part of the intensity in the brightest pixel). The values `focus_0`, `focus_1`, ... (angstrom) are the
- * depths of the least half radius in each section: where its crossover lies. AET_ERROR_UNSUPPORTED for the direct model and for
+ * depths of the least half radius in each section: where its crossover lies, NaN where that is not between the first and the last
+ * depth. AET_ERROR_UNSUPPORTED for the direct model and for
  * reconstructions without orbitals. Any thread.
  */
 aet_status aet_recon_probe_table(const aet_recon *recon,

@@ -434,8 +434,8 @@ mod tests {
         assert_eq!(scene.parameters().len(), 56);
         let mut block = aet_block::defaults();
         // SAFETY: a handle and a local.
-        let status = unsafe { aet_recon_parameter_layout(scene.recon, 9, &raw mut block) };
-        assert_eq!((status as i32, message().contains("index is 9, wanted 0 to 8")), (103, true));
+        let status = unsafe { aet_recon_parameter_layout(scene.recon, 16, &raw mut block) };
+        assert_eq!((status as i32, message().contains("index is 16, wanted 0 to 15")), (103, true));
     }
 
     #[test]
