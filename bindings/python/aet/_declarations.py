@@ -746,7 +746,7 @@ STRUCTS = {
         ("split", "double", "Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard deviations of the heights above 1, at least 1.6; infinity: none are."),
         ("isolation", "double", "Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5 times the minimum distance; infinity: none are."),
         ("hold_out", "double", "The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which else stay where they were traced; 0: none, they move."),
-        ("grid_spacing", "double", "Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`."),
+        ("grid_spacing", "double", "Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a dataset in pixels. The grid fills the volume that `tomography` describes, within `support`, where all images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`."),
     ],
     "aet_instrument_options": [
         ("struct_size", "size_t", "sizeof(aet_instrument_options)."),
