@@ -3673,7 +3673,7 @@ typedef struct aet_find_options {
   double hold_out;
   /**
    * Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a
-   * dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all
+   * dataset in pixels. The grid fills the volume that `tomography` describes, within `support`, where all
    * images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`.
    */
   double grid_spacing;

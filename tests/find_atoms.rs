@@ -192,8 +192,8 @@ fn a_grid_fills_its_support() {
     let found = find(&series(&specimen, 0.5), &options);
     let c = against(&found, &specimen);
     assert_eq!((c.missing, c.extra), (0, 0));
-    // the box is 26 A wide: 10 by 21 by 21 places to the right
-    assert_eq!(found.cycles.column("atoms").unwrap()[0], 10.0 * 21.0 * 21.0);
+    // the box is 26 A wide, 10 by 21 by 21 places to the right, most of which are in vacuum
+    assert!(found.cycles.column("atoms").unwrap()[0] < 0.5 * 10.0 * 21.0 * 21.0);
 }
 
 #[test]

@@ -95,7 +95,7 @@ pub struct aet_find_options {
     /// else stay where they were traced; 0: none, they move.
     pub hold_out: f64,
     /// Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a
-    /// dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all
+    /// dataset in pixels. The grid fills the volume that `tomography` describes, within `support`, where all
     /// images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`.
     pub grid_spacing: f64,
     /// The defocus of every section is looked for up to so many angstrom from the recorded one, as aet_recon_scan_defocus does,

@@ -759,7 +759,7 @@ STRUCTS = {
         ("split", "double", "Orbitals higher than this many times the typical height of the heaviest species are two atoms; 0: 3.5 standard deviations of the heights above 1, at least 1.6; infinity: none are."),
         ("isolation", "double", "Atoms further than this from all others are noise; 0: twice the median distance of nearest neighbours, at least 2.5 times the minimum distance; infinity: none are."),
         ("hold_out", "double", "The part of the tilts, 0 to 0.5, that is held out to tell whether the atoms of the first guess should move, and which else stay where they were traced; 0: none, they move."),
-        ("grid_spacing", "double", "Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a dataset in pixels. The grid fills the volume that `tomography` describes, within `support` or, without one, where all images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`."),
+        ("grid_spacing", "double", "Distance of the orbitals of a grid, d_est of the papers: at least a pixel; 0: 1 angstrom. Required for a grid and a dataset in pixels. The grid fills the volume that `tomography` describes, within `support`, where all images that see a place show the specimen; its memory counts against `memory_limit` of `fit` and of `tomography`."),
         ("defocus_range", "double", "The defocus of every section is looked for up to so many angstrom from the recorded one, as aet_recon_scan_defocus does, and fitted from there on; 0: it is as recorded. The values `defocus_0`, `defocus_1`, ... (angstrom) of the table of cycles tell the corrections found. The rigid model is then kept."),
     ],
     "aet_instrument_options": [

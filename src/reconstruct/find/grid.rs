@@ -119,7 +119,7 @@ impl Search<'_> {
         Ok(left.orbitals)
     }
 
-    /// Places at multiples of `spacing`, within the volume, in the support or where the images show the specimen.
+    /// Places at multiples of `spacing`, within volume and support, where the images show the specimen.
     fn grid(&self, spacing: f64) -> Result<Vec<Vec3>> {
         let volume = self.solver.empty()?;
         let counts = volume.shape().map(|n| (0.5 * n as f64 * volume.voxel_size() / spacing).floor() as usize);
@@ -128,21 +128,14 @@ impl Search<'_> {
             let wanted = format!("so much that there are at most {MOST} orbitals, not {all:.3e}");
             return Err(Error::range("grid_spacing", spacing, wanted));
         }
-        let hull = match self.options.support {
-            Some(_) => None,
-            None => Some(Hull::new(self)),
-        };
+        let hull = Hull::new(self);
         let [depth, rows, columns] = counts.map(|n| n as i64);
         let mut places = Vec::new();
         for z in -depth..=depth {
             self.cancel.check("laying out the grid")?;
             for y in -rows..=rows {
                 let line = (-columns..=columns).map(|x| [x, y, z].map(|i| i as f64 * spacing));
-                let inside = |place: &Vec3| match &hull {
-                    Some(hull) => hull.holds(place),
-                    None => self.is_supported(place),
-                };
-                places.extend(line.filter(inside));
+                places.extend(line.filter(|place| self.is_supported(place) && hull.holds(place)));
             }
         }
         let needed = BYTES * places.len() as u64;
@@ -152,7 +145,10 @@ impl Search<'_> {
             return Err(Error::Memory { what, needed, available });
         }
         match places.is_empty() {
-            true => Err(Error::Empty { what: "the grid of orbitals".into(), why: "no place is in the support".into() }),
+            true => Err(Error::Empty {
+                what: "the grid of orbitals".into(),
+                why: "no place is both in the support and where the images show the specimen".into(),
+            }),
             false => Ok(places),
         }
     }
