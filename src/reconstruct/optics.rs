@@ -57,22 +57,6 @@ impl DefocusScan {
     }
 }
 
-/// Blocks that another model takes over: what is not of the atoms.
-const KEPT: [usize; 12] = [
-    Blocks::DRIFT,
-    Blocks::DEPTH_OFFSET,
-    Blocks::DEFOCUS,
-    Blocks::ANGLES,
-    Blocks::SCALE,
-    Blocks::BACKGROUND,
-    Blocks::ASTIGMATISM,
-    Blocks::COMA,
-    Blocks::SPHERICAL,
-    Blocks::BLUR,
-    Blocks::BROADENING,
-    Blocks::ATTENUATION,
-];
-
 impl Reconstruction {
     /// A reconstruction with other options that goes on from the latest state of this one: its atoms, geometry, optics and
     /// intensities, and what is frozen, as far as the model has it. Direct, rigid and adaptive can follow each other; the pixels
@@ -87,13 +71,8 @@ impl Reconstruction {
             terms: SharedTerms::default(),
             ..former.clone()
         };
-        let mut parameters = recipe.start_parameters(&plan.version, &plan.atoms(values)?)?;
+        let mut parameters = recipe.continued_parameters(plan, values)?;
         let mut next = recipe.plan(plan.version.clone(), &parameters, 1, None)?;
-        for (to, from) in KEPT.iter().map(|at| (next.layout.blocks[*at].range(), plan.layout.blocks[*at].range())) {
-            parameters[to].copy_from_slice(&values[from]);
-        }
-        // once more: optics decide how probes begin
-        next = recipe.plan(plan.version.clone(), &parameters, 1, Some(next.loss_scale))?;
         next.complete(&mut parameters, Some((plan, values)));
         for (block, known) in next.layout.blocks.iter_mut().zip(&plan.layout.blocks).take(Blocks::PROBE) {
             block.frozen = block.locked.is_some() || known.frozen;

@@ -121,31 +121,21 @@ impl Recipe {
         let old = &parameters[former.blocks.background.clone()];
         let mean = old.iter().sum::<f64>() / old.len().max(1) as f64;
         grown[blocks.background.clone()].fill(mean);
-        let pairs = |b: &Blocks| {
-            [
-                &b.positions,
-                &b.heights,
-                &b.widths,
-                &b.drift,
-                &b.depth_offset,
-                &b.defocus,
-                &b.angles,
-                &b.scale,
-                &b.background,
-                &b.astigmatism,
-                &b.coma,
-                &b.spherical,
-                &b.blur,
-                &b.broadening,
-                &b.attenuation,
-            ]
-            .map(Clone::clone)
-        };
-        for (new, old) in pairs(&blocks).into_iter().zip(pairs(&former.blocks)) {
-            let len = new.len().min(old.len());
-            grown[new.start..new.start + len].copy_from_slice(&parameters[old.start..old.start + len]);
+        let of_atoms = |b: &Blocks| [b.positions.clone(), b.heights.clone(), b.widths.clone()];
+        for (new, old) in of_atoms(&blocks).into_iter().zip(of_atoms(&former.blocks)) {
+            grown[new].copy_from_slice(&parameters[old]);
         }
+        former.copy_beside_atoms(parameters, &blocks, &mut grown);
         grown
+    }
+
+    /// Values of the first plan of a model that goes on from another: atoms of this recipe's groups, all else as it was.
+    pub fn continued_parameters(&self, former: &Plan, parameters: &[f64]) -> Result<Vec<f64>> {
+        let mut continued = self.start_parameters(&former.version, &former.atoms(parameters)?)?;
+        let (height_groups, width_groups) = self.groups();
+        let blocks = Blocks::new(&series_geometry(&former.version), &height_groups, &width_groups);
+        former.copy_beside_atoms(parameters, &blocks, &mut continued);
+        Ok(continued)
     }
 
     /// Plans model and data for `version`.
@@ -335,6 +325,14 @@ impl Plan {
             .with_species(self.species.to_vec())?
             .with_heights(of_group(self.blocks.heights.start, &self.height_groups))?
             .with_widths(of_group(self.blocks.widths.start, &self.width_groups))
+    }
+
+    /// Copies all values that are not of atoms to their places in `blocks`, as far as both have them; not pixels of probes.
+    fn copy_beside_atoms(&self, parameters: &[f64], blocks: &Blocks, to: &mut [f64]) {
+        for (new, old) in blocks.beside_atoms().into_iter().zip(self.blocks.beside_atoms()) {
+            let len = new.len().min(old.len());
+            to[new.start..new.start + len].copy_from_slice(&parameters[old.start..old.start + len]);
+        }
     }
 
     /// Completes `parameters` by pixels of probes: those of `former` on the depths of this plan where it has some, else what

@@ -198,6 +198,24 @@ impl Blocks {
         self.probe.start
     }
 
+    /// The blocks that are not of atoms, without the pixels of probes: of images, tilts and sections.
+    pub fn beside_atoms(&self) -> [&Range<usize>; 12] {
+        [
+            &self.drift,
+            &self.depth_offset,
+            &self.defocus,
+            &self.angles,
+            &self.scale,
+            &self.background,
+            &self.astigmatism,
+            &self.coma,
+            &self.spherical,
+            &self.blur,
+            &self.broadening,
+            &self.attenuation,
+        ]
+    }
+
     /// Places of the numbers of the optics of a section.
     pub fn optics_of(&self, section: usize) -> [usize; OPTICS] {
         [
