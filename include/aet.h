@@ -1922,6 +1922,11 @@ enum {
    * and hot pixels pull no harder than t.
    */
   AET_LOSS_HUBER = 4,
+  /**
+   * (measured - calculated)^2 v / (2 v_j), v_j the noise_variance of image j, which every image needs, and v the mean of them:
+   * the likelihood of noise that differs from tilt to tilt.
+   */
+  AET_LOSS_GAUSSIAN = 5,
 };
 typedef int32_t aet_loss;
 
@@ -2031,6 +2036,12 @@ typedef struct aet_lot_options {
    * state files. AET_ERROR_INCONSISTENT with another loss.
    */
   double huber_threshold;
+  /**
+   * Weight w of smooth probes, of the adaptive model: w / 2 sum (d_i - d_j)^2 over neighbouring pixels of a slice and of
+   * neighbouring slices, d what the pixels add to the probe of the optics, in units of the mean curvature of the loss by a
+   * pixel when the fit starts; 0: none. AET_ERROR_INCONSISTENT with another model.
+   */
+  double probe_smoothness;
 } aet_lot_options;
 
 /**
@@ -2329,7 +2340,7 @@ aet_status aet_recon_set_projection(aet_recon *recon, aet_projection_fn fn, void
  */
 aet_status aet_recon_clear_terms(aet_recon *recon);
 
-/* ---- Standard errors of atoms ---- */
+/* ---- Standard errors of atoms and of other fitted values ---- */
 
 /** Which parameters the error of an atom takes into account. */
 enum {
@@ -2419,6 +2430,23 @@ aet_status aet_recon_estimate_errors(const aet_recon *recon,
                                      aet_atoms **atoms,
                                      const aet_view *height_errors,
                                      aet_error_report *report);
+
+/**
+ * Standard errors of the values of the free block `name` at the latest state, among all that is fitted, as
+ * aet_recon_estimate_errors does for atoms: of optics, drift, angles, intensities, in the unit of the block; infinite where the
+ * images do not determine a value. `errors` has the shape of the block. `noise` is an aet_noise_model. Exact for the linear
+ * model of the fit to 0.1 %, whatever the number of atoms; each value costs some tens of gradients. `progress` may be NULL.
+ *
+ * AET_ERROR_UNKNOWN_OPTION (name, noise), AET_ERROR_SHAPE, AET_ERROR_RANGE for a block of more than 1000 values,
+ * AET_ERROR_NOT_READY (no images, a frozen block, or an image that lacks what the noise model needs), AET_ERROR_UNSUPPORTED for a
+ * reconstruction without orbitals, AET_CANCELLED. Any thread; callbacks come on the calling one.
+ */
+aet_status aet_recon_block_errors(const aet_recon *recon,
+                                  const char *name,
+                                  int32_t noise,
+                                  aet_progress_fn progress,
+                                  void *user,
+                                  const aet_view *errors);
 
 /* ---- The shape of the atoms, from the images of a reconstruction ---- */
 

@@ -146,13 +146,15 @@ enum class Model : std::int32_t {
     rigid = AET_LOT_MODEL_RIGID,
     adaptive = AET_LOT_MODEL_ADAPTIVE
 };
-/// Measure of misfit; automatic is poisson for counts, else mse. anscombe: roots of counts; huber: images with wrong pixels.
+/// Measure of misfit; automatic is poisson for counts, else mse. anscombe: roots of counts; huber: images with wrong pixels;
+/// gaussian: over the noise variance of each image.
 enum class Loss : std::int32_t {
     automatic = AET_LOSS_AUTOMATIC,
     mse = AET_LOSS_MSE,
     poisson = AET_LOSS_POISSON,
     anscombe = AET_LOSS_ANSCOMBE,
-    huber = AET_LOSS_HUBER
+    huber = AET_LOSS_HUBER,
+    gaussian = AET_LOSS_GAUSSIAN
 };
 /// How an atom is shared out among slices.
 enum class Slicing : std::int32_t { linear = AET_SLICING_LINEAR, hard = AET_SLICING_HARD };
@@ -2652,6 +2654,18 @@ public:
         return {Atoms(created), std::move(heights), report.predicted_rmsd_pm, report.undetermined,
                 static_cast<ErrorMethod>(report.method), static_cast<NoiseModel>(report.noise)};
     }
+    /// Standard errors of the values of the free block `name`, row-major: optics, drift, angles, intensities; at most 1000
+    /// values, infinite where the images do not determine one. Cancelling throws AET_CANCELLED.
+    std::vector<double> block_errors(const std::string &name, NoiseModel noise = NoiseModel::automatic,
+                                     const ProgressFunction &progress = {}) const {
+        detail::Observer observer(progress);
+        const Shape shape = block_shape(name);
+        std::vector<double> errors(detail::element_count(shape));
+        const View out(errors, shape);
+        detail::check(observer.finish(aet_recon_block_errors(get(), name.c_str(), static_cast<std::int32_t>(noise),
+                                                             observer.function(), observer.user(), out.get())));
+        return errors;
+    }
     /// The shape of the atoms that fits the images best at the latest state, of terms of these widths s (at most 10, in units
     /// of B; none: 0.5, 1, 2, 4, 8 and 16). Cancelling throws AET_CANCELLED.
     Orbital fit_orbital(const std::vector<double> &widths = {}, const ProgressFunction &progress = {}) const {
@@ -2776,6 +2790,8 @@ public:
         Options &probes(ProbeSharing sharing, int side = 0) noexcept {
             return raw_.probe_sharing = static_cast<std::int32_t>(sharing), raw_.probe_side = side, *this;
         }
+        /// Weight of differences between neighbouring pixels of these probes; 0: none.
+        Options &probe_smoothness(double weight) noexcept { return raw_.probe_smoothness = weight, *this; }
         /// Shape of the orbitals; without it the Gaussian. Options, and their copies, keep it alive.
         Options &orbital(const Orbital &orbital) noexcept {
             orbital_ = orbital;

@@ -3,6 +3,7 @@
 
 mod common;
 
+use aet::check;
 use aet::context::Context;
 use aet::dataset::{Frames, SeriesOptions, TiltSeries};
 use aet::forward::local_orbital::{DepthMode, ProbeSharing, Slicing};
@@ -198,6 +199,35 @@ fn pixels_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn smooth_pixels_are_smooth() {
+    let context = context(2);
+    let series = images_with(&context, &[("defocus", vec![-4.0, 4.0]), ("blur", vec![0.1, 0.1])]);
+    let roughness = |recon: &Reconstruction| {
+        let (_, side, probes) = recon.probe_images(0).unwrap();
+        let rows = probes.chunks_exact(side).map(|row| row.windows(2).map(|w| (w[1] - w[0]).powi(2)).sum::<f64>());
+        rows.sum::<f64>()
+    };
+    let fitted = |smoothness: f64| {
+        let recon = start(&context, &series, &LotOptions { probe_smoothness: smoothness, ..adaptive() });
+        run(&recon, 40);
+        recon
+    };
+    let (free, smooth) = (fitted(0.0), fitted(10.0));
+    println!("loss {:.3e} {:.3e}", free.loss(), smooth.loss());
+    assert!(smooth.loss() > free.loss());
+    let before = roughness(&start(&context, &series, &adaptive()));
+    let (of_free, of_smooth) = ((roughness(&free) - before).abs(), (roughness(&smooth) - before).abs());
+    println!("roughness {before:.3e}, changed by {of_free:.3e}, smooth {of_smooth:.3e}");
+    assert!(of_smooth < 0.7 * of_free);
+
+    let (layout, x) = (smooth.layout(), smooth.parameters());
+    let offset = layout.offset("probe").unwrap();
+    let which: Vec<usize> = (offset..x.len()).step_by(97).collect();
+    let report = check::gradient(&mut |x| smooth.loss_and_gradient(x), &x, &which, &|_| 1e-5).unwrap();
+    assert!(report.worst < 1e-5, "{report:?}");
+}
+
+#[test]
 fn bad_input_is_named() {
     let context = context(1);
     let series = images_with(&context, &[]);
@@ -208,6 +238,8 @@ fn bad_input_is_named() {
     };
     fails(LotOptions { probe_side: Some(8), ..adaptive() }, 103, "probe_side");
     fails(LotOptions { probe_side: Some(1001), ..adaptive() }, 103, "probe_side");
+    fails(LotOptions { probe_smoothness: f64::NAN, ..adaptive() }, 103, "probe_smoothness");
+    fails(LotOptions { probe_smoothness: 1.0, ..rigid() }, 302, "model rigid");
     fails(LotOptions { depth_error: Some(-1.0), ..rigid() }, 103, "depth_error");
     fails(LotOptions { mode: DepthMode::Knots, slicing: Slicing::Hard, ..rigid() }, 107, "mode knots with hard slices");
 

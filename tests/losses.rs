@@ -11,10 +11,12 @@ use aet::geometry::{rotation_about, Vec3};
 use aet::io::state_file;
 use aet::optimize::Stopping;
 use aet::problem::Want;
-use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruction};
+use aet::reconstruct::{ErrorMethod, ErrorOptions, LossChoice, LotModel, LotOptions, Precision, Reconstruction};
 use aet::simulate::{local_orbital_series, SeriesPlan};
 use aet::specimen::{compare, Atoms, CompareOptions};
 use common::{moved, noise};
+use rand::SeedableRng;
+use rand_distr::{Distribution, Normal};
 
 const TILTS: usize = 9;
 const SIZE: usize = 30;
@@ -123,12 +125,48 @@ fn roots_of_counts_find_atoms_as_well_as_their_likelihood() {
     }
 }
 
+/// The series with Gaussian noise, that of every other tilt five times as large.
+fn uneven(series: &TiltSeries, deviation: f64) -> TiltSeries {
+    let noisy = series_copy(series);
+    let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(8);
+    for (tilt, image) in series.version().images().iter().enumerate() {
+        let deviation = if tilt % 2 == 0 { deviation } else { 5.0 * deviation };
+        let noise = Normal::new(0.0, deviation).unwrap();
+        let pixels = image.pixels.iter().map(|v| v + noise.sample(&mut random) as f32).collect();
+        let images = ndarray::Array3::from_shape_vec((1, SIZE, SIZE), pixels).unwrap();
+        let rotation = aet::dataset::Rotations::Matrices(vec![image.rotation]);
+        let mut frames = aet::dataset::Frames::new(1).with_rotations(rotation);
+        frames.noise_variance = Some(vec![deviation * deviation]);
+        noisy.replace_tilt(tilt, images.view(), &frames).unwrap();
+    }
+    noisy
+}
+
+#[test]
+fn images_are_weighed_by_their_noise() {
+    let context = common::context(2);
+    let series = uneven(&series_of_counts(&context, 400.0), 30.0);
+    let (squares, weighed) =
+        (fitted(&context, &series, LossChoice::Mse), fitted(&context, &series, LossChoice::Gaussian));
+    println!("noise of 30 and 150: mse {squares:.3} pm, gaussian {weighed:.3} pm");
+    assert!(weighed < 0.6 * squares);
+    // error bars know the weights: they are the bound
+    let recon = start(&context, &series, &options(LossChoice::Gaussian));
+    recon.run(&Stopping { max_iterations: 60, ..Default::default() }, &mut |_| true).unwrap();
+    let dense = ErrorOptions { method: ErrorMethod::Dense, ..Default::default() };
+    let told = recon.estimate_errors(&dense, &mut |_| true).unwrap();
+    println!("told {:.3} pm", told.predicted_rmsd_pm);
+    assert!((weighed / told.predicted_rmsd_pm - 1.0).abs() < 0.3);
+}
+
 #[test]
 fn every_block_has_the_exact_gradient() {
     let context = common::context(2);
     let series = spoilt(&series_of_counts(&context, 40.0), 400.0);
-    for loss in [LossChoice::Huber, LossChoice::Anscombe] {
-        let recon = start(&context, &series, &LotOptions { precision: Precision::Double, ..options(loss) });
+    let weighed = uneven(&series, 2.0);
+    for loss in [LossChoice::Huber, LossChoice::Anscombe, LossChoice::Gaussian] {
+        let series = if loss == LossChoice::Gaussian { &weighed } else { &series };
+        let recon = start(&context, series, &LotOptions { precision: Precision::Double, ..options(loss) });
         for block in ["drift", "scale", "angles"] {
             recon.freeze(block, false).unwrap();
         }
@@ -212,6 +250,8 @@ fn what_losses_refuse() {
     let plain = TiltSeries::new(of_series.clone(), images.view(), &frames).unwrap();
     let (code, text) = refused(&plain, &options(LossChoice::Anscombe));
     assert!(code == 302 && text.contains("image 0") && text.contains("counts_per_unit"), "{text}");
+    let (code, text) = refused(&plain, &options(LossChoice::Gaussian));
+    assert!(code == 302 && text.contains("image 0") && text.contains("noise_variance"), "{text}");
     let counted = aet::dataset::Frames { counts_per_unit: Some(vec![1.0; 2]), ..frames.clone() };
     let negative = TiltSeries::new(of_series, (&images - 3.0).view(), &counted).unwrap();
     let (code, text) = refused(&negative, &options(LossChoice::Anscombe));

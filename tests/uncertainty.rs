@@ -319,3 +319,69 @@ fn requests_that_cannot_be_met_are_refused() {
     recon.freeze("positions", true).unwrap();
     assert_eq!(code(ErrorOptions::default()), 200);
 }
+
+/// Dense errors of the same parameters.
+#[test]
+fn errors_of_a_block_are_those_of_the_whole_problem() {
+    for (loss, noise) in [(LossChoice::Mse, Noise::Gaussian(0.03)), (LossChoice::Mse, Noise::Counts(400.0))] {
+        let context = common::context(2);
+        let setting = Setting { model: LotModel::Rigid, loss, noise };
+        let frames = frames(setting, 9);
+        let clean = clean_images(&context, setting, &frames, &truth());
+        let recon = fitted(&context, setting, &series_of(&noisy(&clean, setting, 3), &frames));
+        let dense = estimate(&recon, ErrorMethod::Dense, NoiseModel::Automatic);
+        let positions = recon.block_errors("positions", NoiseModel::Automatic, &mut |_| true).unwrap();
+        let heights = recon.block_errors("heights", NoiseModel::Automatic, &mut |_| true).unwrap();
+        let wanted = dense.atoms.standard_errors().unwrap().as_flattened().iter().chain(&dense.height_errors);
+        for (got, wanted) in positions.iter().chain(&heights).zip(wanted) {
+            assert!((got / wanted - 1.0).abs() < 2e-3, "{got} {wanted}");
+        }
+    }
+}
+
+#[test]
+fn a_fitted_defocus_spreads_as_told() {
+    let context = common::context(2);
+    let setting = Setting { model: LotModel::Rigid, loss: LossChoice::Poisson, noise: Noise::Counts(400.0) };
+    let mut frames = frames(setting, 9);
+    // at a focus of 0 images hardly tell the sign of a change, and no linear estimate holds
+    frames.defocus = Some((0..18).map(|i| if i % 2 == 0 { -25.0 } else { 30.0 }).collect());
+    let clean = clean_images(&context, setting, &frames, &truth());
+    let (mut told, mut squares, repeats) = (Vec::new(), [0.0; 2], 40);
+    for seed in 0..repeats {
+        let series = series_of(&noisy(&clean, setting, seed), &frames);
+        let recon =
+            Reconstruction::local_orbital(&context, &series, Some(&common::probe()), &truth(), &options(setting))
+                .unwrap();
+        recon.freeze("defocus", false).unwrap();
+        let rules = Stopping { max_iterations: 150, loss_tolerance: 1e-10, ..Default::default() };
+        recon.run(&rules, &mut |_| true).unwrap();
+        if told.is_empty() {
+            told = recon.block_errors("defocus", NoiseModel::Automatic, &mut |_| true).unwrap();
+        }
+        let found = recon.block("defocus").unwrap();
+        (0..2).for_each(|s| squares[s] += found[s] * found[s] / repeats as f64);
+    }
+    println!("defocus: told {told:.4?}, spread {:.4?}", squares.map(f64::sqrt));
+    // a standard deviation from 40 samples is known to 11 %
+    assert!((0..2).all(|s| (squares[s].sqrt() / told[s] - 1.0).abs() < 0.3));
+}
+
+#[test]
+fn errors_of_blocks_that_have_none() {
+    let context = common::context(1);
+    let setting = Setting { model: LotModel::Direct, loss: LossChoice::Mse, noise: Noise::Gaussian(0.05) };
+    let frames = frames(setting, 9);
+    let clean = clean_images(&context, setting, &frames, &truth());
+    let recon = fitted(&context, setting, &series_of(&noisy(&clean, setting, 1), &frames));
+    let errors = |name: &str| recon.block_errors(name, NoiseModel::Automatic, &mut |_| true);
+    assert!(errors("colours").unwrap_err().to_string().contains("colours"));
+    assert!(errors("scale").unwrap_err().to_string().contains("frozen"));
+    assert!(recon.block_errors("background", NoiseModel::Counts, &mut |_| true).is_err());
+    let stopped = recon.block_errors("background", NoiseModel::Automatic, &mut |_| false);
+    assert!(stopped.unwrap_err().to_string().contains("cancel"));
+    // all angles and all positions turned together look the same
+    recon.freeze("angles", false).unwrap();
+    let angles = recon.block_errors("angles", NoiseModel::Automatic, &mut |_| true).unwrap();
+    assert!(angles.iter().all(|e| e.is_infinite()), "{angles:?}");
+}

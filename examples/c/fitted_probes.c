@@ -215,9 +215,17 @@ static double rmsd_pm(const aet_recon *recon, const aet_atoms *truth)
     return comparison.rmsd_pm;
 }
 
+/* What the fit leaves, which is the astigmatism here, counts as noise. */
+static void get_errors(const aet_recon *recon, double *errors)
+{
+    const int64_t shape = SECTIONS;
+    const aet_view out = aet_view_c(errors, AET_DTYPE_F64, 1, &shape);
+    check(aet_recon_block_errors(recon, "defocus", AET_NOISE_MODEL_RESIDUAL, NULL, NULL, &out));
+}
+
 static void fit(aet_recon *recon, const aet_atoms *truth)
 {
-    double scan[SECTIONS], defocus[SECTIONS], foci[SECTIONS];
+    double scan[SECTIONS], defocus[SECTIONS], errors[SECTIONS], foci[SECTIONS];
     reach(recon, 10); /* atoms far out of place tell little of a focus */
     check(aet_recon_scan_defocus(recon, 30, 5, 0, NULL, NULL, NULL));
     get_defocus(recon, scan);
@@ -227,15 +235,16 @@ static void fit(aet_recon *recon, const aet_atoms *truth)
     check(aet_recon_freeze(recon, "defocus", 0));
     const double rigid_loss = reach(recon, 60);
     get_defocus(recon, defocus);
-    printf("fit: defocus %.2f and %.2f A\n", defocus[0], defocus[1]);
+    get_errors(recon, errors);
+    printf("fit: defocus %.2f +- %.2f and %.2f +- %.2f A\n", defocus[0], errors[0], defocus[1], errors[1]);
 
     aet_recon *pixels = free_the_pixels(recon);
     const double adaptive_loss = reach(pixels, 30);
     get_foci(pixels, foci);
-    printf("scan_0=%.12e scan_1=%.12e defocus_0=%.12e defocus_1=%.12e rigid_loss=%.12e adaptive_loss=%.12e "
-           "focus_0=%.12e focus_1=%.12e rmsd_pm=%.12e\n",
-           scan[0], scan[1], defocus[0], defocus[1], rigid_loss, adaptive_loss, foci[0], foci[1],
-           rmsd_pm(pixels, truth));
+    printf("scan_0=%.12e scan_1=%.12e defocus_0=%.12e defocus_1=%.12e error_0=%.12e error_1=%.12e "
+           "rigid_loss=%.12e adaptive_loss=%.12e focus_0=%.12e focus_1=%.12e rmsd_pm=%.12e\n",
+           scan[0], scan[1], defocus[0], defocus[1], errors[0], errors[1], rigid_loss, adaptive_loss, foci[0],
+           foci[1], rmsd_pm(pixels, truth));
     aet_recon_free(pixels);
 }
 

@@ -54,12 +54,15 @@ function main(folder)
     freeze!(recon, :defocus, false)
     rigid_loss = reach!(recon, 60)
     defocus = block(recon, :defocus)
-    @printf("fit: defocus %.2f and %.2f A\n", defocus...)
+    # What the fit leaves, which is the astigmatism here, counts as noise.
+    errors = block_errors(recon, :defocus; noise = :residual)
+    @printf("fit: defocus %.2f +- %.2f and %.2f +- %.2f A\n", defocus[1], errors[1], defocus[2], errors[2])
 
     pixels = continued(recon; model = :adaptive, probe_side = 15, precision = :double)
     adaptive_loss = reach!(pixels, 30)
     probes, found = probe_table(pixels).values, compare(atoms(pixels), truth)
     @printf("scan_0=%.12e scan_1=%.12e defocus_0=%.12e defocus_1=%.12e ", scan..., defocus...)
+    @printf("error_0=%.12e error_1=%.12e ", errors...)
     @printf("rigid_loss=%.12e adaptive_loss=%.12e focus_0=%.12e focus_1=%.12e rmsd_pm=%.12e\n", rigid_loss,
             adaptive_loss, probes["focus_0"], probes["focus_1"], found.rmsd_pm)
 end

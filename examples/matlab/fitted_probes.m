@@ -34,14 +34,16 @@ fprintf('scan: defocus %.2f and %.2f A\n', scan);
 recon.freeze('defocus', false);
 rigidLoss = reach(recon, 60);
 defocus = recon.block('defocus');
-fprintf('fit: defocus %.2f and %.2f A\n', defocus);
+% What the fit leaves, which is the astigmatism here, counts as noise.
+errors = recon.blockErrors('defocus', 'Noise', 'residual');
+fprintf('fit: defocus %.2f +- %.2f and %.2f +- %.2f A\n', [defocus(:), errors(:)]');
 
 pixels = recon.continued('Model', 'adaptive', 'ProbeSide', 15, 'Precision', 'double');
 adaptiveLoss = reach(pixels, 30);
 probes = pixels.probeTable().values;
 found = pixels.atoms.compare(truth);
-fprintf(['scan_0=%.12e scan_1=%.12e defocus_0=%.12e defocus_1=%.12e rigid_loss=%.12e ' ...
-    'adaptive_loss=%.12e focus_0=%.12e focus_1=%.12e rmsd_pm=%.12e\n'], scan, defocus, rigidLoss, ...
+fprintf(['scan_0=%.12e scan_1=%.12e defocus_0=%.12e defocus_1=%.12e error_0=%.12e error_1=%.12e ' ...
+    'rigid_loss=%.12e adaptive_loss=%.12e focus_0=%.12e focus_1=%.12e rmsd_pm=%.12e\n'], scan, defocus, errors, rigidLoss, ...
     adaptiveLoss, probes.focus_0, probes.focus_1, found.rmsdPm);
 end
 

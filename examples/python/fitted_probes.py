@@ -59,14 +59,16 @@ def main(data):
     recon.freeze("defocus", False)
     rigid_loss = run(recon, 60)
     defocus = recon.block("defocus")
-    print(f"fit: defocus {defocus[0]:.2f} and {defocus[1]:.2f} A")
+    # What the fit leaves, which is the astigmatism here, counts as noise.
+    errors = recon.block_errors("defocus", noise="residual")
+    print(f"fit: defocus {defocus[0]:.2f} +- {errors[0]:.2f} and {defocus[1]:.2f} +- {errors[1]:.2f} A")
 
     pixels = recon.continued(model="adaptive", probe_side=15, precision="double")
     adaptive_loss = run(pixels, 30)
     probes, found = pixels.probe_table, pixels.atoms.compare(truth)
     print(
         f"scan_0={scan[0]:.12e} scan_1={scan[1]:.12e} defocus_0={defocus[0]:.12e} defocus_1={defocus[1]:.12e} "
-        f"rigid_loss={rigid_loss:.12e} adaptive_loss={adaptive_loss:.12e} focus_0={probes.value('focus_0'):.12e} "
+        f"error_0={errors[0]:.12e} error_1={errors[1]:.12e} rigid_loss={rigid_loss:.12e} adaptive_loss={adaptive_loss:.12e} focus_0={probes.value('focus_0'):.12e} "
         f"focus_1={probes.value('focus_1'):.12e} rmsd_pm={found.rmsd_pm:.12e}"
     )
 

@@ -15,7 +15,7 @@ use aet::io::xyz;
 use aet::optics::{Probe, ProbeOptions};
 use aet::optimize::Stopping;
 use aet::problem::Progress;
-use aet::reconstruct::{DefocusScan, LotModel, LotOptions, Precision, Reconstruction};
+use aet::reconstruct::{DefocusScan, LotModel, LotOptions, NoiseModel, Precision, Reconstruction};
 use aet::specimen::{compare, Atoms, CompareOptions};
 use aet::{Error, Result};
 use std::path::Path;
@@ -88,18 +88,22 @@ fn solve(data: &Path) -> Result<()> {
     recon.freeze("defocus", false)?;
     let rigid_loss = reach(&recon, 60)?;
     let defocus = recon.block("defocus")?;
-    println!("fit: defocus {:.2} and {:.2} A", defocus[0], defocus[1]);
+    // What the fit leaves, which is the astigmatism here, counts as noise.
+    let errors = recon.block_errors("defocus", NoiseModel::Residual, &mut |_| true)?;
+    println!("fit: defocus {:.2} +- {:.2} and {:.2} +- {:.2} A", defocus[0], errors[0], defocus[1], errors[1]);
 
     let pixels = recon.continued(&LotOptions { probe_side: Some(15), ..options(LotModel::Adaptive) })?;
     let adaptive_loss = reach(&pixels, 30)?;
     let (probes, found) = (pixels.probe_table()?, compare(&pixels.atoms()?, &truth, &CompareOptions::default())?);
     println!(
-        "scan_0={:.12e} scan_1={:.12e} defocus_0={:.12e} defocus_1={:.12e} rigid_loss={rigid_loss:.12e} \
+        "scan_0={:.12e} scan_1={:.12e} defocus_0={:.12e} defocus_1={:.12e} error_0={:.12e} error_1={:.12e} rigid_loss={rigid_loss:.12e} \
          adaptive_loss={adaptive_loss:.12e} focus_0={:.12e} focus_1={:.12e} rmsd_pm={:.12e}",
         scan[0],
         scan[1],
         defocus[0],
         defocus[1],
+        errors[0],
+        errors[1],
         probes.value("focus_0")?,
         probes.value("focus_1")?,
         found.rmsd_pm

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo run --release --example lot -- --data FOLDER [--variant KEY] --start grid|none|published|truth|FILE.xyz
 //!   [--species Si,Au] [--perturb A] [--dose E] [--seed N] [--model direct|rigid|adaptive] [--mode slices|templates|knots|auto]
-//!   [--loss mse|poisson|anscombe|huber] [--unknown-defocus] [--probe-side PX]
+//!   [--loss mse|poisson|anscombe|huber|gaussian] [--unknown-defocus] [--probe-side PX] [--smoothness W]
 //!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
 //!   [--widths atom|species|common] [--free BLOCK,BLOCK] [--orbital gaussian|slater|images|W:S,W:S,...]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
@@ -105,6 +105,7 @@ fn fit_options(cli: &mut pico_args::Arguments) -> std::result::Result<(LotOption
     let mut options = LotOptions { model, ..Default::default() };
     options.mode = cli.opt_value_from_fn("--mode", depth_mode)?.unwrap_or(DepthMode::Auto);
     options.loss = cli.opt_value_from_fn("--loss", loss)?;
+    options.probe_smoothness = cli.opt_value_from_str("--smoothness")?.unwrap_or(0.0);
     options.probe_side = cli.opt_value_from_str("--probe-side")?;
     options.precision = cli
         .opt_value_from_fn("--precision", |v| {
@@ -138,8 +139,9 @@ fn depth_mode(value: &str) -> std::result::Result<DepthMode, String> {
 }
 
 fn loss(value: &str) -> std::result::Result<LossChoice, String> {
-    use LossChoice::{Anscombe, Huber, Mse, Poisson};
-    one_of(value, &[("mse", Mse), ("poisson", Poisson), ("anscombe", Anscombe), ("huber", Huber)])
+    use LossChoice::{Anscombe, Gaussian, Huber, Mse, Poisson};
+    let all = [("mse", Mse), ("poisson", Poisson), ("anscombe", Anscombe), ("huber", Huber), ("gaussian", Gaussian)];
+    one_of(value, &all)
 }
 
 /// A shape by name, or Gaussian terms as weight:width, the widths in units of B.
@@ -338,11 +340,7 @@ fn fit(
 ) -> Result<(Reconstruction, Termination)> {
     let stopping = Stopping { max_iterations: arguments.iterations, ..Default::default() };
     let run_options = RunOptions { stopping, optimizer: arguments.optimizer, ..Default::default() };
-    let (mut options, mut atoms) = (start.options.clone(), start.atoms.clone());
-    let wanted = options.model;
-    if wanted == LotModel::Adaptive {
-        options.model = LotModel::Rigid;
-    }
+    let (mut options, mut atoms) = (start.options.before_pixels(), start.atoms.clone());
     let mut last = 0;
     let mut run = |recon: &Reconstruction| {
         recon.run(&run_options, &mut |p: &Progress| {
@@ -364,8 +362,8 @@ fn fit(
         let mut termination = run(&recon)?;
         log::drain(|level, text| println!("{level:?}: {text}"));
         if !arguments.orbital_of_images || round == SHAPE_ROUNDS {
-            if wanted == LotModel::Adaptive {
-                let adaptive = recon.continued(&LotOptions { model: wanted, ..options })?;
+            if start.options.model == LotModel::Adaptive {
+                let adaptive = recon.continued(&LotOptions { orbital: options.orbital, ..start.options.clone() })?;
                 termination = run(&adaptive)?;
                 return Ok((adaptive, termination));
             }

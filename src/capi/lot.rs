@@ -59,6 +59,9 @@ pub enum aet_loss {
     /// (measured - calculated)^2 / 2 up to a difference of `huber_threshold` t, t |measured - calculated| - t^2 / 2 beyond: dead
     /// and hot pixels pull no harder than t.
     Huber = 4,
+    /// (measured - calculated)^2 v / (2 v_j), v_j the noise_variance of image j, which every image needs, and v the mean of them:
+    /// the likelihood of noise that differs from tilt to tilt.
+    Gaussian = 5,
 }
 
 impl aet_loss {
@@ -68,6 +71,7 @@ impl aet_loss {
             LossChoice::Poisson => aet_loss::Poisson,
             LossChoice::Anscombe => aet_loss::Anscombe,
             LossChoice::Huber => aet_loss::Huber,
+            LossChoice::Gaussian => aet_loss::Gaussian,
         }
     }
 }
@@ -78,6 +82,7 @@ host_enum!(aet_loss:
     Poisson = "AET_LOSS_POISSON",
     Anscombe = "AET_LOSS_ANSCOMBE",
     Huber = "AET_LOSS_HUBER",
+    Gaussian = "AET_LOSS_GAUSSIAN",
 );
 
 /// How neighbouring slices of the rigid model share an atom.
@@ -214,6 +219,10 @@ pub struct aet_lot_options {
     /// deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and
     /// state files. AET_ERROR_INCONSISTENT with another loss.
     pub huber_threshold: f64,
+    /// Weight w of smooth probes, of the adaptive model: w / 2 sum (d_i - d_j)^2 over neighbouring pixels of a slice and of
+    /// neighbouring slices, d what the pixels add to the probe of the optics, in units of the mean curvature of the loss by a
+    /// pixel when the fit starts; 0: none. AET_ERROR_INCONSISTENT with another model.
+    pub probe_smoothness: f64,
 }
 
 // SAFETY: `#[repr(C)]`, begins with `struct_size: usize`, only numbers and a pointer; i32 members stand in pairs.
@@ -246,6 +255,7 @@ unsafe impl CStruct for aet_lot_options {
             probe_sharing: 0,
             probe_side: 0,
             huber_threshold: 0.0,
+            probe_smoothness: 0.0,
         }
     }
 }
@@ -282,6 +292,7 @@ impl Host {
                 aet_loss::Poisson => Some(LossChoice::Poisson),
                 aet_loss::Anscombe => Some(LossChoice::Anscombe),
                 aet_loss::Huber => Some(LossChoice::Huber),
+                aet_loss::Gaussian => Some(LossChoice::Gaussian),
             },
             slicing: match aet_slicing::from_number(options.slicing, "slicing")? {
                 aet_slicing::Linear => Slicing::Linear,
@@ -321,6 +332,7 @@ impl Host {
                 None => default.orbital,
             },
             huber_threshold: chosen(options.huber_threshold),
+            probe_smoothness: options.probe_smoothness,
         })
     }
 }
@@ -391,9 +403,9 @@ mod tests {
         let mut options = aet_lot_options { model: 9, ..aet_lot_options::defaults() };
         // SAFETY: a local.
         let status = unsafe { aet_lot_options_init(&raw mut options, size_of::<aet_lot_options>()) };
-        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 120));
+        assert_eq!((status, options.model, options.struct_size), (aet_status::AET_OK, 1, 128));
         // SAFETY: NULL is allowed to come.
-        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 120) } as i32, 100);
+        assert_eq!(unsafe { aet_lot_options_init(ptr::null_mut(), 128) } as i32, 100);
     }
 
     #[test]
@@ -405,7 +417,9 @@ mod tests {
         fails(&mut scene, aet_lot_options { probe_side: -3, ..good }, 103, "probe_side is -3");
         fails(&mut scene, aet_lot_options { probe_sharing: 2, ..good }, 104, "AET_PROBE_SHARING_IMAGE = 1");
         fails(&mut scene, aet_lot_options { depth_error: -1.0, ..good }, 103, "depth_error is -1");
-        fails(&mut scene, aet_lot_options { loss: 5, ..good }, 104, "AET_LOSS_HUBER = 4");
+        fails(&mut scene, aet_lot_options { loss: 6, ..good }, 104, "AET_LOSS_GAUSSIAN = 5");
+        fails(&mut scene, aet_lot_options { model: 2, probe_smoothness: -1.0, ..good }, 103, "probe_smoothness is -1");
+        fails(&mut scene, aet_lot_options { probe_smoothness: 1.0, ..good }, 302, "model rigid");
         fails(&mut scene, aet_lot_options { slicing: -1, ..good }, 104, "AET_SLICING_HARD = 1");
         fails(&mut scene, aet_lot_options { precision: 2, ..good }, 104, "AET_PRECISION_DOUBLE = 1");
         fails(&mut scene, aet_lot_options { width_sharing: 4, ..good }, 104, "unknown width_sharing `4`");

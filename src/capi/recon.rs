@@ -131,7 +131,7 @@ pub(super) fn read_all(view: &InView<'_>, shape: &[usize]) -> Result<Vec<f64>> {
 }
 
 /// Values as an array of that shape.
-fn shaped<'a, T>(shape: &[usize], values: &'a [T]) -> Result<ArrayViewD<'a, T>> {
+pub(super) fn shaped<'a, T>(shape: &[usize], values: &'a [T]) -> Result<ArrayViewD<'a, T>> {
     ArrayViewD::from_shape(IxDyn(shape), values).map_err(|e| Error::Internal(e.to_string()))
 }
 

@@ -7,6 +7,11 @@ use crate::simd::Real;
 pub enum Loss {
     /// 1/2 (I_obs - I_cal)^2, formula (5) of the LOT paper.
     Mse,
+    /// w/2 (I_obs - I_cal)^2 with a weight of the whole image: the likelihood of Gaussian noise of the variance 1 / w.
+    Gaussian {
+        /// w.
+        weight: f64,
+    },
     /// I_cal - I_obs ln I_cal, the negative log-likelihood of counts up to a constant. Calculated intensities may be
     /// small or negative, where it is not defined: below `floor` it goes on with the same value and slope as
     /// (I_obs - I_cal)^2 / (2 floor), that of Gaussian noise whose variance is `floor`. The whole is convex, and its
@@ -51,13 +56,14 @@ impl Loss {
     }
 
     /// Weight of a pixel in the Gauss-Newton matrix: the second derivative of the loss with respect to I_cal, expected
-    /// over counts of that intensity (Fisher scoring). mse: 1; Poisson: 1 / max(I_cal, floor), where the observed
+    /// over counts of that intensity (Fisher scoring). mse: 1; Gaussian: w; Poisson: 1 / max(I_cal, floor), where the observed
     /// curvature I_obs / I_cal^2 would vanish at empty pixels; Anscombe: 1 / (max(I_cal, 0) + e). Huber: that of the
     /// parabola which touches the loss there and is above it everywhere, min(1, t / |I_obs - I_cal|), so that a full step
     /// never overshoots; its own curvature is 0 beyond t.
     pub fn weight(self, calculated: f64, observed: f64) -> f64 {
         match self {
             Loss::Mse => 1.0,
+            Loss::Gaussian { weight } => weight,
             Loss::Poisson { floor } => 1.0 / calculated.max(floor),
             Loss::Anscombe { offset } => 1.0 / (calculated.max(0.0) + offset),
             Loss::Huber { threshold } => (threshold / (calculated - observed).abs()).min(1.0),
@@ -70,6 +76,10 @@ impl Loss {
             Loss::Mse => {
                 let difference = calculated - observed;
                 (0.5 * difference * difference, difference)
+            }
+            Loss::Gaussian { weight } => {
+                let difference = calculated - observed;
+                (0.5 * weight * difference * difference, weight * difference)
             }
             Loss::Poisson { floor } if calculated > floor => {
                 (calculated - observed * calculated.ln(), 1.0 - observed / calculated)
@@ -167,8 +177,13 @@ mod tests {
         assert!((second(loss, -1.0, 5.0) / loss.weight(-1.0, 5.0) - 1.0).abs() < 1e-6);
     }
 
-    const ALL: [Loss; 4] =
-        [Loss::Mse, Loss::Poisson { floor: 0.5 }, Loss::Anscombe { offset: 0.375 }, Loss::Huber { threshold: 0.9 }];
+    const ALL: [Loss; 5] = [
+        Loss::Mse,
+        Loss::Gaussian { weight: 0.3 },
+        Loss::Poisson { floor: 0.5 },
+        Loss::Anscombe { offset: 0.375 },
+        Loss::Huber { threshold: 0.9 },
+    ];
 
     #[test]
     fn losses_are_convex_and_least_at_the_measured_value() {

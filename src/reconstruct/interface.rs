@@ -4,7 +4,7 @@ use super::param::Param;
 use super::state::{Record, SavedState};
 use super::terms::{Projection, TermFunction};
 use super::tomography::SavedTomography;
-use super::uncertainty::{ErrorEstimate, ErrorOptions};
+use super::uncertainty::{ErrorEstimate, ErrorOptions, NoiseModel};
 use super::{DefocusScan, Geometry, LotOptions, Reconstruction, Tomography};
 use crate::context::Context;
 use crate::dataset::{SeriesVersion, TiltSeries};
@@ -114,6 +114,10 @@ pub trait Reconstruct: Send + Sync {
     /// Standard errors of the atoms.
     fn estimate_errors(&self, _options: &ErrorOptions, _observer: &mut Observer<'_>) -> Result<ErrorEstimate> {
         Err(self.unsupported("estimate_errors"))
+    }
+    /// Standard errors of the values of a block.
+    fn block_errors(&self, _name: &str, _noise: NoiseModel, _observer: &mut Observer<'_>) -> Result<Vec<f64>> {
+        Err(self.unsupported("block_errors"))
     }
     /// The shape of the atoms.
     fn fit_orbital(&self, _widths: Option<&[f64]>, _observer: &mut Observer<'_>) -> Result<Orbital> {
@@ -387,6 +391,9 @@ impl Reconstruct for Reconstruction {
     }
     fn estimate_errors(&self, options: &ErrorOptions, observer: &mut Observer<'_>) -> Result<ErrorEstimate> {
         self.estimate_errors(options, observer)
+    }
+    fn block_errors(&self, name: &str, noise: NoiseModel, observer: &mut Observer<'_>) -> Result<Vec<f64>> {
+        self.block_errors(name, noise, observer)
     }
     fn fit_orbital(&self, widths: Option<&[f64]>, observer: &mut Observer<'_>) -> Result<Orbital> {
         self.fit_orbital(widths, observer)

@@ -18,6 +18,7 @@ mod plan;
 mod reconstruction;
 mod second_order;
 mod shape;
+mod smoothness;
 mod start;
 mod state;
 mod terms;

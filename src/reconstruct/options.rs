@@ -1,5 +1,6 @@
 //! Options of local-orbital reconstructions; `None` means automatic.
 
+use crate::dataset::Image;
 use crate::error::{Error, Result};
 use crate::forward::local_orbital::{DepthMode, Orbital, ProbePixels, ProbeSharing, Sharing, Slicing};
 use crate::forward::Loss;
@@ -40,19 +41,22 @@ pub enum LossChoice {
     Anscombe,
     /// Mean square difference, absolute beyond a threshold: for images with pixels that are wrong.
     Huber,
+    /// Mean square difference over the variance of each image's noise: for tilts whose noise differs.
+    Gaussian,
 }
 
 /// Anscombe's offset: counts that are added before the root is taken.
 const ANSCOMBE: f64 = 0.375;
 
 impl LossChoice {
-    /// The loss of an image with `counts_per_unit`; `scale` is the floor of counts or the threshold of Huber.
-    pub(super) fn of_image(self, scale: f64, counts_per_unit: Option<f64>) -> Loss {
+    /// The loss of an image; `scale` is the floor of counts, the threshold of Huber or the variance of weight 1.
+    pub(super) fn of_image(self, scale: f64, image: &Image) -> Loss {
         match self {
             LossChoice::Mse => Loss::Mse,
             LossChoice::Poisson => Loss::Poisson { floor: scale },
-            LossChoice::Anscombe => Loss::Anscombe { offset: ANSCOMBE / counts_per_unit.unwrap_or(1.0) },
+            LossChoice::Anscombe => Loss::Anscombe { offset: ANSCOMBE / image.counts_per_unit.unwrap_or(1.0) },
             LossChoice::Huber => Loss::Huber { threshold: scale },
+            LossChoice::Gaussian => Loss::Gaussian { weight: scale / image.noise_variance.unwrap_or(scale) },
         }
     }
 
@@ -110,6 +114,8 @@ pub struct LotOptions {
     pub probe_sharing: ProbeSharing,
     /// Edge of these probes in pixels, odd; `None`: automatic.
     pub probe_side: Option<usize>,
+    /// Weight of differences between neighbouring pixels of these probes, in units of what the images say of a pixel; 0: none.
+    pub probe_smoothness: f64,
     /// Difference beyond which a pixel pulls no harder with [`LossChoice::Huber`], in the unit of the images; `None`: 1.345
     /// times the robust standard deviation of the residuals at the start, kept from there on.
     pub huber_threshold: Option<f64>,
@@ -135,6 +141,7 @@ impl Default for LotOptions {
             orbital: Orbital::default(),
             probe_sharing: ProbeSharing::Section,
             probe_side: None,
+            probe_smoothness: 0.0,
             huber_threshold: None,
         }
     }
@@ -150,6 +157,14 @@ impl LotOptions {
             Err(Error::range(name, value, format!("a positive number ({unit})")))
         };
         positive("slice_thickness", self.slice_thickness, "A")?;
+        if !(self.probe_smoothness.is_finite() && self.probe_smoothness >= 0.0) {
+            return Err(Error::range("probe_smoothness", self.probe_smoothness, "0 or a positive number"));
+        }
+        if self.probe_smoothness > 0.0 && self.model != LotModel::Adaptive {
+            let why =
+                format!("it is {}, but model {} has no pixels of probes", self.probe_smoothness, self.model.name());
+            return Err(Error::Inconsistent { what: "probe_smoothness".into(), why });
+        }
         self.depth_error.map_or(Ok(()), |v| positive("depth_error", v, "part of an atom in focus"))?;
         let widths = [("width_start", self.width_start), ("width_min", self.width_min), ("width_max", self.width_max)];
         for (name, value) in widths {
@@ -166,6 +181,14 @@ impl LotOptions {
         }
         self.huber_threshold.map_or(Ok(()), |v| positive("huber_threshold", v, "image unit"))?;
         self.cutoff.map_or(Ok(()), |v| positive("cutoff", v, "sqrt(B)"))
+    }
+
+    /// The same, with the rigid model in place of the adaptive one, which goes on from it.
+    pub fn before_pixels(&self) -> Self {
+        match self.model {
+            LotModel::Adaptive => Self { model: LotModel::Rigid, probe_smoothness: 0.0, ..self.clone() },
+            _ => self.clone(),
+        }
     }
 
     /// Pixels of probes to be fitted, if the model has them.

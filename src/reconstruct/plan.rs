@@ -66,6 +66,8 @@ pub(super) struct Plan {
     pub loss: LossChoice,
     /// Parameters that slices and margins were laid out for, without pixels of probes.
     pub laid_out_for: Arc<Vec<f64>>,
+    /// Option `probe_smoothness`.
+    pub smoothness: f64,
     pub terms: SharedTerms,
     pub lineage: Lineage,
 }
@@ -182,7 +184,7 @@ impl Recipe {
         let mut layout = model.layout();
         (layout.blocks[Blocks::WIDTHS].lower, layout.blocks[Blocks::WIDTHS].upper) = (width_min, width_max);
         let (choice, scale) = self.loss(&version, loss_scale)?;
-        let losses = version.images().iter().map(|i| choice.of_image(scale, i.counts_per_unit)).collect();
+        let losses = version.images().iter().map(|i| choice.of_image(scale, i)).collect();
         let (mode, template_error) = (model.depth_mode(), model.template_error());
         let (blocks, depths) = (model.blocks().clone(), Arc::new(model.depths()));
         let start_probes = Arc::new(model.start_probes(parameters, &self.context, &mut |_| Ok(()))?);
@@ -208,6 +210,7 @@ impl Recipe {
             used_pixels,
             loss: choice,
             laid_out_for: Arc::new(parameters[..laid_out].to_vec()),
+            smoothness: self.options.probe_smoothness,
             terms: self.terms.clone(),
             lineage: Lineage::default(),
         })
@@ -267,8 +270,8 @@ impl Recipe {
         })
     }
 
-    /// The loss to use, and its number: the floor of counts (0.001 of the mean intensity), or the threshold of Huber, infinite
-    /// until the start tells it.
+    /// The loss to use, and its number: the floor of counts (0.001 of the mean intensity), the threshold of Huber, infinite
+    /// until the start tells it, or the mean variance of the noise.
     fn loss(&self, version: &SeriesVersion, scale: Option<f64>) -> Result<(LossChoice, f64)> {
         let counts = !version.images().is_empty() && version.counts_per_unit_all().is_some();
         let choice = self.options.loss.unwrap_or(if counts { LossChoice::Poisson } else { LossChoice::Mse });
@@ -278,9 +281,28 @@ impl Recipe {
         if choice == LossChoice::Mse || version.images().is_empty() {
             return Ok((choice, scale.unwrap_or(1e-3)));
         }
+        if choice == LossChoice::Gaussian {
+            let mean = mean_variance(version)?;
+            return Ok((choice, scale.unwrap_or(mean)));
+        }
         let mean = mean_counts(choice, version)?;
         Ok((choice, scale.unwrap_or(1e-3 * mean)))
     }
+}
+
+/// The mean variance of the noise of all used images.
+fn mean_variance(version: &SeriesVersion) -> Result<f64> {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for (i, image) in version.images().iter().enumerate().filter(|(_, image)| !image.excluded) {
+        let variance = image.noise_variance.ok_or_else(|| Error::Inconsistent {
+            what: "loss gaussian".into(),
+            why: format!(
+                "image {i} has no noise_variance, which its weight is taken from; give it with the images, or use mse"
+            ),
+        })?;
+        (sum, count) = (sum + variance, count + 1);
+    }
+    Ok(sum / count.max(1) as f64)
 }
 
 /// The mean of images that a loss of counts is for.
@@ -314,7 +336,7 @@ fn mean_counts(choice: LossChoice, version: &SeriesVersion) -> Result<f64> {
 impl Plan {
     /// What an image is compared by.
     pub fn compared_by(&self, image: usize) -> Loss {
-        self.loss.of_image(self.loss_scale, self.version.images()[image].counts_per_unit)
+        self.loss.of_image(self.loss_scale, &self.version.images()[image])
     }
 
     /// The atoms of `parameters`, with height and width of each.

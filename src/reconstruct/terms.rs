@@ -46,7 +46,7 @@ impl Terms {
 }
 
 impl Plan {
-    /// Loss and what else is wanted over `images`, the terms of the host included: what the optimiser minimises.
+    /// Loss and what else is wanted over `images`, smoothness and the terms of the host included: what the optimiser minimises.
     /// Losses of single images are those of the data alone.
     pub fn evaluate(
         &self,
@@ -57,6 +57,8 @@ impl Plan {
         waiting: &mut Waiting<'_>,
     ) -> Result<Evaluation> {
         let mut evaluation = self.problem.evaluate(parameters, active, images, want, waiting)?;
+        let slopes = want.gradient.then_some(&mut evaluation.gradient[..]);
+        evaluation.loss += self.probe_roughness(parameters, slopes);
         for term in &self.terms.load().terms {
             let block = self.layout.block(term.block)?;
             evaluation.loss += term.add(block, &parameters[block.range()], want.gradient, &mut evaluation.gradient)?;

@@ -48,7 +48,7 @@ export layout, parameter_scale, generation, memory_estimate
 export parameters, set_parameters!, block, set_block!, freeze!
 export loss_and_gradient, loss_and_gradient!, predict, predict!, pull_back
 export push_forward, push_forward!, gauss_newton_product, gauss_newton_diagonal, index_map
-export estimate_errors, fit_orbital
+export estimate_errors, block_errors, fit_orbital
 export add_term!, set_projection!, clear_terms!
 export continued, scan_defocus!, probe_table, probe_images
 export step!, run!, history, r_factors, r_factor_table, record, snapshot

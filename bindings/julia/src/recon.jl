@@ -23,7 +23,9 @@ n x 3 matrix of positions (A).
 Options, by default the library's own choice:
 - `model`: `:direct` (no probe), `:rigid` (the probe at every depth) or `:adaptive` (its pixels are fitted, too);
 - `probe_sharing`: the pixels belong to each `:section` or `:image`; `probe_side`: edge of their squares, odd;
-- `loss`: `:automatic`, `:mse`, `:poisson`, `:anscombe` (roots of counts) or `:huber` (wrong pixels);
+- `probe_smoothness`: weight of differences between their neighbours;
+- `loss`: `:automatic`, `:mse`, `:poisson`, `:anscombe` (roots of counts), `:huber` (wrong pixels) or
+  `:gaussian` (over the noise variance of each image);
 - `huber_threshold`: difference beyond which a pixel pulls no harder, in the unit of the images;
 - `precision`: `:single` or `:double`;
 - `height_sharing`, `width_sharing`: one value per `:atom`, per `:species` or `:common` to all;

@@ -197,6 +197,25 @@ function estimate_errors(progress, recon::Reconstruction; keywords...)
             noise = symbol_of(NOISE_MODELS, report.noise))
 end
 
+"""
+    block_errors([progress,] recon, name; noise = :automatic)
+
+Standard errors of the values of the free block `name`, in its shape and unit: optics, drift, angles, intensities; at
+most 1000 values, `Inf` where the images do not determine one. `noise` as for [`estimate_errors`](@ref). Throws
+`AET_ERROR_NOT_READY` for a frozen block, `AET_ERROR_RANGE` for a larger one, `AET_CANCELLED` where `progress` ends it.
+"""
+block_errors(recon::Reconstruction, name::Symbol; keywords...) = block_errors(nothing, recon, name; keywords...)
+
+function block_errors(progress, recon::Reconstruction, name::Symbol; noise = :automatic)
+    errors, model = zeros(named_block(recon, name).shape), number_of(NOISE_MODELS, noise)
+    model === nothing && throw(unknown_option(noise, first.(NOISE_MODELS.values)))
+    live(recon)
+    with_progress(progress) do told, user
+        check(aet_recon_block_errors(recon, string(name), model, told, user, output_view(errors)))
+    end
+    return errors
+end
+
 # ---- the shape of the atoms ----
 
 """

@@ -200,7 +200,8 @@ mutable struct LotOptions <: CStruct
     probe_sharing::Int32
     probe_side::Int32
     huber_threshold::Float64
-    LotOptions() = new(zeros(15)..., C_NULL, 0, 0, 0, 0)
+    probe_smoothness::Float64
+    LotOptions() = new(zeros(15)..., C_NULL, 0, 0, 0, 0, 0)
 end
 
 mutable struct CBlock <: CStruct
@@ -663,7 +664,7 @@ const PATTERN_ORDERS = Enumeration("AET_PATTERN_ORDER", :centered => 0, :fft => 
 const RADIAL_TABLES = Enumeration("AET_RADIAL_TABLE", :projected => 0, :spatial => 1)
 const LOT_MODELS = Enumeration("AET_LOT_MODEL", :direct => 0, :rigid => 1, :adaptive => 2)
 const LOSSES = Enumeration("AET_LOSS", :automatic => 0, :mse => 1, :poisson => 2,
-    :anscombe => 3, :huber => 4)
+    :anscombe => 3, :huber => 4, :gaussian => 5)
 const LOT_MODES = Enumeration("AET_LOT_MODE", :automatic => 0, :slices => 1, :templates => 2, :knots => 3)
 const PROBE_SHARINGS = Enumeration("AET_PROBE_SHARING", :section => 0, :image => 1)
 const SLICINGS = Enumeration("AET_SLICING", :linear => 0, :hard => 1)

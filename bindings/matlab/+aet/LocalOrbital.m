@@ -9,7 +9,8 @@ classdef LocalOrbital < aet.Reconstruction
     %     Start           atoms to start from
     %     Model           'direct' | 'rigid': probe of the optics
     %     Loss            'automatic' | 'mse' | 'poisson' | 'anscombe' (roots of
-    %                     counts) | 'huber' (images with wrong pixels)
+    %                     counts) | 'huber' (images with wrong pixels) |
+    %                     'gaussian' (over the noise variance of each image)
     %     HuberThreshold  difference beyond which a pixel pulls no harder, in
     %                     the unit of the images (default: from the residuals)
     %     Precision       'single' | 'double'
@@ -27,7 +28,8 @@ classdef LocalOrbital < aet.Reconstruction
     %     DepthError      largest error of templates and knots, relative to
     %                     an atom in focus
     %     ProbeSharing    'section' | 'image', ProbeSide: pixels of the
-    %                     adaptive model's probes
+    %                     adaptive model's probes; ProbeSmoothness: weight of
+    %                     differences between their neighbours
     %     MemoryLimit     bytes
     %     Context         aet.Context, default: the shared one
     %
@@ -55,7 +57,8 @@ classdef LocalOrbital < aet.Reconstruction
     properties (Constant, Hidden)
         options = {'Start', 'Model', 'Loss', 'Precision', 'Mode', 'Slicing', 'SliceThickness', ...
             'HeightSharing', 'WidthSharing', 'WidthStart', 'WidthMin', 'WidthMax', 'Cutoff', ...
-            'Orbital', 'MemoryLimit', 'DepthError', 'ProbeSharing', 'ProbeSide', 'HuberThreshold', 'Context'};
+            'Orbital', 'MemoryLimit', 'DepthError', 'ProbeSharing', 'ProbeSide', ...
+            'ProbeSmoothness', 'HuberThreshold', 'Context'};
     end
 
     methods
@@ -107,6 +110,18 @@ classdef LocalOrbital < aet.Reconstruction
             [key, value.heightErrors, value.predictedRmsdPm, value.undetermined, value.method, value.noise] = ...
                 aet.internal.withProgress(progress, 'recon_estimate_errors', this.key, options);
             value.atoms = aet.Atoms.fromKey(key);
+        end
+
+        function errors = blockErrors(this, name, varargin)
+            %BLOCKERRORS  Standard errors of the values of a block.
+            %   ERRORS = recon.blockErrors(NAME, 'Noise', 'automatic' |
+            %   'variance' | 'counts' | 'residual', 'Progress', @fn), in the shape
+            %   and unit of the free block NAME: optics, drift, angles,
+            %   intensities; at most 1000 values, Inf where the images do not
+            %   determine one.
+            options = aet.internal.options('blockErrors', {'Noise', 'Progress'}, varargin);
+            [progress, options] = aet.internal.take(options, 'Progress', []);
+            errors = aet.internal.withProgress(progress, 'recon_block_errors', this.key, char(name), options);
         end
 
         function orbital = fitOrbital(this, varargin)

@@ -31,6 +31,11 @@ aet_block find_block(const aet_recon *recon, const std::string &name) {
   return none;
 }
 
+Output values_output(const aet_block &block) {
+  return block.ndim == 3 ? stack_output(block.shape[0], block.shape[1], block.shape[2])
+                         : block_output(block.ndim, block.shape);
+}
+
 int64_t image_count(const aet_recon *recon) { return find_block(recon, "drift").shape[0]; }
 
 namespace {
@@ -77,10 +82,7 @@ void set_parameters(Call &call) {
 void get_block(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const std::string name = call.text(1, "name");
-  const aet_block block = find_block(recon.get(), name);
-  // A volume [z,y,x] is an array of the host as volumes are everywhere: y x x x z.
-  const Output out = block.ndim == 3 ? stack_output(block.shape[0], block.shape[1], block.shape[2])
-                                     : block_output(block.ndim, block.shape);
+  const Output out = values_output(find_block(recon.get(), name));
   check(aet_recon_get_block(recon.get(), name.c_str(), &out.view));
   call.give(0, out.array);
 }

@@ -15,6 +15,8 @@ namespace aet_mex {
 std::vector<aet_block> blocks(const aet_recon *recon);
 /// The block called `name`; where there is none, one of a single axis, so that the library can say so.
 aet_block find_block(const aet_recon *recon, const std::string &name);
+/// An array of the host for the values of a block. A volume [z,y,x] is one as volumes are everywhere: y x x x z.
+Output values_output(const aet_block &block);
 /// Images of the dataset version the reconstruction works on, excluded ones included.
 int64_t image_count(const aet_recon *recon);
 

@@ -12,7 +12,7 @@ namespace {
 constexpr Choice models[] = {
     {"direct", AET_LOT_MODEL_DIRECT}, {"rigid", AET_LOT_MODEL_RIGID}, {"adaptive", AET_LOT_MODEL_ADAPTIVE}};
 constexpr Choice losses[] = {{"automatic", AET_LOSS_AUTOMATIC}, {"mse", AET_LOSS_MSE}, {"poisson", AET_LOSS_POISSON},
-                             {"anscombe", AET_LOSS_ANSCOMBE}, {"huber", AET_LOSS_HUBER}};
+                             {"anscombe", AET_LOSS_ANSCOMBE}, {"huber", AET_LOSS_HUBER}, {"gaussian", AET_LOSS_GAUSSIAN}};
 constexpr Choice slicings[] = {{"linear", AET_SLICING_LINEAR}, {"hard", AET_SLICING_HARD}};
 constexpr Choice modes[] = {{"automatic", AET_LOT_MODE_AUTOMATIC},
                              {"slices", AET_LOT_MODE_SLICES},
@@ -53,6 +53,7 @@ LotOptions lot_options(const Options &given) {
   given.read("DepthError", options.depth_error);
   given.choose("ProbeSharing", probe_sharings, options.probe_sharing);
   given.read("ProbeSide", options.probe_side);
+  given.read("ProbeSmoothness", options.probe_smoothness);
   if (const mxArray *orbital = given.find("Orbital")) {
     result.orbital = HandleTable<aet_orbital>::instance().find(key(orbital));
     options.orbital = result.orbital.get();

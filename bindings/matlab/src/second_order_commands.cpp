@@ -45,6 +45,21 @@ void estimate_errors(Call &call) {
   call.give(5, word_of(noises, report.noise));
 }
 
+/// errors = aet_mex('recon_block_errors', recon, name, options, progress)
+void block_errors(Call &call) {
+  const auto recon = call.handle<aet_recon>(0);
+  const std::string name = call.text(1, "name");
+  int32_t noise = AET_NOISE_MODEL_AUTOMATIC;
+  call.options(2).choose("Noise", noises, noise);
+  const Output errors = values_output(find_block(recon.get(), name));
+  ProgressBridge progress(call.argument(3));
+  const aet_status status = aet_recon_block_errors(recon.get(), name.c_str(), noise, ProgressBridge::call, &progress,
+                                                   &errors.view);
+  progress.rethrow();
+  check(status);
+  call.give(0, errors.array);
+}
+
 /// orbital = aet_mex('recon_fit_orbital', recon, options, progress)
 void fit_orbital(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
@@ -237,6 +252,7 @@ void add_second_order_commands(CommandTable &table) {
   table["recon_gauss_newton_diagonal"] = gauss_newton_diagonal;
   table["recon_index_map"] = index_map;
   table["recon_estimate_errors"] = estimate_errors;
+  table["recon_block_errors"] = block_errors;
   table["recon_fit_orbital"] = fit_orbital;
   table["recon_add_term"] = add_term;
   table["recon_set_projection"] = set_projection;

@@ -152,6 +152,7 @@ ENUMS = {
         "poisson": 2,
         "anscombe": 3,
         "huber": 4,
+        "gaussian": 5,
     },
     "aet_slicing": {
         "linear": 0,
@@ -561,6 +562,7 @@ STRUCTS = {
         ("probe_sharing", "int32_t", "An aet_probe_sharing, of the adaptive model."),
         ("probe_side", "int32_t", "Edge of the adaptive model's probes in pixels, an odd number; 0: what the rays of the aperture need."),
         ("huber_threshold", "double", "Difference beyond which a pixel pulls no harder with AET_LOSS_HUBER, in the unit of the images; 0: 1.345 robust standard deviations of the residuals at the start (the median over images of 1.4826 median absolute deviations), kept by runs and state files. AET_ERROR_INCONSISTENT with another loss."),
+        ("probe_smoothness", "double", "Weight w of smooth probes, of the adaptive model: w / 2 sum (d_i - d_j)^2 over neighbouring pixels of a slice and of neighbouring slices, d what the pixels add to the probe of the optics, in units of the mean curvature of the loss by a pixel when the fit starts; 0: none. AET_ERROR_INCONSISTENT with another model."),
     ],
     "aet_run_options": [
         ("struct_size", "size_t", "sizeof(aet_run_options)."),
@@ -1039,6 +1041,7 @@ FUNCTIONS = {
     "aet_recon_clear_terms": ("aet_status", [("recon", "aet_recon *")]),
     "aet_error_options_init": ("aet_status", [("options", "aet_error_options *"), ("struct_size", "size_t")]),
     "aet_recon_estimate_errors": ("aet_status", [("recon", "const aet_recon *"), ("options", "const aet_error_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **"), ("height_errors", "const aet_view *"), ("report", "aet_error_report *")]),
+    "aet_recon_block_errors": ("aet_status", [("recon", "const aet_recon *"), ("name", "const char *"), ("noise", "int32_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("errors", "const aet_view *")]),
     "aet_recon_fit_orbital": ("aet_status", [("recon", "const aet_recon *"), ("widths", "const aet_const_view *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("orbital", "aet_orbital **")]),
     "aet_recon_save": ("aet_status", [("recon", "const aet_recon *"), ("path", "const char *")]),
     "aet_recon_load": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("path", "const char *"), ("recon", "aet_recon **")]),

@@ -12,7 +12,7 @@ from ._errors import fault, unknown_option
 from ._handles import Handle
 from ._library import copied_text, lib
 from ._options import Options, result_members, result_values, takes_options
-from ._structs import empty_structure
+from ._structs import empty_structure, number_of
 from .atoms import Atoms
 from .context import default_context
 from .orbital import Orbital
@@ -421,6 +421,19 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
             made = lib.aet_recon_estimate_errors(self, settings, call.report, None, heights, report)
             atoms = Atoms._of(made)
         return ErrorEstimate(atoms, heights, *result_values("aet_error_report", report))
+
+    def block_errors(self, name, noise="automatic", progress=None):
+        """Standard errors of the values of the free block `name`, in its shape and unit: optics, drift, angles,
+        intensities; at most 1000 values, inf where the images do not determine one. `noise` as for `estimate_errors`.
+
+            error = recon.block_errors("defocus")
+
+        AET_ERROR_NOT_READY for a frozen block, AET_ERROR_RANGE for a larger one, AET_CANCELLED where `progress` ends it.
+        """
+        model, out = number_of("aet_noise_model", noise, "noise"), np.zeros(self._named_block(name).shape)
+        with LongCall(progress) as call:
+            lib.aet_recon_block_errors(self, name, model, call.report, None, out)
+        return out
 
     def fit_orbital(self, widths=None, progress=None):
         """The shape of the atoms that fits the images best at the latest state, as an `Orbital`: terms of `widths` (at

@@ -109,12 +109,11 @@ pub fn find_atoms(
     context.check_process()?;
     options.check()?;
     let version = series.version();
-    let mut fit = LotOptions { height_sharing: Some(Sharing::Atom), ..options.fit.clone() };
     // the pixels of adaptive probes are for the last fit: from cycle to cycle they would begin anew
-    fit.model = match (probe, fit.model) {
-        (None, _) | (_, LotModel::Direct) => LotModel::Direct,
-        _ => LotModel::Rigid,
-    };
+    let mut fit = LotOptions { height_sharing: Some(Sharing::Atom), ..options.fit.before_pixels() };
+    if probe.is_none() {
+        fit.model = LotModel::Direct;
+    }
     fit.check()?;
     let cancel = context.cancel_token();
     let mut watch = Watch::new(&cancel, observer, 0, options.max_cycles);

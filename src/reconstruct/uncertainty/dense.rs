@@ -35,8 +35,7 @@ impl Estimation<'_> {
     }
 
     fn information(&self, waiting: &mut Waiting<'_>) -> Result<Information> {
-        let (layout, problem) = (&self.plan.layout, &self.plan.problem);
-        let (n, active, images) = (layout.free_len(), self.plan.active(), &self.weights.images);
+        let n = self.plan.layout.free_len();
         let mut fisher = DMatrix::zeros(n, n);
         let mut noise = DMatrix::zeros(0, 0);
         if self.weights.proportion.is_none() {
@@ -46,21 +45,10 @@ impl Estimation<'_> {
             waiting.at(0.99 * at as f64 / n as f64, "an error estimate")?;
             let mut unit = vec![0.0; n];
             unit[at] = 1.0;
-            let mut direction = vec![0.0; self.parameters.len()];
-            layout.scatter(&unit, &mut direction);
-            let mut quiet = Waiting { cancel: waiting.cancel, tell: &mut |_| true };
-            let change = problem.push_forward(self.parameters, &active, images, &direction, &mut quiet)?;
             for (matrix, with_noise) in [(&mut fisher, false), (&mut noise, true)] {
-                if matrix.nrows() == 0 {
-                    continue;
+                if matrix.nrows() > 0 {
+                    matrix.column_mut(at).copy_from_slice(&self.product(&unit, with_noise, waiting)?);
                 }
-                let mut weighted = change.clone();
-                let each = weighted.chunks_exact_mut(problem.pixels()).zip(&self.weights.pixels);
-                each.for_each(|(image, weights)| weights.apply(image, with_noise));
-                let mut column = problem.pull_back(self.parameters, &active, images, &weighted, &mut quiet)?;
-                layout.gather_in_place(&mut column);
-                matrix.column_mut(at).copy_from_slice(&column);
-                problem.buffers().give(column);
             }
         }
         let noise = match self.weights.proportion {

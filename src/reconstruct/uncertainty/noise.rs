@@ -104,7 +104,10 @@ fn weigh(
     let per_unit = image.counts_per_unit.unwrap_or(1.0);
     let variance = |value: f64| common.unwrap_or(value.max(floor) / per_unit);
     let of_all = match (loss, common) {
-        (Loss::Mse, Some(variance)) => Some((1.0, variance)),
+        (Loss::Mse | Loss::Gaussian { .. }, Some(variance)) => {
+            let weight = loss.weight(0.0, 0.0);
+            Some((weight, weight * variance * weight))
+        }
         (Loss::Huber { threshold }, _) if model == NoiseModel::Residual => {
             let (inside, pull) = huber_residuals(threshold, image, calculated);
             Some((inside, correction * pull))

@@ -391,6 +391,10 @@ check('the method is told', strcmp(errors.method, 'dense') && numel(errors.heigh
 expect('noise that is not known', 'aet:notReady', 'counts_per_unit', @() recon.estimateErrors('Noise', 'counts'));
 expect('another method', 'aet:unknownOption', 'local', @() recon.estimateErrors('Method', 'guess'));
 expect('negative radius', 'aet:range', 'radius', @() recon.estimateErrors('Radius', -1));
+ofBackground = recon.blockErrors('background', 'Noise', 'residual');
+check('errors of a block', isequal(size(ofBackground), size(recon.block('background'))) && all(ofBackground > 0));
+expect('errors of a frozen block', 'aet:notReady', 'frozen', @() recon.blockErrors('scale'));
+expect('another noise', 'aet:unknownOption', 'residual', @() recon.blockErrors('background', 'Noise', 'guess'));
 expect('error in progress of errors', 'test:broken', 'broken', ...
     @() recon.estimateErrors('Progress', @(p) error('test:broken', 'broken')));
 end

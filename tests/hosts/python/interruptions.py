@@ -339,6 +339,8 @@ def interrupted_series():
     series_go_on(SCRATCH)
 
 
+# a job in the background of a shell ignores Ctrl-C, and so would Python
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run(
     cancelled_runs,
     cancelled_from_a_second_thread,

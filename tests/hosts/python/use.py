@@ -326,6 +326,8 @@ def errors_are_estimated():
     check("their mean is the predicted RMSD", np.isclose(estimate.predicted_rmsd_pm, mean, rtol=1e-9), estimate)
     check("nothing is undetermined", estimate.undetermined == 0 and estimate.noise == "residual", estimate)
     dense = recon.estimate_errors(method="dense")
+    of_background = recon.block_errors("background")
+    check("errors of a block", of_background.shape == recon.block("background").shape and np.all(of_background > 0))
     check("all parameters at once", dense.method == "dense" and dense.predicted_rmsd_pm > 0)
 
 
