@@ -2432,17 +2432,21 @@ aet_status aet_recon_estimate_errors(const aet_recon *recon,
                                      aet_error_report *report);
 
 /**
- * Standard errors of the values of the free block `name` at the latest state, among all that is fitted, as
- * aet_recon_estimate_errors does for atoms: of optics, drift, angles, intensities, in the unit of the block; infinite where the
- * images do not determine a value. `errors` has the shape of the block. `noise` is an aet_noise_model. Exact for the linear
- * model of the fit to 0.1 %, whatever the number of atoms; each value costs some tens of gradients. `progress` may be NULL.
+ * Standard errors of values of the free block `name` at the latest state, among all that is fitted, as
+ * aet_recon_estimate_errors does for atoms, in the unit of the block: of optics, drift, angles, intensities, or of some atoms
+ * exactly. `rows` [n_rows] are places along the first axis of the block (atoms, images, tilts, sections); NULL with n_rows 0:
+ * all. `errors` has the shape of the block, with n_rows for the first axis; values are infinite where the images do not
+ * determine them. `noise` is an aet_noise_model. Exact to 0.1 % for the linear model of the fit, whatever the number of atoms;
+ * each value costs some tens of gradients. `progress` may be NULL.
  *
- * AET_ERROR_UNKNOWN_OPTION (name, noise), AET_ERROR_SHAPE, AET_ERROR_RANGE for a block of more than 1000 values,
+ * AET_ERROR_UNKNOWN_OPTION (name, noise), AET_ERROR_SHAPE, AET_ERROR_RANGE (rows, more than 1000 values),
  * AET_ERROR_NOT_READY (no images, a frozen block, or an image that lacks what the noise model needs), AET_ERROR_UNSUPPORTED for a
  * reconstruction without orbitals, AET_CANCELLED. Any thread; callbacks come on the calling one.
  */
 aet_status aet_recon_block_errors(const aet_recon *recon,
                                   const char *name,
+                                  const int64_t *rows,
+                                  int64_t n_rows,
                                   int32_t noise,
                                   aet_progress_fn progress,
                                   void *user,

@@ -2654,15 +2654,19 @@ public:
         return {Atoms(created), std::move(heights), report.predicted_rmsd_pm, report.undetermined,
                 static_cast<ErrorMethod>(report.method), static_cast<NoiseModel>(report.noise)};
     }
-    /// Standard errors of the values of the free block `name`, row-major: optics, drift, angles, intensities; at most 1000
-    /// values, infinite where the images do not determine one. Cancelling throws AET_CANCELLED.
-    std::vector<double> block_errors(const std::string &name, NoiseModel noise = NoiseModel::automatic,
+    /// Standard errors of values of the free block `name`, row-major: optics, drift, angles, intensities, or atoms exactly.
+    /// `rows` are places along the first axis of the block; empty: all. At most 1000 values, infinite where the images do not
+    /// determine one. Cancelling throws AET_CANCELLED.
+    std::vector<double> block_errors(const std::string &name, const std::vector<std::int64_t> &rows = {},
+                                     NoiseModel noise = NoiseModel::automatic,
                                      const ProgressFunction &progress = {}) const {
         detail::Observer observer(progress);
-        const Shape shape = block_shape(name);
+        Shape shape = block_shape(name);
+        if (!rows.empty()) shape.front() = length(rows);
         std::vector<double> errors(detail::element_count(shape));
         const View out(errors, shape);
-        detail::check(observer.finish(aet_recon_block_errors(get(), name.c_str(), static_cast<std::int32_t>(noise),
+        detail::check(observer.finish(aet_recon_block_errors(get(), name.c_str(), rows.empty() ? nullptr : rows.data(),
+                                                             length(rows), static_cast<std::int32_t>(noise),
                                                              observer.function(), observer.user(), out.get())));
         return errors;
     }

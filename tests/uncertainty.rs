@@ -330,8 +330,10 @@ fn errors_of_a_block_are_those_of_the_whole_problem() {
         let clean = clean_images(&context, setting, &frames, &truth());
         let recon = fitted(&context, setting, &series_of(&noisy(&clean, setting, 3), &frames));
         let dense = estimate(&recon, ErrorMethod::Dense, NoiseModel::Automatic);
-        let positions = recon.block_errors("positions", NoiseModel::Automatic, &mut |_| true).unwrap();
-        let heights = recon.block_errors("heights", NoiseModel::Automatic, &mut |_| true).unwrap();
+        let positions = recon.block_errors("positions", None, NoiseModel::Automatic, &mut |_| true).unwrap();
+        let heights = recon.block_errors("heights", None, NoiseModel::Automatic, &mut |_| true).unwrap();
+        let some = recon.block_errors("positions", Some(&[7, 2]), NoiseModel::Automatic, &mut |_| true).unwrap();
+        assert_eq!(some, [&positions[21..24], &positions[6..9]].concat());
         let wanted = dense.atoms.standard_errors().unwrap().as_flattened().iter().chain(&dense.height_errors);
         for (got, wanted) in positions.iter().chain(&heights).zip(wanted) {
             assert!((got / wanted - 1.0).abs() < 2e-3, "{got} {wanted}");
@@ -357,7 +359,7 @@ fn a_fitted_defocus_spreads_as_told() {
         let rules = Stopping { max_iterations: 150, loss_tolerance: 1e-10, ..Default::default() };
         recon.run(&rules, &mut |_| true).unwrap();
         if told.is_empty() {
-            told = recon.block_errors("defocus", NoiseModel::Automatic, &mut |_| true).unwrap();
+            told = recon.block_errors("defocus", None, NoiseModel::Automatic, &mut |_| true).unwrap();
         }
         let found = recon.block("defocus").unwrap();
         (0..2).for_each(|s| squares[s] += found[s] * found[s] / repeats as f64);
@@ -374,14 +376,14 @@ fn errors_of_blocks_that_have_none() {
     let frames = frames(setting, 9);
     let clean = clean_images(&context, setting, &frames, &truth());
     let recon = fitted(&context, setting, &series_of(&noisy(&clean, setting, 1), &frames));
-    let errors = |name: &str| recon.block_errors(name, NoiseModel::Automatic, &mut |_| true);
+    let errors = |name: &str| recon.block_errors(name, None, NoiseModel::Automatic, &mut |_| true);
     assert!(errors("colours").unwrap_err().to_string().contains("colours"));
     assert!(errors("scale").unwrap_err().to_string().contains("frozen"));
-    assert!(recon.block_errors("background", NoiseModel::Counts, &mut |_| true).is_err());
-    let stopped = recon.block_errors("background", NoiseModel::Automatic, &mut |_| false);
+    assert!(recon.block_errors("background", None, NoiseModel::Counts, &mut |_| true).is_err());
+    let stopped = recon.block_errors("background", None, NoiseModel::Automatic, &mut |_| false);
     assert!(stopped.unwrap_err().to_string().contains("cancel"));
     // all angles and all positions turned together look the same
     recon.freeze("angles", false).unwrap();
-    let angles = recon.block_errors("angles", NoiseModel::Automatic, &mut |_| true).unwrap();
+    let angles = recon.block_errors("angles", None, NoiseModel::Automatic, &mut |_| true).unwrap();
     assert!(angles.iter().all(|e| e.is_infinite()), "{angles:?}");
 }

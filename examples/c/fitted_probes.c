@@ -220,7 +220,7 @@ static void get_errors(const aet_recon *recon, double *errors)
 {
     const int64_t shape = SECTIONS;
     const aet_view out = aet_view_c(errors, AET_DTYPE_F64, 1, &shape);
-    check(aet_recon_block_errors(recon, "defocus", AET_NOISE_MODEL_RESIDUAL, NULL, NULL, &out));
+    check(aet_recon_block_errors(recon, "defocus", NULL, 0, AET_NOISE_MODEL_RESIDUAL, NULL, NULL, &out));
 }
 
 static void fit(aet_recon *recon, const aet_atoms *truth)

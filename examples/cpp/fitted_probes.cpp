@@ -84,7 +84,7 @@ void solve(const std::string &data) {
     const double rigid_loss = reach(recon, 60);
     const Vector defocus = recon.block("defocus");
     // What the fit leaves, which is the astigmatism here, counts as noise.
-    const Vector errors = recon.block_errors("defocus", aet::NoiseModel::residual);
+    const Vector errors = recon.block_errors("defocus", {}, aet::NoiseModel::residual);
     std::printf("fit: defocus %.2f +- %.2f and %.2f +- %.2f A\n", defocus.at(0), errors.at(0), defocus.at(1),
                 errors.at(1));
 

@@ -89,7 +89,7 @@ fn solve(data: &Path) -> Result<()> {
     let rigid_loss = reach(&recon, 60)?;
     let defocus = recon.block("defocus")?;
     // What the fit leaves, which is the astigmatism here, counts as noise.
-    let errors = recon.block_errors("defocus", NoiseModel::Residual, &mut |_| true)?;
+    let errors = recon.block_errors("defocus", None, NoiseModel::Residual, &mut |_| true)?;
     println!("fit: defocus {:.2} +- {:.2} and {:.2} +- {:.2} A", defocus[0], errors[0], defocus[1], errors[1]);
 
     let pixels = recon.continued(&LotOptions { probe_side: Some(15), ..options(LotModel::Adaptive) })?;

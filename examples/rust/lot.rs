@@ -192,7 +192,11 @@ fn select_sections(version: &SeriesVersion, sections: &[usize], unknown_defocus:
         semiangle_mrad: version.semiangle_mrad(),
         ..Default::default()
     };
-    TiltSeries::new(options, images.view(), &frames)
+    let series = TiltSeries::new(options, images.view(), &frames)?;
+    if let Some(named) = version.metadata().get("elements") {
+        series.set_metadata("elements", &named.value, &named.unit)?;
+    }
+    Ok(series)
 }
 
 /// What a fit starts from.

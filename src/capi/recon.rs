@@ -106,15 +106,26 @@ impl aet_block {
 impl Host {
     /// Numbers of images; NULL with 0 means those that are not excluded.
     pub(super) fn image_numbers(&self, recon: &dyn Reconstruct, images: *const i64, n: i64) -> Result<Vec<usize>> {
-        if images.is_null() && n == 0 {
-            return Ok(recon.used_images());
+        Ok(self.numbers(images, n, "images", recon.image_count())?.unwrap_or_else(|| recon.used_images()))
+    }
+
+    /// Numbers below `count`; `None` for NULL with n = 0, which means all.
+    pub(super) fn numbers(
+        &self,
+        list: *const i64,
+        n: i64,
+        argument: &'static str,
+        count: usize,
+    ) -> Result<Option<Vec<usize>>> {
+        if list.is_null() && n == 0 {
+            return Ok(None);
         }
-        let images = self.slice(images, n, "images")?;
-        if images.is_empty() {
-            return Err(Error::range("n_images", n, "at least 1, or 0 with images NULL for all"));
+        let list = self.slice(list, n, argument)?;
+        if list.is_empty() {
+            let wanted = format!("at least 1, or 0 with {argument} NULL for all");
+            return Err(Error::range(format!("n_{argument}"), n, wanted));
         }
-        let count = recon.image_count();
-        images.iter().map(|&image| self.index(image, count, "images")).collect()
+        list.iter().map(|&number| self.index(number, count, argument)).collect::<Result<_>>().map(Some)
     }
 }
 

@@ -197,18 +197,22 @@ pub unsafe extern "C" fn aet_recon_estimate_errors(
     })
 }
 
-/// Standard errors of the values of the free block `name` at the latest state, among all that is fitted, as
-/// aet_recon_estimate_errors does for atoms: of optics, drift, angles, intensities, in the unit of the block; infinite where the
-/// images do not determine a value. `errors` has the shape of the block. `noise` is an aet_noise_model. Exact for the linear
-/// model of the fit to 0.1 %, whatever the number of atoms; each value costs some tens of gradients. `progress` may be NULL.
+/// Standard errors of values of the free block `name` at the latest state, among all that is fitted, as
+/// aet_recon_estimate_errors does for atoms, in the unit of the block: of optics, drift, angles, intensities, or of some atoms
+/// exactly. `rows` [n_rows] are places along the first axis of the block (atoms, images, tilts, sections); NULL with n_rows 0:
+/// all. `errors` has the shape of the block, with n_rows for the first axis; values are infinite where the images do not
+/// determine them. `noise` is an aet_noise_model. Exact to 0.1 % for the linear model of the fit, whatever the number of atoms;
+/// each value costs some tens of gradients. `progress` may be NULL.
 ///
-/// AET_ERROR_UNKNOWN_OPTION (name, noise), AET_ERROR_SHAPE, AET_ERROR_RANGE for a block of more than 1000 values,
+/// AET_ERROR_UNKNOWN_OPTION (name, noise), AET_ERROR_SHAPE, AET_ERROR_RANGE (rows, more than 1000 values),
 /// AET_ERROR_NOT_READY (no images, a frozen block, or an image that lacks what the noise model needs), AET_ERROR_UNSUPPORTED for a
 /// reconstruction without orbitals, AET_CANCELLED. Any thread; callbacks come on the calling one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aet_recon_block_errors(
     recon: *const aet_recon,
     name: *const c_char,
+    rows: *const i64,
+    n_rows: i64,
     noise: i32,
     progress: aet_progress_fn,
     user: *mut c_void,
@@ -219,11 +223,14 @@ pub unsafe extern "C" fn aet_recon_block_errors(
         let (name, noise) = (host.text(name, "name")?, noise_model(noise)?);
         let mut out = host.out_view(errors, "errors")?;
         let layout = recon.layout();
-        let shape = &layout.block(&name)?.shape;
-        out.expect_shape(shape)?;
+        let mut shape = layout.block(&name)?.shape.clone();
+        let count = shape.first_mut().ok_or_else(|| Error::Internal(format!("block {name} has no axis")))?;
+        let rows = host.numbers(rows, n_rows, "rows", *count)?;
+        *count = rows.as_ref().map_or(*count, Vec::len);
+        out.expect_shape(&shape)?;
         out.expect_holds::<f64>()?;
-        let errors = recon.block_errors(&name, noise, &mut host.progress(progress, user))?;
-        out.write(&shaped(shape, &errors)?)
+        let errors = recon.block_errors(&name, rows.as_deref(), noise, &mut host.progress(progress, user))?;
+        out.write(&shaped(&shape, &errors)?)
     })
 }
 
@@ -269,10 +276,26 @@ mod tests {
         let mut errors = [0.0; 6];
         let call = |name: &std::ffi::CStr, noise, out: *const aet_view| {
             // SAFETY: handles, NULL, a text and views that live here.
-            unsafe { aet_recon_block_errors(scene.recon, name.as_ptr(), noise, None, ptr::null_mut(), out) as i32 }
+            unsafe {
+                let recon = scene.recon;
+                aet_recon_block_errors(recon, name.as_ptr(), ptr::null(), 0, noise, None, ptr::null_mut(), out) as i32
+            }
         };
         assert_eq!(call(c"background", 0, &view(&mut errors, &[6])), 0, "{}", message());
         assert!(errors.iter().all(|e| *e > 0.0 && e.is_finite()), "{errors:?}");
+        let of_rows = |name: &std::ffi::CStr, rows: &[i64], out: *const aet_view| {
+            // SAFETY: handles, NULL, a text, numbers and views that live here.
+            unsafe {
+                let (recon, n, null) = (scene.recon, rows.len() as i64, ptr::null_mut());
+                aet_recon_block_errors(recon, name.as_ptr(), rows.as_ptr(), n, 0, None, null, out) as i32
+            }
+        };
+        let mut of_atoms = [0.0; 6];
+        assert_eq!(of_rows(c"positions", &[11, 0], &view(&mut of_atoms, &[2, 3])), 0, "{}", message());
+        assert!(of_atoms.iter().all(|e| *e > 0.0 && e.is_finite()), "{of_atoms:?}");
+        assert_eq!(of_rows(c"positions", &[12], &view(&mut of_atoms, &[1, 3])), 103);
+        assert_eq!(of_rows(c"positions", &[1], &view(&mut of_atoms, &[2, 3])), 101);
+        assert_eq!(of_rows(c"positions", &[], &view(&mut of_atoms, &[2, 3])), 103);
         assert_eq!(call(c"background", 9, &view(&mut errors, &[6])), 104);
         assert_eq!(call(c"colours", 0, &view(&mut errors, &[6])), 104);
         assert_eq!(call(c"background", 0, &view(&mut errors, &[2, 3])), 101);

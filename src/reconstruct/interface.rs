@@ -116,7 +116,13 @@ pub trait Reconstruct: Send + Sync {
         Err(self.unsupported("estimate_errors"))
     }
     /// Standard errors of the values of a block.
-    fn block_errors(&self, _name: &str, _noise: NoiseModel, _observer: &mut Observer<'_>) -> Result<Vec<f64>> {
+    fn block_errors(
+        &self,
+        _name: &str,
+        _rows: Option<&[usize]>,
+        _noise: NoiseModel,
+        _observer: &mut Observer<'_>,
+    ) -> Result<Vec<f64>> {
         Err(self.unsupported("block_errors"))
     }
     /// The shape of the atoms.
@@ -392,8 +398,14 @@ impl Reconstruct for Reconstruction {
     fn estimate_errors(&self, options: &ErrorOptions, observer: &mut Observer<'_>) -> Result<ErrorEstimate> {
         self.estimate_errors(options, observer)
     }
-    fn block_errors(&self, name: &str, noise: NoiseModel, observer: &mut Observer<'_>) -> Result<Vec<f64>> {
-        self.block_errors(name, noise, observer)
+    fn block_errors(
+        &self,
+        name: &str,
+        rows: Option<&[usize]>,
+        noise: NoiseModel,
+        observer: &mut Observer<'_>,
+    ) -> Result<Vec<f64>> {
+        self.block_errors(name, rows, noise, observer)
     }
     fn fit_orbital(&self, widths: Option<&[f64]>, observer: &mut Observer<'_>) -> Result<Orbital> {
         self.fit_orbital(widths, observer)

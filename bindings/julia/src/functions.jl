@@ -232,7 +232,7 @@ const OutHandlePtr = Ptr{Ptr{Cvoid}}
 @declare aet_recon_clear_terms(recon::HandlePtr)::Int32
 @declare aet_error_options_init(options::Ptr{ErrorOptions}, struct_size::Csize_t)::Int32
 @declare aet_recon_estimate_errors(recon::HandlePtr, options::Ptr{ErrorOptions}, progress::Ptr{Cvoid}, user::Ref{Any}, atoms::OutHandlePtr, height_errors::Ptr{View}, report::Ptr{CErrorReport})::Int32
-@declare aet_recon_block_errors(recon::HandlePtr, name::Cstring, noise::Int32, progress::Ptr{Cvoid}, user::Ref{Any}, errors::Ptr{View})::Int32
+@declare aet_recon_block_errors(recon::HandlePtr, name::Cstring, rows::Ptr{Int64}, n_rows::Int64, noise::Int32, progress::Ptr{Cvoid}, user::Ref{Any}, errors::Ptr{View})::Int32
 @declare aet_recon_fit_orbital(recon::HandlePtr, widths::Ptr{View}, progress::Ptr{Cvoid}, user::Ref{Any}, orbital::OutHandlePtr)::Int32
 @declare aet_recon_save(recon::HandlePtr, path::Cstring)::Int32
 @declare aet_recon_load(context::HandlePtr, dataset::HandlePtr, probe::HandlePtr, path::Cstring, recon::OutHandlePtr)::Int32

@@ -198,20 +198,24 @@ function estimate_errors(progress, recon::Reconstruction; keywords...)
 end
 
 """
-    block_errors([progress,] recon, name; noise = :automatic)
+    block_errors([progress,] recon, name; rows = nothing, noise = :automatic)
 
-Standard errors of the values of the free block `name`, in its shape and unit: optics, drift, angles, intensities; at
-most 1000 values, `Inf` where the images do not determine one. `noise` as for [`estimate_errors`](@ref). Throws
-`AET_ERROR_NOT_READY` for a frozen block, `AET_ERROR_RANGE` for a larger one, `AET_CANCELLED` where `progress` ends it.
+Standard errors of values of the free block `name`, in its shape and unit: optics, drift, angles, intensities, or
+atoms exactly. `rows` are indices along the first axis of the block; `nothing`: all. At most 1000 values, `Inf` where the
+images do not determine one. `noise` as for [`estimate_errors`](@ref). Throws `AET_ERROR_NOT_READY` for a frozen block,
+`AET_ERROR_RANGE` for more values, `AET_CANCELLED` where `progress` ends it.
 """
 block_errors(recon::Reconstruction, name::Symbol; keywords...) = block_errors(nothing, recon, name; keywords...)
 
-function block_errors(progress, recon::Reconstruction, name::Symbol; noise = :automatic)
-    errors, model = zeros(named_block(recon, name).shape), number_of(NOISE_MODELS, noise)
+function block_errors(progress, recon::Reconstruction, name::Symbol; rows = nothing, noise = :automatic)
+    model, shape = number_of(NOISE_MODELS, noise), named_block(recon, name).shape
     model === nothing && throw(unknown_option(noise, first.(NOISE_MODELS.values)))
+    chosen = rows === nothing ? nothing : from_one("rows", rows, Int64)
+    errors = zeros(chosen === nothing ? shape : (length(chosen), Base.tail(shape)...))
     live(recon)
     with_progress(progress) do told, user
-        check(aet_recon_block_errors(recon, string(name), model, told, user, output_view(errors)))
+        check(aet_recon_block_errors(recon, string(name), chosen === nothing ? C_NULL : chosen,
+                                     chosen === nothing ? 0 : length(chosen), model, told, user, output_view(errors)))
     end
     return errors
 end

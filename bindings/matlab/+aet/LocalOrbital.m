@@ -114,12 +114,13 @@ classdef LocalOrbital < aet.Reconstruction
 
         function errors = blockErrors(this, name, varargin)
             %BLOCKERRORS  Standard errors of the values of a block.
-            %   ERRORS = recon.blockErrors(NAME, 'Noise', 'automatic' |
-            %   'variance' | 'counts' | 'residual', 'Progress', @fn), in the shape
-            %   and unit of the free block NAME: optics, drift, angles,
-            %   intensities; at most 1000 values, Inf where the images do not
-            %   determine one.
-            options = aet.internal.options('blockErrors', {'Noise', 'Progress'}, varargin);
+            %   ERRORS = recon.blockErrors(NAME, 'Rows', INDICES, 'Noise',
+            %   'automatic' | 'variance' | 'counts' | 'residual', 'Progress',
+            %   @fn), in the shape and unit of the free block NAME: optics, drift,
+            %   angles, intensities, or atoms exactly. Rows are indices along
+            %   its first axis, default all. At most 1000 values, Inf where the
+            %   images do not determine one.
+            options = aet.internal.options('blockErrors', {'Rows', 'Noise', 'Progress'}, varargin);
             [progress, options] = aet.internal.take(options, 'Progress', []);
             errors = aet.internal.withProgress(progress, 'recon_block_errors', this.key, char(name), options);
         end

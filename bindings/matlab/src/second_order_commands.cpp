@@ -49,12 +49,21 @@ void estimate_errors(Call &call) {
 void block_errors(Call &call) {
   const auto recon = call.handle<aet_recon>(0);
   const std::string name = call.text(1, "name");
+  const Options given = call.options(2);
   int32_t noise = AET_NOISE_MODEL_AUTOMATIC;
-  call.options(2).choose("Noise", noises, noise);
-  const Output errors = values_output(find_block(recon.get(), name));
+  given.choose("Noise", noises, noise);
+  aet_block block = find_block(recon.get(), name);
+  std::vector<int64_t> rows;
+  if (const mxArray *list = given.find("Rows")) {
+    rows = zero_based<int64_t>(list, "Rows");
+    require_indices(rows, "Rows", block.shape[0]);
+    block.shape[0] = static_cast<int64_t>(rows.size());
+  }
+  const Output errors = values_output(block);
   ProgressBridge progress(call.argument(3));
-  const aet_status status = aet_recon_block_errors(recon.get(), name.c_str(), noise, ProgressBridge::call, &progress,
-                                                   &errors.view);
+  const aet_status status =
+      aet_recon_block_errors(recon.get(), name.c_str(), rows.empty() ? nullptr : rows.data(),
+                             static_cast<int64_t>(rows.size()), noise, ProgressBridge::call, &progress, &errors.view);
   progress.rethrow();
   check(status);
   call.give(0, errors.array);

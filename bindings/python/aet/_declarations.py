@@ -1041,7 +1041,7 @@ FUNCTIONS = {
     "aet_recon_clear_terms": ("aet_status", [("recon", "aet_recon *")]),
     "aet_error_options_init": ("aet_status", [("options", "aet_error_options *"), ("struct_size", "size_t")]),
     "aet_recon_estimate_errors": ("aet_status", [("recon", "const aet_recon *"), ("options", "const aet_error_options *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("atoms", "aet_atoms **"), ("height_errors", "const aet_view *"), ("report", "aet_error_report *")]),
-    "aet_recon_block_errors": ("aet_status", [("recon", "const aet_recon *"), ("name", "const char *"), ("noise", "int32_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("errors", "const aet_view *")]),
+    "aet_recon_block_errors": ("aet_status", [("recon", "const aet_recon *"), ("name", "const char *"), ("rows", "const int64_t *"), ("n_rows", "int64_t"), ("noise", "int32_t"), ("progress", "aet_progress_fn"), ("user", "void *"), ("errors", "const aet_view *")]),
     "aet_recon_fit_orbital": ("aet_status", [("recon", "const aet_recon *"), ("widths", "const aet_const_view *"), ("progress", "aet_progress_fn"), ("user", "void *"), ("orbital", "aet_orbital **")]),
     "aet_recon_save": ("aet_status", [("recon", "const aet_recon *"), ("path", "const char *")]),
     "aet_recon_load": ("aet_status", [("context", "const aet_context *"), ("dataset", "const aet_dataset *"), ("probe", "const aet_probe *"), ("path", "const char *"), ("recon", "aet_recon **")]),

@@ -422,17 +422,21 @@ class Reconstruction(Handle, c_type="aet_recon", free=lib.aet_recon_free):
             atoms = Atoms._of(made)
         return ErrorEstimate(atoms, heights, *result_values("aet_error_report", report))
 
-    def block_errors(self, name, noise="automatic", progress=None):
-        """Standard errors of the values of the free block `name`, in its shape and unit: optics, drift, angles,
-        intensities; at most 1000 values, inf where the images do not determine one. `noise` as for `estimate_errors`.
+    def block_errors(self, name, rows=None, noise="automatic", progress=None):
+        """Standard errors of values of the free block `name`, in its shape and unit: optics, drift, angles, intensities, or
+        atoms exactly. `rows` are indices along the first axis of the block, or a mask of it; None: all. At most 1000
+        values, inf where the images do not determine one. `noise` as for `estimate_errors`.
 
             error = recon.block_errors("defocus")
 
-        AET_ERROR_NOT_READY for a frozen block, AET_ERROR_RANGE for a larger one, AET_CANCELLED where `progress` ends it.
+        AET_ERROR_NOT_READY for a frozen block, AET_ERROR_RANGE for more values, AET_CANCELLED where `progress` ends it.
         """
-        model, out = number_of("aet_noise_model", noise, "noise"), np.zeros(self._named_block(name).shape)
+        model, shape = number_of("aet_noise_model", noise, "noise"), self._named_block(name).shape
+        chosen = None if rows is None else indices(rows, "rows", lambda: shape[0])
+        out = np.zeros(shape if chosen is None else (chosen.size, *shape[1:]))
         with LongCall(progress) as call:
-            lib.aet_recon_block_errors(self, name, model, call.report, None, out)
+            count = 0 if chosen is None else chosen.size
+            lib.aet_recon_block_errors(self, name, chosen, count, model, call.report, None, out)
         return out
 
     def fit_orbital(self, widths=None, progress=None):

@@ -33,12 +33,22 @@ fn unseen(precision: Precision) -> f64 {
 }
 
 impl Estimation<'_> {
-    /// Variances of the values of block `name`; infinite where the images do not determine one.
-    pub(super) fn of_block(&self, name: &str, waiting: &mut Waiting<'_>) -> Result<Vec<f64>> {
+    /// Variances of the values of block `name` at the places `rows` of its first axis, all where `None`; infinite where the
+    /// images do not determine one.
+    pub(super) fn of_block(&self, name: &str, rows: Option<&[usize]>, waiting: &mut Waiting<'_>) -> Result<Vec<f64>> {
         let layout = &self.plan.layout;
-        let len = layout.block(name)?.len();
+        let block = layout.block(name)?;
+        let (count, per_row) = (block.shape[0], block.shape[1..].iter().product::<usize>());
+        if let Some(row) = rows.and_then(|rows| rows.iter().find(|row| **row >= count)) {
+            return Err(Error::range(format!("row of block {name}"), row, format!("a number below {count}")));
+        }
+        let places: Vec<usize> = match rows {
+            None => (0..block.len()).collect(),
+            Some(rows) => rows.iter().flat_map(|row| row * per_row..(row + 1) * per_row).collect(),
+        };
+        let len = places.len();
         if len > MOST_VALUES {
-            let wanted = format!("at most {MOST_VALUES}; errors of atoms come from estimate_errors");
+            let wanted = format!("at most {MOST_VALUES}; name rows, or take estimate_errors for atoms");
             return Err(Error::range(format!("values of block {name}"), len, wanted));
         }
         let Some(first) = layout.offset(name) else {
@@ -47,9 +57,9 @@ impl Estimation<'_> {
         };
         let diagonal = self.diagonal(waiting)?;
         let mut variances = Vec::with_capacity(len);
-        for at in 0..len {
+        for (at, place) in places.into_iter().enumerate() {
             let solved = waiting.part(at as f64 / len as f64, (at + 1) as f64 / len as f64, |waiting| {
-                self.unit_solution(first + at, &diagonal, waiting)
+                self.unit_solution(first + place, &diagonal, waiting)
             })?;
             variances.push(match (solved, self.weights.proportion) {
                 (None, _) => f64::INFINITY,

@@ -134,17 +134,23 @@ impl Reconstruction {
         })
     }
 
-    /// Standard errors of the values of the free block `name` at the latest state, among all that is fitted, in the unit of the
-    /// block; infinite where the images do not determine a value. Exact to 0.1 % for the linear model of the fit, whatever the
-    /// number of atoms; each value costs some tens of gradients, so it is for blocks of at most 1000 values: optics, drift,
-    /// angles, intensities.
+    /// Standard errors of values of the free block `name` at the latest state, among all that is fitted, in the unit of the
+    /// block: those at the places `rows` of its first axis (atoms, images, tilts, sections), `None`: all. Infinite where the
+    /// images do not determine a value. Exact to 0.1 % for the linear model of the fit, whatever the number of atoms; each of
+    /// the at most 1000 values costs some tens of gradients.
     ///
     /// # Errors
-    /// `UnknownOption` for another name, `Range` for a larger block, `NotReady` for a frozen one, without images, or where an
-    /// image lacks what the noise model needs, `Cancelled`.
-    pub fn block_errors(&self, name: &str, noise: NoiseModel, observer: &mut Observer<'_>) -> Result<Vec<f64>> {
+    /// `UnknownOption` for another name, `Range` for more values and rows that do not exist, `NotReady` for a frozen block,
+    /// without images, or where an image lacks what the noise model needs, `Cancelled`.
+    pub fn block_errors(
+        &self,
+        name: &str,
+        rows: Option<&[usize]>,
+        noise: NoiseModel,
+        observer: &mut Observer<'_>,
+    ) -> Result<Vec<f64>> {
         self.estimating(noise, observer, |_, estimation, _, waiting| {
-            let variances = estimation.of_block(name, waiting)?;
+            let variances = estimation.of_block(name, rows, waiting)?;
             waiting.at(1.0, "an error estimate")?;
             Ok(variances.into_iter().map(f64::sqrt).collect())
         })

@@ -1223,11 +1223,12 @@ static void check_second_order(fit *f)
     expect_nothing("noise model 99", aet_recon_estimate_errors(f->recon, &options, NULL, NULL, &atoms, NULL, NULL),
                    AET_ERROR_UNKNOWN_OPTION, "noise", atoms);
     expect("errors of a block of another size",
-           aet_recon_block_errors(f->recon, "background", AET_NOISE_MODEL_AUTOMATIC, NULL, NULL, &flat), AET_ERROR_SHAPE,
-           "errors");
+           aet_recon_block_errors(f->recon, "background", NULL, 0, AET_NOISE_MODEL_AUTOMATIC, NULL, NULL, &flat),
+           AET_ERROR_SHAPE, "errors");
     expect("errors of a block with noise model 99",
-           aet_recon_block_errors(f->recon, "background", 99, NULL, NULL, &flat), AET_ERROR_UNKNOWN_OPTION, "noise");
-    expect("errors of no block", aet_recon_block_errors(f->recon, "colours", 0, NULL, NULL, &flat),
+           aet_recon_block_errors(f->recon, "background", NULL, 0, 99, NULL, NULL, &flat), AET_ERROR_UNKNOWN_OPTION,
+           "noise");
+    expect("errors of no block", aet_recon_block_errors(f->recon, "colours", NULL, 0, 0, NULL, NULL, &flat),
            AET_ERROR_UNKNOWN_OPTION, "colours");
     expect("errors into nothing", aet_recon_estimate_errors(f->recon, NULL, NULL, NULL, NULL, NULL, NULL),
            AET_ERROR_NULL, "atoms");

@@ -304,11 +304,13 @@ void check_second_order(const aet::Context &context, const Host &host) {
            [&] { (void)recon.estimate_errors({}, [](const aet::Progress &) { return false; }); });
     expect("noise not known", AET_ERROR_NOT_READY, "noise_variance",
            [&] { (void)recon.estimate_errors(aet::ErrorOptions().noise(aet::NoiseModel::variance)); });
-    const auto of_background = recon.block_errors("background", aet::NoiseModel::residual);
+    const auto of_background = recon.block_errors("background", {}, aet::NoiseModel::residual);
     check("errors of a block", of_background.size() == recon.block("background").size() && of_background[0] >= 0);
+    check("and of one atom", recon.block_errors("positions", {0}).size() == 3);
+    expect("and of none", AET_ERROR_RANGE, "rows", [&] { (void)recon.block_errors("positions", {1}); });
     expect("errors of a frozen block", AET_ERROR_NOT_READY, "frozen", [&] { (void)recon.block_errors("scale"); });
     expect("they are cancelled", AET_CANCELLED, "AET_CANCELLED", [&] {
-        (void)recon.block_errors("background", aet::NoiseModel::residual, [](const aet::Progress &) { return false; });
+        (void)recon.block_errors("background", {}, aet::NoiseModel::residual, [](const aet::Progress &) { return false; });
     });
     const auto terms = recon.fit_orbital({1}).terms();
     check("the shape of the atom", terms.size() == 1 && terms[0].weight == 1 && terms[0].width == 1);

@@ -393,6 +393,9 @@ expect('another method', 'aet:unknownOption', 'local', @() recon.estimateErrors(
 expect('negative radius', 'aet:range', 'radius', @() recon.estimateErrors('Radius', -1));
 ofBackground = recon.blockErrors('background', 'Noise', 'residual');
 check('errors of a block', isequal(size(ofBackground), size(recon.block('background'))) && all(ofBackground > 0));
+ofTwo = recon.blockErrors('positions', 'Rows', [2 1], 'Noise', 'residual');
+check('and of two atoms', isequal(size(ofTwo), [2 3]) && all(ofTwo(:) > 0));
+expect('and of none', 'aet:range', 'Rows', @() recon.blockErrors('positions', 'Rows', 6));
 expect('errors of a frozen block', 'aet:notReady', 'frozen', @() recon.blockErrors('scale'));
 expect('another noise', 'aet:unknownOption', 'residual', @() recon.blockErrors('background', 'Noise', 'guess'));
 expect('error in progress of errors', 'test:broken', 'broken', ...

@@ -342,6 +342,7 @@ def second_order_and_terms():
     check_fault(lambda: recon.estimate_errors(method="guess"), "another method", "unknown_option", "local")
     check_fault(lambda: recon.estimate_errors(radius=-1), "negative radius", "range", "radius")
     check_fault(lambda: recon.estimate_errors(progress=lambda p: False), "errors cancelled", "cancelled")
+    check_fault(lambda: recon.block_errors("positions", [1000]), "errors of no atom", "range", "rows")
     check_fault(lambda: recon.block_errors("scale"), "errors of a frozen block", "not_ready", "frozen")
     check_fault(lambda: recon.block_errors("background", noise="guess"), "another noise", "unknown_option", "residual")
     stopped = lambda: recon.block_errors("background", progress=lambda p: False)

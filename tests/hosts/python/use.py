@@ -328,6 +328,8 @@ def errors_are_estimated():
     dense = recon.estimate_errors(method="dense")
     of_background = recon.block_errors("background")
     check("errors of a block", of_background.shape == recon.block("background").shape and np.all(of_background > 0))
+    of_two = recon.block_errors("positions", [1, 0])
+    check("and of two atoms, as dense", np.allclose(of_two, dense.atoms.standard_error[[1, 0]], rtol=2e-3), of_two)
     check("all parameters at once", dense.method == "dense" and dense.predicted_rmsd_pm > 0)
 
 
