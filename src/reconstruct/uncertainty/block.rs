@@ -9,6 +9,7 @@ use super::Estimation;
 use crate::context::log;
 use crate::error::{Error, Result};
 use crate::problem::Waiting;
+use crate::reconstruct::plan::Plan;
 use crate::reconstruct::Precision;
 
 /// Most values of a block: each has a solution of its own.
@@ -32,34 +33,38 @@ fn unseen(precision: Precision) -> f64 {
     }
 }
 
+/// Places in x of the free block `name` at the places `rows` of its first axis, all where `None`.
+pub(super) fn places(plan: &Plan, name: &str, rows: Option<&[usize]>) -> Result<Vec<usize>> {
+    let block = plan.layout.block(name)?;
+    let (count, per_row) = (block.shape[0], block.shape[1..].iter().product::<usize>());
+    if let Some(row) = rows.and_then(|rows| rows.iter().find(|row| **row >= count)) {
+        return Err(Error::range(format!("row of block {name}"), row, format!("a number below {count}")));
+    }
+    let len = rows.map_or(block.len(), |rows| rows.len() * per_row);
+    if len > MOST_VALUES {
+        let wanted = format!("at most {MOST_VALUES}; name rows, or take estimate_errors for atoms");
+        return Err(Error::range(format!("values of block {name}"), len, wanted));
+    }
+    let Some(first) = plan.layout.offset(name) else {
+        let why = format!("the block {name} is frozen: its values are taken as known; free it first");
+        return Err(Error::NotReady { what: "an error estimate".into(), why });
+    };
+    let of_row = |row: usize| first + row * per_row..first + (row + 1) * per_row;
+    Ok(match rows {
+        None => (first..first + len).collect(),
+        Some(rows) => rows.iter().flat_map(|row| of_row(*row)).collect(),
+    })
+}
+
 impl Estimation<'_> {
-    /// Variances of the values of block `name` at the places `rows` of its first axis, all where `None`; infinite where the
-    /// images do not determine one.
-    pub(super) fn of_block(&self, name: &str, rows: Option<&[usize]>, waiting: &mut Waiting<'_>) -> Result<Vec<f64>> {
-        let layout = &self.plan.layout;
-        let block = layout.block(name)?;
-        let (count, per_row) = (block.shape[0], block.shape[1..].iter().product::<usize>());
-        if let Some(row) = rows.and_then(|rows| rows.iter().find(|row| **row >= count)) {
-            return Err(Error::range(format!("row of block {name}"), row, format!("a number below {count}")));
-        }
-        let places: Vec<usize> = match rows {
-            None => (0..block.len()).collect(),
-            Some(rows) => rows.iter().flat_map(|row| row * per_row..(row + 1) * per_row).collect(),
-        };
+    /// Variances of the parameters at these places of x; infinite where the images do not determine one.
+    pub(super) fn of_places(&self, places: &[usize], waiting: &mut Waiting<'_>) -> Result<Vec<f64>> {
         let len = places.len();
-        if len > MOST_VALUES {
-            let wanted = format!("at most {MOST_VALUES}; name rows, or take estimate_errors for atoms");
-            return Err(Error::range(format!("values of block {name}"), len, wanted));
-        }
-        let Some(first) = layout.offset(name) else {
-            let why = format!("the block {name} is frozen: its values are taken as known; free it first");
-            return Err(Error::NotReady { what: "an error estimate".into(), why });
-        };
         let diagonal = self.diagonal(waiting)?;
         let mut variances = Vec::with_capacity(len);
-        for (at, place) in places.into_iter().enumerate() {
+        for (at, place) in places.iter().enumerate() {
             let solved = waiting.part(at as f64 / len as f64, (at + 1) as f64 / len as f64, |waiting| {
-                self.unit_solution(first + place, &diagonal, waiting)
+                self.unit_solution(*place, &diagonal, waiting)
             })?;
             variances.push(match (solved, self.weights.proportion) {
                 (None, _) => f64::INFINITY,

@@ -123,13 +123,12 @@ impl Reconstruction {
         if let Some(radius) = options.radius.filter(|r| !(r.is_finite() && *r > 0.0)) {
             return Err(Error::range("radius", radius, "a positive number (A)"));
         }
-        let method = method_for(options.method, &self.snapshot().state.plan)?;
-        self.estimating(options.noise, observer, |state, estimation, noise, waiting| {
+        let method = |plan: &Plan| method_for(options.method, plan);
+        self.estimating(options.noise, observer, method, |state, estimation, method, noise, waiting| {
             let variances = match method {
                 ErrorMethod::Dense => estimation.dense(waiting)?,
                 _ => estimation.local(options.radius, waiting)?,
             };
-            waiting.at(1.0, "an error estimate")?;
             report(state, &variances, method, noise)
         })
     }
@@ -149,24 +148,27 @@ impl Reconstruction {
         noise: NoiseModel,
         observer: &mut Observer<'_>,
     ) -> Result<Vec<f64>> {
-        self.estimating(noise, observer, |_, estimation, _, waiting| {
-            let variances = estimation.of_block(name, rows, waiting)?;
-            waiting.at(1.0, "an error estimate")?;
+        let places = |plan: &Plan| block::places(plan, name, rows);
+        self.estimating(noise, observer, places, |_, estimation, places, _, waiting| {
+            let variances = estimation.of_places(&places, waiting)?;
             Ok(variances.into_iter().map(f64::sqrt).collect())
         })
     }
 
-    /// Calls `work` with the latest state, what estimates of its errors need, the noise model used, and how to wait.
-    fn estimating<R>(
+    /// Calls `check` with the plan of the latest state, which refuses what cannot be done before any work, then `work` with
+    /// the state, what estimates of its errors need, what `check` returned, the noise model used, and how to wait.
+    fn estimating<C, R>(
         &self,
         noise: NoiseModel,
         observer: &mut Observer<'_>,
-        work: impl FnOnce(&State, &Estimation<'_>, NoiseModel, &mut Waiting<'_>) -> Result<R>,
+        check: impl FnOnce(&Plan) -> Result<C>,
+        work: impl FnOnce(&State, &Estimation<'_>, C, NoiseModel, &mut Waiting<'_>) -> Result<R>,
     ) -> Result<R> {
         let context = self.context();
         context.check_process()?;
         let snapshot = self.snapshot();
         let state = &*snapshot.state;
+        let checked = check(&state.plan)?;
         let cancel = context.cancel_token();
         let (began, mut told) = (Instant::now(), Instant::now());
         let mut tell = |fraction: f64| {
@@ -180,7 +182,9 @@ impl Reconstruction {
         let (noise, weights) = noise::weights(noise, &state.plan, &state.parameters, &mut waiting)?;
         let estimation =
             Estimation { context, recipe: self.recipe(), plan: &state.plan, parameters: &state.parameters, weights };
-        work(state, &estimation, noise, &mut waiting)
+        let result = work(state, &estimation, checked, noise, &mut waiting)?;
+        waiting.at(1.0, "an error estimate")?;
+        Ok(result)
     }
 }
 
