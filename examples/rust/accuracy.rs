@@ -19,7 +19,7 @@ use aet::io::{structure, table};
 use aet::problem::Waiting;
 use aet::specimen::CompareOptions;
 use aet::table::Table;
-use plots::Fallible;
+use plots::canvas::{picture, Fallible};
 use plotters::prelude::*;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ fn draw_trend(path: &Path, trend: &Table) -> Fallible<()> {
     let highest = 1.3 * rmsd.iter().copied().fold(0.0, f64::max);
     let free = (trend.value("intercept")?, trend.value("slope")?);
     let lines = [(free, plots::BARS), ((0.0, trend.value("slope_origin")?), plots::MISSING)];
-    plots::picture(path, (820, 480), |root| {
+    picture(path, (820, 480), |root| {
         let mut chart = ChartBuilder::on(root)
             .margin(14)
             .x_label_area_size(44)

@@ -12,9 +12,15 @@
 //! ```
 //! `--dose` adds Poisson noise to images that are fractions of the beam: E electrons per A^2 over all images together.
 //! `--unknown-defocus` sets all recorded foci to 0 and looks for them. The adaptive model goes on from the rigid one.
+//! `--out` writes atoms, the record and, where the model has probes, their picture along the beam before and after the fit.
 //! `--orbital images` takes the shape of the orbitals from the images between fits.
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
 //! pixel size, lengths are in pixels and keys end in `_px` instead of `_pm`.
+
+#[path = "trace/canvas.rs"]
+mod canvas;
+#[path = "lot/probes.rs"]
+mod probes;
 
 use aet::context::{log, Context, ContextOptions};
 use aet::dataset::{Frames, LengthUnit, Rotations, SeriesOptions, SeriesVersion, TiltSeries};
@@ -452,6 +458,14 @@ fn run(arguments: &Arguments) -> Result<()> {
         context.threads(),
         context.simd().name()
     );
+    let first_probes = match &probe {
+        Some(probe) if start.options.model != LotModel::Direct => {
+            let options = start.options.before_pixels();
+            let first = Reconstruction::local_orbital(&context, &series, Some(probe), &start.atoms, &options)?;
+            probes::of_sections(&first, &version)?
+        }
+        _ => vec![],
+    };
     let (recon, termination) = fit(arguments, &context, &series, probe.as_ref(), &start)?;
     let seconds = clock.elapsed().as_secs_f64();
     let atoms = recon.atoms()?;
@@ -468,6 +482,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("{:?} errors, noise {:?}: {} atoms undetermined", errors.method, errors.noise, errors.undetermined);
     if let Some(folder) = &arguments.out {
         write(folder, &recon, &errors)?;
+        if !first_probes.is_empty() {
+            let (path, fitted) = (folder.join("probes.png"), probes::of_sections(&recon, &version)?);
+            probes::draw(&path, &first_probes, &fitted, version.pixel_size())
+                .map_err(|e| Error::Internal(e.to_string()))?;
+            println!("wrote {}", path.display());
+        }
     }
     let counts = (start.orbitals, atoms.len());
     let pixels = version.length_unit() == LengthUnit::Pixel;

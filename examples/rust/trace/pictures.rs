@@ -1,7 +1,8 @@
 //! A slice of the volume with true, false and missing atoms, as in figures 3 to 8 of J. Lee et al., "Multislice Electron
 //! Tomography using 4D-STEM".
 
-use crate::plots::{picture, Area, Fallible, COLOURS, MISSING};
+use crate::plots::canvas::{picture, Area, Fallible};
+use crate::plots::{COLOURS, MISSING};
 use aet::specimen::elements::symbol;
 use aet::specimen::{Atoms, Comparison, Volume};
 use plotters::prelude::*;
