@@ -459,7 +459,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         context.simd().name()
     );
     let first_probes = match &probe {
-        Some(probe) if start.options.model != LotModel::Direct => {
+        Some(probe) if start.options.model != LotModel::Direct && arguments.out.is_some() => {
             let options = start.options.before_pixels();
             let first = Reconstruction::local_orbital(&context, &series, Some(probe), &start.atoms, &options)?;
             probes::of_sections(&first, &version)?

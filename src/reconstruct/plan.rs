@@ -187,13 +187,13 @@ impl Recipe {
         let losses = version.images().iter().map(|i| choice.of_image(scale, i)).collect();
         let (mode, template_error) = (model.depth_mode(), model.template_error());
         let (blocks, depths) = (model.blocks().clone(), Arc::new(model.depths()));
-        let start_probes = Arc::new(model.start_probes(parameters, &self.context, &mut |_| Ok(()))?);
-        let problem = Arc::new(Evaluator::new(self.context.clone(), model, version.images().to_vec(), losses));
+        let problem = Evaluator::new(self.context.clone(), model, version.images().to_vec(), losses);
         self.check_memory(problem.memory_estimate())?;
+        let start_probes = Arc::new(problem.model().start_probes(parameters, &self.context, &mut |_| Ok(()))?);
         let laid_out = blocks.len_without_probes();
         let used_pixels = problem.images().iter().map(|i| version.images()[*i].used_pixels()).sum();
         Ok(Plan {
-            problem,
+            problem: Arc::new(problem),
             layout,
             blocks,
             version,
