@@ -213,10 +213,11 @@ function block_errors(progress, recon::Reconstruction, name::Symbol; rows = noth
     chosen = rows === nothing ? nothing : from_one("rows", rows, Int64)
     errors = zeros(chosen === nothing ? shape : (length(chosen), Base.tail(shape)...))
     live(recon)
-    with_progress(progress) do told, user
-        check(aet_recon_block_errors(recon, string(name), chosen === nothing ? C_NULL : chosen,
-                                     chosen === nothing ? 0 : length(chosen), model, told, user, output_view(errors)))
+    status = with_progress(progress) do told, user
+        aet_recon_block_errors(recon, string(name), chosen === nothing ? C_NULL : chosen,
+                               chosen === nothing ? 0 : length(chosen), model, told, user, output_view(errors))
     end
+    check(status, "the estimate")
     return errors
 end
 
