@@ -44,8 +44,8 @@ host_enum!(aet_first_guess:
 pub struct aet_find_options {
     /// sizeof(aet_find_options).
     pub struct_size: usize,
-    /// The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct
-    /// model without a probe.
+    /// The model that is fitted; each atom has its own height whatever is said there, and probes become adaptive once the
+    /// search has settled with rigid ones. NULL: the defaults, and the direct model without a probe.
     pub fit: *const aet_lot_options,
     /// The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: 20
     /// iterations of SIRT without positivity, whose noise is alike everywhere and of either sign.
@@ -208,7 +208,7 @@ pub unsafe extern "C" fn aet_find_options_init(options: *mut aet_find_options, s
 /// 7 reclassified), `orbital` (its number in that fit; of an added one in the next), `x`, `y`, `z`, `height`, `partner` (the
 /// orbital of that fit that took a merged one up, or the other half, in the next fit, of one that was split; else NaN) and
 /// `ratio`: what decided in parts of its limit (height to the least one, distance to the orbital that took it up or to the
-/// nearest, height to the largest one, height of a peak to the least), or the probability of the new species. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
+/// nearest, height to the largest one, height of a peak to the least, below 1 for a doubtful one), or the probability of the new species. `*orbital`, where `orbital` is not NULL, is the shape of the atoms in
 /// the last fit: set it for the final fit, since
 /// heights and widths belong to it, with the model and the loss that the values `model` (an aet_lot_model) and `loss` (an
 /// aet_loss) of the table name: where `fit` leaves the loss open, and images without negative values have neither counts nor

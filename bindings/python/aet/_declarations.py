@@ -742,7 +742,7 @@ STRUCTS = {
     ],
     "aet_find_options": [
         ("struct_size", "size_t", "sizeof(aet_find_options)."),
-        ("fit", "const aet_lot_options *", "The model that is fitted; each atom has its own height whatever is said there. NULL: the defaults, and the direct model without a probe."),
+        ("fit", "const aet_lot_options *", "The model that is fitted; each atom has its own height whatever is said there, and probes become adaptive once the search has settled with rigid ones. NULL: the defaults, and the direct model without a probe."),
         ("tomography", "const aet_tomography_options *", "The volume of the first guess, whose shape residual volumes have, too; without `initial` and `support`. NULL: 20 iterations of SIRT without positivity, whose noise is alike everywhere and of either sign."),
         ("minimum_distance", "double", "Atoms nearer than this are one: below the shortest bond; 0: 1.6 angstrom. Required for a dataset in pixels."),
         ("smoothing", "double", "Standard deviation by which volumes are smoothed; 0: a quarter of the minimum distance."),

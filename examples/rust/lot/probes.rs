@@ -42,24 +42,33 @@ pub fn draw(path: &Path, before: &[Probe], after: &[Probe], pixel_size: f64) -> 
 }
 
 fn draw_plane(area: &Area<'_>, probe: &Probe, pixel_size: f64, brightest: f64, title: &str) -> Fallible<()> {
-    let step = probe.depths.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min).min(1e3);
-    let (Some(first), Some(last)) = (probe.depths.first(), probe.depths.last()) else { return Ok(()) };
+    let edges = edges(&probe.depths);
+    let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return Ok(()) };
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 15))
         .margin(8)
         .x_label_area_size(34)
         .y_label_area_size(44)
-        .build_cartesian_2d(-REACH..REACH, last + 0.5 * step..first - 0.5 * step)?;
+        .build_cartesian_2d(-REACH..REACH, *last..*first)?;
     chart.configure_mesh().disable_mesh().x_desc("x / Å").y_desc("depth / Å").x_labels(5).draw()?;
     let middle = (probe.side / 2) as f64;
-    for (depth, square) in probe.depths.iter().zip(probe.pixels.chunks_exact(probe.side * probe.side)) {
+    for (ends, square) in edges.windows(2).zip(probe.pixels.chunks_exact(probe.side * probe.side)) {
         let row = &square[probe.side / 2 * probe.side..][..probe.side];
         let cells = row.iter().enumerate().map(|(i, value)| ((i as f64 - middle) * pixel_size, value));
         chart.draw_series(cells.filter(|(x, _)| x.abs() + 0.5 * pixel_size <= REACH).map(|(x, value)| {
             let grey = (255.0 * (value / brightest).max(0.0).sqrt()) as u8;
-            let (half, deep) = (0.5 * pixel_size, 0.5 * step);
-            Rectangle::new([(x - half, depth - deep), (x + half, depth + deep)], RGBColor(grey, grey, grey).filled())
+            let half = 0.5 * pixel_size;
+            Rectangle::new([(x - half, ends[0]), (x + half, ends[1])], RGBColor(grey, grey, grey).filled())
         }))?;
     }
     Ok(())
+}
+
+/// Where each depth gives way to the next, halfway between them; a single one is shown 1 A deep.
+fn edges(depths: &[f64]) -> Vec<f64> {
+    let steps: Vec<f64> = depths.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let (first, last) = (steps.first().unwrap_or(&1.0), steps.last().unwrap_or(&1.0));
+    let before = depths.first().map(|depth| depth - 0.5 * first);
+    let between = depths.windows(2).map(|pair| 0.5 * (pair[0] + pair[1]));
+    before.into_iter().chain(between).chain(depths.last().map(|depth| depth + 0.5 * last)).collect()
 }

@@ -57,9 +57,9 @@ impl Search<'_> {
     }
 
     /// Takes the shape of the atoms for the next fit from the images, and tells whether it is the one of this fit. Where no
-    /// shape brings the images nearer it stays.
+    /// shape brings the images nearer it stays, and beside pixels of probes, which broaden all atoms alike.
     pub(super) fn shaped(&self, fitted: &Fitted, fit: &mut LotOptions) -> Result<bool> {
-        if self.options.keep_orbital {
+        if self.options.keep_orbital || fitted.fit.model == LotModel::Adaptive {
             return Ok(true);
         }
         match fitted.recon.fit_orbital(None, &mut |_| !self.cancel.is_cancelled()) {

@@ -17,7 +17,8 @@
 //! lose the atoms. Where it is asked for, images that are held out tell: unless they come nearer, too, the atoms stay where they were traced, and
 //! only their heights are fitted.
 //!
-//! Steps 2 to 4 repeat until next to nothing changes. What one atom measures in the residual volume is measured, not assumed:
+//! Steps 2 to 4 repeat until next to nothing changes. Adaptive probes come then, and the steps go on: pixels that follow atoms
+//! which are not there yet would hide that they are missing. What one atom measures in the residual volume is measured, not assumed:
 //! the same solver sees calculated images of some of the fitted atoms alone.
 
 mod decide;
@@ -94,7 +95,8 @@ const TRIED: f64 = 5e-3;
 /// or of the support, 3 lonely, 4 merged, 5 split, 6 added, 7 reclassified), `orbital` (its number in that fit; of an added one
 /// in the next), `x`, `y`, `z`, `height`, `partner` (the orbital of the fit that took a merged one up; the other half, in the
 /// next fit, of one that was split) and `ratio`: height to least height, distance to the one that takes up or to the nearest
-/// in parts of the limit, height to the largest one, height of a peak to the least, or probability of the new species.
+/// in parts of the limit, height to the largest one, height of a peak to the least (0.7 to 1: doubtful), or probability of the
+/// new species.
 ///
 /// # Errors
 /// As for [`super::reconstruct_volume`], [`trace::trace`] and [`Reconstruction::local_orbital`]; `Empty` where the volume has
@@ -109,7 +111,6 @@ pub fn find_atoms(
     context.check_process()?;
     options.check()?;
     let version = series.version();
-    // the pixels of adaptive probes are for the last fit: from cycle to cycle they would begin anew
     let mut fit = LotOptions { height_sharing: Some(Sharing::Atom), ..options.fit.before_pixels() };
     if probe.is_none() {
         fit.model = LotModel::Direct;
@@ -215,6 +216,11 @@ impl Search<'_> {
                 Ok(shaped) => settled = settled && shaped,
                 Err(Error::Cancelled { .. }) => next = None,
                 Err(error) => return Err(error),
+            }
+            if settled && cycle < self.options.max_cycles && self.pixels_wait(&fit) {
+                settled = false;
+                fit = self.with_pixels(&fit);
+                course.begin_anew();
             }
             let termination = match (&next, settled) {
                 (None, _) => Termination::Cancelled,
@@ -355,6 +361,17 @@ impl Search<'_> {
         Ok(recon)
     }
 
+    /// Whether the fits have been rigid so far although probes are to be adaptive.
+    fn pixels_wait(&self, fit: &LotOptions) -> bool {
+        self.options.fit.model == LotModel::Adaptive && fit.model == LotModel::Rigid
+    }
+
+    /// The fits to come, with pixels of probes. Loss and orbital are those that the rigid fits have led to.
+    fn with_pixels(&self, fit: &LotOptions) -> LotOptions {
+        let asked = &self.options.fit;
+        LotOptions { model: asked.model, probe_smoothness: asked.probe_smoothness, ..fit.clone() }
+    }
+
     /// Whether the defocus is looked for: the direct model has none.
     fn scans(&self, fit: &LotOptions) -> bool {
         self.options.defocus_range > 0.0 && fit.model != LotModel::Direct
@@ -382,26 +399,20 @@ impl Search<'_> {
         cycle: usize,
         watch: &mut Watch<'_, '_>,
     ) -> Result<Fitted> {
-        let recon = self.model(self.series, guess, fit, stay)?;
-        let r_factor_start = if cycle == 1 { self.r_factor(&recon)? } else { f64::NAN };
+        let rigid = self.model(self.series, guess, &fit.before_pixels(), stay)?;
+        let r_factor_start = if cycle == 1 { self.r_factor(&rigid)? } else { f64::NAN };
         if self.scans(fit) && guess.defocus.is_empty() {
-            self.find_defocus(&recon, watch)?;
+            self.find_defocus(&rigid, watch)?;
         }
-        let stopping = self.stopping(self.options.fit_iterations);
-        let cycles = self.options.max_cycles;
-        let ended = recon.run(&stopping, &mut |p: &Progress| {
-            watch.progress = Progress {
-                iteration: cycle,
-                max_iterations: cycles,
-                fraction: ((cycle - 1) as f64 + p.fraction) / cycles as f64,
-                ..*p
-            };
-            watch.tell();
-            !watch.cancel.is_cancelled()
-        })?;
-        if ended == Termination::Cancelled {
-            return Err(Error::Cancelled { phase: "fitting" });
-        }
+        self.run_fit(&rigid, cycle, watch)?;
+        let recon = match fit.model {
+            LotModel::Adaptive => {
+                let adaptive = rigid.continued(fit)?;
+                self.run_fit(&adaptive, cycle, watch)?;
+                adaptive
+            }
+            LotModel::Direct | LotModel::Rigid => rigid,
+        };
         let r_factor = mean_r_factor(&recon);
         let atoms = recon.atoms()?;
         let heights = heights_of(&atoms);
@@ -411,6 +422,25 @@ impl Search<'_> {
         let orbitals = Guess { positions: atoms.positions().to_vec(), heights, classes, widths, defocus };
         let fit = LotOptions { loss: Some(recon.loss_choice()), ..fit.clone() };
         Ok(Fitted { recon, fit, orbitals, probabilities, r_factor, r_factor_start })
+    }
+
+    /// Runs the fit of a cycle.
+    fn run_fit(&self, recon: &Reconstruction, cycle: usize, watch: &mut Watch<'_, '_>) -> Result<()> {
+        let cycles = self.options.max_cycles;
+        let ended = recon.run(&self.stopping(self.options.fit_iterations), &mut |p: &Progress| {
+            watch.progress = Progress {
+                iteration: cycle,
+                max_iterations: cycles,
+                fraction: ((cycle - 1) as f64 + p.fraction) / cycles as f64,
+                ..*p
+            };
+            watch.tell();
+            !watch.cancel.is_cancelled()
+        })?;
+        match ended {
+            Termination::Cancelled => Err(Error::Cancelled { phase: "fitting" }),
+            _ => Ok(()),
+        }
     }
 
     /// Class of every orbital by its height, and its probability.

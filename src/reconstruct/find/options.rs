@@ -20,7 +20,7 @@ pub enum FirstGuess {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FindOptions {
     /// The model that is fitted. Each atom has its own height whatever is said here, and without a probe the model is
-    /// direct.
+    /// direct. Probes become adaptive once the search has settled with rigid ones.
     pub fit: LotOptions,
     /// The model of `fit` is used whatever the images say. Else the first guess is fitted by the direct model, too, and the
     /// one that follows the images better goes on.

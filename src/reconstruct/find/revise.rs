@@ -27,6 +27,13 @@ const LONELY: (f64, f64) = (2.0, 2.5);
 const WEAK_DEVIATIONS: f64 = 2.65;
 const WEAK: (f64, f64) = (0.4, 0.55);
 
+/// A peak of the residual is tried from this part on of the height that its orbital must then have to stay: the atoms around,
+/// fitted without it, have taken up some of its intensity. Noise has many such peaks: those below that height are doubtful,
+/// the highest of them are tried, up to so many of the atoms, and no more once fewer than so many of them stay.
+const TRIED_FROM: f64 = 0.7;
+const DOUBTFUL: f64 = 0.05;
+const PAYING: f64 = 0.25;
+
 /// Deviations above the typical height at which an orbital is two, and the least such height.
 const SPLIT_DEVIATIONS: f64 = 3.5;
 const LEAST_SPLIT: f64 = 1.6;
@@ -39,6 +46,9 @@ pub(super) struct Course {
     /// Height of an atom of unit height in the smoothed residual volume.
     pub atom_height: Option<f64>,
     survivors: Option<usize>,
+    /// Places of the doubtful peaks that the present fit has tried, and whether such tries have ceased to pay.
+    doubtful: Vec<Vec3>,
+    certain_only: bool,
     /// Fits do not move atoms.
     pub stay: bool,
 }
@@ -222,13 +232,18 @@ impl Search<'_> {
         let typical = self.typical(&left);
         let residual = self.residual(fitted, typical.heaviest, course, watch)?;
         let lightest = typical.lightest;
-        let lowest = typical.weak * lightest / typical.heaviest * residual.of_atom;
+        let certain = typical.weak * lightest / typical.heaviest * residual.of_atom;
+        course.weigh_doubts(&left.positions, 0.5 * self.distance)?;
+        let lowest = if course.certain_only { certain } else { TRIED_FROM * certain };
         let free = |place: &Vec3| {
             self.is_seen(place)
                 && self.is_supported(place)
                 && !course.refused.iter().any(|(at, n)| *n >= REFUSALS && near(at, place, 0.5 * self.distance))
         };
-        let new = self.new_places(&residual, lowest, &left.positions, &free, watch)?;
+        let mut new = self.new_places(&residual, lowest, &left.positions, &free, watch)?;
+        let of_doubt = new.iter().position(|peak| peak.height < certain).unwrap_or(new.len());
+        new.truncate(of_doubt + (DOUBTFUL * left.positions.len() as f64).ceil() as usize);
+        course.doubtful = new[of_doubt..].iter().map(|peak| peak.position).collect();
         counts.split = self.part(&mut left, typical.split * typical.heaviest, &residual.smoothed, (course, journal));
         counts.added = new.len();
         for peak in new {
@@ -242,7 +257,7 @@ impl Search<'_> {
                 place: peak.position,
                 height,
                 partner: None,
-                ratio: peak.height / lowest,
+                ratio: peak.height / certain,
             });
             left.push(peak.position, height, class);
         }
@@ -325,6 +340,21 @@ impl Course {
     /// Remembers places that lost their atoms.
     pub fn refuse(&mut self, lost: &[Vec3], distance: f64) {
         lost.iter().for_each(|place| Self::count(&mut self.refused, place, 0.5 * distance));
+    }
+
+    /// Another model begins: places that lost their atoms, or where one was parted, are open again, and what its first cycle
+    /// tries is to be seen through.
+    pub fn begin_anew(&mut self) {
+        (self.refused, self.parted, self.survivors) = (vec![], vec![], None);
+        (self.doubtful, self.certain_only) = (vec![], false);
+    }
+
+    /// Whether doubtful peaks have become orbitals that stayed, within `radius` of their places.
+    fn weigh_doubts(&mut self, survivors: &[Vec3], radius: f64) -> Result<()> {
+        let near = Neighbours::new(survivors)?;
+        let stayed = self.doubtful.iter().filter(|place| !near.within(place, radius).is_empty()).count();
+        self.certain_only |= (stayed as f64) < PAYING * self.doubtful.len() as f64;
+        Ok(())
     }
 
     /// Whether a cycle that left so many atoms is the last.
