@@ -1,16 +1,17 @@
-//! Time of one pass (loss and gradient over all images) of the rigid local-orbital model: balls of random atoms, 24
+//! Time of one pass (loss and gradient over all images) of local-orbital models with probes: balls of random atoms, 24
 //! tilts x 3 foci, pixel 0.34 A, slices 4 A, 300 kV, 25 mrad, B 0.35 A^2.
 //!
-//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2] [--mode slices|templates|auto]
-//! [--errors]`; the last times local error bars, too. With AET_PEER_PYTHON naming a Python
-//! that has torch, numpy and scipy, the PyTorch twin runs beside it and ratios are printed.
+//! `cargo bench --bench local_orbital [-- --atoms 2000 10000 50000] [--threads 2] [--mode auto slices templates knots]
+//! [--model rigid adaptive] [--errors]`; several modes and models run in turn, the last times local error bars, too. With
+//! AET_PEER_PYTHON naming a Python that has torch, numpy and scipy, the PyTorch twin (rigid, slices) runs beside it and ratios
+//! are printed.
 
 use aet::context::{Context, ContextOptions};
 use aet::dataset::{Frames, Rotations, SeriesOptions, TiltSeries};
 use aet::forward::local_orbital::DepthMode;
 use aet::geometry::rotation_about;
 use aet::optics::ProbeOptions;
-use aet::reconstruct::{ErrorMethod, ErrorOptions, LossChoice, LotOptions, Reconstruction};
+use aet::reconstruct::{ErrorMethod, ErrorOptions, LossChoice, LotModel, LotOptions, Reconstruction};
 use aet::specimen::{random_packing, Atoms};
 use ndarray::Array3;
 use std::time::Instant;
@@ -33,7 +34,7 @@ fn size(atoms: usize) -> (f64, usize) {
     }
 }
 
-fn problem(context: &Context, atoms: usize, mode: DepthMode) -> Reconstruction {
+fn problem(context: &Context, atoms: usize, model: LotModel, mode: DepthMode) -> Reconstruction {
     let (diameter, n) = size(atoms);
     // The minimum distance does not matter for the time; a loose one is quick to pack.
     let positions = random_packing(atoms, diameter, 1.5, 1).expect("a packing exists");
@@ -48,7 +49,8 @@ fn problem(context: &Context, atoms: usize, mode: DepthMode) -> Reconstruction {
     let series = TiltSeries::new(options, pixels.view(), &frames).expect("a valid series");
     let probe = ProbeOptions::new(300e3, 25.0).build().expect("a valid probe");
     let atoms = Atoms::new(positions).expect("finite positions");
-    let options = LotOptions { width_start: Some(0.35), loss: Some(LossChoice::Mse), mode, ..Default::default() };
+    let options =
+        LotOptions { model, width_start: Some(0.35), loss: Some(LossChoice::Mse), mode, ..Default::default() };
     Reconstruction::local_orbital(context, &series, Some(&probe), &atoms, &options).expect("a reconstruction")
 }
 
@@ -89,47 +91,67 @@ fn peer(atoms: usize, threads: usize) -> Option<f64> {
     Some(answer["s_per_tilt"].as_f64()? * TILTS as f64)
 }
 
+const MODELS: [(&str, LotModel); 2] = [("rigid", LotModel::Rigid), ("adaptive", LotModel::Adaptive)];
+const MODES: [(&str, DepthMode); 4] = [
+    ("auto", DepthMode::Auto),
+    ("slices", DepthMode::Slices),
+    ("templates", DepthMode::Templates),
+    ("knots", DepthMode::Knots),
+];
+
+/// The words after a flag.
+fn after(flag: &str) -> Vec<String> {
+    std::env::args().skip_while(|a| a != flag).skip(1).take_while(|a| !a.starts_with("--")).collect()
+}
+
+/// What the words after a flag name; the first of those known where there is none.
+fn named<T: Copy>(flag: &str, known: &[(&str, T)]) -> Vec<T> {
+    let of = |word: String| match known.iter().find(|(name, _)| *name == word) {
+        Some((_, value)) => *value,
+        None => panic!("{flag} {word}: {}", known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+    };
+    let found: Vec<T> = after(flag).into_iter().map(of).collect();
+    if found.is_empty() {
+        return vec![known[0].1];
+    }
+    found
+}
+
+fn numbers(flag: &str) -> Vec<usize> {
+    after(flag).iter().map(|word| word.parse().unwrap_or_else(|_| panic!("{flag} {word}: a number"))).collect()
+}
+
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let after = |flag: &str| {
-        let at = arguments.iter().position(|a| a == flag).map_or(arguments.len(), |i| i + 1);
-        arguments[at..]
-            .iter()
-            .take_while(|a| !a.starts_with("--"))
-            .filter_map(|a| a.parse().ok())
-            .collect::<Vec<usize>>()
-    };
-    let mode = match arguments.iter().position(|a| a == "--mode").and_then(|i| arguments.get(i + 1)).map(String::as_str)
-    {
-        None | Some("auto") => DepthMode::Auto,
-        Some("slices") => DepthMode::Slices,
-        Some("templates") => DepthMode::Templates,
-        Some(other) => panic!("--mode {other}: slices, templates or auto"),
-    };
-    let mut sizes = after("--atoms");
+    let (models, modes) = (named("--model", &MODELS), named("--mode", &MODES));
+    let mut sizes = numbers("--atoms");
     if sizes.is_empty() {
         sizes = vec![2_000, 10_000, 50_000];
     }
-    let threads = after("--threads").first().copied().unwrap_or(2);
-    let errors = arguments.iter().any(|a| a == "--errors");
+    let threads = numbers("--threads").first().copied().unwrap_or(2);
+    let errors = std::env::args().any(|a| a == "--errors");
     let context = Context::new(&ContextOptions { threads: Some(threads), simd: None }).expect("a context");
-    println!("rigid, {TILTS} tilts x {SECTIONS} foci, {threads} threads, path {}", context.simd().name());
+    println!("{TILTS} tilts x {SECTIONS} foci, {threads} threads, path {}", context.simd().name());
     println!(
-        "{:>8} {:>7} {:>11} {:>7} {:>10} {:>10} {:>12} {:>8} {:>9}",
-        "atoms", "pixels", "mode", "slices", "best s", "median s", "PyTorch s", "ratio", "errors s"
+        "{:>8} {:>7} {:>9} {:>10} {:>7} {:>9} {:>9} {:>9} {:>10} {:>7} {:>9}",
+        "atoms", "pixels", "model", "mode", "depths", "error", "best s", "median s", "PyTorch s", "ratio", "errors s"
     );
     for atoms in sizes {
-        let recon = problem(&context, atoms, mode);
-        let (best, median) = time_pass(&recon);
         let peer = peer(atoms, threads);
-        let (of_peer, ratio) =
-            peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
-        let of_errors = if errors { format!("{:.1}", time_errors(&recon)) } else { "-".into() };
-        let record = recon.record();
-        let (mode, slices) = (record["mode"].as_str().unwrap_or_default(), &record["slices"]);
-        println!(
-            "{atoms:>8} {:>7} {mode:>11} {slices:>7} {best:>10.4} {median:>10.4} {of_peer:>12} {ratio:>8} {of_errors:>9}",
-            size(atoms).1
-        );
+        for (model, mode) in models.iter().flat_map(|model| modes.iter().map(move |mode| (*model, *mode))) {
+            let recon = problem(&context, atoms, model, mode);
+            let (best, median) = time_pass(&recon);
+            let (of_peer, ratio) =
+                peer.map_or(("-".into(), "-".into()), |p| (format!("{p:.3}"), format!("{:.2}", p / median)));
+            let of_errors = if errors { format!("{:.1}", time_errors(&recon)) } else { "-".into() };
+            let record = recon.record();
+            let (mode, depths) = (record["mode"].as_str().unwrap_or_default(), &record["slices"]);
+            let error = record["template_error"].as_f64().map_or("-".into(), |e| format!("{e:.1e}"));
+            println!(
+                "{atoms:>8} {:>7} {:>9} {mode:>10} {depths:>7} {error:>9} {best:>9.4} {median:>9.4} {of_peer:>10} {ratio:>7} \
+                 {of_errors:>9}",
+                size(atoms).1,
+                model.name()
+            );
+        }
     }
 }

@@ -2121,7 +2121,9 @@ typedef struct aet_run_options {
    * 0: 1e-9. Not looked at while the schedule of Adam lowers the steps.
    */
   double gradient_tolerance;
-  /** Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8. */
+  /**
+   * Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: one tilt at a time.
+   */
   double batch_fraction;
   /** Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same. */
   int64_t seed;

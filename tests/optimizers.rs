@@ -21,7 +21,7 @@ const ALL: [Optimizer; 5] = [
 fn options(optimizer: Optimizer, iterations: usize) -> RunOptions {
     let stopping =
         Stopping { max_iterations: iterations, max_time: None, loss_tolerance: 0.0, gradient_tolerance: 0.0 };
-    RunOptions { stopping, optimizer: Some(optimizer), batch: BatchOptions { fraction: 0.4, seed: 3 } }
+    RunOptions { stopping, optimizer: Some(optimizer), batch: BatchOptions { fraction: Some(0.4), seed: 3 } }
 }
 
 fn run(recon: &Reconstruction, optimizer: Optimizer, iterations: usize) -> Termination {
@@ -148,7 +148,7 @@ fn one_batch_of_all_images_has_the_loss_of_an_evaluation() {
     let (context, series) = (common::context(2), series(5, 2, 41, 38));
     let recon = new(&context, &series);
     let start = loss(&recon);
-    let batch = BatchOptions { fraction: 1.0, seed: 1 };
+    let batch = BatchOptions { fraction: Some(1.0), seed: 1 };
     recon.run(RunOptions { batch, ..options(Optimizer::Adam, 1) }, &mut |_| true).unwrap();
     assert_eq!(recon.history()[0].loss.to_bits(), start.to_bits());
 }
@@ -197,7 +197,7 @@ fn projections_reach_mini_batches() {
 fn bad_input() {
     let recon = new(&common::context(1), &series(2, 1, 21, 22));
     for fraction in [0.0, -1.0, 1.01, f64::NAN] {
-        let batch = BatchOptions { fraction, seed: 1 };
+        let batch = BatchOptions { fraction: Some(fraction), seed: 1 };
         let error = recon.run(RunOptions { batch, ..options(Optimizer::Adam, 1) }, &mut |_| true).unwrap_err();
         assert!(error.code() == 103 && error.to_string().contains("batch_fraction"), "{error}");
     }

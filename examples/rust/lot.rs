@@ -8,11 +8,12 @@
 //!   [--energy-ev E --semiangle-mrad A] [--sections LIST] [--width-start A2] [--heights atom|species|common]
 //!   [--widths atom|species|common] [--free BLOCK,BLOCK] [--orbital gaussian|slater|images|W:S,W:S,...]
 //!   [--precision single|double] [--iterations N] [--threads N] [--out DIR]
-//!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt]
+//!   [--optimizer lbfgs|gradient_descent|adam|conjugate_gradient|levenberg_marquardt] [--passes N]
 //! ```
 //! `--dose` adds Poisson noise to images that are fractions of the beam: E electrons per A^2 over all images together.
 //! `--unknown-defocus` sets all recorded foci to 0 and looks for them. The adaptive model goes on from the rigid one.
 //! `--out` writes atoms, the record and, where the model has probes, their picture along the beam before and after the fit.
+//! `--passes` are those of the schedule of adam.
 //! `--orbital images` takes the shape of the orbitals from the images between fits.
 //! The last line holds `key=value` pairs; where the folder has no truth, keys of the truth read `nan`; where it has no
 //! pixel size, lengths are in pixels and keys end in `_px` instead of `_pm`.
@@ -56,6 +57,7 @@ struct Arguments {
     free: Vec<String>,
     iterations: usize,
     optimizer: Option<Optimizer>,
+    passes: Option<usize>,
     threads: Option<usize>,
     out: Option<PathBuf>,
     options: LotOptions,
@@ -89,6 +91,7 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
         free: list(cli.opt_value_from_str("--free")?),
         iterations: cli.opt_value_from_str("--iterations")?.unwrap_or(200),
         optimizer: cli.opt_value_from_fn("--optimizer", Optimizer::named)?,
+        passes: cli.opt_value_from_str("--passes")?,
         threads: cli.opt_value_from_str("--threads")?,
         out: cli.opt_value_from_str("--out")?,
         unknown_defocus: cli.contains("--unknown-defocus"),
@@ -366,6 +369,7 @@ fn fit(
     loop {
         let recon = Reconstruction::local_orbital(context, series, probe, &atoms, &options)?;
         arguments.free.iter().try_for_each(|block| recon.freeze(block, false))?;
+        arguments.passes.map_or(Ok(()), |passes| recon.set_param("adam.passes", passes as f64))?;
         if arguments.unknown_defocus {
             look_for_defocus(&recon, defocus.as_deref())?;
         }

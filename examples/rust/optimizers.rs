@@ -39,7 +39,7 @@ struct Arguments {
     only: Vec<String>,
     problems: Vec<String>,
     atoms: usize,
-    batch: f64,
+    batch: Option<f64>,
     iterations: usize,
     set: Vec<(String, f64)>,
 }
@@ -58,7 +58,7 @@ fn parse() -> std::result::Result<Arguments, Box<dyn std::error::Error>> {
         only: list(cli.opt_value_from_str("--only")?),
         problems: list(cli.opt_value_from_str("--problem")?),
         atoms: cli.opt_value_from_str("--atoms")?.unwrap_or(2000),
-        batch: cli.opt_value_from_str("--batch")?.unwrap_or(BatchOptions::default().fraction),
+        batch: cli.opt_value_from_str("--batch")?,
         iterations: cli.opt_value_from_str("--iterations")?.unwrap_or(150),
         set: list(cli.opt_value_from_str("--set")?).iter().map(knob).collect::<std::result::Result<_, _>>()?,
     };

@@ -2,7 +2,7 @@
 
 use super::enums::{host_enum, HostEnum};
 use super::guard::guard;
-use super::options::CStruct;
+use super::options::{chosen, CStruct};
 use super::status::aet_status;
 use crate::optimize::{BatchOptions, Optimizer, RunOptions, Stopping};
 use crate::{Error, Result};
@@ -80,7 +80,7 @@ pub struct aet_run_options {
     /// Converged when the root mean square of the scaled gradient is below this part of the square root of the loss;
     /// 0: 1e-9. Not looked at while the schedule of Adam lowers the steps.
     pub gradient_tolerance: f64,
-    /// Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8.
+    /// Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: one tilt at a time.
     pub batch_fraction: f64,
     /// Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same.
     pub seed: i64,
@@ -130,7 +130,7 @@ impl TryFrom<aet_run_options> for RunOptions {
             stopping,
             optimizer: aet_optimizer::from_number(options.optimizer, "optimizer")?.into(),
             batch: BatchOptions {
-                fraction: or(options.batch_fraction, batch.fraction),
+                fraction: chosen(options.batch_fraction),
                 seed: if options.seed == 0 { batch.seed } else { options.seed as u64 },
             },
         };
@@ -163,7 +163,7 @@ mod tests {
         let run = RunOptions::try_from(options).unwrap();
         assert_eq!((run.stopping.max_iterations, run.stopping.loss_tolerance), (7, 1e-3));
         assert_eq!(run.stopping.max_time, Some(Duration::from_millis(500)));
-        assert_eq!((run.optimizer, run.batch), (Some(Optimizer::Adam), BatchOptions { fraction: 0.25, seed: 9 }));
+        assert_eq!((run.optimizer, run.batch), (Some(Optimizer::Adam), BatchOptions { fraction: Some(0.25), seed: 9 }));
         let good = aet_run_options::defaults();
         for (code, bad) in [
             (103, aet_run_options { max_iterations: -1, ..good }),

@@ -18,7 +18,7 @@ use crate::reconstruct::Saved;
 
 const FORMAT: &str = "state file";
 const MAGIC: [u8; 8] = *b"AETSTATE";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Bytes before the payload.
 const HEADER: usize = 24;
 /// Bytes between two looks at the monitor.

@@ -36,11 +36,11 @@ pub struct AdamOptions {
 impl Default for AdamOptions {
     fn default() -> Self {
         Self {
-            first_step: 0.04,
+            first_step: 0.06,
             passes: 20,
-            last: 0.05,
+            last: 0.02,
             beta1: 0.9,
-            beta2: 0.999,
+            beta2: 0.99,
             epsilon: 1e-8,
             batch: BatchOptions::default(),
         }

@@ -27,8 +27,8 @@ cancels the run and is thrown again by `run!`.
     end
 
 `optimizer` is `:automatic` (L-BFGS), `:lbfgs`, `:gradient_descent`, `:adam`, `:conjugate_gradient`
-or `:levenberg_marquardt`. `:adam` works on mini-batches of tilts, `batch_fraction` (1/8) of them at
-a time in an order made from `seed`; an iteration is then a pass over all images, and the run ends
+or `:levenberg_marquardt`. `:adam` works on mini-batches of tilts, `batch_fraction` of them (one tilt)
+at a time in an order made from `seed`; an iteration is then a pass over all images, and the run ends
 with `:max_iterations` when its schedule, `param(recon, "adam.passes")`, does. Another run with
 another optimizer goes on from the best state.
 

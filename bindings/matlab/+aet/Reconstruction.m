@@ -55,7 +55,7 @@ classdef (Abstract) Reconstruction < aet.internal.Object
             %   state is kept.
             %   NAME is 'automatic' ('lbfgs'), 'lbfgs', 'gradientDescent',
             %   'adam', 'conjugateGradient' or 'levenbergMarquardt'. 'adam'
-            %   works on mini-batches, a part F (1/8) of the tilts at a time, in
+            %   works on mini-batches, a part F of the tilts (one tilt) at a time, in
             %   an order made from S; an iteration is then a pass over all
             %   images, and the run ends with 'maxIterations' when its
             %   schedule, recon.getKnob('adam.passes'), does.

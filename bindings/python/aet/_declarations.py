@@ -571,7 +571,7 @@ STRUCTS = {
         ("max_seconds", "double", "Seconds of this run at most, looked at after each iteration; 0: no limit."),
         ("loss_tolerance", "double", "Converged when the loss fell by less than this part of itself over 5 iterations; 0: 1e-7. Not looked at while the schedule of Adam lowers the steps."),
         ("gradient_tolerance", "double", "Converged when the root mean square of the scaled gradient is below this part of the square root of the loss; 0: 1e-9. Not looked at while the schedule of Adam lowers the steps."),
-        ("batch_fraction", "double", "Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: 1/8."),
+        ("batch_fraction", "double", "Adam: part of the tilts in one mini-batch, up to 1; all sections of a tilt stay together; 0: one tilt at a time."),
         ("seed", "int64_t", "Adam: seed of the order of the tilts, which is another in each pass; any number, 0: automatic, always the same."),
     ],
     "aet_error_options": [

@@ -97,7 +97,7 @@ impl Search<'_> {
         recon.set_param("adam.passes", stage.passes as f64)?;
         let mut options = RunOptions { optimizer: Some(Optimizer::Adam), ..Default::default() };
         options.stopping = Stopping { max_iterations: stage.passes, loss_tolerance: 0.0, ..Default::default() };
-        options.batch.fraction = BATCH;
+        options.batch.fraction = Some(BATCH);
         let ended = recon.run(&options, &mut |_| {
             watch.tell();
             !watch.cancel.is_cancelled()
