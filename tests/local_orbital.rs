@@ -5,6 +5,7 @@ mod common;
 use aet::check;
 use aet::forward::local_orbital::reference::Reference;
 use aet::forward::local_orbital::{DepthMode, Interaction, Orbital, Sharing, Slicing};
+use aet::geometry::{self, AngleOrder, Vec3};
 use aet::problem::Want;
 use aet::reconstruct::{LossChoice, LotModel, LotOptions, Precision, Reconstruct, Reconstruction};
 use aet::simd::SimdPath;
@@ -319,5 +320,50 @@ fn drift_shifts_images_of_both_models_alike() {
                 assert!(difference.abs() < 1e-9 * largest, "{model:?} {r} {c} {difference}");
             }
         }
+    }
+}
+
+/// Blocks whose values change, all at once.
+type Blocks = [(&'static str, Vec<f64>)];
+
+#[test]
+fn images_do_not_tell_common_turns_and_shifts() {
+    let context = common::context(2);
+    for model in [DIRECT, LINEAR, TEMPLATES] {
+        let recon = free_reconstruction(&context, &options(model, LossChoice::Mse, Precision::Double));
+        let of = |name: &str| recon.block(name).unwrap();
+        let vectors = |name: &str| -> Vec<Vec3> { of(name).chunks_exact(3).map(|v| [v[0], v[1], v[2]]).collect() };
+        let (atoms, angles) = (vectors("positions"), vectors("angles"));
+        let rotations: Vec<_> = angles.iter().map(|a| AngleOrder::Zyx.rotation(a)).collect();
+        let before = recon.loss_and_gradient(&recon.parameters()).unwrap().0;
+        let changed = |blocks: &Blocks| {
+            let old: Vec<_> = blocks.iter().map(|(name, _)| (*name, of(name))).collect();
+            blocks.iter().for_each(|(name, values)| recon.set_block(name, values).unwrap());
+            let loss = recon.loss_and_gradient(&recon.parameters()).unwrap().0;
+            old.iter().for_each(|(name, values)| recon.set_block(name, values).unwrap());
+            ((loss - before) / before).abs()
+        };
+        // atoms one way, tilts the other
+        let turn = AngleOrder::Zyx.rotation(&[2.0, -1.5, 3.0]);
+        let back = geometry::transpose(&turn);
+        let turned: Vec<f64> = atoms.iter().flat_map(|p| geometry::apply(&turn, p)).collect();
+        let tilts = rotations.iter().flat_map(|r| AngleOrder::Zyx.angles(&geometry::multiply(r, &back))).collect();
+        let turns = [("positions", turned), ("angles", tilts)];
+        // atoms one way, drifts and depth offsets the other
+        let by = [0.2, -0.3, 0.25];
+        let shifted: Vec<f64> = atoms.iter().flat_map(|p| std::array::from_fn::<_, 3, _>(|a| p[a] + by[a])).collect();
+        let seen: Vec<Vec3> = rotations.iter().map(|r| geometry::apply(r, &by)).collect();
+        let (mut drift, mut depth) = (of("drift"), of("depth_offset"));
+        let sections = drift.len() / 2 / seen.len();
+        drift.iter_mut().enumerate().for_each(|(i, v)| *v -= seen[i / 2 / sections][i % 2]);
+        depth.iter_mut().zip(&seen).for_each(|(v, seen)| *v -= seen[2]);
+        let mut shifts = vec![("positions", shifted), ("drift", drift)];
+        if model != DIRECT {
+            shifts.push(("depth_offset", depth));
+        }
+        let (turns_apart, alone) = (changed(&turns), changed(&turns[..1]));
+        let (shifts_apart, shift_alone) = (changed(&shifts), changed(&shifts[..1]));
+        println!("{model:?}: {turns_apart:.1e} of {alone:.1e}, {shifts_apart:.1e} of {shift_alone:.1e}");
+        assert!(turns_apart < 1e-6 * alone && shifts_apart < 1e-6 * shift_alone);
     }
 }
