@@ -91,28 +91,20 @@ fn peer(atoms: usize, threads: usize) -> Option<f64> {
     Some(answer["s_per_tilt"].as_f64()? * TILTS as f64)
 }
 
-const MODELS: [(&str, LotModel); 2] = [("rigid", LotModel::Rigid), ("adaptive", LotModel::Adaptive)];
-const MODES: [(&str, DepthMode); 4] = [
-    ("auto", DepthMode::Auto),
-    ("slices", DepthMode::Slices),
-    ("templates", DepthMode::Templates),
-    ("knots", DepthMode::Knots),
-];
-
 /// The words after a flag.
 fn after(flag: &str) -> Vec<String> {
     std::env::args().skip_while(|a| a != flag).skip(1).take_while(|a| !a.starts_with("--")).collect()
 }
 
 /// What the words after a flag name; the first of those known where there is none.
-fn named<T: Copy>(flag: &str, known: &[(&str, T)]) -> Vec<T> {
-    let of = |word: String| match known.iter().find(|(name, _)| *name == word) {
-        Some((_, value)) => *value,
-        None => panic!("{flag} {word}: {}", known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
+fn named<T: Copy>(flag: &str, known: &[T], name: fn(T) -> &'static str) -> Vec<T> {
+    let of = |word: String| match known.iter().find(|value| name(**value) == word) {
+        Some(value) => *value,
+        None => panic!("{flag} {word}: {}", known.iter().map(|value| name(*value)).collect::<Vec<_>>().join(", ")),
     };
     let found: Vec<T> = after(flag).into_iter().map(of).collect();
     if found.is_empty() {
-        return vec![known[0].1];
+        return vec![known[0]];
     }
     found
 }
@@ -122,7 +114,9 @@ fn numbers(flag: &str) -> Vec<usize> {
 }
 
 fn main() {
-    let (models, modes) = (named("--model", &MODELS), named("--mode", &MODES));
+    let models = named("--model", &[LotModel::Rigid, LotModel::Adaptive], LotModel::name);
+    let modes = [DepthMode::Auto, DepthMode::Slices, DepthMode::Templates, DepthMode::Knots];
+    let modes = named("--mode", &modes, DepthMode::name);
     let mut sizes = numbers("--atoms");
     if sizes.is_empty() {
         sizes = vec![2_000, 10_000, 50_000];

@@ -5,8 +5,7 @@ use super::super::options::LotOptions;
 use super::{Guess, Search};
 use crate::context::log;
 use crate::dataset::TiltSeries;
-use crate::error::{Error, Result};
-use crate::optimize::Termination;
+use crate::error::Result;
 use crate::reconstruct::Reconstruction;
 
 /// A fit of p parameters to N pixels follows their noise, which raises the mean square of other images by p / N of itself; more
@@ -79,14 +78,7 @@ impl Search<'_> {
         iterations: usize,
         watch: &mut Watch<'_, '_>,
     ) -> Result<()> {
-        let ended = recon.run(&self.stopping(iterations), &mut |_| {
-            watch.tell();
-            !watch.cancel.is_cancelled()
-        })?;
-        match ended {
-            Termination::Cancelled => Err(Error::Cancelled { phase: "fitting" }),
-            _ => Ok(()),
-        }
+        self.run_watched(recon, iterations, watch, |_, _| {})
     }
 
     /// The series with and with only the tilts that are held out; `None` where none are.

@@ -427,13 +427,26 @@ impl Search<'_> {
     /// Runs the fit of a cycle.
     fn run_fit(&self, recon: &Reconstruction, cycle: usize, watch: &mut Watch<'_, '_>) -> Result<()> {
         let cycles = self.options.max_cycles;
-        let ended = recon.run(&self.stopping(self.options.fit_iterations), &mut |p: &Progress| {
-            watch.progress = Progress {
+        self.run_watched(recon, self.options.fit_iterations, watch, |told, p| {
+            *told = Progress {
                 iteration: cycle,
                 max_iterations: cycles,
                 fraction: ((cycle - 1) as f64 + p.fraction) / cycles as f64,
                 ..*p
             };
+        })
+    }
+
+    /// Runs a fit; `update` takes over its progress into the one that is told.
+    fn run_watched(
+        &self,
+        recon: &Reconstruction,
+        iterations: usize,
+        watch: &mut Watch<'_, '_>,
+        update: impl Fn(&mut Progress, &Progress),
+    ) -> Result<()> {
+        let ended = recon.run(&self.stopping(iterations), &mut |p: &Progress| {
+            update(&mut watch.progress, p);
             watch.tell();
             !watch.cancel.is_cancelled()
         })?;
